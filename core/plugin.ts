@@ -1,0 +1,236 @@
+// The plugin contract: everything a plugin may know of the core. A plugin imports this file, its own files,
+// pinned libraries and, only where its manifest declares it, core/native/ffi.ts.
+import type * as z from "zod/mini";
+import type { Resource } from "./net/model.ts";
+
+export type { Resource } from "./net/model.ts";
+
+/** The version of this contract; a manifest names the one it was written for. */
+export const CONTRACT_VERSION = 1;
+
+/** Where a plugin runs: the appliance at home, or the peer in the cloud. */
+export type Role = "box" | "cloud";
+
+/** How a link may be used: always, when primaries are full, when nothing else is left, or not at all. */
+export type Tier = "primary" | "secondary" | "backup" | "never";
+
+/** Values that survive a trip through JSON. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/**
+ * An error meant for a person: what failed and why, a stable code, and what to do next.
+ *
+ * Messages read `Cannot <verb> <thing> as <rule>: current value is "x"`.
+ */
+export class OtbError extends Error {
+  override name = "OtbError";
+  constructor(readonly code: string, message: string, readonly next?: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** A value that changes while the plugin runs; `subscribe` does not call at once. */
+export interface View<T> {
+  readonly current: T;
+  subscribe(onChange: (value: T) => void): () => void;
+}
+
+/** One way to the Internet as wished and as seen; desired settings and observed state stay apart. */
+export interface Link {
+  name: string;
+  /** The Linux network device it is reached by. */
+  interface: string;
+  tier: Tier;
+  /** Known or capped rates in Mbit/s; absent when nobody said. */
+  downMbps?: number;
+  upMbps?: number;
+  /** What the kernel shows now; addresses without prefix length. */
+  observed: {
+    /** `up`: interface, carrier, address and gateway are there; otherwise `reason` says what is missing. */
+    state: "up" | "down" | "missing";
+    reason?: string;
+    address?: string;
+    prefixLength?: number;
+    gateway?: string;
+    mtu?: number;
+  };
+}
+
+/** The cloud end: on the box the peers to reach, in the cloud this peer itself. */
+export interface Peer {
+  name: string;
+  address: string;
+  port: number;
+}
+
+/** The LAN side of the box. */
+export interface Lan {
+  interface: string;
+  /** The box's own address there, CIDR, for example `192.168.100.1/24`. */
+  address: string;
+}
+
+/** The settings that belong to no single plugin; a pure snapshot. */
+export interface Network {
+  role: Role;
+  lan?: Lan;
+  peers: Peer[];
+}
+
+/** What `check` may look at: a pure snapshot, no I/O. */
+export interface World {
+  network: Network;
+  links: Link[];
+}
+
+/** One thing wrong with a proposed configuration; `path` is dotted, relative to the plugin's own settings. */
+export interface Problem {
+  code: string;
+  path: string;
+  message: string;
+  next?: string;
+}
+
+/** A condition a person should know of. One per code; raising it again replaces it. */
+export interface HealthCondition {
+  code: string;
+  severity: "info" | "warning" | "error";
+  /** One sentence: what is the matter. */
+  message: string;
+  /** What a person can do about it. */
+  next?: string;
+}
+
+/**
+ * The path between one link and the peer, as the path manager measures it. Published as the fact
+ * `path/<link>` by the plugin that owns how links are used.
+ */
+export interface PathFact {
+  link: string;
+  peer: string;
+  /** `active` carries subflows; `standby` waits by its tier; `suspect` stopped acknowledging; `down` is not usable. */
+  state: "active" | "standby" | "suspect" | "down";
+  reason?: string;
+  /** How connections over this path speak: `mptcp`, `tcp` when MPTCP was stripped or refused, or nothing seen yet. */
+  protocol: "mptcp" | "tcp" | "unknown";
+  rttMs?: number;
+  minRttMs?: number;
+  /** Share of segments sent again, 0 to 1, over the last window. */
+  loss?: number;
+  /** Goodput over the last window, bits per second, as seen from this end. */
+  rxBitsPerSecond: number;
+  txBitsPerSecond: number;
+  /** Share of the traffic of all paths over the last window, 0 to 1. */
+  share: number;
+  subflows: number;
+  congestion: string;
+}
+
+/**
+ * Which path the next connection to the peer should start on. Published as the fact `first-path`; a reader picks an
+ * entry with probability proportional to `weight` (their sum is 1; empty when no link is usable).
+ */
+export interface FirstPathFact {
+  choices: { link: string; interface: string; source: string; weight: number }[];
+}
+
+/** What a plugin tells of itself for people and for `otb status`; any JSON object. */
+export type Status = { [key: string]: Json };
+
+/** A block of a plugin's panel: data, never HTML. */
+export type PanelBlock =
+  | { kind: "stat"; label: string; value: string | number; unit?: string }
+  | { kind: "table"; columns: string[]; rows: (string | number)[][] }
+  | { kind: "chart"; label: string; unit: string; series: { name: string; points: [number, number][] }[] }
+  | { kind: "log"; lines: string[] }
+  | { kind: "form"; path: string };
+
+/** Time, replaceable in tests. */
+export interface Clock {
+  /** Milliseconds since the epoch; may jump. */
+  now(): number;
+  /** Milliseconds that never go back. */
+  monotonicMs(): number;
+}
+
+/** Structured log of one plugin; secrets are masked before a line leaves the process. */
+export interface Log {
+  debug(message: string, properties?: Record<string, unknown>): void;
+  info(message: string, properties?: Record<string, unknown>): void;
+  warn(message: string, properties?: Record<string, unknown>): void;
+  error(message: string, properties?: Record<string, unknown>): void;
+}
+
+/** A small durable store of one plugin: a value is on disk when the promise resolves. */
+export interface Store {
+  get<T extends Json>(key: string): Promise<T | undefined>;
+  set(key: string, value: Json): Promise<void>;
+  delete(key: string): Promise<void>;
+}
+
+/** Small facts that plugins tell each other, each under the name of who published it. */
+export interface Facts {
+  /** Publishes or replaces one fact; `undefined` takes it back. Facts of a stopped plugin are gone. */
+  publish(key: string, value: Json | object | undefined): void;
+  /**
+   * Follows all facts whose key starts with `prefix`, of any plugin; the manifest's `reads` must name it.
+   * @throws OtbError `fact-not-declared`
+   */
+  watch<T>(prefix: string): View<ReadonlyMap<string, T>>;
+}
+
+/** What the core gives a running plugin. */
+export interface Context<Config> {
+  readonly name: string;
+  readonly role: Role;
+  readonly config: Config;
+  /** Aborted when the plugin must stop; releases given to `defer` run right after. */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly facts: Facts;
+  readonly links: View<Link[]>;
+  readonly network: View<Network>;
+  /** Own directory for files, readable and writable by this plugin only. */
+  readonly directory: string;
+  /** @throws OtbError `secret-missing` when the manifest does not declare it or nobody set it. */
+  secret(name: string): string;
+  /** Registers what to undo on stop, in reverse order, also after half a start. */
+  defer(release: () => void | Promise<void>): void;
+  /**
+   * Says everything this plugin wants of the kernel under `key`, replacing what it said before under it; resolves once applied.
+   * An empty list gives it all back. Resources unchanged since the last call are not touched.
+   * @throws OtbError `claim-conflict`, `claim-not-declared`, `apply-failed`
+   */
+  claim(key: string, resources: Resource[]): Promise<void>;
+  publishStatus(status: Status): void;
+  readonly health: { raise(condition: HealthCondition): void; clear(code: string): void };
+}
+
+/** One declaration that is a CLI verb, a web button and an RPC call. */
+export interface Action {
+  summary: string;
+  /** zod schema of the arguments; absent when there are none. */
+  args?: z.ZodMiniType;
+  run(args: unknown): Json | Promise<Json>;
+}
+
+/** A plugin module's default export. */
+export interface Plugin<Config> {
+  /** One strict schema: validation, defaults, docs, web form and CLI flags come from it. Every field has a default. */
+  config: z.ZodMiniType<Config>;
+  /** Pure check of settings against the world; schema errors are found before. */
+  check?(next: Config, world: World): Problem[];
+  /** Resolves when ready to serve. */
+  start(ctx: Context<Config>): Promise<void> | void;
+  /** Takes new settings without a restart; absent means the core restarts the plugin. */
+  reload?(next: Config): Promise<void> | void;
+  actions?: Record<string, Action>;
+  panel?(status: Status): PanelBlock[];
+}
+
+/** Types a plugin module: `export default definePlugin({ config, start })`. */
+export function definePlugin<Config>(plugin: Plugin<Config>): Plugin<Config> {
+  return plugin;
+}
