@@ -1,0 +1,299 @@
+// What runs around a plugin inside its own process: connects to the core, builds the context, starts and stops it.
+// It outlives the core: when the core dies the plugin works on and says who it is to the next core.
+import {
+  type Clock,
+  type Context,
+  type Facts,
+  type HealthCondition,
+  type Json,
+  type Link,
+  type Log,
+  type Network,
+  OtbError,
+  type Plugin,
+  type Resource,
+  type Status,
+  type Store,
+} from "../plugin.ts";
+import { LiveView } from "./live_view.ts";
+import type { Hello, LogNotice, ReloadAnswer, Start } from "./protocol.ts";
+import { Rpc } from "./rpc.ts";
+
+/** How long a plugin works on without a core before it ends. */
+const ORPHAN_GRACE_MS = 120_000;
+const RECONNECT_MS = 200;
+
+/** Runs `plugin` for the core that listens on `socket`; never returns. */
+export async function host<Config>(plugin: Plugin<Config>, socket: string): Promise<never> {
+  await new Host(plugin, socket).run();
+  Deno.exit(0);
+}
+
+class Host<Config> {
+  #plugin: Plugin<Config>;
+  #socket: string;
+  #rpc: Rpc | undefined;
+  #connected = Promise.withResolvers<Rpc>();
+  #abort = new AbortController();
+  #releases: (() => void | Promise<void>)[] = [];
+  #started = false;
+  #config: Config | undefined;
+  // What the core must know again when it comes back.
+  #claims = new Map<string, Resource[]>();
+  #published = new Map<string, Json>();
+  #health = new Map<string, HealthCondition>();
+  #status: Status = {};
+  // What the core tells us.
+  #links = new LiveView<Link[]>([]);
+  #network = new LiveView<Network>({ role: "box", peers: [] });
+  #facts = new Map<string, Json>();
+  #watches: { prefix: string; view: LiveView<ReadonlyMap<string, unknown>> }[] = [];
+  #secrets: { [name: string]: string } = {};
+
+  constructor(plugin: Plugin<Config>, socket: string) {
+    this.#plugin = plugin;
+    this.#socket = socket;
+    redirectConsole((notice) => this.#log(notice));
+  }
+
+  async run(): Promise<void> {
+    let lostAt = performance.now();
+    while (performance.now() - lostAt < ORPHAN_GRACE_MS) {
+      let stream: Deno.UnixConn;
+      try {
+        stream = await Deno.connect({ transport: "unix", path: this.#socket });
+      } catch {
+        if (!this.#started) return;
+        await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+        continue;
+      }
+      await this.#serve(stream);
+      // A core that goes away before the start has nothing to come back to.
+      if (!this.#started) return;
+      lostAt = performance.now();
+    }
+    await this.#stop();
+  }
+
+  async #serve(stream: Deno.UnixConn): Promise<void> {
+    const rpc = new Rpc(stream, {
+      start: (params: Start) => this.#start(params),
+      reload: (config: Json) => this.#reload(config),
+      stop: () => this.#stop(),
+      ping: () => true,
+      act: (params: { action: string; args?: Json }) => this.#act(params.action, params.args),
+      links: (links: Link[]) => this.#links.set(links),
+      network: (network: Network) => this.#network.set(network),
+      fact: ([key, value]: [string, Json | null]) => this.#takeFact(key, value),
+    });
+    const hello: Hello = {
+      pid: Deno.pid,
+      started: this.#started,
+      claims: [...this.#claims],
+      facts: [...this.#published],
+      health: [...this.#health.values()],
+      status: this.#status,
+    };
+    try {
+      await rpc.call("hello", hello);
+      this.#rpc = rpc;
+      this.#connected.resolve(rpc);
+      await rpc.closed;
+    } catch {
+      rpc.close();
+    }
+    this.#rpc = undefined;
+    this.#connected = Promise.withResolvers<Rpc>();
+  }
+
+  /** Calls the core, waiting for it to come back where it is away. */
+  async #call<T>(method: string, params: unknown): Promise<T> {
+    for (;;) {
+      const rpc = this.#rpc ?? await this.#connected.promise;
+      try {
+        return await rpc.call<T>(method, params);
+      } catch (error) {
+        if (!(error instanceof OtbError) || error.code !== "connection-lost") throw error;
+        await rpc.closed;
+      }
+    }
+  }
+
+  async #start(params: Start): Promise<void> {
+    this.#secrets = params.secrets;
+    this.#links.set(params.links);
+    this.#network.set(params.network);
+    for (const [key, value] of params.facts) this.#facts.set(key, value);
+    this.#config = this.#plugin.config.parse(params.config);
+    try {
+      await this.#plugin.start(this.#context(params));
+      this.#started = true;
+    } catch (error) {
+      await this.#release();
+      throw error;
+    }
+  }
+
+  async #reload(config: Json): Promise<ReloadAnswer> {
+    if (!this.#plugin.reload) return { taken: false };
+    const next = this.#plugin.config.parse(config);
+    await this.#plugin.reload(next);
+    this.#config = next;
+    return { taken: true };
+  }
+
+  async #stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#release();
+    // The answer leaves first.
+    setTimeout(() => Deno.exit(0), 20);
+  }
+
+  async #release(): Promise<void> {
+    for (const release of this.#releases.splice(0).reverse()) {
+      try {
+        await release();
+      } catch (error) {
+        this.#log({ level: "warning", message: `Cannot release something on stop: ${error}` });
+      }
+    }
+  }
+
+  async #act(name: string, args: Json | undefined): Promise<Json> {
+    const action = this.#plugin.actions?.[name];
+    if (!action) {
+      const known = Object.keys(this.#plugin.actions ?? {}).join(", ") || "none";
+      throw new OtbError(
+        "action-unknown",
+        `Cannot run an action as this plugin has ${known}: current value is "${name}"`,
+      );
+    }
+    return await action.run(action.args ? action.args.parse(args ?? {}) : undefined);
+  }
+
+  #takeFact(key: string, value: Json | null): void {
+    if (value === null) this.#facts.delete(key);
+    else this.#facts.set(key, value);
+    for (const watch of this.#watches) {
+      if (key.startsWith(watch.prefix)) watch.view.set(this.#factsUnder(watch.prefix));
+    }
+  }
+
+  #factsUnder(prefix: string): ReadonlyMap<string, unknown> {
+    return new FactMap([...this.#facts].filter(([key]) => key.startsWith(prefix)));
+  }
+
+  #log(notice: LogNotice): void {
+    const mask = (text: string) =>
+      Object.values(this.#secrets).reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
+    const properties = notice.properties &&
+      JSON.parse(
+        mask(
+          JSON.stringify(
+            notice.properties,
+            (_key, value) => typeof value === "bigint" ? String(value) : value,
+          ),
+        ),
+      );
+    this.#rpc?.notify("log", { ...notice, message: mask(notice.message), properties });
+  }
+
+  #context(params: Start): Context<Config> {
+    const config = () => this.#config!;
+    const clock: Clock = { now: () => Date.now(), monotonicMs: () => performance.now() };
+    const log: Log = {
+      debug: (message, properties) => this.#log({ level: "debug", message, properties }),
+      info: (message, properties) => this.#log({ level: "info", message, properties }),
+      warn: (message, properties) => this.#log({ level: "warning", message, properties }),
+      error: (message, properties) => this.#log({ level: "error", message, properties }),
+    };
+    const store: Store = {
+      get: async <T extends Json>(key: string) => (await this.#call<T | null>("store-get", key)) ?? undefined,
+      set: (key, value) => this.#call("store-set", [key, value]),
+      delete: (key) => this.#call("store-set", [key, null]),
+    };
+    const facts: Facts = {
+      publish: (key, value) => {
+        const plain = value === undefined ? undefined : JSON.parse(JSON.stringify(value)) as Json;
+        if (JSON.stringify(this.#published.get(key)) === JSON.stringify(plain)) return;
+        if (plain === undefined) this.#published.delete(key);
+        else this.#published.set(key, plain);
+        this.#rpc?.notify("fact", [key, plain ?? null]);
+      },
+      watch: <T>(prefix: string) => {
+        if (!params.reads.some((declared) => prefix.startsWith(declared))) {
+          throw new OtbError(
+            "fact-not-declared",
+            `Cannot watch facts as the manifest's "reads" must name them: current value is "${prefix}"`,
+          );
+        }
+        const view = new LiveView(this.#factsUnder(prefix));
+        this.#watches.push({ prefix, view });
+        return view as unknown as LiveView<ReadonlyMap<string, T>>;
+      },
+    };
+    return {
+      name: params.name,
+      role: params.role,
+      directory: params.directory,
+      get config() {
+        return config();
+      },
+      signal: this.#abort.signal,
+      log,
+      clock,
+      store,
+      facts,
+      links: this.#links,
+      network: this.#network,
+      secret: (name) => {
+        const value = params.secrets[name];
+        if (value === undefined) {
+          throw new OtbError(
+            "secret-missing",
+            `Cannot use a secret as nobody set it: current value is "${name}"`,
+          );
+        }
+        return value;
+      },
+      defer: (release) => void this.#releases.push(release),
+      claim: async (key, resources) => {
+        await this.#call("claim", [key, resources]);
+        if (resources.length > 0) this.#claims.set(key, resources);
+        else this.#claims.delete(key);
+      },
+      publishStatus: (status) => {
+        this.#status = status;
+        this.#rpc?.notify("status", status);
+      },
+      health: {
+        raise: (condition) => {
+          this.#health.set(condition.code, condition);
+          this.#rpc?.notify("health", [condition.code, condition]);
+        },
+        clear: (code) => {
+          if (this.#health.delete(code)) this.#rpc?.notify("health", [code, null]);
+        },
+      },
+    };
+  }
+}
+
+/** A map that JSON shows, so that a live view can tell two of them apart. */
+class FactMap extends Map<string, unknown> {
+  toJSON(): [string, unknown][] {
+    return [...this];
+  }
+}
+
+/** Sends what code prints to the plugin's log: a process without a terminal has no other place for it. */
+function redirectConsole(log: (notice: LogNotice) => void): void {
+  const levels = { debug: "debug", log: "info", info: "info", warn: "warning", error: "error" } as const;
+  for (const [method, level] of Object.entries(levels)) {
+    (console as unknown as Record<string, unknown>)[method] = (...words: unknown[]) =>
+      log({
+        level,
+        message: words.map((word) => typeof word === "string" ? word : Deno.inspect(word)).join(" "),
+      });
+  }
+}

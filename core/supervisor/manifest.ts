@@ -1,0 +1,109 @@
+// What a plugin says of itself without running any of its code: the `otb` part of its deno.json.
+import * as z from "zod";
+import { CONTRACT_VERSION, OtbError, type Role } from "../plugin.ts";
+
+const claimKinds = z.enum([
+  "address",
+  "route",
+  "rule",
+  "mptcpEndpoint",
+  "mptcpLimits",
+  "sysctl",
+  "nftTable",
+  "qdisc",
+  "interface",
+]);
+
+const manifestSchema = z.object({
+  name: z.string().regex(/^@[a-z0-9-]+\/[a-z][a-z0-9-]{0,31}$/),
+  version: z.string().regex(/^\d+\.\d+\.\d+/),
+  exports: z.literal("./mod.ts"),
+  otb: z.strictObject({
+    contract: z.number(),
+    summary: z.string().min(1),
+    roles: z.array(z.enum(["box", "cloud"])).min(1),
+    tier: z.enum(["sandboxed", "trusted"]).default("sandboxed"),
+    native: z.boolean().default(false),
+    permissions: z.strictObject({
+      net: z.array(z.string()).default([]),
+      read: z.array(z.string()).default([]),
+      write: z.array(z.string()).default([]),
+      run: z.array(z.string()).default([]),
+      sys: z.array(z.string()).default([]),
+    }).prefault({}),
+    claims: z.array(claimKinds).default([]),
+    reads: z.array(z.string()).default([]),
+    secrets: z.array(z.string()).default([]),
+    memoryLimitMb: z.number().int().min(32).max(4096).default(256),
+  }),
+});
+
+/** A checked manifest; `directory` is absolute. */
+export type Manifest = z.infer<typeof manifestSchema>["otb"] & {
+  name: string;
+  version: string;
+  directory: string;
+};
+
+/**
+ * Checks the text of a plugin's deno.json.
+ *
+ * @throws OtbError `manifest-invalid`, `contract-unknown`, `tier-too-low` (native code or programs need `trusted`)
+ */
+export function parseManifest(text: string, directory: string): Manifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new OtbError(
+      "manifest-invalid",
+      `Cannot read the manifest in ${directory} as it must be JSON: ${error}`,
+    );
+  }
+  const result = manifestSchema.safeParse(value);
+  if (!result.success) {
+    const issue = result.error.issues[0]!;
+    throw new OtbError(
+      "manifest-invalid",
+      `Cannot use the manifest in ${directory} as ${issue.path.join(".")} is wrong: ${issue.message}`,
+      "plugins/README.md lists the fields.",
+    );
+  }
+  const { name, version, otb } = result.data;
+  if (otb.contract !== CONTRACT_VERSION) {
+    throw new OtbError(
+      "contract-unknown",
+      `Cannot use the plugin in ${directory} as this core speaks contract ${CONTRACT_VERSION}: current value is "${otb.contract}"`,
+    );
+  }
+  if (otb.tier === "sandboxed" && (otb.native || otb.permissions.run.length > 0)) {
+    throw new OtbError(
+      "tier-too-low",
+      `Cannot use the plugin in ${directory} as native code and running programs need the tier "trusted": current value is "sandboxed"`,
+    );
+  }
+  return { ...otb, name: name.slice(name.indexOf("/") + 1), version, directory };
+}
+
+/**
+ * Finds the plugins for a role: every folder of `directory` with a manifest, names that start with `_` left out.
+ *
+ * A broken manifest does not hide the others: it comes back in `problems`.
+ */
+export function findPlugins(directory: string, role: Role): { manifests: Manifest[]; problems: OtbError[] } {
+  const manifests: Manifest[] = [];
+  const problems: OtbError[] = [];
+  for (const entry of [...Deno.readDirSync(directory)].sort((a, b) => a.name < b.name ? -1 : 1)) {
+    if (!entry.isDirectory || entry.name.startsWith("_") || entry.name.startsWith(".")) continue;
+    const folder = `${directory}/${entry.name}`;
+    try {
+      const manifest = parseManifest(Deno.readTextFileSync(`${folder}/deno.json`), folder);
+      if (manifest.roles.includes(role)) manifests.push(manifest);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue;
+      if (!(error instanceof OtbError)) throw error;
+      problems.push(error);
+    }
+  }
+  return { manifests, problems };
+}

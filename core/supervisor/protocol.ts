@@ -1,0 +1,38 @@
+// What core and plugin process say to each other over their socket. Types only.
+import type { HealthCondition, Json, Link, Network, Resource, Role, Status } from "../plugin.ts";
+
+/** Plugin to core, once per connection; `started` when the core was restarted under a running plugin. */
+export interface Hello {
+  pid: number;
+  started: boolean;
+  claims: [key: string, resources: Resource[]][];
+  facts: [key: string, value: Json][];
+  health: HealthCondition[];
+  status: Status;
+}
+
+/** Core to plugin: begin. */
+export interface Start {
+  name: string;
+  role: Role;
+  directory: string;
+  /** Settings as stored; the plugin's own schema fills in the defaults. */
+  config: Json;
+  secrets: { [name: string]: string };
+  links: Link[];
+  network: Network;
+  facts: [key: string, value: Json][];
+  reads: string[];
+}
+
+/** What becomes of new settings: taken, or the core must restart the plugin. */
+export interface ReloadAnswer {
+  taken: boolean;
+}
+
+/** One log line on its way to the core; secrets are masked already. */
+export interface LogNotice {
+  level: "debug" | "info" | "warning" | "error";
+  message: string;
+  properties?: Record<string, unknown>;
+}

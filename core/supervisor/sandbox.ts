@@ -1,0 +1,51 @@
+// From a manifest to the flags of `deno run`: what a plugin process may do. Pure.
+import type { Manifest } from "./manifest.ts";
+
+/** Where one plugin process lives. */
+export interface Surroundings {
+  /** Unix socket to the core. */
+  socket: string;
+  /** The plugin's own directory for files. */
+  directory: string;
+  /** Absolute path of the native library. */
+  nativeLibrary: string;
+}
+
+/** Flags for `deno run`; nothing that the manifest does not name is allowed. */
+export function sandboxFlags(manifest: Manifest, where: Surroundings): string[] {
+  const { permissions } = manifest;
+  const flags = [
+    "--no-prompt",
+    "--cached-only",
+    "--no-lock",
+    "--quiet",
+    // The heap gives up before the machine does; native memory is watched by the supervisor.
+    `--v8-flags=--max-old-space-size=${manifest.memoryLimitMb}`,
+    allow("net", [`unix:${where.socket}`, ...permissions.net]),
+    allow("read", [where.socket, where.directory, manifest.directory, ...permissions.read]),
+    allow("write", [where.socket, where.directory, ...permissions.write]),
+  ];
+  if (permissions.run.length > 0) flags.push(allow("run", permissions.run));
+  if (permissions.sys.length > 0) flags.push(allow("sys", permissions.sys));
+  if (manifest.native) flags.push(allow("ffi", [where.nativeLibrary]));
+  return flags;
+}
+
+/** The same in words for a person who decides whether to trust a plugin. */
+export function describePermissions(manifest: Manifest): string[] {
+  const { permissions } = manifest;
+  const words: string[] = [];
+  if (manifest.native) words.push("runs native code, which no sandbox holds");
+  if (permissions.run.length > 0) words.push(`runs the programs ${permissions.run.join(", ")}`);
+  if (permissions.net.length > 0) words.push(`uses the network: ${permissions.net.join(", ")}`);
+  if (permissions.read.length > 0) words.push(`reads ${permissions.read.join(", ")}`);
+  if (permissions.write.length > 0) words.push(`writes ${permissions.write.join(", ")}`);
+  if (permissions.sys.length > 0) words.push(`asks the system for ${permissions.sys.join(", ")}`);
+  if (manifest.claims.length > 0) words.push(`claims of the kernel: ${manifest.claims.join(", ")}`);
+  if (manifest.secrets.length > 0) words.push(`knows the secrets ${manifest.secrets.join(", ")}`);
+  return words;
+}
+
+function allow(what: string, values: string[]): string {
+  return `--allow-${what}=${values.join(",")}`;
+}

@@ -1,0 +1,333 @@
+// The life of one plugin under the supervisor: start, ready, crash, wait, again; its claims outlive a crash for a grace period.
+import type { PluginReport } from "../client.ts";
+import {
+  type HealthCondition,
+  type Json,
+  type Link,
+  type Network,
+  OtbError,
+  type Resource,
+  type Role,
+  type Status,
+} from "../plugin.ts";
+import { Backoff } from "./backoff.ts";
+import type { FactBoard } from "./facts.ts";
+import type { LiveView } from "./live_view.ts";
+import type { Manifest } from "./manifest.ts";
+import { type Places, PluginProcess } from "./process.ts";
+import type { LogNotice, ReloadAnswer, Start } from "./protocol.ts";
+import { asOtbError, type Handler } from "./rpc.ts";
+import { describePermissions } from "./sandbox.ts";
+
+/** How long claims and facts of a crashed plugin stay, so that routing goes on without it. */
+const CLAIM_GRACE_MS = 30_000;
+const START_MS = 30_000;
+const MEMORY_EVERY_MS = 5_000;
+
+/** What a supervised plugin needs of the core around it. */
+export interface Core {
+  role: Role;
+  places: Places;
+  links: LiveView<Link[]>;
+  network: LiveView<Network>;
+  facts: FactBoard;
+  claim(owner: string, key: string, resources: Resource[]): Promise<void>;
+  release(owner: string): Promise<void>;
+  config(plugin: string): Json;
+  secret(name: string): string | undefined;
+  storeGet(plugin: string, key: string): Json | null;
+  storeSet(plugin: string, key: string, value: Json | null): void;
+  log(plugin: string, notice: LogNotice): void;
+}
+
+/** One plugin, its process if there is one, and what it told last. */
+export class Supervised {
+  readonly health = new Map<string, { condition: HealthCondition; sinceMs: number }>();
+  #state: PluginReport["state"] = "stopped";
+  #reason: string | undefined;
+  #sinceMs = Date.now();
+  #status: Status = {};
+  #process: PluginProcess | undefined;
+  #restarts = 0;
+  #backoff = new Backoff();
+  #restartTimer: ReturnType<typeof setTimeout> | undefined;
+  #graceTimer: ReturnType<typeof setTimeout> | undefined;
+  #memoryTimer: ReturnType<typeof setInterval> | undefined;
+  #stopping = false;
+  #claimKeys = new Set<string>();
+  #claimedThisRun = new Set<string>();
+  #claimQueue: Promise<unknown> = Promise.resolve();
+  #unsubscribe: (() => void)[] = [];
+
+  constructor(readonly manifest: Manifest, private readonly core: Core) {}
+
+  get name(): string {
+    return this.manifest.name;
+  }
+
+  /** Starts it, or takes over the process an earlier core left; resolves after the first try, ready or not. */
+  async start(): Promise<void> {
+    this.#stopping = false;
+    clearTimeout(this.#restartTimer);
+    this.#enter("starting");
+    this.#claimedThisRun.clear();
+    let process: PluginProcess;
+    try {
+      process = await PluginProcess.open(this.manifest, this.core.places, this.#handlers());
+    } catch (error) {
+      return this.#crashed(asOtbError(error).message, 0);
+    }
+    this.#process = process;
+    void process.ended.then((reason) => this.#ended(process, reason));
+    try {
+      if (process.hello.started) await this.#takeOver(process);
+      else await process.rpc.call("start", this.#startParameters(), START_MS);
+    } catch (error) {
+      const reason = `did not start: ${asOtbError(error).message}`;
+      process.kill(reason);
+      await process.ended;
+      return;
+    }
+    if (this.#process !== process) return;
+    this.#follow(process);
+    this.#enter("ready");
+    clearTimeout(this.#graceTimer);
+    await this.#sweepClaims();
+  }
+
+  /** Stops it in order and gives back what it claimed. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#restartTimer);
+    clearTimeout(this.#graceTimer);
+    await this.#process?.stop();
+    this.#enter("stopped");
+    await this.#dropEverything();
+  }
+
+  /** A fresh start asked for by a person or a change of settings; claims stay in between. */
+  async restart(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#restartTimer);
+    await this.#process?.stop();
+    this.#backoff.reset();
+    await this.start();
+  }
+
+  /**
+   * Hands over new settings, with a restart where the plugin can't take them while running.
+   * @throws OtbError what the plugin says against them
+   */
+  async reload(): Promise<void> {
+    if (this.#state !== "ready" || !this.#process) return await this.restart();
+    const answer = await this.#process.rpc.call<ReloadAnswer>("reload", this.core.config(this.name));
+    if (!answer.taken) await this.restart();
+    if (this.#state !== "ready") {
+      throw new OtbError(
+        "plugin-not-ready",
+        `Cannot use the new settings as plugin "${this.name}" does not start: ${this.#reason}`,
+      );
+    }
+  }
+
+  /** @throws OtbError `plugin-not-ready`, and what the action throws */
+  async act(action: string, args: Json | undefined): Promise<Json> {
+    if (this.#state !== "ready" || !this.#process) {
+      throw new OtbError(
+        "plugin-not-ready",
+        `Cannot run "${action}" as plugin "${this.name}" must be ready: current value is "${this.#state}"`,
+      );
+    }
+    return await this.#process.rpc.call<Json>("act", { action, args });
+  }
+
+  report(): PluginReport {
+    return {
+      name: this.name,
+      version: this.manifest.version,
+      summary: this.manifest.summary,
+      tier: this.manifest.tier,
+      permissions: describePermissions(this.manifest),
+      state: this.#state,
+      reason: this.#reason,
+      pid: this.#process?.pid,
+      restarts: this.#restarts,
+      sinceMs: this.#sinceMs,
+      memoryBytes: this.#process?.memoryBytes(),
+      status: this.#status,
+    };
+  }
+
+  /** Leaves the process running and forgets it: the core ends, its successor takes over. */
+  abandon(): void {
+    for (const stop of this.#unsubscribe.splice(0)) stop();
+    clearInterval(this.#memoryTimer);
+    clearTimeout(this.#restartTimer);
+    clearTimeout(this.#graceTimer);
+  }
+
+  #enter(state: PluginReport["state"], reason?: string): void {
+    if (state !== this.#state) this.#sinceMs = Date.now();
+    this.#state = state;
+    this.#reason = reason;
+  }
+
+  #handlers(): Record<string, Handler> {
+    const { core, name } = this;
+    return {
+      claim: ([key, resources]: [string, Resource[]]) => this.#claim(key, resources),
+      fact: ([key, value]: [string, Json | null]) => {
+        if (!core.facts.publish(name, key, value)) {
+          core.log(name, { level: "warning", message: `The fact "${key}" belongs to another plugin` });
+        }
+      },
+      status: (status: Status) => void (this.#status = status),
+      health: ([code, condition]: [string, HealthCondition | null]) => this.#takeHealth(code, condition),
+      log: (notice: LogNotice) => core.log(name, notice),
+      "store-get": (key: string) => core.storeGet(name, key),
+      "store-set": ([key, value]: [string, Json | null]) => core.storeSet(name, key, value),
+    };
+  }
+
+  #startParameters(): Start {
+    const { core, manifest } = this;
+    const secrets: Record<string, string> = {};
+    for (const name of manifest.secrets) {
+      const value = core.secret(name);
+      if (value !== undefined) secrets[name] = value;
+    }
+    return {
+      name: this.name,
+      role: core.role,
+      directory: `${core.places.data}/${this.name}`,
+      config: core.config(this.name),
+      secrets,
+      links: core.links.current,
+      network: core.network.current,
+      facts: core.facts.under(manifest.reads),
+      reads: manifest.reads,
+    };
+  }
+
+  async #takeOver(process: PluginProcess): Promise<void> {
+    const { claims, facts, health, status } = process.hello;
+    for (const [key, resources] of claims) await this.#claim(key, resources);
+    for (const [key, value] of facts) this.core.facts.publish(this.name, key, value);
+    for (const condition of health) this.#takeHealth(condition.code, condition);
+    this.#status = status;
+    for (const [key, value] of this.core.facts.under(this.manifest.reads)) {
+      process.rpc.notify("fact", [key, value]);
+    }
+    process.rpc.notify("links", this.core.links.current);
+    process.rpc.notify("network", this.core.network.current);
+    this.core.log("core", {
+      level: "info",
+      message: `Took over the running plugin "${this.name}"`,
+      properties: { pid: process.pid },
+    });
+  }
+
+  #claim(key: string, resources: Resource[]): Promise<void> {
+    const claimed = this.#claimQueue.then(async () => {
+      for (const { kind } of resources) {
+        if (!this.manifest.claims.includes(kind)) {
+          throw new OtbError(
+            "claim-not-declared",
+            `Cannot claim a resource as the manifest of "${this.name}" must declare its kind: current value is "${kind}"`,
+          );
+        }
+      }
+      await this.core.claim(this.name, key, resources);
+      this.#claimKeys.add(key);
+      this.#claimedThisRun.add(key);
+    });
+    this.#claimQueue = claimed.catch(() => {});
+    return claimed;
+  }
+
+  /** After a restart: what the new run did not ask for again is given back. */
+  async #sweepClaims(): Promise<void> {
+    for (const key of this.#claimKeys) {
+      if (this.#claimedThisRun.has(key)) continue;
+      this.#claimKeys.delete(key);
+      await this.core.claim(this.name, key, []);
+    }
+  }
+
+  #takeHealth(code: string, condition: HealthCondition | null): void {
+    if (condition === null) this.health.delete(code);
+    else this.health.set(code, { condition, sinceMs: this.health.get(code)?.sinceMs ?? Date.now() });
+  }
+
+  #follow(process: PluginProcess): void {
+    const { core, manifest } = this;
+    this.#unsubscribe.push(
+      core.links.subscribe((links) => process.rpc.notify("links", links)),
+      core.network.subscribe((network) => process.rpc.notify("network", network)),
+      core.facts.subscribe((key, value) => {
+        if (manifest.reads.some((prefix) => key.startsWith(prefix))) process.rpc.notify("fact", [key, value]);
+      }),
+    );
+    this.#memoryTimer = setInterval(() => {
+      const bytes = process.memoryBytes() ?? 0;
+      const limit = manifest.memoryLimitMb * 1024 * 1024;
+      if (bytes > limit) {
+        process.kill(
+          `used ${
+            Math.round(bytes / 1024 / 1024)
+          } MB of memory, more than its limit of ${manifest.memoryLimitMb} MB`,
+        );
+      }
+    }, MEMORY_EVERY_MS);
+  }
+
+  #ended(process: PluginProcess, reason: string): void {
+    if (this.#process !== process) return;
+    this.#process = undefined;
+    for (const stop of this.#unsubscribe.splice(0)) stop();
+    clearInterval(this.#memoryTimer);
+    this.health.clear();
+    if (!this.#stopping) this.#crashed(reason, this.#state === "ready" ? Date.now() - this.#sinceMs : 0);
+  }
+
+  #crashed(reason: string, ranMs: number): void {
+    if (this.#stopping) return;
+    const { delayMs, loop } = this.#backoff.crashed(ranMs);
+    this.#restarts++;
+    this.core.log("core", {
+      level: loop ? "error" : "warning",
+      message: `Plugin "${this.name}" ended: ${reason}`,
+      properties: { restartInMs: delayMs },
+    });
+    this.#enter(loop ? "failed" : "waiting-to-restart", reason);
+    this.#takeHealth(loop ? "plugin-crash-loop" : "plugin-restarting", {
+      code: loop ? "plugin-crash-loop" : "plugin-restarting",
+      severity: loop ? "error" : "warning",
+      message: loop
+        ? `Plugin "${this.name}" ends again and again: ${reason}`
+        : `Plugin "${this.name}" ended and is started again: ${reason}`,
+      next: loop ? `Look at "otb logs ${this.name}"; it is tried again in 5 minutes.` : undefined,
+    });
+    this.#restartTimer = setTimeout(() => {
+      this.health.delete("plugin-restarting");
+      this.health.delete("plugin-crash-loop");
+      void this.start();
+    }, delayMs);
+    clearTimeout(this.#graceTimer);
+    this.#graceTimer = setTimeout(() => void this.#dropEverything(), CLAIM_GRACE_MS);
+  }
+
+  async #dropEverything(): Promise<void> {
+    this.#claimKeys.clear();
+    this.core.facts.clear(this.name);
+    this.health.delete("plugin-restarting");
+    try {
+      await this.core.release(this.name);
+    } catch (error) {
+      this.core.log("core", {
+        level: "error",
+        message: `Cannot give back what "${this.name}" claimed: ${asOtbError(error).message}`,
+      });
+    }
+  }
+}
