@@ -1,0 +1,67 @@
+// The one line that carries a new box everything it must know of its peer: address, port and key, with a checksum.
+import { createHash } from "node:crypto";
+import ipaddr from "ipaddr.js";
+import { OtbError } from "../plugin.ts";
+
+const PREFIX = "otb1-";
+
+/** What a join code holds; `psk` is base64 of 32 bytes. */
+export interface JoinCode {
+  address: string;
+  port: number;
+  psk: string;
+}
+
+/** `otb1-` and base64url of: port u16be, key 32 bytes, address 4 or 16 bytes, first 4 bytes of their SHA-256. */
+export function encodeJoinCode({ address, port, psk }: JoinCode): string {
+  const body = new Uint8Array([
+    port >> 8,
+    port & 255,
+    ...fromBase64(psk),
+    ...ipaddr.parse(address).toByteArray(),
+  ]);
+  return PREFIX + toBase64(new Uint8Array([...body, ...checksum(body)]))
+    .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** @throws OtbError `join-code-invalid`; the code itself is never repeated in the message, as it is a secret */
+export function decodeJoinCode(text: string): JoinCode {
+  const refuse = (rule: string) =>
+    new OtbError(
+      "join-code-invalid",
+      `Cannot join as the code ${rule}`,
+      'Copy the whole line that "otb init cloud" printed.',
+    );
+  const trimmed = text.trim();
+  if (!trimmed.startsWith(PREFIX)) throw refuse(`must start with "${PREFIX}"`);
+  let bytes: Uint8Array;
+  try {
+    bytes = fromBase64(trimmed.slice(PREFIX.length).replaceAll("-", "+").replaceAll("_", "/"));
+  } catch {
+    throw refuse("must hold only letters, digits, - and _ after its beginning");
+  }
+  if (bytes.length !== 2 + 32 + 4 + 4 && bytes.length !== 2 + 32 + 16 + 4) throw refuse("is not complete");
+  const body = bytes.subarray(0, -4);
+  if (checksum(body).some((byte, index) => byte !== bytes[body.length + index])) {
+    throw refuse("has a typing error in it");
+  }
+  const port = body[0]! * 256 + body[1]!;
+  if (port === 0) throw refuse("names no port");
+  return {
+    address: ipaddr.fromByteArray([...body.subarray(34)]).toString(),
+    port,
+    psk: toBase64(body.subarray(2, 34)),
+  };
+}
+
+function checksum(body: Uint8Array): Uint8Array {
+  return createHash("sha256").update(body).digest().subarray(0, 4);
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}
+
+function fromBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,59 @@
+import { strict as assert } from "node:assert";
+import { type LinkSettings, type ObservedLinks, observeLinks } from "./links.ts";
+
+const fibre: LinkSettings = {
+  interface: "wan1",
+  address: "192.168.11.2/24",
+  gateway: "192.168.11.1",
+  tier: "primary",
+};
+const wan1 = {
+  name: "wan1",
+  mtu: 1500,
+  up: true,
+  carrier: true,
+  addresses: [{ family: 4 as const, address: "192.168.11.2", prefixLength: 24 }],
+};
+
+function state(settings: LinkSettings, observed: ObservedLinks): string {
+  const { state, reason, address, gateway } = observeLinks({ fibre: settings }, observed)[0]!.observed;
+  return [state, reason, address, gateway].map((word) => word ?? "-").join(" | ");
+}
+
+Deno.test("links say what the kernel shows and what is missing", () => {
+  const cases: [string, LinkSettings, ObservedLinks, string][] = [
+    ["all there", fibre, { interfaces: [wan1], routes: [] }, "up | - | 192.168.11.2 | 192.168.11.1"],
+    ["gone", fibre, { interfaces: [], routes: [] }, "missing | interface wan1 is not there | - | -"],
+    [
+      "switched off",
+      fibre,
+      { interfaces: [{ ...wan1, up: false }], routes: [] },
+      "down | interface wan1 is switched off | 192.168.11.2 | 192.168.11.1",
+    ],
+    [
+      "unplugged",
+      fibre,
+      { interfaces: [{ ...wan1, carrier: false }], routes: [] },
+      "down | interface wan1 has no carrier: is the cable plugged in? | 192.168.11.2 | 192.168.11.1",
+    ],
+    [
+      "another address",
+      { ...fibre, address: "192.168.11.9/24" },
+      { interfaces: [wan1], routes: [] },
+      "down | interface wan1 has no address | - | 192.168.11.1",
+    ],
+    ["taken from the system", { interface: "wan1", tier: "backup" }, {
+      interfaces: [wan1],
+      routes: [{ family: 4, table: 254, to: "default", via: "192.168.11.1", interface: "wan1" }],
+    }, "up | - | 192.168.11.2 | 192.168.11.1"],
+    [
+      "no gateway",
+      { interface: "wan1", tier: "backup" },
+      { interfaces: [wan1], routes: [] },
+      "down | no gateway is known on interface wan1 | 192.168.11.2 | -",
+    ],
+  ];
+  for (const [name, settings, observed, expected] of cases) {
+    assert.equal(state(settings, observed), expected, name);
+  }
+});

@@ -1,0 +1,52 @@
+// Asks a plugin's own code about proposed settings, in a process that may do nothing else.
+import { OtbError } from "../plugin.ts";
+import type { Inspection, InspectionRequest } from "./inspect_main.ts";
+import type { Manifest } from "./manifest.ts";
+import { pluginEnvironment } from "./process.ts";
+
+const TIMEOUT_MS = 10_000;
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+/**
+ * Parses and checks settings with the plugin's schema; about 60 ms.
+ *
+ * @throws OtbError `plugin-uninspectable` when its code fails, hangs or prints something else
+ */
+export async function inspectPlugin(
+  manifest: Manifest,
+  root: string,
+  request: InspectionRequest,
+): Promise<Inspection> {
+  const entry = [
+    `import plugin from ${JSON.stringify(new URL(`file://${manifest.directory}/mod.ts`).href)};`,
+    `import { inspect } from ${JSON.stringify(new URL("./inspect_main.ts", import.meta.url).href)};`,
+    `await inspect(plugin, ${JSON.stringify(request)});`,
+  ].join("\n");
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--cached-only", "--no-lock", "--quiet", `--config=${root}/deno.json`, "-"],
+    cwd: "/",
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    clearEnv: true,
+    env: pluginEnvironment(),
+  }).spawn();
+  const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
+  try {
+    const writer = child.stdin.getWriter();
+    writer.write(new TextEncoder().encode(entry)).then(() => writer.close()).catch(() => {});
+    const { success, stdout, stderr } = await child.output();
+    if (!success || stdout.length > MAX_ANSWER_BYTES) {
+      const said = new TextDecoder().decode(stderr).trim().split("\n").find((line) =>
+        line.includes("rror")
+      ) ?? "no answer in time";
+      throw new OtbError(
+        "plugin-uninspectable",
+        `Cannot check the settings of plugin "${manifest.name}" as its code fails: ${said}`,
+      );
+    }
+    return JSON.parse(new TextDecoder().decode(stdout));
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,39 @@
+// Runs inside a process without any permission: what a plugin's schema and check say of proposed settings.
+import { toJSONSchema } from "zod/v4/core";
+import type { Json, Plugin, Problem, World } from "../plugin.ts";
+
+/** What is asked; `config` as stored. */
+export interface InspectionRequest {
+  config: Json;
+  world: World;
+}
+
+/** What is answered; `issues` are the schema's own, empty with a `value` that has every default filled in. */
+export interface Inspection {
+  schema: Json;
+  value?: Json;
+  issues: { code: string; path: (string | number)[]; message: string; keys?: string[] }[];
+  problems: Problem[];
+}
+
+/** Prints one Inspection as JSON on standard output. */
+export async function inspect<Config>(plugin: Plugin<Config>, request: InspectionRequest): Promise<void> {
+  const result = plugin.config.safeParse(request.config);
+  const inspection: Inspection = {
+    schema: toJSONSchema(plugin.config, { io: "input", unrepresentable: "any" }) as Json,
+    issues: [],
+    problems: [],
+  };
+  if (result.success) {
+    inspection.value = result.data as Json;
+    inspection.problems = plugin.check?.(result.data, request.world) ?? [];
+  } else {
+    inspection.issues = result.error.issues.map((issue) => ({
+      code: issue.code,
+      path: issue.path.map((part) => typeof part === "symbol" ? String(part) : part),
+      message: issue.message,
+      keys: issue.code === "unrecognized_keys" ? issue.keys : undefined,
+    }));
+  }
+  await Deno.stdout.write(new TextEncoder().encode(JSON.stringify(inspection)));
+}

@@ -1,0 +1,63 @@
+// All plugins of one role, led together.
+import type { HealthReport, PluginReport } from "../client.ts";
+import { type Json, OtbError } from "../plugin.ts";
+import type { Manifest } from "./manifest.ts";
+import { type Core, Supervised } from "./supervised.ts";
+
+/** Starts, follows and stops every plugin it is given. */
+export class Supervisor {
+  readonly #plugins: Map<string, Supervised>;
+
+  constructor(manifests: Manifest[], core: Core) {
+    this.#plugins = new Map(manifests.map((manifest) => [manifest.name, new Supervised(manifest, core)]));
+  }
+
+  /** Resolves when every plugin had its first try; a failing one does not hold the others up. */
+  async start(): Promise<void> {
+    await Promise.all([...this.#plugins.values()].map((plugin) => plugin.start()));
+  }
+
+  /** Stops all, and gives back what they claimed. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#plugins.values()].map((plugin) => plugin.stop()));
+  }
+
+  /** Hands new settings to the named plugins; the first that refuses them decides. @throws OtbError its refusal */
+  async reload(names: string[]): Promise<void> {
+    for (const name of names) await this.#plugins.get(name)?.reload();
+  }
+
+  /** @throws OtbError `plugin-unknown`, and what the plugin throws */
+  async act(name: string, action: string, args?: Json): Promise<Json> {
+    const plugin = this.#plugins.get(name);
+    if (!plugin) {
+      throw new OtbError(
+        "plugin-unknown",
+        `Cannot run an action as the plugin must be one of ${
+          [...this.#plugins.keys()].join(", ")
+        }: current value is "${name}"`,
+      );
+    }
+    return await plugin.act(action, args);
+  }
+
+  reports(): PluginReport[] {
+    return [...this.#plugins.values()].map((plugin) => plugin.report());
+  }
+
+  health(): HealthReport[] {
+    return [...this.#plugins.values()].flatMap((plugin) =>
+      [...plugin.health.values()].map(({ condition, sinceMs }) => ({
+        ...condition,
+        plugin: plugin.name,
+        sinceMs,
+      }))
+    );
+  }
+
+  /** Why the plugins are not all well, undefined when they are. */
+  trouble(): string | undefined {
+    const unwell = this.reports().find(({ state }) => state !== "ready");
+    return unwell && `plugin "${unwell.name}" is ${unwell.state}: ${unwell.reason ?? "no reason given"}`;
+  }
+}
