@@ -17,6 +17,8 @@ const CALLS = [
   "stop",
 ] as const;
 
+type LogOptions = Parameters<Core["logs"]>[0];
+
 /** A change waits for the plugins to settle, a stop for the kernel. */
 const CALL_TIMEOUT_MS = 120_000;
 
@@ -30,7 +32,7 @@ export function remoteCore(stream: Deno.Conn): Core {
   return {
     ...calls,
     live: true,
-    async logs({ follow, ...options }, take) {
+    async logs({ follow, ...options }: LogOptions, take: (line: LogLine) => void) {
       onLine = take;
       await rpc.call("logs", [{ ...options, follow: follow !== undefined }]);
       if (!follow || follow.aborted) return;

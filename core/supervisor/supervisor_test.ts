@@ -1,0 +1,243 @@
+import { strict as assert } from "node:assert";
+import type { OtbError } from "../plugin.ts";
+import type { Manifest } from "./manifest.ts";
+import { Supervised } from "./supervised.ts";
+import { RecordingCore, writePlugin } from "./testing.ts";
+
+/** Runs `body` with a temporary folder, and ends whatever plugin process is left in the end. */
+async function withCore(
+  body: (core: RecordingCore, folder: string, lead: (manifest: Manifest) => Supervised) => Promise<void>,
+) {
+  const folder = await Deno.makeTempDir({ prefix: "otb" });
+  const core = new RecordingCore(folder);
+  const led: Supervised[] = [];
+  try {
+    await body(core, folder, (manifest) => {
+      const plugin = new Supervised(manifest, core);
+      led.push(plugin);
+      return plugin;
+    });
+  } finally {
+    for (const plugin of led) await plugin.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const address = `{ kind: "address", interface: "lan0", cidr: "192.168.100.1/24" }`;
+
+Deno.test("a plugin starts with what it needs, and stops in reverse order", async () => {
+  await withCore(async (core, folder, lead) => {
+    core.settings = { greeting: "bonjour" };
+    core.store.set("polite/seen", 1);
+    const plugin = lead(writePlugin(
+      folder,
+      "polite",
+      `ctx.defer(() => ctx.store.set("end", "first"));
+       ctx.defer(() => ctx.store.set("end", "second"));
+       await ctx.store.set("seen", (await ctx.store.get("seen")) + 1);
+       await ctx.claim("lan", [${address}]);
+       ctx.facts.publish("said", { words: ctx.config.greeting });
+       ctx.log.info("secret is " + ctx.secret("psk"), { also: ctx.secret("psk") });
+       ctx.publishStatus({ ready: true });`,
+      { otb: { secrets: ["psk"] } },
+    ));
+    await plugin.start();
+    assert.equal(plugin.report().state, "ready", plugin.report().reason);
+    assert.deepEqual(plugin.report().status, { ready: true });
+    assert.equal(core.store.get("polite/seen"), 2);
+    assert.deepEqual(core.facts.get("said"), { words: "bonjour" });
+    assert.equal(core.claims.size, 1);
+    await core.until(() => core.logs.length > 0);
+    assert.deepEqual(core.logs, ['polite info secret is *** {"also":"***"}']);
+    await plugin.stop();
+    assert.equal(core.store.get("polite/end"), "first");
+    assert.equal(core.claims.size, 0);
+    assert.equal(core.facts.get("said"), undefined);
+  });
+});
+
+Deno.test("a start that fails undoes its half and says why", async () => {
+  await withCore(async (core, folder, lead) => {
+    const plugin = lead(
+      writePlugin(
+        folder,
+        "half",
+        `ctx.defer(() => ctx.store.set("undone", true)); throw new Error("no such modem");`,
+      ),
+    );
+    await plugin.start();
+    assert.equal(core.store.get("half/undone"), true);
+    assert.equal(plugin.report().state, "waiting-to-restart");
+    assert.match(plugin.report().reason!, /no such modem/);
+  });
+});
+
+Deno.test("a killed plugin comes back and keeps its claims; what it no longer wants is swept", async () => {
+  await withCore(async (core, folder, lead) => {
+    const plugin = lead(writePlugin(
+      folder,
+      "crashing",
+      `const run = ((await ctx.store.get("run")) ?? 0) + 1;
+       await ctx.store.set("run", run);
+       await ctx.claim("kept", [${address}]);
+       if (run === 1) await ctx.claim("dropped", [{ kind: "address", interface: "lan0", cidr: "10.0.0.1/8" }]);`,
+    ));
+    await plugin.start();
+    const { pid } = plugin.report();
+    assert.deepEqual([...core.claims.keys()], ["crashing/kept", "crashing/dropped"]);
+    Deno.kill(pid!, "SIGKILL");
+    await core.until(() => plugin.report().state === "waiting-to-restart");
+    assert.deepEqual([...core.claims.keys()], ["crashing/kept", "crashing/dropped"]);
+    await core.until(() => plugin.report().state === "ready");
+    assert.notEqual(plugin.report().pid, pid);
+    assert.deepEqual([...core.claims.keys()], ["crashing/kept"]);
+    assert.equal(plugin.report().restarts, 1);
+  });
+});
+
+Deno.test("a plugin that leaks is ended and started again with the reason", async () => {
+  await withCore(async (core, folder, lead) => {
+    const plugin = lead(writePlugin(
+      folder,
+      "leaking",
+      `if (await ctx.store.get("leaked")) return;
+       await ctx.store.set("leaked", true);
+       const kept = []; globalThis.kept = kept;
+       const timer = setInterval(() => kept.push(new Uint8Array(4 << 20).fill(1)), 2); ctx.defer(() => clearInterval(timer));`,
+      { otb: { memoryLimitMb: 100 } },
+    ));
+    await plugin.start();
+    await core.until(() => plugin.report().restarts === 1);
+    assert.match(core.logs.join("\n"), /more than its limit of 100 MB|out of memory|ended/);
+    await core.until(() => plugin.report().state === "ready");
+  });
+});
+
+Deno.test("a crash loop is told apart from one crash", async () => {
+  await withCore(async (core, folder, lead) => {
+    const plugin = lead(writePlugin(folder, "looping", `Deno.exit(3);`));
+    await plugin.start();
+    assert.equal(plugin.report().state, "waiting-to-restart");
+    assert.ok(plugin.health.has("plugin-restarting"));
+    await core.until(() => plugin.report().state === "failed");
+    assert.ok(plugin.health.has("plugin-crash-loop"));
+  });
+});
+
+Deno.test("a running plugin is taken over by the next core, with its claims, facts and status", async () => {
+  await withCore(async (core, folder, lead) => {
+    const manifest = writePlugin(
+      folder,
+      "lasting",
+      `await ctx.claim("lan", [${address}]); ctx.facts.publish("f", 1); ctx.publishStatus({ n: 7 });
+       ctx.health.raise({ code: "c", severity: "info", message: "m" });`,
+    );
+    // The first core lives in a process of its own, which is then killed.
+    const first = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", "-"],
+      cwd: core.places.root,
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const writer = first.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(`
+      import { RecordingCore } from "${new URL("./testing.ts", import.meta.url).href}";
+      import { Supervised } from "${new URL("./supervised.ts", import.meta.url).href}";
+      const plugin = new Supervised(${JSON.stringify(manifest)}, new RecordingCore(${
+      JSON.stringify(folder)
+    }));
+      await plugin.start();
+      console.log(plugin.report().pid);
+    `));
+    await writer.close();
+    const reader = first.stdout.getReader();
+    const pid = Number(new TextDecoder().decode((await reader.read()).value));
+    assert.ok(pid > 0);
+    first.kill("SIGKILL");
+    await first.status;
+    await reader.cancel();
+    const plugin = lead(manifest);
+    await plugin.start();
+    assert.equal(plugin.report().pid, pid);
+    assert.deepEqual(plugin.report().status, { n: 7 });
+    assert.equal(core.facts.get("f"), 1);
+    assert.ok(plugin.health.has("c"));
+    assert.deepEqual([...core.claims.keys()], ["lasting/lan"]);
+  });
+});
+
+Deno.test("settings reach a running plugin, by reload where it has one and by restart where not", async () => {
+  await withCore(async (core, folder, lead) => {
+    const told = `ctx.facts.publish("greeting", ctx.config.greeting);`;
+    const restarting = lead(writePlugin(folder, "restarting", told));
+    await restarting.start();
+    const before = restarting.report().pid;
+    core.settings = { greeting: "ahoy" };
+    await restarting.reload();
+    assert.notEqual(restarting.report().pid, before);
+    assert.equal(core.facts.get("greeting"), "ahoy");
+    const reloading = lead(writePlugin(folder, "reloading", `globalThis.ctx = ctx;`, {
+      members:
+        `reload(next) { if (next.greeting === "no") throw new Error("not that"); ctx.facts.publish("again", next.greeting); },`,
+    }));
+    await reloading.start();
+    const kept = reloading.report().pid;
+    core.settings = { greeting: "salut" };
+    await reloading.reload();
+    assert.equal(reloading.report().pid, kept);
+    await core.until(() => core.facts.get("again") === "salut");
+    core.settings = { greeting: "no" };
+    await assert.rejects(() => reloading.reload(), /not that/);
+  });
+});
+
+Deno.test("the sandbox holds: files, network, programs, undeclared claims and facts are refused", async () => {
+  await withCore(async (core, folder, lead) => {
+    const attempts: [string, string][] = [
+      ["read", `await Deno.readTextFile("/etc/passwd")`],
+      ["write", `await Deno.writeTextFile("/tmp/otb-intruder", "")`],
+      ["net", `await Deno.connect({ hostname: "127.0.0.1", port: 9 })`],
+      [
+        "core",
+        `await Deno.connect({ transport: "unix", path: ${JSON.stringify(`${folder}/run/core.sock`)} })`,
+      ],
+      ["run", `await new Deno.Command("id").output()`],
+      ["env", `Deno.env.get("HOME")`],
+      ["ffi", `Deno.dlopen("/lib/x86_64-linux-gnu/libc.so.6", {})`],
+      ["claim", `await ctx.claim("x", [{ kind: "sysctl", name: "net/ipv4/ip_forward", value: "1" }])`],
+      ["watch", `ctx.facts.watch("path/")`],
+      ["secret", `ctx.secret("psk")`],
+    ];
+    const plugin = lead(writePlugin(
+      folder,
+      "curious",
+      `const outcome = {};
+       ${
+        attempts.map(([name, code]) =>
+          `try { ${code}; outcome.${name} = "allowed"; } catch (e) { outcome.${name} = e.name === "NotCapable" ? "refused" : e.code ?? String(e); }`
+        ).join("\n")
+      }
+       ctx.publishStatus(outcome);`,
+    ));
+    await plugin.start();
+    const { claim, watch, secret, ...rest } = plugin.report().status;
+    assert.deepEqual(Object.entries(rest).filter(([, outcome]) => outcome !== "refused"), []);
+    assert.deepEqual([claim, watch, secret], ["claim-not-declared", "fact-not-declared", "secret-missing"]);
+  });
+});
+
+Deno.test("an action that is not there names those that are", async () => {
+  await withCore(async (_core, folder, lead) => {
+    const plugin = lead(
+      writePlugin(folder, "acting", ``, {
+        members: `actions: { greet: { summary: "Says hello", run: () => "hello" } },`,
+      }),
+    );
+    await plugin.start();
+    assert.equal(await plugin.act("greet", undefined), "hello");
+    await assert.rejects(
+      () => plugin.act("shout", undefined),
+      (error: OtbError) => error.code === "action-unknown" && error.message.includes("greet"),
+    );
+  });
+});
