@@ -192,7 +192,7 @@ Deno.test("settings reach a running plugin, by reload where it has one and by re
 });
 
 Deno.test("the sandbox holds: files, network, programs, undeclared claims and facts are refused", async () => {
-  await withCore(async (core, folder, lead) => {
+  await withCore(async (_core, folder, lead) => {
     const attempts: [string, string][] = [
       ["read", `await Deno.readTextFile("/etc/passwd")`],
       ["write", `await Deno.writeTextFile("/tmp/otb-intruder", "")`],
