@@ -1,0 +1,78 @@
+// `otb bench NAME`: every benchmark compares with a peer or with a limit in the same run, and prints a ratio.
+import { table } from "./measure.ts";
+
+interface Benchmark {
+  summary: string;
+  load(): Promise<{ run(options: never): Promise<object>; rows?(result: never): string[][] }>;
+}
+
+const BENCHMARKS: Record<string, Benchmark> = {
+  relay: {
+    summary: "two encrypted hops against shadowsocks-libev and shadowsocks-rust",
+    load: () => import("./bench/relay.ts"),
+  },
+  connections: {
+    summary: "short connections per second and memory, against the same",
+    load: () => import("./bench/connections.ts"),
+  },
+  aggregate: {
+    summary: "one TCP connection over all links against the sum of the single links",
+    load: () => import("./bench/aggregate.ts"),
+  },
+  unequal: { summary: "where kernel MPTCP fails; no bar", load: () => import("./bench/unequal.ts") },
+  budget: {
+    summary: "16.8 MB within the kernel's simult_flows budget",
+    load: () => import("./bench/budget.ts"),
+  },
+  idle: { summary: "memory of an idle box", load: () => import("./bench/idle.ts") },
+};
+
+const HELP = `Usage: sudo ./otb bench NAME [--json] [--rounds N] [--seconds N] [--only TEXT]
+
+${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
+
+  --json       print one object
+  --rounds N   alternating rounds, the figures are medians (default 3)
+  --seconds N  length of each measured transfer (default 10)
+  --only TEXT  only cases whose name contains TEXT
+`;
+
+/** Runs one benchmark; the exit status is 1 when a bar is missed. */
+export async function bench(args: string[]): Promise<number> {
+  const options: { rounds: number; seconds: number; only?: string } = { rounds: 3, seconds: 10 };
+  let json = false;
+  let name: string | undefined;
+  for (let index = 0; index < args.length; index++) {
+    const word = args[index]!;
+    const number = Number(args[index + 1]);
+    if (word === "--help" || word === "-h") {
+      console.log(HELP);
+      return 0;
+    } else if (word === "--json") json = true;
+    else if (word === "--rounds" && number >= 1 && number <= 20) options.rounds = Number(args[++index]);
+    else if (word === "--seconds" && number >= 4 && number <= 60) options.seconds = Number(args[++index]);
+    else if (word === "--only" && args[index + 1]) options.only = args[++index];
+    else if (!word.startsWith("-") && name === undefined) name = word;
+    else return refuse(`as the option is unknown or incomplete: current value is "${word}"`);
+  }
+  if (name === undefined) {
+    console.log(HELP);
+    return 2;
+  }
+  const benchmark = Object.hasOwn(BENCHMARKS, name) ? BENCHMARKS[name] : undefined;
+  if (!benchmark) {
+    return refuse(
+      `as the name must be one of ${Object.keys(BENCHMARKS).join(", ")}: current value is "${name}"`,
+    );
+  }
+  const { run, rows } = await benchmark.load();
+  const result = await run(options as never);
+  if (json || !rows) console.log(JSON.stringify({ bench: name, ...result }, null, json ? 0 : 2));
+  else console.log(table(rows(result as never)));
+  return "pass" in result && result.pass === false ? 1 : 0;
+}
+
+function refuse(why: string): number {
+  console.error(`otb: Cannot run a benchmark ${why}\n  next: ./otb bench --help`);
+  return 2;
+}

@@ -1,0 +1,36 @@
+// `otb lab|demo|bench|test`: the verbs that build a world to look at, measure or test; a release does not carry them.
+import { bench } from "./bench.ts";
+import { demo } from "./demo.ts";
+import { labCommand } from "./lab/cli.ts";
+import { test } from "./test.ts";
+
+const VERBS: Record<string, (args: string[]) => Promise<number>> = { bench, demo, lab: labCommand, test };
+
+async function main([verb = "", ...args]: string[]): Promise<number> {
+  const run = VERBS[verb];
+  if (!run) {
+    console.error(
+      `otb: Cannot run a verb as it must be one of ${
+        Object.keys(VERBS).join(", ")
+      }: current value is "${verb}"`,
+    );
+    return 2;
+  }
+  if (Deno.uid() !== 0 && !args.includes("--help") && !args.includes("-h")) {
+    console.error(
+      `otb: Cannot make network namespaces as this must run as root: current value is "uid ${Deno.uid()}"\n  next: sudo ./otb ${verb} ${
+        args.join(" ")
+      }`,
+    );
+    return 1;
+  }
+  return await run(args);
+}
+
+try {
+  Deno.exit(await main(Deno.args));
+} catch (error) {
+  const { code, message, next } = error as { code?: string; message?: string; next?: string };
+  console.error(code ? `otb: ${message}${next ? `\n  next: ${next}` : ""}` : error);
+  Deno.exit(1);
+}

@@ -1,0 +1,43 @@
+// Small helpers of benchmarks and demo: medians, tables, link specs in words.
+import type { LabSpec } from "./lab/lab.ts";
+
+/** Names for links in the order they are given. */
+const NAMES = ["fibre", "cable", "dsl", "lte", "sat", "phone", "radio", "village"];
+
+/** Links from `down/up/delay[/loss]` words; Mbit/s, one-way milliseconds, percent. */
+export function links(...words: string[]): LabSpec["links"] {
+  return words.map((word, index) => {
+    const [downMbps, upMbps, delayMs, lossPercent] = word.split("/").map(Number);
+    return {
+      name: NAMES[index]!,
+      downMbps: downMbps!,
+      upMbps: upMbps!,
+      delayMs: delayMs!,
+      lossPercent: lossPercent ?? 0,
+    };
+  });
+}
+
+/** The middle value; the mean of the two middle ones for an even count. NaN for none. */
+export function median(values: number[]): number {
+  if (values.length === 0) return NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Rounds to `digits` decimals, for figures in JSON. */
+export function round(value: number, digits = 2): number {
+  return Math.round(value * 10 ** digits) / 10 ** digits;
+}
+
+/** Columns of equal width, the first left-aligned and the others right-aligned. */
+export function table(rows: string[][]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    "  " +
+    row.map((cell, column) => column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)).join(
+      "  ",
+    ).trimEnd()
+  ).join("\n");
+}

@@ -1,0 +1,257 @@
+// A whole otb in a lab: box and peer run as a user runs them, through the launcher, each in its own namespace.
+import { connect, type Core, type StatusReport } from "../core/client.ts";
+import { Lab, type LabSpec } from "./lab/lab.ts";
+
+export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+/** The peer's port in every world. */
+export const PEER_PORT = 8443;
+export const PEER_ADDRESS = "198.51.100.11";
+export const SERVER_ADDRESS = "203.0.113.10";
+export const SERVER_PORT = 8080;
+
+/** One transfer over exactly one TCP connection, as tests/lab/client.ts reports it. */
+export interface Transfer {
+  bytes: number;
+  ms: number;
+  mbps: number;
+  longestStallMs: number;
+  sha256?: string;
+  checksumOk?: boolean;
+  error?: string;
+}
+
+export interface TransferOptions {
+  bytes?: number;
+  seconds?: number;
+  upload?: boolean;
+  /** Leaves out the first seconds from `mbps`. */
+  skipSeconds?: number;
+  onProgress?: (progress: { tMs: number; bytes: number }) => void;
+}
+
+/** One end of otb: its state directory and its `otb up` process. */
+export class End {
+  process: Deno.ChildProcess | undefined;
+  #core: Core | undefined;
+
+  constructor(readonly lab: Lab, readonly role: "box" | "site1", readonly state: string) {}
+
+  /** Runs one `otb` command in this end's namespace and returns its JSON. @throws Error with what it printed */
+  async otb(args: string[], stdin?: string): Promise<unknown> {
+    const { success, stdout, stderr } = await this.tryOtb(args, stdin);
+    if (!success) throw new Error(`otb ${args.join(" ")} failed: ${stdout}${stderr}`);
+    return stdout.trim() === "" ? undefined : JSON.parse(stdout);
+  }
+
+  /** The same without throwing. */
+  async tryOtb(args: string[], stdin?: string) {
+    const child = this.lab.spawn(this.role, [`${ROOT}/otb`, ...args, "--state", this.state, "--json"], {
+      stdin: stdin === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+    });
+    if (stdin !== undefined) {
+      const writer = child.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(stdin));
+      await writer.close();
+    }
+    const { success, code, stdout, stderr } = await child.output();
+    return {
+      success,
+      code,
+      stdout: new TextDecoder().decode(stdout),
+      stderr: new TextDecoder().decode(stderr),
+    };
+  }
+
+  /** Starts `otb up` and waits until every plugin is ready. */
+  async up(environment: Record<string, string> = {}): Promise<void> {
+    this.process = this.lab.spawn(this.role, [`${ROOT}/otb`, "up", "--state", this.state], {
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      env: environment,
+    });
+    await this.until((status) =>
+      status.plugins.length > 0 && status.plugins.every(({ state }) => state === "ready")
+    );
+  }
+
+  /** Stops in order; afterwards nothing of otb is left in the namespace. */
+  async down(): Promise<void> {
+    this.#core?.close();
+    this.#core = undefined;
+    if (!this.process) return;
+    this.process.kill("SIGTERM");
+    await this.process.status;
+    this.process = undefined;
+  }
+
+  /** A connection to the running core, made again after a restart. */
+  async core(): Promise<Core> {
+    try {
+      await this.#core?.status();
+    } catch {
+      this.#core?.close();
+      this.#core = undefined;
+    }
+    return this.#core ??= await connect(this.state);
+  }
+
+  async status(): Promise<StatusReport> {
+    return await (await this.core()).status();
+  }
+
+  /** Waits for a state of affairs; the bound is far beyond what any machine needs. */
+  async until(test: (status: StatusReport) => boolean, boundMs = 60_000): Promise<StatusReport> {
+    const end = performance.now() + boundMs;
+    let last: unknown;
+    while (performance.now() < end) {
+      try {
+        const status = await this.status();
+        if (test(status)) return status;
+        last = { plugins: status.plugins, health: status.health, links: status.links };
+      } catch (error) {
+        last = error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`${this.role} never got there: ${test}\n${Deno.inspect(last, { depth: 6 })}`);
+  }
+}
+
+/** Lab, server, box and peer; `using` or `close` takes everything down. */
+export class World {
+  #server: Deno.ChildProcess | undefined;
+
+  private constructor(
+    readonly lab: Lab,
+    readonly box: End,
+    readonly cloud: End,
+    private readonly folder: string,
+  ) {}
+
+  /** Raises the lab and sets box and peer up; `start: false` leaves them down. */
+  static async up(
+    name: string,
+    spec: LabSpec,
+    options: { start?: boolean; owner?: boolean } = {},
+  ): Promise<World> {
+    const lab = await Lab.up(name, { owner: true, ...spec });
+    const folder = await Deno.makeTempDir({ prefix: "otb" });
+    const world = new World(
+      lab,
+      new End(lab, "box", `${folder}/box`),
+      new End(lab, "site1", `${folder}/cloud`),
+      folder,
+    );
+    try {
+      await world.#serve();
+      await world.#setUp(spec);
+      if (options.start !== false) await Promise.all([world.cloud.up(), world.box.up()]);
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
+    return world;
+  }
+
+  async #serve(): Promise<void> {
+    this.#server = this.lab.spawn("server", [
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--quiet",
+      `--config=${ROOT}/deno.json`,
+      `${ROOT}/tests/lab/server.ts`,
+      "--port",
+      String(SERVER_PORT),
+    ], { stdin: "null", stdout: "piped", stderr: "null" });
+    // Its first line says that it listens.
+    const reader = this.#server.stdout.getReader();
+    await reader.read();
+    reader.releaseLock();
+  }
+
+  async #setUp(spec: LabSpec): Promise<void> {
+    const { joinCode } = await this.cloud.otb([
+      "init",
+      "cloud",
+      "--address",
+      PEER_ADDRESS,
+      "--port",
+      String(PEER_PORT),
+    ]) as {
+      joinCode: string;
+    };
+    await this.box.otb(["init", "box", "--join", "-"], joinCode);
+    await this.box.otb(["lan", "set", "--interface", "lan0", "--address", "192.168.100.1/24"]);
+    for (const [index, link] of spec.links.entries()) {
+      const network = `192.168.${11 + index}`;
+      await this.box.otb([
+        "link",
+        "add",
+        link.name,
+        "--interface",
+        `wan${index + 1}`,
+        "--address",
+        `${network}.2/24`,
+        "--gateway",
+        `${network}.1`,
+      ]);
+    }
+  }
+
+  /** One TCP connection between the Internet server and a LAN device or a device behind one modem (`solo1`...). */
+  async transfer(role: string, options: TransferOptions): Promise<Transfer> {
+    const child = this.startTransfer(role, options);
+    let last: Transfer | undefined;
+    let text = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = (text + chunk).split("\n");
+      text = lines.pop()!;
+      for (const line of lines) {
+        const said = JSON.parse(line);
+        if ("tMs" in said) options.onProgress?.(said);
+        else last = said;
+      }
+    }
+    await child.status;
+    if (!last) throw new Error(`the client in ${role} said nothing`);
+    return last;
+  }
+
+  startTransfer(role: string, { bytes, seconds, upload, skipSeconds }: TransferOptions) {
+    const args = ["--url", `${SERVER_ADDRESS}:${SERVER_PORT}`];
+    if (bytes !== undefined) args.push("--bytes", String(bytes));
+    if (seconds !== undefined) args.push("--seconds", String(seconds));
+    if (skipSeconds !== undefined) args.push("--skip", String(skipSeconds));
+    if (upload) args.push("--upload");
+    return this.lab.spawn(role, [
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--quiet",
+      `--config=${ROOT}/deno.json`,
+      `${ROOT}/tests/lab/client.ts`,
+      ...args,
+    ], { stdin: "null", stdout: "piped", stderr: "inherit" });
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.box.down(), this.cloud.down()]);
+    try {
+      this.#server?.kill("SIGKILL");
+      await this.#server?.status;
+      await this.#server?.stdout.cancel();
+    } catch {
+      // It never started.
+    }
+    await this.lab.down();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
