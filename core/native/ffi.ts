@@ -1,0 +1,918 @@
+// The one door to libotb_native.so: which library is loaded, the typed entry points, and the binary records that cross.
+// Longer than other files since it is the whole interface of the crate; each section mirrors one Rust file.
+//
+// Three rules hold everywhere. Setup calls throw OtbError; calls of the hot path (read, write, wait, seal, open, send,
+// receive) return a count or a negative errno, so that a relay pays neither exceptions nor allocation. Buffers are
+// borrowed for the call only, except by `Poll.waitAsync`. Numbers in binary records are in host order (little-endian).
+import { Buffer } from "node:buffer";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import ipaddr from "ipaddr.js";
+import { OtbError } from "../plugin.ts";
+
+const SYMBOLS = {
+  otb_listen: { parameters: ["buffer", "u32", "u32"], result: "i32" },
+  otb_accept: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  otb_connect: { parameters: ["buffer", "buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
+  otb_socket_name: { parameters: ["i32", "u32", "buffer"], result: "i32" },
+  otb_read: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
+  otb_write: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
+  otb_shutdown: { parameters: ["i32", "u32"], result: "i32" },
+  otb_close: { parameters: ["i32", "u32"], result: "i32" },
+  otb_option_get: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  otb_option_set: { parameters: ["i32", "i32", "i32", "i32"], result: "i32" },
+  otb_congestion_set: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  otb_mptcp_info: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  otb_poll_create: { parameters: ["buffer"], result: "i32" },
+  otb_poll_set: { parameters: ["i32", "i32", "u32", "u32"], result: "i32" },
+  otb_poll_remove: { parameters: ["i32", "i32"], result: "i32" },
+  otb_poll_wait: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  otb_poll_wait_async: {
+    name: "otb_poll_wait",
+    parameters: ["i32", "buffer", "u32", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  otb_poll_wake: { parameters: ["i32"], result: "i32" },
+  otb_aead_new: { parameters: ["u32", "buffer", "u32", "buffer", "u32"], result: "pointer" },
+  otb_aead_free: { parameters: ["pointer"], result: "void" },
+  otb_aead_seal_one: { parameters: ["pointer", "buffer", "u32", "u32", "buffer", "u32"], result: "i32" },
+  otb_aead_open_one: { parameters: ["pointer", "buffer", "u32", "u32", "buffer", "u32"], result: "i32" },
+  otb_aead_seal_frames: { parameters: ["pointer", "buffer", "u32", "u32", "buffer", "u32"], result: "i32" },
+  otb_aead_open_frames: {
+    parameters: ["pointer", "buffer", "u32", "u32", "buffer", "u32", "u32"],
+    result: "i32",
+  },
+  otb_random: { parameters: ["buffer", "u32"], result: "i32" },
+  otb_tcp_diag: { parameters: ["u32", "u32", "u32", "buffer", "u32"], result: "i32" },
+  otb_tun_open: { parameters: ["buffer", "u32", "u32", "u32", "buffer"], result: "pointer" },
+  otb_tun_close: { parameters: ["pointer"], result: "void" },
+  otb_tun_receive: { parameters: ["pointer", "buffer", "u32", "u32", "u32", "buffer"], result: "i32" },
+  otb_tun_send: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
+  otb_udp_open: { parameters: ["buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
+  otb_udp_send: { parameters: ["i32", "buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
+  otb_udp_receive: { parameters: ["i32", "buffer", "u32", "buffer", "u32"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+type Bytes = Uint8Array<ArrayBuffer>;
+
+// ---------------------------------------------------------------- library
+
+/** Where the library may be, best first: OTB_NATIVE, an installed release, a build in the checkout. */
+function candidates(): string[] {
+  const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+  const places = [join(root, "lib", "libotb_native.so"), join(root, "target", "release", "libotb_native.so")];
+  // Asking first instead of catching: a terminal would otherwise get a permission prompt.
+  const readable = Deno.permissions.querySync({ name: "env", variable: "OTB_NATIVE" }).state === "granted";
+  const named = readable ? Deno.env.get("OTB_NATIVE") : undefined;
+  return named ? [named] : places;
+}
+
+function missing(why: string, cause?: unknown): OtbError {
+  return new OtbError("native-missing", `Cannot load libotb_native.so as ${why}`, "run ./otb build", {
+    cause,
+  });
+}
+
+/**
+ * Absolute path of the library to load, for `--allow-ffi=<path>`; needs read permission on it.
+ * @throws OtbError `native-missing`
+ */
+export function nativeLibraryPath(): string {
+  const places = candidates();
+  for (const path of places) {
+    try {
+      return Deno.realPathSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  throw missing(`it must have been built: looked for "${places.join('", "')}"`);
+}
+
+/**
+ * Loads the library, or returns the already loaded one. Needs only `--allow-ffi=<that path>`.
+ *
+ * @param path when the caller knows it (as the supervisor does); otherwise the places of `nativeLibraryPath` in order
+ * @throws OtbError `native-missing`
+ */
+export function openNative(path?: string): Native {
+  const places = path === undefined ? candidates() : [path];
+  let cause: unknown;
+  for (const place of places) {
+    const known = loaded.get(place);
+    if (known) return known;
+    if (Deno.permissions.querySync({ name: "ffi", path: place }).state !== "granted") {
+      cause ??= new Error(`no permission --allow-ffi=${place}`);
+      continue;
+    }
+    try {
+      const native = new Native(place, Deno.dlopen(place, SYMBOLS).symbols);
+      loaded.set(place, native);
+      return native;
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw missing(
+    `it must be there, current and permitted: ${cause instanceof Error ? cause.message : cause}`,
+    cause,
+  );
+}
+
+const loaded = new Map<string, Native>();
+
+// ---------------------------------------------------------------- errors
+
+/** The errno values a caller of the hot path meets; calls return them negated. */
+export const Errno = {
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  EIO: 5,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  EMFILE: 24,
+  EPIPE: 32,
+  EBADMSG: 74,
+  EOVERFLOW: 75,
+  EMSGSIZE: 90,
+  ENOPROTOOPT: 92,
+  EPROTONOSUPPORT: 93,
+  EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+  ENETDOWN: 100,
+  ENETUNREACH: 101,
+  ECONNABORTED: 103,
+  ECONNRESET: 104,
+  ENOBUFS: 105,
+  ENOTCONN: 107,
+  ETIMEDOUT: 110,
+  ECONNREFUSED: 111,
+  EHOSTUNREACH: 113,
+  EINPROGRESS: 115,
+} as const;
+
+/** The name of an errno, negated or not: `-11` reads `EAGAIN`. */
+export function errnoName(result: number): string {
+  const errno = Math.abs(result);
+  return Object.entries(Errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+}
+
+function checked(result: number, verb: string, next?: string): number {
+  if (result >= 0) return result;
+  const name = errnoName(result);
+  throw new OtbError(
+    `native-${name.toLowerCase().replace(" ", "-")}`,
+    `Cannot ${verb} as the kernel must allow it: current answer is "${name}"`,
+    next,
+  );
+}
+
+// ---------------------------------------------------------------- addresses
+
+/** An IP address and a port; IPv4 reached over an IPv6 socket reads as IPv4. */
+export interface Address {
+  host: string;
+  port: number;
+}
+
+/** An address as it crosses: u16 family (2 or 10), u16 port, 16 bytes (IPv4 in the first four). */
+export const ADDRESS_BYTES = 20;
+
+/**
+ * Writes an address record and returns the buffer.
+ * @throws OtbError `address-invalid` when the host is no IP address
+ */
+export function encodeAddress(
+  address: Address,
+  out: Bytes = new Uint8Array(ADDRESS_BYTES),
+  offset = 0,
+): Bytes {
+  if (!ipaddr.IPv4.isValidFourPartDecimal(address.host) && !ipaddr.IPv6.isValid(address.host)) {
+    throw new OtbError(
+      "address-invalid",
+      `Cannot encode address as it must be IPv4 or IPv6: current value is "${address.host}"`,
+    );
+  }
+  const bytes = ipaddr.parse(address.host).toByteArray();
+  const view = new DataView(out.buffer, out.byteOffset + offset, ADDRESS_BYTES);
+  view.setUint16(0, bytes.length === 4 ? 2 : 10, true);
+  view.setUint16(2, address.port, true);
+  out.fill(0, offset + 4, offset + ADDRESS_BYTES);
+  out.set(bytes, offset + 4);
+  return out;
+}
+
+/** Reads an address record; the only place where strings are made of addresses. */
+export function decodeAddress(record: Bytes, offset = 0): Address {
+  const view = new DataView(record.buffer, record.byteOffset + offset, ADDRESS_BYTES);
+  const four = view.getUint16(0, true) === 2;
+  const bytes = record.subarray(offset + 4, offset + (four ? 8 : 20));
+  const host = four ? bytes.join(".") : new ipaddr.IPv6([...bytes]).toString();
+  return { host, port: view.getUint16(2, true) };
+}
+
+const record = (address: Address | Bytes) => address instanceof Uint8Array ? address : encodeAddress(address);
+const text = (value: string | undefined) => value === undefined ? null : new TextEncoder().encode(value);
+
+// ---------------------------------------------------------------- sockets
+
+/** How to listen. */
+export interface ListenOptions {
+  /** Ask for MPTCP (protocol 262); plain TCP clients are served all the same. */
+  mptcp?: boolean;
+  /** Accept for foreign addresses (nft `tproxy`); needs CAP_NET_ADMIN. */
+  transparent?: boolean;
+  /** Several sockets share the port (SO_REUSEPORT). */
+  reusePort?: boolean;
+  /** Connections waiting for accept, default 1024. */
+  backlog?: number;
+}
+
+/** How to connect. */
+export interface ConnectOptions {
+  /** Ask for MPTCP. */
+  mptcp?: boolean;
+  /** Local address; port 0 lets the kernel choose per destination (IP_BIND_ADDRESS_NO_PORT). */
+  source?: Address | Bytes;
+  /** SO_MARK, of all subflows. */
+  mark?: number;
+  /** SO_BINDTODEVICE, of the first subflow only. */
+  device?: string;
+  /** Bind to an address that is not of this machine (IP_TRANSPARENT). */
+  transparent?: boolean;
+}
+
+/** A new socket: `mptcp` is false when it was not asked for or the kernel has it disabled (plain TCP then). */
+export interface Socket {
+  fd: number;
+  mptcp: boolean;
+}
+
+const PLAIN_TCP = 0x4000_0000; // socket.rs: set in the returned descriptor when MPTCP was asked for and is disabled
+const LISTEN_MPTCP = 1, TRANSPARENT = 2, REUSE_PORT = 4;
+
+/** Idle time, interval and count of keepalive probes; `userTimeoutMs` bounds unacknowledged data (tcp(7)). */
+export interface Keepalive {
+  idleSeconds: number;
+  intervalSeconds: number;
+  count: number;
+  userTimeoutMs?: number;
+}
+
+/** What MPTCP_FULL_INFO tells of one connection (linux/mptcp.h). */
+export interface MptcpInfo {
+  /** Local token, as in `ip mptcp monitor` and in `TcpDiag.tokenLocal`. */
+  token: number;
+  /** The peer or the way stripped MPTCP: it is plain TCP now. */
+  fallback: boolean;
+  bytesSent: number;
+  bytesReceived: number;
+  bytesAcked: number;
+  bytesRetransmitted: number;
+  subflows: ({ local: Address; remote: Address; id: number } & TcpInfo)[];
+}
+
+/** The parts of `struct tcp_info` (linux/tcp.h) in use here. */
+export interface TcpInfo {
+  /** TCP state number: 1 established, 2 SYN sent, 8 close wait, 10 listen. */
+  state: number;
+  rttUs: number;
+  rttVarUs: number;
+  minRttUs: number;
+  /** Congestion window, segments. */
+  cwnd: number;
+  mss: number;
+  /** Segments sent again, since the start. */
+  retransSegments: number;
+  /** Segments sent, data and acknowledgements. */
+  segmentsOut: number;
+  /** Segments with data sent, those sent again included. */
+  dataSegmentsOut: number;
+  bytesSent: number;
+  bytesAcked: number;
+  bytesReceived: number;
+  bytesRetransmitted: number;
+  deliveryRateBytesPerSecond: number;
+  pacingRateBytesPerSecond: number;
+  lastDataSentMs: number;
+  lastDataReceivedMs: number;
+  lastAckReceivedMs: number;
+  /** Segments in flight without acknowledgement. */
+  unacked: number;
+  /** Segments taken as lost. */
+  lost: number;
+  /** Times the retransmission timer doubled since the last acknowledgement. */
+  backoff: number;
+  /** Bytes in the send queue that were never sent. */
+  notSentBytes: number;
+}
+
+/** Bytes of `struct tcp_info` copied by the library; shorter ones of old kernels read as zero. */
+const TCP_INFO_BYTES = 232;
+
+function decodeTcpInfo(view: DataView, at: number): TcpInfo {
+  const u32 = (offset: number) => view.getUint32(at + offset, true);
+  const u64 = (offset: number) => Number(view.getBigUint64(at + offset, true));
+  return {
+    state: view.getUint8(at),
+    backoff: view.getUint8(at + 4),
+    mss: u32(16),
+    unacked: u32(24),
+    lost: u32(32),
+    lastDataSentMs: u32(44),
+    lastDataReceivedMs: u32(52),
+    lastAckReceivedMs: u32(56),
+    rttUs: u32(68),
+    rttVarUs: u32(72),
+    cwnd: u32(80),
+    retransSegments: u32(100),
+    pacingRateBytesPerSecond: u64(104),
+    bytesAcked: u64(120),
+    bytesReceived: u64(128),
+    segmentsOut: u32(136),
+    notSentBytes: u32(144),
+    // The kernel says ~0 before the first sample.
+    minRttUs: u32(148) === 0xffffffff ? 0 : u32(148),
+    dataSegmentsOut: u32(156),
+    deliveryRateBytesPerSecond: u64(160),
+    bytesSent: u64(200),
+    bytesRetransmitted: u64(208),
+  };
+}
+
+// ---------------------------------------------------------------- poll
+
+/** Event bits of epoll(7). */
+export const PollEvents = {
+  in: 0x1,
+  out: 0x4,
+  error: 0x8,
+  hangUp: 0x10,
+  readHangUp: 0x2000,
+  oneShot: 0x4000_0000,
+  edge: 0x8000_0000,
+} as const;
+
+/** The tag under which `wait` reports a `wake`; do not use it for a descriptor. */
+export const WAKE_TAG = 0xffff_ffff;
+
+/** Events one `wait` returns at most. */
+export const MAX_EVENTS = 256;
+
+/**
+ * An epoll set with a wake-up.
+ *
+ * ```ts
+ * const poll = native.poll();
+ * const events = new Uint32Array(2 * 64);
+ * poll.set(fd, PollEvents.in, 7);
+ * const count = poll.wait(events, 0) || await poll.waitAsync(events, 1000);
+ * // events[0] === 7, events[1] & PollEvents.in
+ * ```
+ */
+export class Poll {
+  #symbols: Symbols;
+  #wakeFd: number;
+  // The native thread writes into it until the promise settles, so it must not be collected.
+  #lent: Uint32Array<ArrayBuffer> | undefined;
+  readonly fd: number;
+
+  constructor(symbols: Symbols) {
+    this.#symbols = symbols;
+    const wake = new Int32Array(1);
+    this.fd = checked(symbols.otb_poll_create(wake), "create an epoll set");
+    this.#wakeFd = wake[0]!;
+  }
+
+  /** Adds a descriptor or changes its events (PollEvents) and tag; 0 or a negative errno. */
+  set(fd: number, events: number, tag: number): number {
+    return this.#symbols.otb_poll_set(this.fd, fd, events >>> 0, tag);
+  }
+
+  /** Takes a descriptor out; 0 or a negative errno. Closing the descriptor does it too. */
+  remove(fd: number): number {
+    return this.#symbols.otb_poll_remove(this.fd, fd);
+  }
+
+  /** Fills `out` with [tag, events] pairs, at most MAX_EVENTS; blocks the thread for up to `timeoutMs`. */
+  wait(out: Uint32Array<ArrayBuffer>, timeoutMs: number): number {
+    return this.#symbols.otb_poll_wait(this.fd, out, out.length >>> 1, timeoutMs);
+  }
+
+  /**
+   * As `wait`, on another thread, costs 6 to 10 us: for an idle loop. One at a time; `out` is lent until it settles.
+   * Give a finite timeout or `wake` before the end, as a waiting thread keeps the process alive.
+   */
+  async waitAsync(out: Uint32Array<ArrayBuffer>, timeoutMs: number): Promise<number> {
+    this.#lent = out;
+    try {
+      return await this.#symbols.otb_poll_wait_async(this.fd, out, out.length >>> 1, timeoutMs);
+    } finally {
+      this.#lent = undefined;
+    }
+  }
+
+  /** True while a `waitAsync` is under way. */
+  get waiting(): boolean {
+    return this.#lent !== undefined;
+  }
+
+  /** Makes the current or next `wait` return with WAKE_TAG, from any thread. */
+  wake(): void {
+    this.#symbols.otb_poll_wake(this.#wakeFd);
+  }
+
+  /** Closes the set; only when no `waitAsync` is under way. Descriptors in it stay open. */
+  close(): void {
+    this.#symbols.otb_close(this.#wakeFd, 0);
+    this.#symbols.otb_close(this.fd, 0);
+  }
+}
+
+// ---------------------------------------------------------------- AEAD
+
+/** `2022-blake3-aes-256-gcm` (SIP022) or `aes-256-gcm` (SIP004); both take a 32-byte key and a 32-byte salt. */
+export type AeadMethod = "2022-blake3-aes-256-gcm" | "aes-256-gcm";
+
+/** Bytes of a salt, of a key, of a tag. */
+export const SALT_BYTES = 32, KEY_BYTES = 32, TAG_BYTES = 16;
+
+/** Largest payload of one frame. */
+export const MAX_FRAME_PAYLOAD: Record<AeadMethod, number> = {
+  "2022-blake3-aes-256-gcm": 0xffff,
+  "aes-256-gcm": 0x3fff,
+};
+
+/** Bytes that `sealFrames` writes for `length` bytes of payload. */
+export function sealedLength(method: AeadMethod, length: number): number {
+  return length + Math.ceil(length / MAX_FRAME_PAYLOAD[method]) * (2 + 2 * TAG_BYTES);
+}
+
+/** Room that `openFrames` may ask for with `length` bytes of input: the session may hold almost one frame back. */
+export function openCapacity(length: number): number {
+  return length + 0xffff + TAG_BYTES;
+}
+
+/**
+ * One direction of one encrypted stream: a subkey and a counter that never repeats. Seal or open with it, never both.
+ * About 700 bytes of native memory, and one partial frame while one is pending. `free` it (or `using`): it wipes the key.
+ */
+export class AeadSession {
+  #symbols: Symbols;
+  #pointer: Deno.PointerValue;
+
+  constructor(symbols: Symbols, readonly method: AeadMethod, key: Bytes, salt: Bytes) {
+    this.#symbols = symbols;
+    const id = method === "2022-blake3-aes-256-gcm" ? 0 : 1;
+    this.#pointer = symbols.otb_aead_new(id, key, key.byteLength, salt, salt.byteLength);
+    if (this.#pointer === null) {
+      throw new OtbError(
+        "aead-key-length",
+        `Cannot start an AEAD session as key and salt must have 32 bytes: current lengths are "${key.byteLength}" and "${salt.byteLength}"`,
+      );
+    }
+  }
+
+  /** One AEAD operation, for headers: writes `length + 16` bytes, and returns that or a negative errno. */
+  sealOne(input: Bytes, offset: number, length: number, out: Bytes, outOffset: number): number {
+    if (bad(input, offset, length) || bad(out, outOffset, length + TAG_BYTES)) return -Errno.EINVAL;
+    return this.#symbols.otb_aead_seal_one(this.#pointer, input, offset, length, out, outOffset);
+  }
+
+  /** One AEAD operation on `length` bytes, tag included; returns `length - 16`, or -EBADMSG when forged. */
+  openOne(input: Bytes, offset: number, length: number, out: Bytes, outOffset: number): number {
+    if (bad(input, offset, length) || bad(out, outOffset, length - TAG_BYTES)) return -Errno.EINVAL;
+    return this.#symbols.otb_aead_open_one(this.#pointer, input, offset, length, out, outOffset);
+  }
+
+  /**
+   * Cuts the input into frames [u16 length, sealed][payload, sealed]; returns `sealedLength(method, length)`, or a
+   * negative errno (-EOVERFLOW when the counter is spent). Input and output must not overlap.
+   */
+  sealFrames(input: Bytes, offset: number, length: number, out: Bytes, outOffset: number): number {
+    if (bad(input, offset, length) || bad(out, outOffset, sealedLength(this.method, length))) {
+      return -Errno.EINVAL;
+    }
+    return this.#symbols.otb_aead_seal_frames(this.#pointer, input, offset, length, out, outOffset);
+  }
+
+  /**
+   * Takes all of the input, however it is cut, keeps an incomplete frame for the next call, and returns the bytes of
+   * plaintext written (may be 0). -EBADMSG when forged, for this and every later call; -ENOBUFS, nothing consumed, when
+   * `out` is too small (`openCapacity(length)` always suffices). Input and output must not overlap.
+   */
+  openFrames(input: Bytes, offset: number, length: number, out: Bytes, outOffset: number): number {
+    if (bad(input, offset, length) || outOffset > out.byteLength) return -Errno.EINVAL;
+    const room = out.byteLength - outOffset;
+    return this.#symbols.otb_aead_open_frames(this.#pointer, input, offset, length, out, outOffset, room);
+  }
+
+  /** Wipes the key and frees the memory; later calls return -EINVAL. */
+  free(): void {
+    this.#symbols.otb_aead_free(this.#pointer);
+    this.#pointer = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+}
+
+/** Native code trusts its bounds, so they are checked on this side. */
+function bad(buffer: Bytes, offset: number, length: number): boolean {
+  return !(offset >= 0 && length >= 0 && offset + length <= buffer.byteLength);
+}
+
+// ---------------------------------------------------------------- diag
+
+/** One TCP socket of this network namespace as `ss -ti` would show it. */
+export interface TcpDiag extends TcpInfo {
+  local: Address;
+  remote: Address;
+  /** Its upper layer protocol is `mptcp`. */
+  isMptcpSubflow: boolean;
+  /** Tokens and ids of the MPTCP connection; 0 on plain TCP, or without CAP_NET_ADMIN. */
+  tokenLocal: number;
+  tokenRemote: number;
+  idLocal: number;
+  idRemote: number;
+  /** This end asked the other not to use it (`backup` endpoint here), or the other asked us. */
+  backupLocal: boolean;
+  backupRemote: boolean;
+  /** It was joined to a connection that began on another subflow. */
+  joined: boolean;
+  /** `cubic`, `bbr`... */
+  congestion: string;
+  /** Inode number of the socket; 0 on additional subflows. */
+  inode: number;
+}
+
+const DIAG_BYTES = 80 + TCP_INFO_BYTES;
+
+function decodeDiag(bytes: Bytes, at: number): TcpDiag {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const flags = view.getUint32(at + 52, true);
+  const name = bytes.subarray(at + 56, at + 72);
+  return {
+    ...decodeTcpInfo(view, at + 80),
+    local: decodeAddress(bytes, at),
+    remote: decodeAddress(bytes, at + 20),
+    state: view.getUint8(at + 40),
+    isMptcpSubflow: view.getUint8(at + 41) === 1,
+    idLocal: view.getUint8(at + 42),
+    idRemote: view.getUint8(at + 43),
+    tokenLocal: view.getUint32(at + 44, true),
+    tokenRemote: view.getUint32(at + 48, true),
+    joined: (flags & 0x0c) !== 0, // MPTCP_SUBFLOW_FLAG_JOIN_REM | JOIN_LOC
+    backupRemote: (flags & 0x10) !== 0, // MPTCP_SUBFLOW_FLAG_BKUP_REM
+    backupLocal: (flags & 0x20) !== 0, // MPTCP_SUBFLOW_FLAG_BKUP_LOC
+    congestion: Buffer.from(name).toString("latin1").replace(/\0.*$/s, ""),
+    inode: view.getUint32(at + 72, true),
+  };
+}
+
+// ---------------------------------------------------------------- TUN
+
+/** How to open a TUN device; it is made if it is not there, and gone when closed. */
+export interface TunOptions {
+  mtu: number;
+  /** Segmentation offload: one read or write may carry 64 KiB of packets. */
+  offload?: boolean;
+  multiQueue?: boolean;
+}
+
+/** Packets one `receive` or `send` handles at most. */
+export const MAX_PACKETS = 128;
+
+/** An open TUN device, nonblocking; add `fd` to a Poll. About 8 MiB of address space, touched as used. */
+export class Tun {
+  #symbols: Symbols;
+  #pointer: Deno.PointerValue;
+  readonly fd: number;
+
+  constructor(symbols: Symbols, readonly name: string, options: TunOptions) {
+    this.#symbols = symbols;
+    const result = new Int32Array(1);
+    const flags = (options.offload ? 1 : 0) | (options.multiQueue ? 2 : 0);
+    const bytes = text(name)!;
+    this.#pointer = symbols.otb_tun_open(bytes, bytes.length, options.mtu, flags, result);
+    this.fd = checked(result[0]!, `open TUN device ${name}`, "it needs /dev/net/tun and CAP_NET_ADMIN");
+  }
+
+  /**
+   * One read. Packet i lies at `i * stride + headroom` and has `sizes[i]` bytes; the count returns, or a negative errno.
+   * With offload a read yields up to 64 KiB, so give about 64 slots of MTU plus headroom.
+   */
+  receive(out: Bytes, stride: number, headroom: number, sizes: Uint32Array<ArrayBuffer>): number {
+    const slots = Math.min(sizes.length, Math.floor(out.byteLength / stride), MAX_PACKETS);
+    if (slots < 1 || headroom >= stride) return -Errno.EINVAL;
+    return this.#symbols.otb_tun_receive(this.#pointer, out, stride, headroom, slots, sizes);
+  }
+
+  /**
+   * Sends `count` packets in order; `spans` holds [offset, length] pairs within `input`. With offload neighbours of one
+   * flow are coalesced first. Returns the bytes written or a negative errno; packets that the kernel refuses are dropped.
+   */
+  send(input: Bytes, spans: Uint32Array<ArrayBuffer>, count: number): number {
+    if (count * 2 > spans.length || count > MAX_PACKETS) return -Errno.EINVAL;
+    return this.#symbols.otb_tun_send(this.#pointer, input, input.byteLength, spans, count);
+  }
+
+  /** Closes it, which removes the device unless something else holds it. */
+  close(): void {
+    this.#symbols.otb_tun_close(this.#pointer);
+    this.#pointer = null;
+  }
+}
+
+// ---------------------------------------------------------------- UDP
+
+/** How to open a UDP socket. */
+export interface UdpOptions {
+  mark?: number;
+  /** SO_BINDTODEVICE. */
+  device?: string;
+  /** Receive runs of equal datagrams as one (UDP_GRO). */
+  gro?: boolean;
+  reusePort?: boolean;
+}
+
+/** One record of `udpReceive`: u32 offset, u32 length, u32 segment size, then the remote address record. */
+export const UDP_META_BYTES = 32;
+
+/** Messages one `udpReceive` takes at most. */
+export const MAX_MESSAGES = 64;
+
+// ---------------------------------------------------------------- all of it
+
+/** The loaded library. */
+export class Native {
+  #symbols: Symbols;
+  #diag = new Uint8Array(64 * DIAG_BYTES);
+
+  /** Use `openNative`. */
+  constructor(readonly path: string, symbols: Symbols) {
+    this.#symbols = symbols;
+  }
+
+  /**
+   * Listens, nonblocking; a wildcard IPv6 address serves IPv4 too.
+   * @throws OtbError `native-<errno>`
+   */
+  listen(local: Address | Bytes, options: ListenOptions = {}): Socket {
+    const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0) |
+      (options.reusePort ? REUSE_PORT : 0);
+    const bytes = record(local);
+    const result = this.#symbols.otb_listen(bytes, flags, options.backlog ?? 1024);
+    const fd = checked(result, `listen on ${show(bytes)}`);
+    return { fd: fd & ~PLAIN_TCP, mptcp: !!options.mptcp && !(fd & PLAIN_TCP) };
+  }
+
+  /**
+   * Accepts one connection, nonblocking, and fills two address records: the peer's, and the local one (under nft `tproxy`
+   * the address the client wanted). Returns the descriptor or a negative errno (-EAGAIN when none waits).
+   */
+  accept(fd: number, peer: Bytes, local: Bytes): number {
+    if (bad(peer, 0, ADDRESS_BYTES) || bad(local, 0, ADDRESS_BYTES)) return -Errno.EINVAL;
+    return this.#symbols.otb_accept(fd, peer, local);
+  }
+
+  /**
+   * Starts to connect; wait for `PollEvents.out`, then ask `connectResult`. First data does not go in the SYN.
+   * @throws OtbError `native-<errno>` when it fails at once, such as `native-enetunreach`
+   */
+  connect(remote: Address | Bytes, options: ConnectOptions = {}): Socket {
+    const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0);
+    const bytes = record(remote);
+    const source = options.source === undefined ? null : record(options.source);
+    const device = text(options.device);
+    const mark = options.mark ?? 0;
+    const result = this.#symbols.otb_connect(bytes, source, device, device?.length ?? 0, mark, flags);
+    const fd = result >= 0 ? result : checked(result, `connect to ${show(bytes)}`);
+    return { fd: fd & ~PLAIN_TCP, mptcp: !!options.mptcp && !(fd & PLAIN_TCP) };
+  }
+
+  /** 0 when connected, else the negative errno why not (SO_ERROR; reading clears it). */
+  connectResult(fd: number): number {
+    const error = this.#symbols.otb_option_get(fd, 1, 4);
+    return error > 0 ? -error : error;
+  }
+
+  /** Fills an address record with the own address of a socket; 0 or a negative errno. */
+  localAddress(fd: number, out: Bytes): number {
+    return bad(out, 0, ADDRESS_BYTES) ? -Errno.EINVAL : this.#symbols.otb_socket_name(fd, 0, out);
+  }
+
+  /** Fills an address record with the peer's address; 0 or a negative errno. */
+  remoteAddress(fd: number, out: Bytes): number {
+    return bad(out, 0, ADDRESS_BYTES) ? -Errno.EINVAL : this.#symbols.otb_socket_name(fd, 1, out);
+  }
+
+  /** Bytes read, 0 at the end of the stream, or a negative errno. */
+  read(fd: number, buffer: Bytes, offset: number, length: number): number {
+    if (bad(buffer, offset, length)) return -Errno.EINVAL;
+    return this.#symbols.otb_read(fd, buffer, offset, length);
+  }
+
+  /** Bytes written, or a negative errno; never raises SIGPIPE. */
+  write(fd: number, buffer: Bytes, offset: number, length: number): number {
+    if (bad(buffer, offset, length)) return -Errno.EINVAL;
+    return this.#symbols.otb_write(fd, buffer, offset, length);
+  }
+
+  /** Ends the sending direction (FIN); 0 or a negative errno. */
+  shutdown(fd: number): number {
+    return this.#symbols.otb_shutdown(fd, 1);
+  }
+
+  /** Closes; queued data is still delivered. */
+  close(fd: number): void {
+    this.#symbols.otb_close(fd, 0);
+  }
+
+  /** Closes at once and drops what is queued: RST, or MPTCP fast close. */
+  abort(fd: number): void {
+    this.#symbols.otb_close(fd, 1);
+  }
+
+  /** TCP_NODELAY; 0 or a negative errno, as for all options here. */
+  setNoDelay(fd: number, on: boolean): number {
+    return this.#symbols.otb_option_set(fd, 6, 1, on ? 1 : 0);
+  }
+
+  /** TCP_NOTSENT_LOWAT: writable only while fewer bytes than this are unsent. */
+  setNotSentLowat(fd: number, bytes: number): number {
+    return this.#symbols.otb_option_set(fd, 6, 25, bytes);
+  }
+
+  /** SO_MARK; reaches all subflows. */
+  setMark(fd: number, mark: number): number {
+    return this.#symbols.otb_option_set(fd, 1, 36, mark | 0);
+  }
+
+  /** TCP_CONGESTION; reaches all subflows. -ENOENT when this namespace does not know or allow it. */
+  setCongestion(fd: number, name: string): number {
+    const bytes = text(name)!;
+    return this.#symbols.otb_congestion_set(fd, bytes, bytes.length);
+  }
+
+  /** Turns keepalive on with these times. */
+  setKeepalive(fd: number, keepalive: Keepalive): number {
+    const set = (level: number, name: number, value: number) =>
+      this.#symbols.otb_option_set(fd, level, name, value);
+    return set(1, 9, 1) || set(6, 4, keepalive.idleSeconds) || set(6, 5, keepalive.intervalSeconds) ||
+      set(6, 6, keepalive.count) ||
+      (keepalive.userTimeoutMs === undefined ? 0 : set(6, 18, keepalive.userTimeoutMs));
+  }
+
+  /** Whether a connected socket speaks MPTCP and has not fallen back (TCP_IS_MPTCP). */
+  isMptcp(fd: number): boolean {
+    return this.#symbols.otb_option_get(fd, 6, 43) === 1;
+  }
+
+  /** Tells of an MPTCP connection and its subflows; undefined when the socket is not MPTCP. */
+  mptcpInfo(fd: number): MptcpInfo | undefined {
+    const head = 96, size = 48 + TCP_INFO_BYTES;
+    const bytes = new Uint8Array(head + 16 * size);
+    const count = this.#symbols.otb_mptcp_info(fd, bytes, bytes.length);
+    if (count < 0) return undefined;
+    const view = new DataView(bytes.buffer);
+    const subflows = Array.from({ length: count }, (_, index) => {
+      const at = head + index * size;
+      return {
+        ...decodeTcpInfo(view, at + 48),
+        local: decodeAddress(bytes, at),
+        remote: decodeAddress(bytes, at + 20),
+        id: view.getUint32(at + 40, true),
+      };
+    });
+    return {
+      token: view.getUint32(12, true),
+      fallback: (view.getUint32(8, true) & 1) !== 0,
+      bytesRetransmitted: Number(view.getBigUint64(48, true)),
+      bytesSent: Number(view.getBigUint64(56, true)),
+      bytesReceived: Number(view.getBigUint64(64, true)),
+      bytesAcked: Number(view.getBigUint64(72, true)),
+      subflows,
+    };
+  }
+
+  /** A new epoll set. */
+  poll(): Poll {
+    return new Poll(this.#symbols);
+  }
+
+  /**
+   * Starts one direction of an encrypted stream.
+   * @throws OtbError `aead-key-length`
+   */
+  aead(method: AeadMethod, key: Bytes, salt: Bytes): AeadSession {
+    return new AeadSession(this.#symbols, method, key, salt);
+  }
+
+  /** Fills the buffer with random bytes of the kernel, fit for keys and salts. */
+  random(buffer: Bytes): Bytes {
+    checked(this.#symbols.otb_random(buffer, buffer.byteLength), "get random bytes");
+    return buffer;
+  }
+
+  /** A random number from 0 to 2^32 - 1. */
+  randomUint32(): number {
+    const four = this.random(new Uint8Array(4));
+    return new DataView(four.buffer).getUint32(0, true);
+  }
+
+  /**
+   * All TCP sockets of this network namespace with that remote port (box) or local port (peer), subflows included.
+   * @throws OtbError `native-<errno>`
+   */
+  tcpDiag(filter: { remotePort?: number; localPort?: number }): TcpDiag[] {
+    const found: TcpDiag[] = [];
+    for (const family of [2, 10]) {
+      const { localPort = 0, remotePort = 0 } = filter;
+      const dump = () =>
+        checked(
+          this.#symbols.otb_tcp_diag(
+            family,
+            localPort,
+            remotePort,
+            this.#diag,
+            this.#diag.length / DIAG_BYTES,
+          ),
+          "list TCP sockets",
+        );
+      let count = dump();
+      // It counts on when the buffer is full; sockets may come meanwhile, hence the slack.
+      while (count * DIAG_BYTES > this.#diag.length) {
+        this.#diag = new Uint8Array((count + 64) * DIAG_BYTES);
+        count = dump();
+      }
+      for (let index = 0; index < count; index++) found.push(decodeDiag(this.#diag, index * DIAG_BYTES));
+    }
+    return found;
+  }
+
+  /**
+   * Opens a TUN device.
+   * @throws OtbError `native-<errno>`
+   */
+  tun(name: string, options: TunOptions): Tun {
+    return new Tun(this.#symbols, name, options);
+  }
+
+  /**
+   * Opens a UDP socket, nonblocking; a wildcard IPv6 address serves IPv4 too.
+   * @throws OtbError `native-<errno>`
+   */
+  udpOpen(local: Address | Bytes, options: UdpOptions = {}): number {
+    const device = text(options.device);
+    const flags = (options.gro ? 1 : 0) | (options.reusePort ? REUSE_PORT : 0);
+    const bytes = record(local);
+    const mark = options.mark ?? 0;
+    return checked(
+      this.#symbols.otb_udp_open(bytes, device, device?.length ?? 0, mark, flags),
+      `open UDP on ${show(bytes)}`,
+    );
+  }
+
+  /**
+   * Sends bytes as datagrams of `segmentSize` (the last may be shorter; 0: all as one) with one call (UDP_SEGMENT).
+   * At most 64 segments and 65,507 bytes. Returns the bytes sent or a negative errno.
+   */
+  udpSend(
+    fd: number,
+    remote: Bytes,
+    buffer: Bytes,
+    offset: number,
+    length: number,
+    segmentSize: number,
+  ): number {
+    if (bad(buffer, offset, length) || bad(remote, 0, ADDRESS_BYTES)) return -Errno.EINVAL;
+    return this.#symbols.otb_udp_send(fd, remote, buffer, offset, length, segmentSize);
+  }
+
+  /**
+   * Receives up to MAX_MESSAGES messages (recvmmsg) into equal slots of `buffer`, as many as `meta` has records of
+   * UDP_META_BYTES; with `gro` give slots of 64 KiB. Each record says where a message lies, and the size of the
+   * datagrams it is made of. Returns the count or a negative errno.
+   */
+  udpReceive(fd: number, buffer: Bytes, meta: Bytes): number {
+    const slots = Math.min(MAX_MESSAGES, Math.floor(meta.byteLength / UDP_META_BYTES));
+    return this.#symbols.otb_udp_receive(fd, buffer, buffer.byteLength, meta, slots);
+  }
+}
+
+function show(bytes: Bytes): string {
+  const { host, port } = decodeAddress(bytes);
+  return `${host}:${port}`;
+}
