@@ -1,0 +1,335 @@
+// The one place where claims meet the kernel: keeps who wants what, and makes the kernel follow, one change at a time.
+import { type Log, OtbError } from "../plugin.ts";
+import { canonical } from "./canonical.ts";
+import { describe, humanLines } from "./commands.ts";
+import type { Journal } from "./journal.ts";
+import { identity, type Resource } from "./model.ts";
+import { ApplyError, type Observed, type Os, OTB_PROTOCOL } from "./os.ts";
+import { type Conflict, type JournalEntry, type Owned, type Plan, plan, type Step } from "./plan.ts";
+
+/** One claim as asked for: everything an owner wants under one key. */
+export interface Claim {
+  owner: string;
+  key: string;
+  resources: Resource[];
+}
+
+/** A claim with how far the kernel follows it. */
+export interface ListedClaim {
+  owner: string;
+  key: string;
+  /** Left by a former run of the core, and not yet claimed again. */
+  inherited: boolean;
+  resources: {
+    resource: Resource;
+    /** `foreign`: found as wished and not ours to delete; `waiting` and `failed` have a reason. */
+    state: "applied" | "foreign" | "waiting" | "failed";
+    reason?: string;
+  }[];
+}
+
+/** A deleted address takes routes with it, which the next round brings back; more rounds than these never help. */
+const MAX_ROUNDS = 4;
+
+/** What became of one attempt to make the kernel follow. */
+interface Outcome {
+  /** Why resources are not in the kernel, by identity. */
+  reasons: Map<string, { state: "waiting" | "failed"; reason: string }>;
+  failed: ApplyError[];
+}
+
+/** Owns the kernel state that otb makes. All changes go through one queue; a killed core's leftovers are inherited. */
+export class Net {
+  readonly #os: Os;
+  readonly #journal: Journal;
+  readonly #log: Log;
+  /** Owner and key to what is wanted; the order of claiming. */
+  #claims = new Map<string, Claim & { inherited: boolean }>();
+  #queue: Promise<unknown> = Promise.resolve();
+  #reconciling: Promise<void> | undefined;
+  #observed: Observed | undefined;
+  #observers = new Set<(observed: Observed) => void>();
+  #reasons: Outcome["reasons"] = new Map();
+
+  constructor(os: Os, journal: Journal, log: Log) {
+    this.#os = os;
+    this.#journal = journal;
+    this.#log = log;
+    for (const { owner, key, resource } of journal.entries()) {
+      const claim = this.#claims.get(nameOf(owner, key));
+      if (claim) claim.resources.push(resource);
+      else this.#claims.set(nameOf(owner, key), { owner, key, resources: [resource], inherited: true });
+    }
+  }
+
+  /** The kernel's state as last read; undefined before the first `reconcile` or `claim`. */
+  get observed(): Observed | undefined {
+    return this.#observed;
+  }
+
+  /** Calls back whenever the observed state differs from before; gives the function that stops it. */
+  onObserved(onChange: (observed: Observed) => void): () => void {
+    this.#observers.add(onChange);
+    return () => this.#observers.delete(onChange);
+  }
+
+  /**
+   * Replaces what `owner` wants under `key` and applies the difference; resolves once the kernel follows. Resources
+   * whose interface is missing wait for it. When the kernel refuses, everything is as before the call.
+   * @throws OtbError `resource-invalid`, `claim-conflict`, `apply-failed`
+   */
+  async claim(owner: string, key: string, resources: Resource[]): Promise<void> {
+    const claim = { owner, key, resources: resources.map(canonical), inherited: false };
+    await this.#enqueue(async () => {
+      const former = this.#claims;
+      this.#claims = withClaim(former, claim);
+      try {
+        const { failed } = await this.#converge(claim);
+        if (failed[0]) throw failed[0];
+      } catch (error) {
+        this.#claims = former;
+        await this.#converge().catch((reason) =>
+          this.#log.error("Cannot roll back a claim", { owner, key, reason: String(reason) })
+        );
+        throw error;
+      }
+    });
+  }
+
+  /** Gives back everything of an owner; what the kernel refuses to give back stays noted and is tried again. */
+  async release(owner: string): Promise<void> {
+    await this.#enqueue(async () => {
+      this.#claims = new Map([...this.#claims].filter(([, claim]) => claim.owner !== owner));
+      await this.#converge();
+    });
+  }
+
+  /** Everything wanted, by whom, and what of it is in the kernel. */
+  claims(): ListedClaim[] {
+    const entries = new Map(this.#journal.entries().map((entry) => [identity(entry.resource), entry]));
+    return [...this.#claims.values()].map(({ owner, key, inherited, resources }) => ({
+      owner,
+      key,
+      inherited,
+      resources: resources.map((resource) => {
+        const missing = this.#reasons.get(identity(resource));
+        const state = entries.get(identity(resource))?.foreign ? "foreign" as const : "applied" as const;
+        return { resource, state, ...missing };
+      }),
+    }));
+  }
+
+  /**
+   * The command lines that claims would run now, without running them.
+   * @throws OtbError `resource-invalid`, `claim-conflict`
+   */
+  async preview(changes: Claim[]): Promise<string[]> {
+    const canonicalChanges = changes.map((claim) => ({
+      ...claim,
+      resources: claim.resources.map(canonical),
+      inherited: false,
+    }));
+    return await this.#enqueue(async () => {
+      const claims = canonicalChanges.reduce(withClaim, this.#claims);
+      const { steps, conflicts } = plan(
+        wantedBy(claims),
+        await this.#observe(claims),
+        this.#journal.entries(),
+      );
+      const conflict = conflicts.find(({ wanted }) =>
+        changes.some(({ owner, key }) => wanted.owner === owner && wanted.key === key)
+      );
+      if (conflict) throw conflictError(conflict);
+      return steps.flatMap(({ operation }) => humanLines(operation));
+    });
+  }
+
+  /** Reads the kernel and repairs what is not as claimed; calls while one waits for its turn share it. */
+  reconcile(): Promise<void> {
+    return this.#reconciling ??= this.#enqueue(async () => {
+      this.#reconciling = undefined;
+      await this.#converge();
+    });
+  }
+
+  /** Reconciles on every change of links, addresses, routes or rules, until aborted. */
+  watch(signal: AbortSignal): void {
+    const reconcile = () =>
+      this.reconcile().catch((error) => this.#log.error("Cannot reconcile", { reason: String(error) }));
+    this.#os.watch(reconcile, signal);
+  }
+
+  /** Takes away what a former run left and nobody has claimed since this one began. */
+  async settle(): Promise<void> {
+    await this.#enqueue(async () => {
+      this.#claims = new Map([...this.#claims].filter(([, claim]) => !claim.inherited));
+      await this.#converge();
+    });
+  }
+
+  /**
+   * Takes away everything that otb put into the kernel, and restores the settings found before.
+   * @throws OtbError `sweep-incomplete`
+   */
+  async sweep(): Promise<void> {
+    await this.#enqueue(async () => {
+      this.#claims = new Map();
+      const { failed } = await this.#converge();
+      const [left] = this.#journal.entries();
+      if (!left) return;
+      throw new OtbError(
+        "sweep-incomplete",
+        `Cannot remove everything as ${describe(left.resource)} must go: current value is "${
+          failed[0]?.text.trim() ?? "still there"
+        }"`,
+        "Remove it by hand, or run the same again.",
+      );
+    });
+  }
+
+  /** Makes the kernel follow the claims. A failure of another owner than `blamed` is noted, not thrown. */
+  async #converge(blamed?: Claim): Promise<Outcome> {
+    const outcome: Outcome = { reasons: new Map(), failed: [] };
+    let work: Plan | undefined;
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const observed = await this.#observe(this.#claims);
+      this.#noteFingerprints(observed);
+      work = plan(wantedBy(this.#claims), observed, this.#journal.entries(), OTB_PROTOCOL);
+      const conflict = work.conflicts.find(({ wanted }) => isOf(wanted, blamed));
+      if (conflict) throw conflictError(conflict);
+      this.#journal.put(work.adopted);
+      this.#journal.settle([], work.gone);
+      const steps = work.steps.filter(({ owned }) => !outcome.reasons.has(identity(owned.resource)));
+      if (steps.length === 0) break;
+      await this.#apply(steps, blamed, outcome);
+      if (outcome.failed.length > 0 && blamed) break;
+    }
+    for (const { owned, reason } of work?.deferred ?? []) {
+      outcome.reasons.set(identity(owned.resource), { state: "waiting", reason });
+    }
+    for (const conflict of work?.conflicts ?? []) {
+      const { message } = conflictError(conflict);
+      outcome.reasons.set(identity(conflict.wanted.resource), { state: "failed", reason: message });
+      this.#warnOnce(conflict.wanted, message);
+    }
+    this.#reasons = outcome.reasons;
+    return outcome;
+  }
+
+  /** Runs the steps; goes on after a failure that is not the fault of `blamed`. */
+  async #apply(steps: Step[], blamed: Claim | undefined, outcome: Outcome): Promise<void> {
+    this.#journal.put(steps.filter(({ effect }) => effect === "hold").map(intentOf));
+    for (let rest = steps; rest.length > 0;) {
+      let failure: ApplyError | undefined;
+      try {
+        await this.#os.apply(rest.map(({ operation }) => operation));
+      } catch (error) {
+        if (!(error instanceof ApplyError)) throw error;
+        failure = error;
+      }
+      const done = failure ? rest.slice(0, failure.index) : rest;
+      this.#journal.settle(
+        done.filter(({ effect }) => effect === "hold").map(identityOf),
+        done.filter(({ effect }) => effect === "drop").map(identityOf),
+      );
+      if (!failure) return;
+      const { owned } = rest[failure.index]!;
+      outcome.reasons.set(identity(owned.resource), { state: "failed", reason: failure.message });
+      if (isOf(owned, blamed) || !blamed) outcome.failed.push(failure);
+      if (isOf(owned, blamed)) return;
+      this.#warnOnce(owned, failure.message);
+      rest = rest.slice(failure.index + 1).filter(({ owned }) =>
+        !outcome.reasons.has(identity(owned.resource))
+      );
+    }
+  }
+
+  /** The same failure on every change of the network is news only once. */
+  #warnOnce({ owner, key, resource }: Owned, reason: string): void {
+    if (this.#reasons.get(identity(resource))?.reason === reason) return;
+    this.#log.warn("Cannot apply a claimed resource", { owner, key, resource: describe(resource), reason });
+  }
+
+  async #observe(claims: ReadonlyMap<string, Claim>): Promise<Observed> {
+    const resources = [...wantedBy(claims), ...this.#journal.entries()].map(({ resource }) => resource);
+    const sysctls = resources.flatMap((resource) => resource.kind === "sysctl" ? [resource.name] : []);
+    const observed = await this.#os.observe(new Set(sysctls));
+    const changed = JSON.stringify(observed) !== JSON.stringify(this.#observed);
+    this.#observed = observed;
+    if (changed) { for (const onChange of this.#observers) onChange(observed); }
+    return observed;
+  }
+
+  /** The first look after a change shows what the kernel made of it; later differences are somebody else's doing. */
+  #noteFingerprints(observed: Observed): void {
+    const hashes = new Map<string, string>();
+    for (const { family, name, hash } of observed.nftTables) {
+      hashes.set(identity({ kind: "nftTable", family, name, body: "" }), hash);
+    }
+    for (const { interface: device, parent, hash } of observed.qdiscs) {
+      hashes.set(identity({ kind: "qdisc", interface: device, parent, spec: [] }), hash);
+    }
+    for (const { resource, applied, fingerprint } of this.#journal.entries()) {
+      const hash = hashes.get(identity(resource));
+      if (applied && fingerprint === undefined && hash) this.#journal.fingerprint(identity(resource), hash);
+    }
+  }
+
+  #enqueue<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(change);
+    this.#queue = done.catch(() => {});
+    return done;
+  }
+}
+
+function nameOf(owner: string, key: string): string {
+  return JSON.stringify([owner, key]);
+}
+
+/** The claims with one more; what others merely inherited of the same resources yields to it. */
+function withClaim<T extends Claim & { inherited: boolean }>(
+  claims: ReadonlyMap<string, T>,
+  claim: T,
+): Map<string, T> {
+  const next = new Map(claims);
+  const mine = new Set(claim.resources.map(identity));
+  for (const [name, other] of claims) {
+    if (!other.inherited) continue;
+    next.set(name, {
+      ...other,
+      resources: other.resources.filter((resource) => !mine.has(identity(resource))),
+    });
+  }
+  next.delete(nameOf(claim.owner, claim.key));
+  if (claim.resources.length > 0) next.set(nameOf(claim.owner, claim.key), claim);
+  return next;
+}
+
+function wantedBy(claims: ReadonlyMap<string, Claim>): Owned[] {
+  return [...claims.values()].flatMap(({ owner, key, resources }) =>
+    resources.map((resource) => ({ owner, key, resource }))
+  );
+}
+
+function intentOf({ owned, previous }: Step): JournalEntry {
+  const { owner, key, resource } = owned;
+  return { owner, key, resource, previous, foreign: false, applied: false };
+}
+
+function identityOf({ owned }: Step): string {
+  return identity(owned.resource);
+}
+
+function isOf(owned: Owned, claim: Claim | undefined): boolean {
+  return claim !== undefined && owned.owner === claim.owner && owned.key === claim.key;
+}
+
+function conflictError({ wanted, other }: Conflict): OtbError {
+  return new OtbError(
+    "claim-conflict",
+    `Cannot claim ${
+      describe(wanted.resource)
+    } for "${wanted.owner}" as a resource has one owner: current value is "${other}"`,
+    `Change the settings of "${wanted.owner}" or of "${other}" so that only one of them wants it.`,
+  );
+}

@@ -1,0 +1,97 @@
+// What the network layer asks of an operating system, and what it learns from it, as plain data.
+import { OtbError } from "../plugin.ts";
+import type {
+  Family,
+  MptcpEndpointResource,
+  MptcpLimitsResource,
+  NftTableResource,
+  QdiscResource,
+  Resource,
+  RouteResource,
+  RuleResource,
+} from "./model.ts";
+
+/** Routing protocol number that marks routes and rules as made by otb (free in /etc/iproute2/rt_protos). */
+export const OTB_PROTOCOL = 157;
+
+/** A network device with its addresses. */
+export interface ObservedInterface {
+  name: string;
+  /** Kernel index; a device that was pulled and plugged in again has a new one. */
+  index: number;
+  mac?: string;
+  mtu: number;
+  /** Administratively up. */
+  up: boolean;
+  /** The lower layer works: cable plugged, association done. */
+  carrier: boolean;
+  addresses: { family: Family; address: string; prefixLength: number }[];
+  /** Device kind of virtual interfaces, for example `veth`, `ifb`, `macvlan`. */
+  type?: string;
+  /** Name of the device below, where it is in the same namespace. */
+  parent?: string;
+}
+
+/** A route as the kernel has it. */
+export interface ObservedRoute extends RouteResource {
+  /** Who made it, as a routing protocol number: 2 kernel, 157 otb. */
+  protocol: number;
+  /** Names a property our model cannot say (several next hops, `onlink`): such a route never equals a desired one. */
+  unsupported?: string;
+}
+
+/** A policy rule as the kernel has it; rules with selectors our model lacks are left out, as they never clash. */
+export interface ObservedRule extends RuleResource {
+  protocol: number;
+}
+
+/** An nftables table that is there; the hash is over its stateless text without set elements. */
+export type ObservedNftTable = Pick<NftTableResource, "family" | "name"> & { hash: string };
+
+/** A queueing discipline that somebody set; the kernel's default ones (handle 0:) are left out. */
+export type ObservedQdisc = Pick<QdiscResource, "interface" | "parent"> & { type: string; hash: string };
+
+/** The part of the kernel's state that otb looks at. */
+export interface Observed {
+  interfaces: ObservedInterface[];
+  routes: ObservedRoute[];
+  rules: ObservedRule[];
+  mptcpEndpoints: MptcpEndpointResource[];
+  /** Absent where the kernel has no MPTCP. */
+  mptcpLimits?: MptcpLimitsResource;
+  nftTables: ObservedNftTable[];
+  qdiscs: ObservedQdisc[];
+  /** Values of the settings asked for; one that the kernel lacks is absent. */
+  sysctls: { [name: string]: string };
+}
+
+/** One change of the kernel's state. `replace` has `was` where the kernel needs to know what it takes away. */
+export interface Operation {
+  verb: "add" | "replace" | "delete";
+  resource: Resource;
+  was?: Resource;
+}
+
+/** Names the operation of a batch that the kernel refused; those before it are done, those after it are not. */
+export class ApplyError extends OtbError {
+  /** `index` counts within the operations handed to `apply`; `command` is what was run; `text` the kernel's answer. */
+  constructor(readonly index: number, readonly command: string, readonly text: string) {
+    super(
+      "apply-failed",
+      `Cannot run "${command}" as the kernel must accept it: current value is "${text.trim()}"`,
+    );
+  }
+}
+
+/** An operating system: Linux, or the one in memory for tests. */
+export interface Os {
+  /** Reads the kernel's state; `sysctls` names the settings wanted, as paths under /proc/sys. */
+  observe(sysctls?: Iterable<string>): Promise<Observed>;
+  /**
+   * Does the operations in order. Adding what is there and deleting what is gone is success.
+   * @throws ApplyError
+   */
+  apply(operations: Operation[]): Promise<void>;
+  /** Calls back, debounced, after links, addresses, routes or rules changed, until aborted. */
+  watch(onChange: () => void, signal: AbortSignal): void;
+}

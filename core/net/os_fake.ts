@@ -1,0 +1,194 @@
+// An operating system in memory for tests: follows the kernel's rules that the planner relies on, and can be told to fail.
+import { describe, humanLines } from "./commands.ts";
+import { identity, type Resource, type SysctlResource } from "./model.ts";
+import {
+  ApplyError,
+  type Observed,
+  type ObservedInterface,
+  type Operation,
+  type Os,
+  OTB_PROTOCOL,
+} from "./os.ts";
+
+/** Behaves like Linux as far as claims can tell; every operation that reached it is in `history`. */
+export class OsFake implements Os {
+  readonly state: Observed;
+  readonly history: Operation[] = [];
+  #failAfter: number | undefined;
+  #failure = "";
+  #onChange: (() => void) | undefined;
+  #handle = 0x8000;
+
+  /** Starts from the given state, by default a machine with only `lo`. */
+  constructor(state: Partial<Observed> = {}) {
+    this.state = {
+      interfaces: [fakeInterface("lo", 1)],
+      routes: [],
+      rules: [],
+      mptcpEndpoints: [],
+      mptcpLimits: { kind: "mptcpLimits", subflows: 2, addAddrAccepted: 0 },
+      nftTables: [],
+      qdiscs: [],
+      sysctls: {},
+      ...structuredClone(state),
+    };
+  }
+
+  observe(sysctls: Iterable<string> = []): Promise<Observed> {
+    const names = new Set(sysctls);
+    const known = Object.entries(this.state.sysctls).filter(([name]) => names.has(name));
+    return Promise.resolve(structuredClone({ ...this.state, sysctls: Object.fromEntries(known) }));
+  }
+
+  apply(operations: Operation[]): Promise<void> {
+    for (const [index, operation] of operations.entries()) {
+      const refused = this.#failAfter === 0 ? this.#failure : this.#run(operation);
+      if (this.#failAfter !== undefined && --this.#failAfter < 0) this.#failAfter = undefined;
+      if (refused) return Promise.reject(new ApplyError(index, humanLines(operation)[0]!, refused));
+      this.history.push(operation);
+    }
+    return Promise.resolve();
+  }
+
+  watch(onChange: () => void, signal: AbortSignal): void {
+    this.#onChange = onChange;
+    signal.addEventListener("abort", () => this.#onChange = undefined, { once: true });
+  }
+
+  /** Lets the operation fail that comes after `count` more. */
+  failAfter(count: number, text = "Error: out of luck."): void {
+    this.#failAfter = count;
+    this.#failure = text;
+  }
+
+  /** Plugs an interface in, up and with carrier. */
+  plugIn(device: ObservedInterface): void {
+    this.state.interfaces.push(device);
+    this.#onChange?.();
+  }
+
+  /** Pulls an interface out: its addresses, routes and qdiscs go with it, MPTCP endpoints stay as orphans. */
+  pullOut(name: string): void {
+    const { state } = this;
+    const index = state.interfaces.find((device) => device.name === name)?.index;
+    state.interfaces = state.interfaces.filter((device) => device.name !== name && device.parent !== name);
+    state.routes = state.routes.filter((route) => route.interface !== name);
+    state.qdiscs = state.qdiscs.filter((qdisc) => qdisc.interface !== name);
+    for (const endpoint of state.mptcpEndpoints) {
+      if (endpoint.interface === name) endpoint.interface = `if${index}`;
+    }
+    this.#onChange?.();
+  }
+
+  /** Does one operation; gives the kernel's objection, if any. */
+  #run({ verb, resource, was }: Operation): string | undefined {
+    const { state } = this;
+    const device = "interface" in resource &&
+      state.interfaces.find(({ name }) => name === resource.interface);
+    const removing = verb === "delete";
+    switch (resource.kind) {
+      case "interface":
+        if (removing) this.pullOut(resource.name);
+        else {
+          const { kind: _, ...shown } = resource;
+          const there = state.interfaces.find(({ name }) => name === resource.name);
+          if (there) there.up = resource.up;
+          else {state.interfaces.push({
+              ...fakeInterface(resource.name, state.interfaces.length + 100),
+              ...shown,
+            });}
+        }
+        return;
+      case "address": {
+        if (!device) return removing ? undefined : "Cannot find device";
+        const [address = "", length] = resource.cidr.split("/");
+        const others = device.addresses.filter((a) => `${a.address}/${a.prefixLength}` !== resource.cidr);
+        device.addresses = removing ? others : [
+          ...others,
+          { family: address.includes(":") ? 6 : 4, address, prefixLength: Number(length) },
+        ];
+        if (removing) state.routes = state.routes.filter((route) => route.source !== address);
+        return;
+      }
+      case "route": {
+        const id = identity(resource);
+        if (removing) {
+          state.routes = state.routes.filter((r) => identity(r) !== id || r.protocol !== OTB_PROTOCOL);
+          return;
+        }
+        if (resource.interface && !device) return "Cannot find device";
+        if (device && !device.up) return "RTNETLINK answers: Network is down";
+        const { source } = resource;
+        if (source && !state.interfaces.some((d) => d.addresses.some((a) => a.address === source))) {
+          return "Error: Invalid prefsrc address.";
+        }
+        if (verb === "add" && state.routes.some((r) => identity(r) === id)) return;
+        state.routes = state.routes.filter((r) => identity(r) !== id);
+        state.routes.push({ ...resource, protocol: OTB_PROTOCOL });
+        return;
+      }
+      case "rule": {
+        const without = (gone: Resource) =>
+          state.rules.filter(({ protocol, ...rule }) => protocol !== OTB_PROTOCOL || !isEqual(rule, gone));
+        state.rules = without(resource);
+        if (was) state.rules = without(was);
+        if (!removing) state.rules.push({ ...resource, protocol: OTB_PROTOCOL });
+        return;
+      }
+      case "mptcpEndpoint": {
+        const others = state.mptcpEndpoints.filter(({ id }) => id !== resource.id);
+        if (verb === "add" && others.some(({ address }) => address === resource.address)) {
+          return "Error: too many addresses or duplicate one: -17.";
+        }
+        if (!removing && !device) return "Error: device does not exist";
+        const { generation: _, ...shown } = resource;
+        state.mptcpEndpoints = removing ? others : [...others, shown];
+        return;
+      }
+      case "mptcpLimits":
+        state.mptcpLimits = resource;
+        return;
+      case "sysctl":
+        return this.#write(resource);
+      case "nftTable": {
+        const { family, name, body } = resource;
+        state.nftTables = state.nftTables.filter((table) => table.family !== family || table.name !== name);
+        if (!removing) state.nftTables.push({ family, name, hash: body });
+        return;
+      }
+      case "qdisc": {
+        const { interface: on, parent, spec } = resource;
+        if (!device) return removing ? undefined : "Cannot find device";
+        state.qdiscs = state.qdiscs.filter((qdisc) => qdisc.interface !== on || qdisc.parent !== parent);
+        const hash = `${spec.join(" ")} ${(this.#handle++).toString(16)}:`;
+        if (!removing) state.qdiscs.push({ interface: on, parent, type: spec[0] ?? "ingress", hash });
+        return;
+      }
+    }
+  }
+
+  #write(resource: SysctlResource): string | undefined {
+    if (!(resource.name in this.state.sysctls)) return `${describe(resource)}: No such file or directory`;
+    this.state.sysctls[resource.name] = resource.value;
+  }
+}
+
+/** An interface that is up, with carrier and the given addresses in CIDR. */
+export function fakeInterface(name: string, index: number, cidrs: string[] = []): ObservedInterface {
+  return {
+    name,
+    index,
+    mtu: 1500,
+    up: true,
+    carrier: true,
+    addresses: cidrs.map((cidr) => {
+      const [address = "", length] = cidr.split("/");
+      return { family: address.includes(":") ? 6 : 4, address, prefixLength: Number(length) };
+    }),
+  };
+}
+
+function isEqual(a: object, b: object): boolean {
+  const text = (value: object) => JSON.stringify(Object.entries(value).sort());
+  return text(a) === text(b);
+}

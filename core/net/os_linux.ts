@@ -1,0 +1,216 @@
+// The only code that touches the kernel: runs ip, nft and tc, reads and writes /proc/sys, listens to `ip monitor`.
+import { setTimeout as delay } from "node:timers/promises";
+import { OtbError } from "../plugin.ts";
+import { canonicalSysctlValue } from "./canonical.ts";
+import { type Command, commandsOf } from "./commands.ts";
+import {
+  parseInterfaces,
+  parseMptcpEndpoints,
+  parseMptcpLimits,
+  parseRoutes,
+  parseRules,
+  type Printed,
+} from "./observe_ip.ts";
+import { parseNftTables, parseQdiscs } from "./observe_nft_tc.ts";
+import { ApplyError, type Observed, type Operation, type Os } from "./os.ts";
+
+/** No command of ours takes long; one that does hangs in the kernel. */
+const COMMAND_TIMEOUT_MS = 15_000;
+/** Changes come in bursts: one plugged cable makes a dozen of messages. */
+const DEBOUNCE_MS = 100;
+const MONITOR_RESTART_MS = 1000;
+
+interface Outcome {
+  success: boolean;
+  stdout: string;
+  stderr: string;
+}
+
+/** The Linux kernel of this network namespace, or of a named one. */
+export class OsLinux implements Os {
+  readonly #prefix: string[];
+
+  constructor(options: { namespace?: string } = {}) {
+    this.#prefix = options.namespace ? ["ip", "netns", "exec", options.namespace] : [];
+  }
+
+  /** @throws OtbError `observe-failed` */
+  async observe(sysctls: Iterable<string> = []): Promise<Observed> {
+    const batch = "route show table all\nrule show\n";
+    const [addresses, ipv4, ipv6, endpoints, limits, ruleset, qdiscs, settings] = await Promise.all([
+      this.#read(["ip", "-j", "-d", "-N", "address"]),
+      this.#read(["ip", "-4", "-j", "-d", "-N", "-batch", "-"], batch),
+      this.#read(["ip", "-6", "-j", "-d", "-N", "-batch", "-"], batch),
+      // A kernel without MPTCP has no such generic netlink family; that is an answer, not a failure.
+      this.#run(["ip", "-j", "mptcp", "endpoint", "show"]),
+      this.#run(["ip", "mptcp", "limits", "show"]),
+      this.#read(["nft", "-s", "-t", "list", "ruleset"]),
+      this.#read(["tc", "-j", "qdisc"]),
+      this.#readSysctls([...sysctls]),
+    ]);
+    const [routes4 = [], rules4 = []] = jsonArrays(ipv4);
+    const [routes6 = [], rules6 = []] = jsonArrays(ipv6);
+    return {
+      interfaces: parseInterfaces(jsonArrays(addresses)[0] ?? []),
+      routes: [...parseRoutes(routes4, 4), ...parseRoutes(routes6, 6)],
+      rules: [...parseRules(rules4, 4), ...parseRules(rules6, 6)],
+      mptcpEndpoints: parseMptcpEndpoints(jsonArrays(endpoints.stdout)[0] ?? []),
+      mptcpLimits: parseMptcpLimits(limits.stdout),
+      nftTables: parseNftTables(ruleset),
+      qdiscs: parseQdiscs(jsonArrays(qdiscs)[0] ?? []),
+      sysctls: settings,
+    };
+  }
+
+  async apply(operations: Operation[]): Promise<void> {
+    const commands = operations.flatMap((operation, index) =>
+      commandsOf(operation).map((command) => ({ ...command, index, operation }))
+    );
+    for (let i = 0; i < commands.length;) {
+      const first = commands[i]!;
+      if (first.tool === "sysctl") {
+        await this.#writeSysctl(first.line, first.index);
+        i++;
+      } else if (first.tool === "nft") {
+        const outcome = await this.#run(["nft", "-f", "-"], first.line);
+        if (!outcome.success) {
+          throw new ApplyError(first.index, `nft -f - (${first.line.split("\n")[0]})`, outcome.stderr);
+        }
+        i++;
+      } else {
+        let end = i;
+        while (commands[end]?.tool === first.tool) end++;
+        i += await this.#runBatch(commands.slice(i, end));
+      }
+    }
+  }
+
+  watch(onChange: () => void, signal: AbortSignal): void {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const changed = () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        if (!signal.aborted) onChange();
+      }, DEBOUNCE_MS);
+    };
+    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+    this.#monitor(changed, signal);
+  }
+
+  /** Runs `ip monitor` until aborted, again whenever it dies; a gap counts as a change. */
+  async #monitor(changed: () => void, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const [program, ...args] = [...this.#prefix, "ip", "-o", "monitor", "link", "address", "route", "rule"];
+      try {
+        const monitor = new Deno.Command(program!, {
+          args,
+          stdin: "null",
+          stdout: "piped",
+          stderr: "null",
+          env: { LC_ALL: "C" },
+        }).spawn();
+        const stop = () => monitor.kill("SIGKILL");
+        signal.addEventListener("abort", stop, { once: true });
+        // What happened before it listened is unknown.
+        changed();
+        for await (const _ of monitor.stdout) changed();
+        await monitor.status;
+        signal.removeEventListener("abort", stop);
+      } catch {
+        // Not startable for the moment (no processes or memory left): try again below.
+      }
+      await delay(MONITOR_RESTART_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** Runs one batch up to its first failure; gives the number of commands that are dealt with. */
+  async #runBatch(commands: (Command & { index: number })[]): Promise<number> {
+    const words = commands[0]!.tool.split(" ");
+    const outcome = await this.#run(
+      [...words, "-batch", "-"],
+      commands.map(({ line }) => `${line}\n`).join(""),
+    );
+    if (outcome.success) return commands.length;
+    // Without a line number (killed, or refused by the parser) nothing is known to be done: the first one is named.
+    const failedAt = Number(/Command failed -:(\d+)/.exec(outcome.stderr)?.[1] ?? 1) - 1;
+    const failed = commands[failedAt]!;
+    const text = outcome.stderr.replace(/^Command failed -:\d+\n?/m, "");
+    if (failed.tolerated?.test(text)) return failedAt + 1;
+    throw new ApplyError(failed.index, `${failed.tool} ${failed.line}`, text);
+  }
+
+  async #readSysctls(names: string[]): Promise<Observed["sysctls"]> {
+    const found: Observed["sysctls"] = {};
+    if (names.length === 0) return found;
+    if (this.#prefix.length > 0) {
+      const { stdout } = await this.#run(["grep", "-sH", "", ...names.map((name) => `/proc/sys/${name}`)]);
+      for (const [, name, value] of stdout.matchAll(/^\/proc\/sys\/([^:]+):(.*)$/gm)) {
+        found[name!] = canonicalSysctlValue(value!);
+      }
+      return found;
+    }
+    await Promise.all(names.map(async (name) => {
+      // Absence is an answer, and so are write-only settings.
+      const value = await Deno.readTextFile(`/proc/sys/${name}`).catch(() => undefined);
+      if (value !== undefined) found[name] = canonicalSysctlValue(value);
+    }));
+    return found;
+  }
+
+  async #writeSysctl(line: string, index: number): Promise<void> {
+    const [, name, value] = /^([^=]+)=(.*)$/.exec(line)!;
+    const path = `/proc/sys/${name}`;
+    try {
+      if (this.#prefix.length > 0) {
+        const { success, stderr } = await this.#run(["tee", path], value);
+        if (!success) throw new Error(stderr);
+      } else await Deno.writeTextFile(path, value!, { create: false });
+    } catch (error) {
+      throw new ApplyError(index, `sysctl -w "${line}"`, (error as Error).message);
+    }
+  }
+
+  async #read(words: string[], input?: string): Promise<string> {
+    const { success, stdout, stderr } = await this.#run(words, input);
+    if (success) return stdout;
+    throw new OtbError(
+      "observe-failed",
+      `Cannot read the kernel's state as "${
+        words.join(" ")
+      }" must succeed: current value is "${stderr.trim()}"`,
+      "Run the command by hand as root; iproute2 and nftables must be installed.",
+    );
+  }
+
+  async #run(words: string[], input?: string): Promise<Outcome> {
+    const [program, ...args] = [...this.#prefix, ...words];
+    try {
+      const child = new Deno.Command(program!, {
+        args,
+        stdin: input === undefined ? "null" : "piped",
+        stdout: "piped",
+        stderr: "piped",
+        env: { LC_ALL: "C" },
+        signal: AbortSignal.timeout(COMMAND_TIMEOUT_MS),
+      }).spawn();
+      const output = child.output();
+      if (input !== undefined) {
+        const writer = child.stdin.getWriter();
+        // A program that fails early does not read to the end; its own message is what counts.
+        await writer.write(new TextEncoder().encode(input)).catch(() => {});
+        await writer.close().catch(() => {});
+      }
+      const { success, stdout, stderr } = await output;
+      const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+      return { success, stdout: decode(stdout), stderr: decode(stderr) };
+    } catch (error) {
+      return { success: false, stdout: "", stderr: (error as Error).message };
+    }
+  }
+}
+
+/** The JSON arrays of a batch, one per command that printed something, in order. */
+function jsonArrays(text: string): Printed[][] {
+  // iproute2 ends each array at the end of a line and never breaks a line inside one.
+  return text.split("\n").filter((line) => line.startsWith("[")).map((line) => JSON.parse(line));
+}
