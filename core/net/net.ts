@@ -135,6 +135,7 @@ export class Net {
         wantedBy(claims),
         await this.#observe(claims),
         this.#journal.entries(),
+        OTB_PROTOCOL,
       );
       const conflict = conflicts.find(({ wanted }) =>
         changes.some(({ owner, key }) => wanted.owner === owner && wanted.key === key)

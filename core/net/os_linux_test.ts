@@ -1,140 +1,10 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import type { Log } from "../plugin.ts";
 import { Journal } from "./journal.ts";
-import { identity, type Resource } from "./model.ts";
+import { identity, type MptcpEndpointResource, type Resource } from "./model.ts";
 import { Net } from "./net.ts";
-import { OTB_PROTOCOL } from "./os.ts";
 import { OsLinux } from "./os_linux.ts";
-
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
-/** Resources of every kind that this kernel can be expected to have. */
-const EVERYTHING: Resource[] = [
-  { kind: "interface", name: "ifb7", type: "ifb", up: true },
-  { kind: "interface", name: "mv0", type: "macvlan", parent: "wan0", up: true },
-  { kind: "address", interface: "wan0", cidr: "192.168.10.2/24" },
-  { kind: "address", interface: "wan0", cidr: "FD00:0::2/64" },
-  {
-    kind: "route",
-    family: 4,
-    table: 201,
-    to: "default",
-    via: "192.168.10.1",
-    interface: "wan0",
-    source: "192.168.10.2",
-    metric: 5,
-    congestion: "reno",
-    mtu: 1400,
-  },
-  { kind: "route", family: 4, table: 202, to: "10.1.2.3/8", via: "192.168.10.1", interface: "wan0" },
-  { kind: "route", family: 4, table: 202, to: "default", type: "unreachable", metric: 900 },
-  { kind: "route", family: 4, table: 203, to: "default", type: "local", interface: "lo" },
-  { kind: "route", family: 6, table: 201, to: "default", via: "fd00::1", interface: "wan0" },
-  { kind: "route", family: 6, table: 203, to: "::/0", type: "local", interface: "lo" },
-  { kind: "route", family: 6, table: 202, to: "2001:db8::/32", type: "blackhole" },
-  { kind: "rule", family: 4, priority: 1000, from: "192.168.10.2/32", table: 201 },
-  {
-    kind: "rule",
-    family: 4,
-    priority: 1001,
-    inputInterface: "wan0",
-    to: "10.0.0.0/8",
-    mark: "1/0xFF",
-    table: 203,
-  },
-  { kind: "rule", family: 6, priority: 1001, mark: "0x1", table: 203 },
-  { kind: "mptcpLimits", subflows: 8, addAddrAccepted: 4 },
-  { kind: "mptcpEndpoint", id: 1, address: "192.168.10.2", interface: "wan0", flags: ["subflow", "backup"] },
-  { kind: "mptcpEndpoint", id: 2, address: "fd00::2", interface: "wan0", flags: ["subflow", "fullmesh"] },
-  { kind: "sysctl", name: "net/ipv4/ip_forward", value: "1" },
-  { kind: "sysctl", name: "net/ipv4/tcp_rmem", value: "4096 131072 12345678" },
-  { kind: "sysctl", name: "net/ipv4/conf/wan0/rp_filter", value: "2" },
-  { kind: "sysctl", name: "net/ipv4/not_in_any_kernel", value: "1", optional: true },
-  {
-    kind: "nftTable",
-    family: "inet",
-    name: "otb_test",
-    body: `set ours { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 192.168.0.0/16 }; }
-chain input { type filter hook input priority 0; policy accept; ip daddr @ours counter accept; }`,
-  },
-  {
-    kind: "qdisc",
-    interface: "wan0",
-    parent: "root",
-    spec: ["tbf", "rate", "5mbit", "burst", "10k", "latency", "50ms"],
-  },
-  {
-    kind: "qdisc",
-    interface: "wan0",
-    parent: "ingress",
-    spec: [],
-    then: [
-      "filter add dev wan0 parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev ifb7"
-        .split(" "),
-    ],
-  },
-  {
-    kind: "qdisc",
-    interface: "ifb7",
-    parent: "root",
-    spec: ["handle", "1:", "htb", "default", "10"],
-    then: ["class add dev ifb7 parent 1: classid 1:10 htb rate 5mbit".split(" ")],
-  },
-];
-
-async function run(...[program, ...args]: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program!, { args, env: { LC_ALL: "C" } })
-    .output();
-  if (!success) throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
-  return new TextDecoder().decode(stdout);
-}
-
-/** A network namespace with `wan0` (up, wired to `far0`), gone when the test ends. */
-class Namespace {
-  readonly name = `otbnet-${crypto.randomUUID().slice(0, 8)}`;
-
-  static async create(): Promise<Namespace> {
-    const namespace = new Namespace();
-    await run("ip", "netns", "add", namespace.name);
-    await namespace.run("ip", "link", "set", "lo", "up");
-    await namespace.plugIn();
-    return namespace;
-  }
-
-  run(...words: string[]): Promise<string> {
-    return run("ip", "netns", "exec", this.name, ...words);
-  }
-
-  async plugIn(): Promise<void> {
-    await this.run("ip", "link", "add", "wan0", "type", "veth", "peer", "name", "far0");
-    await this.run("ip", "link", "set", "far0", "up");
-    await this.run("ip", "link", "set", "wan0", "up");
-    // Without it the kernel makes link-local addresses some time later, which the dumps would show.
-    await this.run("ip", "link", "set", "wan0", "addrgenmode", "none");
-  }
-
-  /** Everything that otb could have changed, as the system's own tools show it. */
-  async dump(): Promise<string> {
-    const commands = [
-      ["ip", "-d", "address"],
-      ["ip", "-4", "route", "show", "table", "all"],
-      ["ip", "-6", "route", "show", "table", "all"],
-      ["ip", "-4", "rule"],
-      ["ip", "-6", "rule"],
-      ["ip", "mptcp", "endpoint", "show"],
-      ["ip", "mptcp", "limits", "show"],
-      ["nft", "-s", "list", "ruleset"],
-      ["tc", "-d", "qdisc"],
-      ["sh", "-c", "cd /proc/sys/net && cat ipv4/ip_forward ipv4/tcp_rmem ipv4/conf/wan0/rp_filter"],
-    ];
-    return (await Promise.all(commands.map((words) => this.run(...words)))).join("---\n");
-  }
-
-  async [Symbol.asyncDispose]() {
-    await run("ip", "netns", "delete", this.name);
-  }
-}
+import { EVERYTHING, Namespace, silent } from "./testing.ts";
 
 function inKernel(name: string) {
   return { name, ignore: Deno.uid() !== 0 || Deno.build.os !== "linux" };
@@ -171,5 +41,214 @@ Deno.test(
     await net.release("test");
     strictEqual(await namespace.dump(), before);
     strictEqual(new Journal(database).entries().length, 0);
+  },
+);
+
+const LINK: Resource[] = [
+  { kind: "address", interface: "wan0", cidr: "10.1.0.2/24" },
+  {
+    kind: "route",
+    family: 4,
+    table: 101,
+    to: "default",
+    via: "10.1.0.1",
+    interface: "wan0",
+    source: "10.1.0.2",
+  },
+  { kind: "rule", family: 4, priority: 1000, from: "10.1.0.2", table: 101 },
+];
+const ENDPOINT: MptcpEndpointResource = {
+  kind: "mptcpEndpoint",
+  id: 1,
+  address: "10.1.0.2",
+  interface: "wan0",
+  flags: ["subflow"],
+};
+
+/** A Net over a namespace, with its journal in memory. */
+function netOf(namespace: Namespace) {
+  const database = new DatabaseSync(":memory:");
+  const os = new OsLinux({ namespace: namespace.name });
+  return { database, os, net: new Net(os, new Journal(database), silent) };
+}
+
+/** Waits until `holds`, at most five seconds. */
+async function eventually(holds: () => Promise<boolean> | boolean, what: string) {
+  for (const end = performance.now() + 5000; performance.now() < end;) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`not within 5 s: ${what}`);
+}
+
+Deno.test(inKernel("a change touches only what changed"), async () => {
+  await using namespace = await Namespace.create();
+  const { net } = netOf(namespace);
+  await net.claim("test", "link", [...LINK, ENDPOINT]);
+  const preview = (endpoint: MptcpEndpointResource, link = LINK) =>
+    net.preview([{ owner: "test", key: "link", resources: [...link, endpoint] }]);
+
+  deepStrictEqual(await preview({ ...ENDPOINT, flags: ["subflow", "backup"] }), [
+    "ip mptcp endpoint change id 1 backup nofullmesh",
+  ]);
+  deepStrictEqual(await preview({ ...ENDPOINT, generation: 2 }), [
+    "ip mptcp endpoint delete id 1",
+    "ip mptcp endpoint add 10.1.0.2 id 1 dev wan0 subflow",
+  ]);
+  deepStrictEqual(
+    await preview(ENDPOINT, LINK.map((resource) => ({ ...resource, table: 102 }) as Resource)),
+    [
+      "ip -4 route delete default via 10.1.0.1 dev wan0 table 101 proto 157",
+      "ip -4 route add default via 10.1.0.1 dev wan0 table 102 proto 157 src 10.1.0.2",
+      "ip -4 rule add from 10.1.0.2 priority 1000 lookup 102 protocol 157",
+      "ip -4 rule delete from 10.1.0.2 priority 1000 lookup 101 protocol 157",
+    ],
+  );
+
+  await net.claim("test", "link", [...LINK, { ...ENDPOINT, flags: ["subflow", "backup"] }]);
+  match(await namespace.run("ip", "mptcp", "endpoint"), /subflow backup/);
+  await net.claim("test", "link", LINK.map((resource) => ({ ...resource, table: 102 }) as Resource));
+  match(await namespace.run("ip", "rule"), /from 10.1.0.2 lookup 102 proto 157/);
+  ok(!(await namespace.run("ip", "rule")).includes("lookup 101"));
+  strictEqual(await namespace.run("ip", "mptcp", "endpoint"), "");
+});
+
+Deno.test(inKernel("what the user configured himself is used and never deleted"), async () => {
+  await using namespace = await Namespace.create();
+  await namespace.run("ip", "address", "add", "10.1.0.2/24", "dev", "wan0");
+  await namespace.run("sysctl", "-qw", "net.ipv4.ip_forward=1");
+  const before = await namespace.dump();
+  const { net, os, database } = netOf(namespace);
+  const resources: Resource[] = [...LINK, { kind: "sysctl", name: "net/ipv4/ip_forward", value: "1" }];
+  await net.claim("test", "link", resources);
+  deepStrictEqual(net.claims()[0]!.resources.map(({ state }) => state), [
+    "foreign",
+    "applied",
+    "applied",
+    "foreign",
+  ]);
+  // Also after a restart of the core it is known whose it is.
+  await new Net(os, new Journal(database), silent).settle();
+  strictEqual(await namespace.dump(), before);
+});
+
+Deno.test(inKernel("a route that somebody else made is refused, not replaced"), async () => {
+  await using namespace = await Namespace.create();
+  const { net } = netOf(namespace);
+  await namespace.run("ip", "address", "add", "10.1.0.2/24", "dev", "wan0");
+  await namespace.run("ip", "route", "add", "default", "via", "10.1.0.9", "table", "101");
+  const before = await namespace.dump();
+  await rejects(net.claim("test", "link", LINK), { code: "claim-conflict", message: /"the system"/ });
+  strictEqual(await namespace.dump(), before);
+});
+
+Deno.test(inKernel("what the kernel refuses is rolled back, with the kernel's own words"), async () => {
+  await using namespace = await Namespace.create();
+  const { net } = netOf(namespace);
+  await net.claim("test", "link", LINK);
+  await net.claim("test", "table", [{ kind: "nftTable", family: "ip", name: "otb_a", body: "chain c { }" }]);
+  const before = await namespace.dump();
+  const half = EVERYTHING.filter(({ kind }) => kind === "sysctl" || kind === "mptcpLimits");
+  for (
+    const [refused, text] of [
+      [
+        { kind: "qdisc", interface: "wan0", parent: "root", spec: ["bogus"] },
+        /tc qdisc add dev wan0 root bogus.*kind is unknown/s,
+      ],
+      [
+        { kind: "nftTable", family: "ip", name: "otb_a", body: "chain c { nonsense; }" },
+        /nft -f - .*nonsense/s,
+      ],
+      [{ kind: "sysctl", name: "net/ipv4/not_there", value: "1" }, /not_there/],
+      [
+        { kind: "route", family: 4, table: 7, to: "default", via: "172.31.0.1", interface: "wan0" },
+        /ip -4 route add default via 172.31.0.1 .*invalid gateway/s,
+      ],
+      [{ ...ENDPOINT, flags: ["subflow"], id: 9, address: "10.1.0.2", interface: "wan0" }, undefined],
+    ] as [Resource, RegExp | undefined][]
+  ) {
+    const key = refused.kind === "nftTable" ? "table" : "new";
+    if (text) {
+      await rejects(net.claim("test", key, [...half, refused]), { code: "apply-failed", message: text });
+    } else {
+      await net.claim("test", key, [...half, refused]);
+      await net.claim("test", key, []);
+    }
+    strictEqual(await namespace.dump(), before, `after ${refused.kind}`);
+  }
+  deepStrictEqual(net.claims().map(({ key }) => key).sort(), ["link", "table"]);
+});
+
+Deno.test(inKernel("a link that flaps or is pulled out gets everything back"), async () => {
+  await using namespace = await Namespace.create();
+  const { net } = netOf(namespace);
+  const stop = new AbortController();
+  const whole = async () =>
+    (await namespace.run("ip", "route", "show", "table", "all")).includes("default via 10.1.0.1") &&
+    (await namespace.run("ip", "mptcp", "endpoint")).includes("10.1.0.2 id 1 subflow dev wan0") &&
+    (await namespace.run("tc", "qdisc", "show", "dev", "wan0")).includes("tbf");
+  const qdisc = EVERYTHING.find((resource) => resource.kind === "qdisc" && resource.parent === "root")!;
+  try {
+    net.watch(stop.signal);
+    await net.claim("test", "link", [...LINK, ENDPOINT, qdisc]);
+    ok(await whole());
+    await namespace.run("ip", "link", "set", "wan0", "down");
+    await eventually(() => net.claims()[0]!.resources[1]!.state === "waiting", "the route waits");
+    ok(!(await whole()));
+    await namespace.run("ip", "link", "set", "wan0", "up");
+    await eventually(whole, "all is back after a flap");
+
+    await namespace.run("ip", "link", "delete", "wan0");
+    await eventually(() => net.claims()[0]!.resources[0]!.state === "waiting", "the address waits");
+    match(net.claims()[0]!.resources[0]!.reason!, /wan0 is not there/);
+    await namespace.plugIn();
+    await eventually(whole, "all is back after a new plug");
+    strictEqual(net.observed?.interfaces.some(({ name }) => name === "wan0"), true);
+  } finally {
+    stop.abort();
+    await net.reconcile();
+  }
+});
+
+Deno.test(
+  inKernel("a core killed with -9 at any moment leaves nothing that a sweep does not find"),
+  async () => {
+    await using namespace = await Namespace.create();
+    const before = await namespace.dump();
+    const directory = await Deno.makeTempDir({ prefix: "otb-net-" });
+    try {
+      const path = `${directory}/state.sqlite`;
+      const script = new URL("testdata/claim_forever.ts", import.meta.url).pathname;
+      for (const afterMs of [5, 60, 130, 210, 340]) {
+        const child = new Deno.Command(Deno.execPath(), {
+          args: ["run", "-A", script, namespace.name, path],
+          stdout: "piped",
+          stderr: "inherit",
+        }).spawn();
+        try {
+          const reader = child.stdout.getReader();
+          await reader.read();
+          await new Promise((resolve) => setTimeout(resolve, afterMs));
+          await reader.cancel();
+        } finally {
+          child.kill("SIGKILL");
+          await child.status;
+        }
+        const database = new DatabaseSync(path);
+        const os = new OsLinux({ namespace: namespace.name });
+        const net = new Net(os, new Journal(database), silent);
+        if (afterMs > 200) {
+          // The restarted plugin takes over what it still wants; what nobody claims again goes.
+          await net.claim("test", "link", LINK);
+          await net.settle();
+          deepStrictEqual(net.claims().map(({ owner, key }) => `${owner} ${key}`), ["test link"]);
+        }
+        await net.sweep();
+        database.close();
+        strictEqual(await namespace.dump(), before, `killed after ${afterMs} ms`);
+      }
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
   },
 );

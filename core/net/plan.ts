@@ -121,6 +121,8 @@ export function plan(desired: Owned[], observed: Observed, journal: JournalEntry
       if (was && isRemovable(owned.resource)) {
         result.steps.push(remove(owned, was.resource ?? owned.resource, entry ? "drop" : "pass"));
       }
+      // It left with its interface: who puts it there next owns it.
+      if (!was && entry) result.gone.push(id);
       continue;
     }
     if (owned.resource.kind === "sysctl" && owned.resource.optional && !was) continue;

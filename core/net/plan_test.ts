@@ -1,0 +1,231 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import fc from "fast-check";
+import { canonical } from "./canonical.ts";
+import { humanLines } from "./commands.ts";
+import { identity, type Resource } from "./model.ts";
+import { type Observed, OTB_PROTOCOL } from "./os.ts";
+import { fakeInterface, OsFake } from "./os_fake.ts";
+import { type JournalEntry, type Owned, plan } from "./plan.ts";
+
+/** One case: what is wished (JSON lines `owner resource`), what is there, and the expected plan as text. */
+function render(desired: Owned[], observed: Observed, journal: JournalEntry[]): string {
+  const { steps, deferred, conflicts, adopted, gone } = plan(desired, observed, journal, OTB_PROTOCOL);
+  return [
+    ...conflicts.map(({ wanted, other }) =>
+      `conflict ${identity(wanted.resource)}: ${wanted.owner}, ${other}`
+    ),
+    ...adopted.map((entry) => `adopt ${entry.foreign ? "foreign " : ""}${identity(entry.resource)}`),
+    ...gone.map((id) => `forget ${id}`),
+    ...steps.flatMap(({ operation, effect }) => humanLines(operation).map((line) => `${effect} ${line}`)),
+    ...deferred.map(({ owned, reason }) => `wait ${identity(owned.resource)}: ${reason}`),
+  ].join("\n");
+}
+
+Deno.test("golden cases", async (t) => {
+  const directory = new URL("testdata/plan/", import.meta.url);
+  const update = Deno.env.get("UPDATE_GOLDEN") === "1";
+  for (const { name } of [...Deno.readDirSync(directory)].sort((a, b) => a.name < b.name ? -1 : 1)) {
+    if (!name.endsWith(".json")) continue;
+    await t.step(name, () => {
+      const { desired, observed, journal = [] } = JSON.parse(Deno.readTextFileSync(new URL(name, directory)));
+      const wanted = Object.entries(desired as { [owner: string]: Resource[] }).flatMap((
+        [owner, resources],
+      ) => resources.map((resource) => ({ owner, key: "k", resource: canonical(resource) })));
+      const entries = (journal as JournalEntry[]).map((entry) => ({
+        ...{ owner: "a", key: "k", foreign: false, applied: true },
+        ...entry,
+        resource: canonical(entry.resource),
+      }));
+      const links = Object.entries(observed.links as { [name: string]: string[] }).map((
+        [device, cidrs],
+        i,
+      ) => ({
+        ...fakeInterface(device, i + 1, cidrs.filter((word) => word !== "down")),
+        up: !cidrs.includes("down"),
+      }));
+      const state = new OsFake({ ...observed.state, interfaces: links }).state;
+      const golden = new URL(name.replace(/json$/, "txt"), directory);
+      const text = `${render(wanted, state, entries)}\n`;
+      if (update) Deno.writeTextFileSync(golden, text);
+      strictEqual(text, Deno.readTextFileSync(golden));
+    });
+  }
+});
+
+// ---- Properties: random wishes of two owners over a random machine.
+
+const device = fc.constantFrom("wan1", "wan2", "gone0", "ifb0");
+const address = fc.constantFrom("10.0.1.2", "10.0.2.2", "10.0.3.2");
+const resource: fc.Arbitrary<Resource> = fc.oneof(
+  fc.record({
+    kind: fc.constant("address" as const),
+    interface: device,
+    cidr: address.map((a) => `${a}/24`),
+  }),
+  fc.record({
+    kind: fc.constant("route" as const),
+    family: fc.constant(4 as const),
+    table: fc.constantFrom(101, 102),
+    to: fc.constantFrom("default", "10.9.0.0/16"),
+    via: fc.option(address, { nil: undefined }),
+    interface: device,
+    source: fc.option(address, { nil: undefined }),
+    mtu: fc.option(fc.constantFrom(1400, 1280), { nil: undefined }),
+  }),
+  fc.record({
+    kind: fc.constant("rule" as const),
+    family: fc.constant(4 as const),
+    priority: fc.constantFrom(1000, 1001),
+    from: fc.option(address, { nil: undefined }),
+    table: fc.constantFrom(101, 102),
+  }),
+  fc.record({
+    kind: fc.constant("sysctl" as const),
+    name: fc.constantFrom("net/ipv4/ip_forward", "net/ipv4/conf/gone0/rp_filter"),
+    value: fc.constantFrom("0", "1", "2"),
+  }),
+  fc.record({
+    kind: fc.constant("mptcpLimits" as const),
+    subflows: fc.integer({ min: 1, max: 8 }),
+    addAddrAccepted: fc.constant(0),
+  }),
+  fc.record({
+    kind: fc.constant("nftTable" as const),
+    family: fc.constant("inet" as const),
+    name: fc.constantFrom("otb_a", "otb_b"),
+    body: fc.constantFrom("chain x { }", "chain y { }"),
+  }),
+  fc.record({
+    kind: fc.constant("qdisc" as const),
+    interface: device,
+    parent: fc.constantFrom("root" as const, "ingress" as const),
+    spec: fc.constantFrom<string[]>(["tbf", "rate", "5mbit"], ["tbf", "rate", "6mbit"], ["fq"]),
+  }),
+  fc.record({
+    kind: fc.constant("interface" as const),
+    name: fc.constant("ifb0"),
+    type: fc.constant("ifb" as const),
+    up: fc.boolean(),
+  }),
+);
+/** Endpoints whose address follows from the id, as two on one address can never both be applied. */
+const endpoint: fc.Arbitrary<Resource> = fc.record({
+  id: fc.integer({ min: 1, max: 3 }),
+  flags: fc.constantFrom<("subflow" | "backup")[]>(["subflow"], ["subflow", "backup"]),
+  generation: fc.option(fc.integer({ min: 1, max: 2 }), { nil: undefined }),
+  interface: device,
+}).map((part) => ({ kind: "mptcpEndpoint" as const, ...part, address: `10.0.${part.id}.2` }));
+const wishes = fc.uniqueArray(
+  fc.oneof({ arbitrary: resource, weight: 4 }, { arbitrary: endpoint, weight: 1 }),
+  {
+    selector: identity,
+    maxLength: 14,
+  },
+).map((list) => list.map(canonical));
+
+/** A machine where the user has set some things himself. */
+function machine(): OsFake {
+  return new OsFake({
+    interfaces: [fakeInterface("lo", 1), fakeInterface("wan1", 2, ["10.0.1.2/24"]), fakeInterface("wan2", 3)],
+    rules: [{ kind: "rule", family: 4, priority: 32766, table: 254, protocol: 2 }],
+    routes: [{
+      kind: "route",
+      family: 4,
+      table: 254,
+      to: "default",
+      via: "10.0.1.1",
+      interface: "wan1",
+      protocol: 16,
+    }],
+    sysctls: { "net/ipv4/ip_forward": "0" },
+  });
+}
+
+/** What Net does with a plan, without a database. */
+class Memory {
+  readonly journal = new Map<string, JournalEntry>();
+
+  async follow(os: OsFake, desired: Owned[]): Promise<ReturnType<typeof plan>> {
+    for (let round = 0;; round++) {
+      const observed = await os.observe(["net/ipv4/ip_forward", "net/ipv4/conf/gone0/rp_filter"]);
+      for (const { family, name, hash } of observed.nftTables) this.#note(`nftTable ${family} ${name}`, hash);
+      for (const { interface: on, parent, hash } of observed.qdiscs) {
+        this.#note(`qdisc ${on} ${parent}`, hash);
+      }
+      const work = plan(desired, observed, [...this.journal.values()], OTB_PROTOCOL);
+      deepStrictEqual(work.conflicts, []);
+      for (const entry of work.adopted) this.journal.set(identity(entry.resource), entry);
+      for (const id of work.gone) this.journal.delete(id);
+      if (work.steps.length === 0) return work;
+      ok(round < 4, `no rest: ${JSON.stringify(work.steps[0])}`);
+      await os.apply(work.steps.map(({ operation }) => operation));
+      for (const { owned, effect, previous } of work.steps) {
+        const id = identity(owned.resource);
+        if (effect === "hold") this.journal.set(id, { ...owned, previous, foreign: false, applied: true });
+        if (effect === "drop") this.journal.delete(id);
+      }
+    }
+  }
+
+  #note(id: string, hash: string) {
+    const entry = this.journal.get(id);
+    if (entry && !entry.fingerprint) this.journal.set(id, { ...entry, fingerprint: hash });
+  }
+}
+
+const owned = (owner: string, resources: Resource[]): Owned[] =>
+  resources.map((resource) => ({ owner, key: "k", resource }));
+
+/** The state without the order in which things were added, which means nothing. */
+function unordered(state: Observed): unknown {
+  const sorted = (list: unknown[]) => list.map((item) => JSON.stringify(item)).sort();
+  return Object.fromEntries(
+    Object.entries(state).map(([name, value]) => [name, Array.isArray(value) ? sorted(value) : value]),
+  );
+}
+
+Deno.test("applied plans give what is wished, then nothing more to do, and leave no trace", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(wishes, wishes), { minLength: 1, maxLength: 4 }), async (turns) => {
+      const os = machine();
+      const before = structuredClone(os.state);
+      const memory = new Memory();
+      for (const [first, second] of turns) {
+        // Two owners who keep out of each other's way, in any interleaving of what they want.
+        const taken = new Set(first.map(identity));
+        const desired = [...owned("a", first), ...owned("b", second.filter((r) => !taken.has(identity(r))))];
+        const { deferred } = await memory.follow(os, desired);
+        const operations = os.history.length;
+        await memory.follow(os, desired);
+        strictEqual(os.history.length, operations, "a second plan is empty");
+        const waiting = new Set(deferred.map(({ owned }) => identity(owned.resource)));
+        for (const { resource } of desired) {
+          const id = identity(resource);
+          ok(waiting.has(id) !== memory.journal.has(id), `${id} is either waiting or in the kernel`);
+        }
+      }
+      await memory.follow(os, []);
+      deepStrictEqual(unordered(os.state), unordered(before));
+      strictEqual(memory.journal.size, 0);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("two owners of one identity are refused, whatever else they want", () => {
+  fc.assert(
+    fc.property(wishes, wishes, (first, second) => {
+      const { conflicts } = plan(
+        [...owned("a", first), ...owned("b", second)],
+        machine().state,
+        [],
+        OTB_PROTOCOL,
+      );
+      const taken = new Set(first.map(identity));
+      deepStrictEqual(
+        conflicts.filter(({ other }) => other === "a").map(({ wanted }) => identity(wanted.resource)),
+        second.map(identity).filter((id) => taken.has(id)),
+      );
+    }),
+  );
+});
