@@ -1,7 +1,15 @@
 // Typed access to a running core, or to its files while none runs: the only file of core that the CLI and the web UI import.
+import { requireInitialised } from "./api/init.ts";
+import { offlineCore } from "./api/offline.ts";
+import { statePlaces } from "./api/places.ts";
+import { remoteCore } from "./api/remote.ts";
 import type { HealthCondition, Json, Link, PathFact, Problem, Role, Status } from "./plugin.ts";
 
+export { initialiseBox, initialiseCloud, joinCode } from "./api/init.ts";
+export { VERSION } from "./api/version.ts";
+export { difference, getPath, mergePatch, patchAt } from "./config/patch.ts";
 export { OtbError } from "./plugin.ts";
+export { formatLine } from "./state/log.ts";
 export type { HealthCondition, Json, Link, PathFact, Problem, Role, Status, Tier } from "./plugin.ts";
 
 /** What one plugin is doing. */
@@ -143,4 +151,21 @@ export interface Core {
   /** Orderly stop; resolves when nothing of otb is left in the kernel. */
   stop(): Promise<void>;
   close(): void;
+}
+
+/**
+ * The core of a state directory: the running one, or its files while none runs.
+ *
+ * @throws OtbError `not-initialised`, `state-not-writable`
+ */
+export async function connect(stateDirectory: string): Promise<Core> {
+  const places = statePlaces(stateDirectory);
+  let stream: Deno.Conn | undefined;
+  try {
+    stream = await Deno.connect({ transport: "unix", path: places.socket });
+  } catch {
+    requireInitialised(places);
+    return offlineCore(places);
+  }
+  return remoteCore(stream);
 }

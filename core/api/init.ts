@@ -1,5 +1,5 @@
 // First steps of a new state directory: keys and the first revision, for a peer or for a box.
-import type { Json, Role } from "../plugin.ts";
+import type { Role } from "../plugin.ts";
 import { OtbError } from "../plugin.ts";
 import { Revisions } from "../config/revisions.ts";
 import { Secrets } from "../config/secrets.ts";
@@ -17,7 +17,10 @@ interface StoredPeer {
 }
 
 /** Makes a peer: a new key and its own address; answers with the code for its box. @throws OtbError `already-initialised` */
-export function initialiseCloud(stateDirectory: string, peer: { address: string; port: number }): { joinCode: string } {
+export function initialiseCloud(
+  stateDirectory: string,
+  peer: { address: string; port: number },
+): { joinCode: string } {
   const psk = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
   const joinCode = encodeJoinCode({ ...peer, psk });
   initialise(stateDirectory, "cloud", { name: "cloud", ...peer }, psk);
@@ -25,7 +28,10 @@ export function initialiseCloud(stateDirectory: string, peer: { address: string;
 }
 
 /** Makes a box that knows its peer. @throws OtbError `already-initialised`, `join-code-invalid` */
-export function initialiseBox(stateDirectory: string, { joinCode }: { joinCode: string }): { peer: StoredPeer } {
+export function initialiseBox(
+  stateDirectory: string,
+  { joinCode }: { joinCode: string },
+): { peer: StoredPeer } {
   const { address, port, psk } = decodeJoinCode(joinCode);
   const peer = { name: "cloud", address, port };
   initialise(stateDirectory, "box", peer, psk);
@@ -39,9 +45,12 @@ export function joinCode(stateDirectory: string): string {
   const db = openDatabase(places.database);
   try {
     const { document } = new Revisions(db).inForce();
-    const network = document.network as { role: Role; peers: StoredPeer[] };
+    const network = document.network as unknown as { role: Role; peers: StoredPeer[] };
     if (network.role !== "cloud") {
-      throw new OtbError("not-a-cloud", `Cannot print a join code as the role must be "cloud": current value is "${network.role}"`);
+      throw new OtbError(
+        "not-a-cloud",
+        `Cannot print a join code as the role must be "cloud": current value is "${network.role}"`,
+      );
     }
     const { address, port } = network.peers[0]!;
     return encodeJoinCode({ address, port, psk: new Secrets(places.secrets).get(PSK)! });
@@ -78,7 +87,7 @@ function initialise(stateDirectory: string, role: Role, peer: StoredPeer, psk: s
     }
     new Secrets(places.secrets).set(PSK, psk);
     revisions.append({
-      document: { network: { role, peers: [{ ...peer }] } as Json, plugins: {} },
+      document: { network: { role, peers: [{ ...peer }] }, plugins: {} },
       author: "otb init",
       comment: `set up as ${role}`,
       state: "confirmed",

@@ -1,0 +1,73 @@
+// The core's files while no core runs: settings can be read and changed, nothing is applied.
+import type { Core } from "../client.ts";
+import { Changes } from "../config/changes.ts";
+import { Revisions } from "../config/revisions.ts";
+import { Journal } from "../net/journal.ts";
+import { Net } from "../net/net.ts";
+import { OsLinux } from "../net/os_linux.ts";
+import { OtbError, type Role } from "../plugin.ts";
+import { openDatabase } from "../state/database.ts";
+import { readLines } from "../state/log.ts";
+import { findPlugins, type Manifest } from "../supervisor/manifest.ts";
+import { endRecorded } from "../supervisor/process.ts";
+import { describePermissions } from "../supervisor/sandbox.ts";
+import type { StatePlaces } from "./places.ts";
+import { Settings } from "./settings.ts";
+
+/** A Core on the files of `places`. */
+export function offlineCore(places: StatePlaces): Core {
+  const db = openDatabase(places.database);
+  const revisions = new Revisions(db);
+  const { role } = revisions.inForce().document.network as unknown as { role: Role };
+  const { manifests } = findPlugins(places.plugins, role);
+  const settings = new Settings(manifests, places.root);
+  const changes = new Changes(revisions, { evaluate: (document) => settings.evaluate(document) });
+  // A change that waited for its confirmation lost it with the core.
+  changes.recover();
+  const notRunning = () => {
+    throw new OtbError(
+      "core-not-running",
+      `Cannot ask the core as none runs on this state: current value is "${places.state}"`,
+      "Start it with otb up, or otb service install.",
+    );
+  };
+  return {
+    live: false,
+    status: notRunning,
+    act: notRunning,
+    config: () => changes.snapshot(),
+    propose: (proposal) => changes.propose(proposal),
+    confirm: () => changes.confirm(),
+    revert: (revision) => changes.revert(revision),
+    history: (limit) => Promise.resolve(changes.history(limit)),
+    diff: (from, to) => Promise.resolve(changes.diff(from, to)),
+    schemas: () => settings.schemas(),
+    plugins: () => Promise.resolve(manifests.map(stoppedReport)),
+    logs({ plugin, lines = 50 }, onLine) {
+      readLines(`${places.logs}/otb.log`).filter((line) => plugin === undefined || line.plugin === plugin)
+        .slice(-lines).forEach(onLine);
+      return Promise.resolve();
+    },
+    async stop() {
+      // A core that was killed leaves its plugins running and its claims in the kernel.
+      for (const { name } of manifests) endRecorded(`${places.run}/${name}.pid`);
+      const silent = { debug() {}, info() {}, warn() {}, error() {} };
+      await new Net(new OsLinux(), new Journal(db), silent).sweep();
+    },
+    close: () => db.close(),
+  };
+}
+
+function stoppedReport(manifest: Manifest) {
+  return {
+    name: manifest.name,
+    version: manifest.version,
+    summary: manifest.summary,
+    tier: manifest.tier,
+    permissions: describePermissions(manifest),
+    state: "stopped" as const,
+    restarts: 0,
+    sinceMs: 0,
+    status: {},
+  };
+}

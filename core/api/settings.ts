@@ -1,0 +1,99 @@
+// From a stored configuration to settings in force: the core's own schema first, then each plugin's, asked in its own code.
+import * as z from "zod";
+import type { Effective } from "../config/changes.ts";
+import { checkNetwork, networkSchema, type NetworkSettings } from "../config/network.ts";
+import { nearest, problemsOf } from "../config/problems.ts";
+import type { Document } from "../config/revisions.ts";
+import type { Json, Link, Network, Problem, World } from "../plugin.ts";
+import { inspectPlugin } from "../supervisor/inspect.ts";
+import type { Inspection } from "../supervisor/inspect_main.ts";
+import type { Manifest } from "../supervisor/manifest.ts";
+
+/** The network settings as plugins see them. */
+export function networkView({ role, lan, peers }: NetworkSettings): Network {
+  return { role, lan, peers };
+}
+
+/** Evaluates documents; a plugin is asked the same question only once. */
+export class Settings {
+  #answers = new Map<string, Promise<Inspection>>();
+
+  /** @param links how links look now under given network settings; empty where nothing runs */
+  constructor(
+    private readonly manifests: Manifest[],
+    private readonly root: string,
+    private readonly links: (network: NetworkSettings) => Link[] = () => [],
+  ) {}
+
+  async evaluate(document: Document): Promise<{ effective?: Effective; problems: Problem[] }> {
+    const parsed = networkSchema.safeParse(document.network);
+    const problems = parsed.success
+      ? checkNetwork(parsed.data)
+      : problemsOf("network", parsed.error.issues, document.network, (path) =>
+        knownNames(networkJsonSchema(), path));
+    const names = this.manifests.map(({ name }) => name);
+    for (const name of Object.keys(document.plugins)) {
+      if (names.includes(name)) continue;
+      const near = nearest(name, names);
+      problems.push({
+        code: "plugin-unknown",
+        path: name,
+        message: `Cannot set ${name} as there is no such plugin here: known are network, ${names.join(", ")}`,
+        next: near && `Did you mean "${near}"?`,
+      });
+    }
+    if (!parsed.success) return { problems };
+    const world: World = { network: networkView(parsed.data), links: this.links(parsed.data) };
+    const plugins: Effective["plugins"] = {};
+    await Promise.all(names.map(async (name) => {
+      const config = document.plugins[name] ?? {};
+      const inspection = await this.#ask(name, config, world);
+      problems.push(
+        ...problemsOf(name, inspection.issues, config, (path) => knownNames(inspection.schema, path)),
+        ...inspection.problems.map((problem) => ({ ...problem, path: `${name}.${problem.path}` })),
+      );
+      if (inspection.value !== undefined) plugins[name] = inspection.value;
+    }));
+    const complete = names.every((name) => name in plugins);
+    return {
+      effective: complete ? { network: parsed.data as unknown as Json, plugins } : undefined,
+      problems,
+    };
+  }
+
+  /** JSON schema per section. */
+  async schemas(): Promise<{ [section: string]: Json }> {
+    const world: World = { network: { role: "box", peers: [] }, links: [] };
+    const plugins = await Promise.all(
+      this.manifests.map(async ({ name }) => [name, (await this.#ask(name, {}, world)).schema] as const),
+    );
+    return { network: networkJsonSchema(), ...Object.fromEntries(plugins) };
+  }
+
+  #ask(name: string, config: Json, world: World): Promise<Inspection> {
+    const question = JSON.stringify([name, config, world]);
+    let answer = this.#answers.get(question);
+    if (!answer) {
+      if (this.#answers.size > 50) this.#answers.clear();
+      answer = inspectPlugin(this.manifests.find((manifest) => manifest.name === name)!, this.root, {
+        config,
+        world,
+      });
+      answer.catch(() => this.#answers.delete(question));
+      this.#answers.set(question, answer);
+    }
+    return answer;
+  }
+}
+
+function networkJsonSchema(): Json {
+  return z.toJSONSchema(networkSchema, { io: "input", unrepresentable: "any" }) as Json;
+}
+
+/** Names of settings at a path of a JSON schema, for suggestions. */
+function knownNames(schema: Json, path: PropertyKey[]): string[] {
+  // deno-lint-ignore no-explicit-any
+  let at = schema as any;
+  for (const part of path) at = at?.properties?.[part] ?? at?.additionalProperties ?? at?.items;
+  return Object.keys(at?.properties ?? {});
+}

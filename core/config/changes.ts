@@ -1,0 +1,243 @@
+// The life of one change: propose, check, plan, store, apply, settle, then confirm, or revert by itself.
+import type {
+  ConfigSnapshot,
+  Difference,
+  PendingChange,
+  Proposal,
+  ProposalResult,
+  Revision,
+} from "../client.ts";
+import { type Json, OtbError, type Problem } from "../plugin.ts";
+import { difference, mergePatch } from "./patch.ts";
+import type { Document, Revisions, StoredRevision } from "./revisions.ts";
+
+/** How long a change waits for its confirmation. */
+const CONFIRM_WITHIN_MS = 90_000;
+
+/** Settings with every default filled in. */
+export interface Effective {
+  network: Json;
+  plugins: { [name: string]: Json };
+}
+
+/** What a change needs of its surroundings. */
+export interface Surroundings {
+  /** Parses and checks a document; `effective` is absent when a schema refuses it. */
+  evaluate(document: Document): Promise<{ effective?: Effective; problems: Problem[] }>;
+  /** Only where a core runs: what a change does to the running system. */
+  live?: {
+    /** What would change in the kernel, as command lines. @throws OtbError when two owners want one thing */
+    plan(effective: Effective): Promise<string[]>;
+    /** @throws OtbError when the kernel or a plugin refuses */
+    apply(effective: Effective): Promise<void>;
+    /** Waits until all is well again, or answers why not. */
+    settle(): Promise<string | undefined>;
+  };
+}
+
+/** Changes of one configuration, one at a time. */
+export class Changes {
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly revisions: Revisions,
+    private readonly surroundings: Surroundings,
+    private readonly onReverted: (reason: string) => void = () => {},
+  ) {}
+
+  /** After a start: an overdue change is taken back before anything is applied, a younger one goes on waiting. */
+  recover(): void {
+    const pending = this.revisions.pending();
+    if (!pending) return;
+    if (!this.surroundings.live || pending.revertsAtMs! <= Date.now()) {
+      this.revisions.setState(pending.revision, "reverted");
+      this.onReverted(`nobody confirmed revision ${pending.revision} in time`);
+    } else this.#arm(pending);
+  }
+
+  /** Stops waiting; the deadline is stored and holds for the next core. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  async snapshot(): Promise<ConfigSnapshot> {
+    const { revision, document } = this.revisions.inForce();
+    const { effective } = await this.surroundings.evaluate(document);
+    return {
+      revision,
+      document,
+      effective: effective ?? document,
+      pending: pendingOf(this.revisions.pending()),
+    };
+  }
+
+  /** @throws OtbError `change-pending`, `revision-conflict`, `disk-full`, and what applying throws; then the old settings are back */
+  propose(proposal: Proposal): Promise<ProposalResult> {
+    return this.#alone(async () => {
+      const current = this.revisions.inForce();
+      this.#refuseWhilePending();
+      if (proposal.base !== undefined && proposal.base !== current.revision) {
+        throw new OtbError(
+          "revision-conflict",
+          `Cannot change the settings as revision ${current.revision} (by ${current.author}: ${current.comment}) came in between: current value is "${proposal.base}"`,
+          "Look at it with otb config diff, and make your change again.",
+        );
+      }
+      return await this.#change(
+        mergePatch(current.document as unknown as Json, proposal.patch as Json) as unknown as Document,
+        proposal,
+      );
+    });
+  }
+
+  /** @throws OtbError `nothing-pending` */
+  confirm(): Promise<Revision> {
+    return this.#alone(() => {
+      const pending = this.#requirePending();
+      clearTimeout(this.#timer);
+      return Promise.resolve(withoutDocument(this.revisions.setState(pending.revision, "confirmed")));
+    });
+  }
+
+  /** @throws OtbError `nothing-pending`, `revision-unknown`, `settings-refused` */
+  revert(to?: number): Promise<Revision> {
+    return this.#alone(async () => {
+      if (to === undefined) return await this.#takeBack(this.#requirePending(), "taken back");
+      this.#refuseWhilePending();
+      const target = this.revisions.get(to);
+      if (!target) {
+        throw new OtbError(
+          "revision-unknown",
+          `Cannot go back to a revision as it is not in the history: current value is "${to}"`,
+          "otb config history",
+        );
+      }
+      const { problems } = await this.#change(target.document, {
+        patch: {},
+        author: "otb config revert",
+        comment: `back to revision ${to}`,
+        confirm: true,
+      });
+      if (problems[0]) throw new OtbError("settings-refused", problems[0].message, problems[0].next);
+      return withoutDocument(this.revisions.inForce());
+    });
+  }
+
+  /** The change that waits, if one does. */
+  pending(): PendingChange | undefined {
+    return pendingOf(this.revisions.pending());
+  }
+
+  history(limit?: number): Revision[] {
+    return this.revisions.history(limit);
+  }
+
+  /** @throws OtbError `revision-unknown` */
+  diff(from?: number, to?: number): Difference[] {
+    const after = to === undefined ? this.revisions.inForce() : this.revisions.get(to);
+    const before = from === undefined
+      ? after?.parent === undefined ? undefined : this.revisions.get(after.parent)
+      : this.revisions.get(from);
+    if (!after || from !== undefined && !before) {
+      throw new OtbError(
+        "revision-unknown",
+        `Cannot compare as the revision is not in the history: current value is "${after ? from : to}"`,
+        "otb config history",
+      );
+    }
+    return difference((before?.document ?? {}) as unknown as Json, after.document as unknown as Json);
+  }
+
+  async #change(document: Document, { author, comment, dryRun, confirm }: Proposal): Promise<ProposalResult> {
+    const current = this.revisions.inForce();
+    const differences = difference(current.document as unknown as Json, document as unknown as Json);
+    if (differences.length === 0) return { problems: [], differences, plan: [], revision: current.revision };
+    const { effective, problems } = await this.surroundings.evaluate(document);
+    if (!effective || problems.length > 0) return { problems, differences, plan: [] };
+    const { live } = this.surroundings;
+    const plan = await live?.plan(effective) ?? [];
+    if (dryRun) return { problems: [], differences, plan };
+    const stored = this.revisions.append({
+      base: this.revisions.newest()!.revision,
+      document,
+      author,
+      comment: comment ?? differences.map(({ path }) => path).join(", ").slice(0, 200),
+      state: live ? "pending" : "confirmed",
+      revertsAtMs: live && Date.now() + CONFIRM_WITHIN_MS,
+    });
+    if (!live) return { problems: [], differences, plan, revision: stored.revision };
+    try {
+      await live.apply(effective);
+      const why = await live.settle();
+      if (why !== undefined) {
+        throw new OtbError(
+          "not-well",
+          `Cannot keep the change as all must be well afterwards: current value is "${why}"`,
+        );
+      }
+    } catch (error) {
+      await this.#takeBack(stored, `could not be applied: ${(error as Error).message}`);
+      throw error;
+    }
+    if (confirm) {
+      this.revisions.setState(stored.revision, "confirmed");
+      return { problems: [], differences, plan, revision: stored.revision };
+    }
+    this.#arm(stored);
+    return { problems: [], differences, plan, revision: stored.revision, pending: pendingOf(stored) };
+  }
+
+  async #takeBack(pending: StoredRevision, reason: string): Promise<Revision> {
+    clearTimeout(this.#timer);
+    const reverted = this.revisions.setState(pending.revision, "reverted");
+    const { effective } = await this.surroundings.evaluate(this.revisions.inForce().document);
+    if (effective) await this.surroundings.live?.apply(effective);
+    this.onReverted(`revision ${pending.revision} was ${reason}`);
+    return withoutDocument(reverted);
+  }
+
+  #arm(pending: StoredRevision): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      void this.#alone(async () => {
+        const still = this.revisions.pending();
+        if (still?.revision === pending.revision) await this.#takeBack(still, "not confirmed in time");
+      }).catch((error) =>
+        this.onReverted(`revision ${pending.revision} could not be taken back whole: ${error.message}`)
+      );
+    }, Math.max(0, pending.revertsAtMs! - Date.now()));
+  }
+
+  #requirePending(): StoredRevision {
+    const pending = this.revisions.pending();
+    if (!pending) {
+      throw new OtbError("nothing-pending", "Cannot confirm or take back a change as none is waiting");
+    }
+    return pending;
+  }
+
+  #refuseWhilePending(): void {
+    const pending = this.revisions.pending();
+    if (!pending) return;
+    throw new OtbError(
+      "change-pending",
+      `Cannot change the settings as another change waits to be confirmed: current value is "revision ${pending.revision} by ${pending.author}"`,
+      "otb config confirm, or otb config revert",
+    );
+  }
+
+  #alone<T>(body: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(body);
+    this.#queue = done.catch(() => {});
+    return done;
+  }
+}
+
+function pendingOf(stored: StoredRevision | undefined): PendingChange | undefined {
+  return stored && { revision: stored.revision, revertsAtMs: stored.revertsAtMs! };
+}
+
+function withoutDocument({ document: _, revertsAtMs: __, ...revision }: StoredRevision): Revision {
+  return revision;
+}

@@ -1,0 +1,169 @@
+// The settings that belong to no single plugin: role, LAN, links, peers; their schema and what contradicts what.
+import ipaddr from "ipaddr.js";
+import * as z from "zod";
+import type { Problem } from "../plugin.ts";
+
+/** A name a person gives to a link or a peer. */
+export const NAME = /^[a-z][a-z0-9-]{0,14}$/;
+/** MPTCP's path manager knows 8 endpoints and 8 subflows (ip-mptcp(8)). */
+const MAX_LINKS_IN_USE = 8;
+
+const name = z.string().regex(
+  NAME,
+  "a name has 1 to 15 small letters, digits or dashes and starts with a letter",
+);
+const device = z.string().regex(
+  /^(?!\.{1,2}$)[^\s/:]{1,15}$/,
+  "an interface name has 1 to 15 characters without space, slash or colon",
+);
+const ip = z.string().refine(isAddress, "it must be an IP address");
+const cidr = z.string().refine(
+  isHostCidr,
+  "it must be an address with its prefix length, like 192.168.100.1/24",
+);
+const rate = z.number().positive().max(100_000);
+
+const linkSchema = z.strictObject({
+  interface: device.describe("network device that the link is reached by"),
+  address: cidr.optional().describe("own address on the link; absent: what the system gave the interface"),
+  gateway: ip.optional().describe("the modem's address; absent: the system's default route on the interface"),
+  tier: z.enum(["primary", "secondary", "backup", "never"]).default("primary")
+    .describe("always used, used when the primaries are full, used when nothing else is left, not used"),
+  downMbps: rate.optional().describe("use at most this much downstream, Mbit/s"),
+  upMbps: rate.optional().describe("use at most this much upstream, Mbit/s"),
+});
+
+/** Schema of the `network` section. */
+export const networkSchema = z.strictObject({
+  role: z.enum(["box", "cloud"]).describe("what this machine is"),
+  lan: z.strictObject({
+    interface: device.describe("network device of the LAN"),
+    address: cidr.describe("the box's own address on the LAN"),
+  }).optional().describe("the LAN side of a box"),
+  links: z.record(name, linkSchema).default({}).describe("ways to the Internet, by name"),
+  peers: z.array(z.strictObject({
+    name: name.default("cloud"),
+    address: ip.describe("public address of the peer"),
+    port: z.number().int().min(1).max(65535).default(8443).describe("TCP port of the peer"),
+  })).default([]).describe("the cloud end; in the cloud itself: this peer"),
+});
+
+/** The network settings with every default filled in. */
+export type NetworkSettings = z.infer<typeof networkSchema>;
+
+/** What contradicts what, beyond the schema; empty when all is well. */
+export function checkNetwork(network: NetworkSettings): Problem[] {
+  const problems: Problem[] = [];
+  const refuse = (code: string, path: string, message: string, next?: string) =>
+    problems.push({ code, path: `network.${path}`, message, next });
+  const { role, lan, links, peers } = network;
+  if (role === "cloud") {
+    if (lan) {
+      refuse("lan-in-cloud", "lan", "Cannot set a LAN as only a box has one: current value is a cloud");
+    }
+    if (Object.keys(links).length > 0) {
+      refuse(
+        "links-in-cloud",
+        "links",
+        "Cannot add a link as only a box has links: current value is a cloud",
+      );
+    }
+  }
+  if (peers.length === 0) {
+    refuse("peer-missing", "peers", "Cannot do without a peer as there must be one", 'Run "otb init" again.');
+  }
+  const byAddress = new Map<string, string>();
+  for (const [name, link] of Object.entries(links)) {
+    const at = (field: string) => `links.${name}.${field}`;
+    if (link.address && !link.gateway) {
+      refuse(
+        "gateway-missing",
+        at("gateway"),
+        `Cannot use link "${name}" as an address needs its gateway: current value is "${link.address}"`,
+        "Add --gateway IP.",
+      );
+    }
+    if (link.address && link.gateway) {
+      const own = link.address.split("/")[0]!;
+      if (
+        ipaddr.parse(own).kind() !== ipaddr.parse(link.gateway).kind() || !inside(link.gateway, link.address)
+      ) {
+        refuse(
+          "gateway-outside",
+          at("gateway"),
+          `Cannot use link "${name}" as its gateway must be inside ${
+            subnet(link.address)
+          }: current value is "${link.gateway}"`,
+        );
+      } else if (same(own, link.gateway)) {
+        refuse(
+          "gateway-is-self",
+          at("gateway"),
+          `Cannot use link "${name}" as its gateway must differ from its own address: current value is "${link.gateway}"`,
+        );
+      }
+      const other = byAddress.get(own);
+      if (other) {
+        refuse(
+          "address-twice",
+          at("address"),
+          `Cannot use link "${name}" as link "${other}" has the same address: current value is "${own}"`,
+        );
+      }
+      byAddress.set(own, name);
+      if (lan && overlaps(lan.address, link.address)) {
+        refuse(
+          "lan-overlaps-link",
+          "lan.address",
+          `Cannot use the LAN's subnet as link "${name}" has ${
+            subnet(link.address)
+          }: current value is "${lan.address}"`,
+          "Choose another subnet for the LAN.",
+        );
+      }
+    }
+  }
+  const inUse = Object.values(links).filter(({ tier }) => tier !== "never").length;
+  if (inUse > MAX_LINKS_IN_USE) {
+    refuse(
+      "too-many-links",
+      "links",
+      `Cannot use so many links as the kernel's limit is ${MAX_LINKS_IN_USE}: current value is "${inUse}"`,
+      "Set the tier of some to never.",
+    );
+  }
+  return problems;
+}
+
+function isAddress(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text) && !text.includes("%");
+}
+
+function isHostCidr(text: string): boolean {
+  const [address = "", length = "", rest] = text.split("/");
+  if (rest !== undefined || !isAddress(address) || !/^\d{1,3}$/.test(length)) return false;
+  return Number(length) >= 1 && Number(length) <= (ipaddr.parse(address).kind() === "ipv4" ? 32 : 128);
+}
+
+function same(a: string, b: string): boolean {
+  return ipaddr.parse(a).toNormalizedString() === ipaddr.parse(b).toNormalizedString();
+}
+
+/** Whether an address lies in the subnet of a CIDR; both of one family. */
+function inside(address: string, cidr: string): boolean {
+  const [range, length] = ipaddr.parseCIDR(cidr);
+  const parsed = ipaddr.parse(address);
+  return parsed.kind() === range.kind() && parsed.match(range, length);
+}
+
+function overlaps(a: string, b: string): boolean {
+  return inside(a.split("/")[0]!, b) || inside(b.split("/")[0]!, a);
+}
+
+function subnet(cidr: string): string {
+  const [, length] = ipaddr.parseCIDR(cidr);
+  const network = cidr.includes(":")
+    ? ipaddr.IPv6.networkAddressFromCIDR(cidr)
+    : ipaddr.IPv4.networkAddressFromCIDR(cidr);
+  return `${network.toString()}/${length}`;
+}

@@ -1,0 +1,157 @@
+// The history of the configuration: every version that was ever in force or waiting, in SQLite.
+import type { DatabaseSync } from "node:sqlite";
+import type { Revision } from "../client.ts";
+import { type Json, OtbError } from "../plugin.ts";
+import { migrate, transaction } from "../state/database.ts";
+
+/** How many revisions are kept. */
+const KEEP = 200;
+
+const STEPS = [
+  `CREATE TABLE revision (
+    revision INTEGER PRIMARY KEY AUTOINCREMENT,
+    parent INTEGER,
+    document TEXT NOT NULL,
+    author TEXT NOT NULL,
+    comment TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'reverted')),
+    reverts_at_ms INTEGER
+  ) STRICT`,
+];
+
+/** The whole configuration as stored: only what differs from the defaults. */
+export interface Document {
+  network: Json;
+  plugins: { [name: string]: Json };
+}
+
+/** A revision with its content; `revertsAtMs` only while pending. */
+export interface StoredRevision extends Revision {
+  document: Document;
+  revertsAtMs?: number;
+}
+
+/** What `append` takes; `base` must be the newest revision, unless there is none yet. */
+export interface NewRevision {
+  base?: number;
+  document: Document;
+  author: string;
+  comment: string;
+  state: Revision["state"];
+  revertsAtMs?: number;
+}
+
+/** Reads and writes revisions; two processes never both win. */
+export class Revisions {
+  constructor(private readonly db: DatabaseSync) {
+    migrate(db, "config", STEPS);
+  }
+
+  /** @throws OtbError `revision-conflict` when somebody else was first, `disk-full` */
+  append({ base, document, author, comment, state, revertsAtMs }: NewRevision): StoredRevision {
+    return transaction(this.db, () => {
+      const newest = this.newest();
+      if (base !== newest?.revision) {
+        throw new OtbError(
+          "revision-conflict",
+          `Cannot store the change as it must be based on the newest revision ${newest?.revision} (by ${newest?.author}: ${newest?.comment}): current value is "${base}"`,
+          "Look at what changed with otb config diff, and make your change again.",
+        );
+      }
+      const { lastInsertRowid } = this.db.prepare(
+        "INSERT INTO revision (parent, document, author, comment, created_at_ms, state, reverts_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      ).run(
+        this.inForceOrNone()?.revision ?? null,
+        JSON.stringify(document),
+        author,
+        comment,
+        Date.now(),
+        state,
+        revertsAtMs ?? null,
+      );
+      this.db.prepare("DELETE FROM revision WHERE revision <= ?").run(Number(lastInsertRowid) - KEEP);
+      return this.get(Number(lastInsertRowid))!;
+    });
+  }
+
+  setState(revision: number, state: Revision["state"]): StoredRevision {
+    return transaction(this.db, () => {
+      this.db.prepare("UPDATE revision SET state = ?, reverts_at_ms = NULL WHERE revision = ?").run(
+        state,
+        revision,
+      );
+      return this.get(revision)!;
+    });
+  }
+
+  newest(): StoredRevision | undefined {
+    return this.#one("SELECT * FROM revision ORDER BY revision DESC LIMIT 1");
+  }
+
+  get(revision: number): StoredRevision | undefined {
+    return this.#one("SELECT * FROM revision WHERE revision = ?", revision);
+  }
+
+  pending(): StoredRevision | undefined {
+    return this.#one("SELECT * FROM revision WHERE state = 'pending' ORDER BY revision DESC LIMIT 1");
+  }
+
+  /** The newest confirmed or pending revision. @throws OtbError `not-initialised` */
+  inForce(): StoredRevision {
+    const found = this.inForceOrNone();
+    if (!found) {
+      throw new OtbError(
+        "not-initialised",
+        "Cannot read the configuration as there is none yet",
+        'Run "otb init".',
+      );
+    }
+    return found;
+  }
+
+  inForceOrNone(): StoredRevision | undefined {
+    return this.#one("SELECT * FROM revision WHERE state <> 'reverted' ORDER BY revision DESC LIMIT 1");
+  }
+
+  /** What was confirmed last: where a pending change goes back to. */
+  confirmed(): StoredRevision | undefined {
+    return this.#one("SELECT * FROM revision WHERE state = 'confirmed' ORDER BY revision DESC LIMIT 1");
+  }
+
+  history(limit = 20): Revision[] {
+    return this.db.prepare("SELECT * FROM revision ORDER BY revision DESC LIMIT ?").all(limit)
+      .map((row) => fromRow(row as unknown as Row)).map(({ document: _, revertsAtMs: __, ...revision }) =>
+        revision
+      );
+  }
+
+  #one(sql: string, ...values: number[]): StoredRevision | undefined {
+    const row = this.db.prepare(sql).get(...values);
+    return row && fromRow(row as unknown as Row);
+  }
+}
+
+interface Row {
+  revision: number;
+  parent: number | null;
+  document: string;
+  author: string;
+  comment: string;
+  created_at_ms: number;
+  state: Revision["state"];
+  reverts_at_ms: number | null;
+}
+
+function fromRow(row: Row): StoredRevision {
+  return {
+    revision: row.revision,
+    parent: row.parent ?? undefined,
+    createdAtMs: row.created_at_ms,
+    author: row.author,
+    comment: row.comment,
+    state: row.state,
+    document: JSON.parse(row.document),
+    revertsAtMs: row.reverts_at_ms ?? undefined,
+  };
+}

@@ -1,0 +1,98 @@
+// Composition of a running core: lock, database, kernel, logs, plugins; ends in order on a signal.
+import { requireInitialised } from "./api/init.ts";
+import { makePlaces, statePlaces } from "./api/places.ts";
+import { serveCore } from "./api/remote.ts";
+import { RunningCore } from "./api/running.ts";
+import type { LogLine } from "./client.ts";
+import { Revisions } from "./config/revisions.ts";
+import { Journal } from "./net/journal.ts";
+import { Net } from "./net/net.ts";
+import { OsLinux } from "./net/os_linux.ts";
+import { OtbError, type Role } from "./plugin.ts";
+import { openDatabase } from "./state/database.ts";
+import { Logs } from "./state/log.ts";
+import { findPlugins } from "./supervisor/manifest.ts";
+
+/** How `otb up` runs the core. */
+export interface RunOptions {
+  stateDirectory: string;
+  /** Ends the core in order. */
+  signal: AbortSignal;
+  /** Told of every log line. */
+  onLine?(line: LogLine): void;
+  /** Told once when every plugin had its first try. */
+  onStarted?(core: RunningCore): void;
+}
+
+/**
+ * Runs the role that the state directory holds until it is told to stop; afterwards nothing of it is left in the kernel.
+ *
+ * @throws OtbError `not-root`, `not-initialised`, `already-running`, `settings-refused`
+ */
+export async function runCore({ stateDirectory, signal, onLine, onStarted }: RunOptions): Promise<void> {
+  if (Deno.uid() !== 0) {
+    throw new OtbError(
+      "not-root",
+      `Cannot change the network as otb must run as root: current value is "uid ${Deno.uid()}"`,
+      "sudo ./otb up",
+    );
+  }
+  const places = statePlaces(stateDirectory);
+  requireInitialised(places);
+  makePlaces(places);
+  const lock = await takeLock(places.lock);
+  const ended = Promise.withResolvers<void>();
+  const db = openDatabase(places.database);
+  const logs = new Logs(places.logs);
+  if (onLine) logs.follow(onLine);
+  const log = (level: LogLine["level"]) => (message: string, properties?: Record<string, unknown>) =>
+    logs.write({
+      atMs: Date.now(),
+      level,
+      plugin: "core",
+      message,
+      properties: properties as LogLine["properties"],
+    });
+  const coreLog = { debug: log("debug"), info: log("info"), warn: log("warning"), error: log("error") };
+  try {
+    const { role } = new Revisions(db).inForce().document.network as unknown as { role: Role };
+    const { manifests, problems } = findPlugins(places.plugins, role);
+    for (const problem of problems) coreLog.error(problem.message, { code: problem.code });
+    const net = new Net(new OsLinux(), new Journal(db), coreLog);
+    const core = new RunningCore({ places, db, net, logs, manifests, role, end: ended.resolve });
+    const server = serveCore(core, places.socket);
+    try {
+      signal.addEventListener("abort", () => ended.resolve(), { once: true });
+      if (signal.aborted) ended.resolve();
+      coreLog.info(`Starting as ${role}`, { plugins: manifests.map(({ name }) => name).join(", ") });
+      const started = core.start().then(() => onStarted?.(core));
+      await Promise.race([started, ended.promise]);
+      await ended.promise;
+      await started.catch(() => {});
+    } finally {
+      await core.shutdown();
+      server.close();
+      Deno.removeSync(places.socket);
+      coreLog.info("Stopped");
+    }
+  } finally {
+    db.close();
+    lock.close();
+  }
+}
+
+async function takeLock(path: string): Promise<Deno.FsFile> {
+  const file = await Deno.open(path, { create: true, read: true, write: true, mode: 0o600 });
+  if (await file.tryLock(true)) {
+    await file.truncate();
+    await file.write(new TextEncoder().encode(String(Deno.pid)));
+    return file;
+  }
+  const pid = await Deno.readTextFile(path);
+  file.close();
+  throw new OtbError(
+    "already-running",
+    `Cannot start as another otb runs on this state: current value is "pid ${pid}"`,
+    "otb status, or otb down first.",
+  );
+}

@@ -1,0 +1,94 @@
+// Opens the one SQLite file of a state directory, durable, with a version per component.
+import { DatabaseSync } from "node:sqlite";
+import { OtbError } from "../plugin.ts";
+
+/**
+ * Opens or creates the database: write-ahead log, every commit on disk before it returns.
+ *
+ * @throws OtbError `database-corrupt`, `state-not-writable`, `disk-full`
+ */
+export function openDatabase(path: string): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { timeout: 5_000 });
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+    Deno.chmodSync(path, 0o600);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw databaseError(error, path);
+  }
+}
+
+/**
+ * Brings the tables of one component up to date: runs the steps it has not run yet, all or none.
+ *
+ * @throws OtbError `database-newer` when a later otb wrote it
+ */
+export function migrate(db: DatabaseSync, component: string, steps: string[]): void {
+  transaction(db, () => {
+    db.exec(
+      "CREATE TABLE IF NOT EXISTS schema_version (component TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT",
+    );
+    const row = db.prepare("SELECT version FROM schema_version WHERE component = ?").get(component);
+    const version = Number(row?.version ?? 0);
+    if (version > steps.length) {
+      throw new OtbError(
+        "database-newer",
+        `Cannot use the database as its part "${component}" must not be newer than this otb: current value is "${version}"`,
+        "Install the newer otb again, or restore a backup.",
+      );
+    }
+    if (version === steps.length) return;
+    for (const step of steps.slice(version)) db.exec(step);
+    db.prepare(
+      "INSERT INTO schema_version VALUES (?, ?) ON CONFLICT DO UPDATE SET version = excluded.version",
+    )
+      .run(component, steps.length);
+  });
+}
+
+/** Runs `body` alone among all writers of the file, and undoes it when it throws. @throws OtbError `disk-full` */
+export function transaction<T>(db: DatabaseSync, body: () => T): T {
+  try {
+    db.exec("BEGIN IMMEDIATE");
+    const result = body();
+    db.exec("COMMIT");
+    return result;
+  } catch (error) {
+    if (db.isTransaction) db.exec("ROLLBACK");
+    throw databaseError(error, db.location() ?? "in memory");
+  }
+}
+
+/** What SQLite says (sqlite.org/rescode.html), for a person. */
+function databaseError(error: unknown, path: string): unknown {
+  if (error instanceof OtbError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  const refuse = (code: string, rule: string, next: string) =>
+    new OtbError(code, `Cannot use the database as ${rule}: current value is "${path}" (${text})`, next, {
+      cause: error,
+    });
+  if (/not a database|malformed/.test(text)) {
+    return refuse(
+      "database-corrupt",
+      "it must be a whole SQLite file",
+      "Restore a backup, or move the state directory away and set up anew.",
+    );
+  }
+  if (/disk is full|disk I\/O|No space/.test(text)) {
+    return refuse(
+      "disk-full",
+      "the disk must have room",
+      "Free some room and try again; nothing was changed.",
+    );
+  }
+  if (/unable to open|readonly|denied/.test(text)) {
+    return refuse(
+      "state-not-writable",
+      "it must be writable",
+      "Run otb as root, or choose another directory with --state.",
+    );
+  }
+  return error;
+}
