@@ -12,7 +12,7 @@ const SYSCTL = /^[a-z0-9_]+(\/[A-Za-z0-9_-][A-Za-z0-9_.@-]*)+$/;
 const SYSCTL_VALUE = /^[\x20-\x7e\t]{1,256}$/;
 const NFT_NAME = /^otb_[a-z0-9_]{1,40}$/;
 // Whitespace, quotes, backslash, `#` and `;` mean something to the batch readers of ip and tc.
-const TC_WORD = /^[^\s"'\\#;]{1,128}$/;
+const TC_WORD = /^[!$-&(-:<-\[\]-~]{1,128}$/;
 const MARK = /^(0x[0-9a-f]{1,8}|\d{1,10})(\/(0x[0-9a-f]{1,8}|\d{1,10}))?$/i;
 
 function refuse(resource: Resource, rule: string, value: unknown): never {

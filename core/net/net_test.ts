@@ -1,0 +1,201 @@
+import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
+import type { Log } from "../plugin.ts";
+import { Journal } from "./journal.ts";
+import type { Resource } from "./model.ts";
+import { Net } from "./net.ts";
+import type { Operation } from "./os.ts";
+import { fakeInterface, OsFake } from "./os_fake.ts";
+import { silent } from "./testing.ts";
+import { machine, unordered, wishes } from "./testing_wishes.ts";
+
+const ADDRESS: Resource = { kind: "address", interface: "wan1", cidr: "10.0.5.2/24" };
+const ROUTE: Resource = {
+  kind: "route",
+  family: 4,
+  table: 105,
+  to: "default",
+  via: "10.0.5.1",
+  interface: "wan1",
+};
+const RULE: Resource = { kind: "rule", family: 4, priority: 1500, from: "10.0.5.2", table: 105 };
+const FORWARD: Resource = { kind: "sysctl", name: "net/ipv4/ip_forward", value: "1" };
+
+function start(os = machine(), database = new DatabaseSync(":memory:"), log: Log = silent) {
+  return { os, database, net: new Net(os, new Journal(database), log) };
+}
+
+Deno.test("two owners on one resource: the second is refused by name before anything is applied", async () => {
+  const { os, net } = start();
+  await net.claim("socks-proxy", "k", [FORWARD]);
+  const operations = os.history.length;
+  await rejects(net.claim("qos", "k", [ADDRESS, FORWARD]), {
+    code: "claim-conflict",
+    message:
+      'Cannot claim setting net/ipv4/ip_forward for "qos" as a resource has one owner: current value is "socks-proxy"',
+  });
+  strictEqual(os.history.length, operations);
+  await net.release("socks-proxy");
+  await net.claim("qos", "k", [ADDRESS, FORWARD]);
+});
+
+Deno.test("a refused claim leaves the kernel and the owner's former claim as they were", async () => {
+  await fc.assert(
+    fc.asyncProperty(wishes, wishes, fc.nat(12), async (former, next, failAt) => {
+      const { os, net, database } = start();
+      await net.claim("a", "k", former);
+      const before = structuredClone(os.state);
+      os.failAfter(failAt);
+      const refused = await net.claim("a", "k", next).then(() => false, (error) => {
+        strictEqual(error.code, "apply-failed");
+        return true;
+      });
+      os.failAfter(Infinity);
+      if (refused) {
+        deepStrictEqual(unordered(os.state), unordered(before));
+        deepStrictEqual(
+          net.claims().flatMap(({ resources }) => resources.map(({ resource }) => resource)),
+          former,
+        );
+      }
+      await net.sweep();
+      deepStrictEqual(unordered(os.state), unordered(machine().state));
+      strictEqual(new Journal(database).entries().length, 0);
+    }),
+    { numRuns: 150 },
+  );
+});
+
+/** Dies in the middle: does some operations, then never answers again. */
+class OsThatDies extends OsFake {
+  budget = Infinity;
+  override async apply(operations: Operation[]): Promise<void> {
+    const last = operations.slice(0, this.budget);
+    this.budget -= last.length;
+    await super.apply(last);
+    if (last.length < operations.length) await new Promise(() => {});
+  }
+}
+
+Deno.test("after a kill at any operation, a new core sweeps everything the old one did", async () => {
+  await fc.assert(
+    fc.asyncProperty(wishes, wishes, fc.nat(16), async (first, second, budget) => {
+      const os = new OsThatDies(machine().state);
+      const { net, database } = start(os);
+      os.budget = budget;
+      const work = net.claim("a", "k", first).then(() => net.claim("a", "k", second)).then(() =>
+        net.release("a")
+      );
+      await Promise.race([work, new Promise((resolve) => setTimeout(resolve, 5))]);
+      os.budget = Infinity;
+      await start(os, database).net.sweep();
+      deepStrictEqual(unordered(os.state), unordered(machine().state));
+      strictEqual(new Journal(database).entries().length, 0);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+Deno.test("a restarted core keeps routing, takes over what is claimed again and drops the rest on settle", async () => {
+  const { os, net, database } = start();
+  await net.claim("a", "link", [ADDRESS, ROUTE, RULE]);
+  await net.claim("a", "old", [FORWARD]);
+  await net.claim("b", "nat", [{ kind: "nftTable", family: "ip", name: "otb_b", body: "" }]);
+  const operations = os.history.length;
+
+  const { net: next } = start(os, database);
+  await next.reconcile();
+  strictEqual(os.history.length, operations, "nothing is touched by starting");
+  ok(next.claims().every(({ inherited }) => inherited));
+  await next.claim("a", "link", [ADDRESS, ROUTE, RULE]);
+  // Another plugin may take what was only inherited.
+  await next.claim("c", "nat", [{ kind: "nftTable", family: "ip", name: "otb_b", body: "" }]);
+  strictEqual(os.history.length, operations, "nor by claiming the same again");
+  await next.settle();
+  deepStrictEqual(next.claims().map(({ owner, key }) => `${owner} ${key}`), ["a link", "c nat"]);
+  strictEqual(os.state.sysctls["net/ipv4/ip_forward"], "0");
+});
+
+Deno.test("a claim for a missing interface waits, and is applied when it comes", async () => {
+  const { os, net } = start(new OsFake());
+  const stop = new AbortController();
+  net.watch(stop.signal);
+  await net.claim("a", "link", [ADDRESS, ROUTE, RULE]);
+  const states = () => net.claims()[0]!.resources.map(({ state }) => state);
+  deepStrictEqual(states(), ["waiting", "waiting", "applied"]);
+  os.plugIn(fakeInterface("wan1", 7));
+  await net.reconcile();
+  deepStrictEqual(states(), ["applied", "applied", "applied"]);
+  os.pullOut("wan1");
+  await net.reconcile();
+  deepStrictEqual(states(), ["waiting", "waiting", "applied"]);
+  stop.abort();
+});
+
+Deno.test("another owner's trouble does not fail a claim, and is logged once", async () => {
+  const warnings: string[] = [];
+  const { os, net } = start(machine(), undefined, {
+    ...silent,
+    warn: (_, about) => warnings.push(String(about?.resource)),
+  });
+  await net.claim("a", "link", [ADDRESS, ROUTE]);
+  os.state.routes = [];
+  os.failAfter(1);
+  await net.claim("b", "k", [FORWARD]);
+  strictEqual(os.state.sysctls["net/ipv4/ip_forward"], "1");
+  const [a] = net.claims();
+  strictEqual(a!.resources[1]!.state, "failed");
+  match(a!.resources[1]!.reason!, /out of luck/);
+  os.failAfter(0);
+  await net.reconcile();
+  deepStrictEqual(warnings, ["route default via 10.0.5.1 dev wan1 table 105 proto 157"]);
+  await net.reconcile();
+  strictEqual(net.claims()[0]!.resources[1]!.state, "applied");
+});
+
+Deno.test("an nft table that somebody changed is put back; a preview runs nothing", async () => {
+  const { os, net } = start();
+  const table: Resource = { kind: "nftTable", family: "inet", name: "otb_x", body: "chain c { }" };
+  deepStrictEqual(await net.preview([{ owner: "a", key: "k", resources: [table, FORWARD] }]), [
+    'sysctl -w "net/ipv4/ip_forward=1"',
+    "nft -f - <<END\nadd table inet otb_x\ndelete table inet otb_x\ntable inet otb_x {\nchain c { }\n}\nEND",
+  ]);
+  strictEqual(os.history.length, 0);
+  await net.claim("a", "k", [table]);
+  os.state.nftTables[0]!.hash = "meddled";
+  await net.reconcile();
+  strictEqual(os.state.nftTables[0]!.hash, "chain c { }");
+  const operations = os.history.length;
+  await net.reconcile();
+  strictEqual(os.history.length, operations);
+});
+
+Deno.test("reconciles that wait share one turn, and observers hear only of differences", async () => {
+  const { os, net } = start();
+  let reads = 0;
+  const observe = os.observe.bind(os);
+  os.observe = (sysctls) => (reads++, observe(sysctls));
+  let changes = 0;
+  const stop = net.onObserved(() => changes++);
+  await Promise.all([net.reconcile(), net.reconcile(), net.reconcile()]);
+  strictEqual(reads, 1);
+  await net.reconcile();
+  strictEqual(changes, 1);
+  os.pullOut("wan2");
+  await net.reconcile();
+  strictEqual(changes, 2);
+  stop();
+});
+
+Deno.test("a sweep that the kernel refuses says what is left, and the next one finishes", async () => {
+  const { os, net, database } = start();
+  await net.claim("a", "link", [ADDRESS]);
+  os.failAfter(0);
+  await rejects(net.sweep(), {
+    code: "sweep-incomplete",
+    message: /address 10.0.5.2\/24 on wan1.*out of luck/,
+  });
+  await start(os, database).net.sweep();
+  deepStrictEqual(unordered(os.state), unordered(machine().state));
+});
