@@ -261,7 +261,10 @@ export interface Socket {
 const PLAIN_TCP = 0x4000_0000; // socket.rs: set in the returned descriptor when MPTCP was asked for and is disabled
 const LISTEN_MPTCP = 1, TRANSPARENT = 2, REUSE_PORT = 4;
 
-/** Idle time, interval and count of keepalive probes; `userTimeoutMs` bounds unacknowledged data (tcp(7)). */
+/**
+ * Idle time, interval and count of keepalive probes; `userTimeoutMs` bounds unacknowledged data (tcp(7)), which MPTCP
+ * does not know (-ENOPROTOOPT, with the rest in force).
+ */
 export interface Keepalive {
   idleSeconds: number;
   intervalSeconds: number;
@@ -541,7 +544,10 @@ export interface TcpDiag extends TcpInfo {
   remote: Address;
   /** Its upper layer protocol is `mptcp`. */
   isMptcpSubflow: boolean;
-  /** Tokens and ids of the MPTCP connection; 0 on plain TCP, or without CAP_NET_ADMIN. */
+  /**
+   * Tokens and ids of the MPTCP connection; 0 on plain TCP, or without CAP_NET_ADMIN. The local token tells connections
+   * apart; the remote one is 0 on subflows that the other end joined.
+   */
   tokenLocal: number;
   tokenRemote: number;
   idLocal: number;

@@ -95,7 +95,7 @@ export function ready(fd: number, event: "in" | "out"): void {
 }
 
 /** Calls until the answer is truthy, and fails after five seconds. */
-export async function until<T>(ask: () => T): Promise<T> {
+export async function until<T>(ask: () => T | undefined | false): Promise<T> {
   for (let round = 0; round < 250; round++) {
     const answer = ask();
     if (answer) return answer;
