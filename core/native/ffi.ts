@@ -5,7 +5,7 @@
 // receive) return a count or a negative errno, so that a relay pays neither exceptions nor allocation. Buffers are
 // borrowed for the call only, except by `Poll.waitAsync`. Numbers in binary records are in host order (little-endian).
 import { Buffer } from "node:buffer";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
 import { OtbError } from "../plugin.ts";
@@ -66,7 +66,7 @@ function candidates(): string[] {
   // Asking first instead of catching: a terminal would otherwise get a permission prompt.
   const readable = Deno.permissions.querySync({ name: "env", variable: "OTB_NATIVE" }).state === "granted";
   const named = readable ? Deno.env.get("OTB_NATIVE") : undefined;
-  return named ? [named] : places;
+  return named ? [resolve(named)] : places;
 }
 
 function missing(why: string, cause?: unknown): OtbError {
@@ -83,7 +83,9 @@ export function nativeLibraryPath(): string {
   const places = candidates();
   for (const path of places) {
     try {
-      return Deno.realPathSync(path);
+      Deno.statSync(path);
+      // Symlinks stay: plugins open it by the same words, and the permission is compared with these.
+      return path;
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
@@ -617,7 +619,8 @@ export class Tun {
 
   /**
    * One read. Packet i lies at `i * stride + headroom` and has `sizes[i]` bytes; the count returns, or a negative errno.
-   * With offload a read yields up to 64 KiB, so give about 64 slots of MTU plus headroom.
+   * With offload a read yields up to 64 KiB: give MAX_PACKETS slots of MTU plus headroom. -EIO is a packet that could not be
+   * split, and is dropped: go on.
    */
   receive(out: Bytes, stride: number, headroom: number, sizes: Uint32Array<ArrayBuffer>): number {
     const slots = Math.min(sizes.length, Math.floor(out.byteLength / stride), MAX_PACKETS);

@@ -90,6 +90,8 @@ Deno.test("a refused connection tells why", () => {
   ready(fd, "out");
   assert.equal(native.connectResult(fd), -Errno.ECONNREFUSED);
   native.close(fd);
+  const source = { host: "::1", port: 0 };
+  assert.throws(() => native.connect({ host: "127.0.0.1", port }, { source }), { code: "native-einval" });
 });
 
 for (const mptcp of [false, true]) {

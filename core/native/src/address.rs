@@ -97,20 +97,15 @@ impl Address {
         }
     }
 
-    /// The kernel's form for a socket of `family`; an IPv4 address is mapped for an IPv6 socket.
-    pub fn to_socket(self, family: i32) -> SocketAddress {
+    /// The kernel's form.
+    pub fn to_socket(self) -> SocketAddress {
         let mut socket = SocketAddress::empty();
         unsafe {
-            if family == libc::AF_INET6 {
+            if self.is_ipv6() {
                 let six = &mut *(&raw mut socket.storage).cast::<libc::sockaddr_in6>();
                 six.sin6_family = libc::AF_INET6 as u16;
                 six.sin6_port = self.port.to_be();
-                if self.is_ipv6() {
-                    six.sin6_addr.s6_addr = self.bytes;
-                } else {
-                    six.sin6_addr.s6_addr[10..12].fill(0xff);
-                    six.sin6_addr.s6_addr[12..].copy_from_slice(&self.bytes[..4]);
-                }
+                six.sin6_addr.s6_addr = self.bytes;
                 socket.length = size_of::<libc::sockaddr_in6>() as u32;
             } else {
                 let four = &mut *(&raw mut socket.storage).cast::<libc::sockaddr_in>();

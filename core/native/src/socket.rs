@@ -50,8 +50,8 @@ impl Owned {
         if set < 0 { Err(last_error()) } else { Ok(()) }
     }
 
-    pub fn bind(&self, address: Address, family: c_int) -> Result<(), Outcome> {
-        let to = address.to_socket(family);
+    pub fn bind(&self, address: Address) -> Result<(), Outcome> {
+        let to = address.to_socket();
         let bound = unsafe { libc::bind(self.0, to.as_ptr(), to.length) };
         if bound < 0 { Err(last_error()) } else { Ok(()) }
     }
@@ -107,7 +107,7 @@ fn listen(local: Address, flags: u32, backlog: u32) -> Result<c_int, Outcome> {
     if flags & TRANSPARENT != 0 {
         socket.set_transparent(local.is_ipv6())?;
     }
-    socket.bind(local, family)?;
+    socket.bind(local)?;
     if unsafe { libc::listen(socket.0, backlog as c_int) } < 0 {
         return Err(last_error());
     }
@@ -161,11 +161,15 @@ pub unsafe extern "C" fn otb_connect(
             socket.set_transparent(remote.is_ipv6())?;
         }
         if !source.is_null() {
+            let source = unsafe { Address::read(source) };
+            if source.family != remote.family {
+                return Err(-libc::EINVAL);
+            }
             // The port is chosen at connect, per destination: a source can have more than 64 thousand connections.
             socket.set(libc::IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)?;
-            socket.bind(unsafe { Address::read(source) }, family)?;
+            socket.bind(source)?;
         }
-        let to = remote.to_socket(family);
+        let to = remote.to_socket();
         if unsafe { libc::connect(socket.0, to.as_ptr(), to.length) } < 0 {
             let error = last_error();
             if error != -libc::EINPROGRESS {

@@ -60,13 +60,13 @@ pub unsafe extern "C" fn otb_udp_open(
         if flags & GRO != 0 {
             socket.set(libc::SOL_UDP, libc::UDP_GRO, 1)?;
         }
-        socket.bind(local, family)?;
+        socket.bind(local)?;
         Ok(socket.release())
     };
     open().unwrap_or_else(|error| error)
 }
 
-/// Sends bytes as datagrams of `segment` bytes (0: all as one); the family of the socket decides the form of `remote`.
+/// Sends bytes as datagrams of `segment` bytes (0: all as one).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otb_udp_send(
     fd: c_int,
@@ -78,11 +78,8 @@ pub unsafe extern "C" fn otb_udp_send(
 ) -> Outcome {
     unsafe {
         let remote = Address::read(remote);
-        let domain = crate::socket::otb_option_get(fd, libc::SOL_SOCKET, libc::SO_DOMAIN);
-        if domain < 0 {
-            return domain;
-        }
-        let mut to = remote.to_socket(domain);
+        // An IPv6 socket takes IPv4 addresses as they are.
+        let mut to = remote.to_socket();
         let mut vector = libc::iovec {
             iov_base: buffer.add(offset as usize) as *mut c_void,
             iov_len: length as usize,
