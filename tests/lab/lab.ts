@@ -1,0 +1,507 @@
+// The world on one machine, in network namespaces named otb-<lab>-<role>:
+//
+//   server 203.0.113.10 ── inet ──┬── site1 198.51.100.11
+//                           │     └── site2 198.51.100.22
+//            198.18.i.1     │ one veth pair a link
+//                         [emu]   rate, delay, queue, loss, jitter, cut: tests/lab/emulator
+//            198.18.i.2     │
+//                        modem<i> ── solo<i> 192.168.(10+i).50   a device plugged straight into this modem
+//        192.168.(10+i).1   │
+//                      wan<i> (no address: otb gives it)
+//                          box
+//                         lan0 (no address: otb gives it)
+//                           │
+//                     device1..k  192.168.100.10+, default gateway 192.168.100.1
+//
+// Every lab has its own set of namespaces, so any number live side by side.
+import { OtbError } from "../../core/plugin.ts";
+import type { LinkSpec } from "./parse.ts";
+
+export type { LinkSpec } from "./parse.ts";
+
+const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+const STATES = "/run/otb-lab";
+
+/** What `up` builds. */
+export interface LabSpec {
+  links: LinkSpec[];
+  devices?: number;
+  /** Ends with the process that made it: the next `sweepDeadLabs` takes it away. */
+  owner?: boolean;
+}
+
+/** Counters of one direction of a link since the lab was raised. */
+export interface DirectionCounters {
+  packets: number;
+  bytes: number;
+  droppedQueue: number;
+  droppedLoss: number;
+  droppedCut: number;
+}
+
+interface State {
+  spec: LabSpec;
+  emulator?: { pid: number; startTicks: string };
+  owner?: { pid: number; startTicks: string };
+}
+
+/** How to change a link while it runs. */
+export type LinkChange = Partial<
+  Pick<LinkSpec, "downMbps" | "upMbps" | "delayMs" | "jitterMs" | "lossPercent" | "queueBytes">
+>;
+
+/** A raised lab. */
+export class Lab {
+  private constructor(readonly name: string, private state: State) {}
+
+  get links(): LinkSpec[] {
+    return this.state.spec.links;
+  }
+
+  /** Raises a lab, sweeping what a crashed one of that name left. @throws OtbError `lab-exists`, `lab-failed` */
+  static async up(name: string, spec: LabSpec): Promise<Lab> {
+    requireName(name);
+    await sweepDeadLabs();
+    const there = readState(name);
+    if (there?.owner ? alive(there.owner) : there && alive(there.emulator)) {
+      throw new OtbError(
+        "lab-exists",
+        `Cannot raise a lab as one of that name is up: current value is "${name}"`,
+        `otb lab down ${name}`,
+      );
+    }
+    const lab = new Lab(name, {
+      spec,
+      owner: spec.owner ? { pid: Deno.pid, startTicks: startTicks(Deno.pid)! } : undefined,
+    });
+    await lab.down();
+    Deno.mkdirSync(`${STATES}/${name}`, { recursive: true, mode: 0o700 });
+    lab.#save();
+    try {
+      await lab.#build();
+    } catch (error) {
+      await lab.down();
+      throw error;
+    }
+    return lab;
+  }
+
+  /** A lab that another process raised. @throws OtbError `lab-unknown` */
+  static attach(name: string): Lab {
+    requireName(name);
+    const state = readState(name);
+    if (!state) {
+      throw new OtbError(
+        "lab-unknown",
+        `Cannot use a lab as none of that name is up: current value is "${name}"`,
+        "otb lab list",
+      );
+    }
+    return new Lab(name, state);
+  }
+
+  /** Names of the labs that are up. */
+  static list(): string[] {
+    try {
+      return [...Deno.readDirSync(STATES)].map(({ name }) => name).sort();
+    } catch {
+      return [];
+    }
+  }
+
+  namespace(role: string): string {
+    return `otb-${this.name}-${role}`;
+  }
+
+  /** A command in the namespace of a role. */
+  spawn(role: string, command: string[], options: Deno.CommandOptions = {}): Deno.ChildProcess {
+    return new Deno.Command("ip", { ...options, args: ["netns", "exec", this.namespace(role), ...command] })
+      .spawn();
+  }
+
+  /** Changes a link in both directions while packets flow. @throws OtbError `link-unknown` */
+  async set(link: string, change: LinkChange): Promise<void> {
+    const spec = this.#link(link);
+    Object.assign(spec, change);
+    this.#save();
+    for (const direction of ["down", "up"] as const) {
+      const rate = direction === "down" ? spec.downMbps : spec.upMbps;
+      const queue = spec.queueBytes ?? Math.max(65_536, rate * 1e6 / 8 * 0.1);
+      await this.#command(
+        `set ${link} ${direction} ${rate} ${spec.delayMs} ${spec.jitterMs ?? 0} ${spec.lossPercent ?? 0} ${
+          Math.round(queue)
+        }`,
+      );
+    }
+  }
+
+  /** Drops every packet silently, both ways; the interfaces keep their carrier. */
+  async cut(link: string): Promise<void> {
+    this.#link(link);
+    await this.#command(`cut ${link}`);
+  }
+
+  async restore(link: string): Promise<void> {
+    this.#link(link);
+    await this.#command(`restore ${link}`);
+  }
+
+  /** What each link carried and dropped. */
+  async counters(): Promise<{ link: string; up: DirectionCounters; down: DirectionCounters }[]> {
+    const found = new Map<string, { link: string; up: DirectionCounters; down: DirectionCounters }>();
+    for (const line of (await this.#command("counters")).split(";")) {
+      const [link = "", direction, ...numbers] = line.split(" ");
+      const [packets, bytes, droppedQueue, droppedLoss, droppedCut] = numbers.map(Number) as [
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
+      const entry = found.get(link) ??
+        { link } as { link: string; up: DirectionCounters; down: DirectionCounters };
+      entry[direction as "up" | "down"] = { packets, bytes, droppedQueue, droppedLoss, droppedCut };
+      found.set(link, entry);
+    }
+    return [...found.values()];
+  }
+
+  /** Ends every process in the lab's namespaces and takes them away; nothing there is success. */
+  async down(): Promise<void> {
+    const prefix = `otb-${this.name}-`;
+    const namespaces = listNamespaces().filter((name) =>
+      name.startsWith(prefix) && !name.slice(prefix.length).includes("-")
+    );
+    const inside =
+      (await Promise.all(namespaces.map((name) => run("ip", ["netns", "pids", name], undefined, true)))).join(
+        "\n",
+      );
+    for (const pid of inside.split("\n").filter((line) => line !== "")) {
+      try {
+        Deno.kill(Number(pid), "SIGKILL");
+      } catch {
+        // It ended by itself.
+      }
+    }
+    if (namespaces.length > 0) {
+      await run(
+        "ip",
+        ["-force", "-batch", "-"],
+        namespaces.map((name) => `netns delete ${name}`).join("\n"),
+        true,
+      );
+    }
+    await Deno.remove(`${STATES}/${this.name}`, { recursive: true }).catch(() => {});
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.down();
+  }
+
+  async #build(): Promise<void> {
+    const { links, devices = 1 } = this.state.spec;
+    const indexes = links.map((_, index) => index + 1);
+    const deviceNames = Array.from({ length: devices }, (_, index) => `device${index + 1}`);
+    const roles = [
+      "inet",
+      "server",
+      "site1",
+      "site2",
+      "emu",
+      "box",
+      "lan",
+      ...indexes.flatMap((i) => [`modem${i}`, `solo${i}`]),
+      ...deviceNames,
+    ];
+    const ns = (role: string) => this.namespace(role);
+    const veth = (a: string, aName: string, b: string, bName: string) =>
+      `link add ${aName} netns ${ns(a)} type veth peer name ${bName} netns ${ns(b)}`;
+    await run("ip", ["-batch", "-"], roles.map((role) => `netns add ${ns(role)}`).join("\n"));
+    await run(
+      "ip",
+      ["-batch", "-"],
+      [
+        veth("inet", "server", "server", "eth0"),
+        veth("inet", "site1", "site1", "eth0"),
+        veth("inet", "site2", "site2", "eth0"),
+        veth("box", "lan0", "lan", "box"),
+        ...deviceNames.map((name) => veth(name, "eth0", "lan", name)),
+        ...indexes.flatMap((i) => [
+          veth("inet", `link${i}`, "emu", `net${i}`),
+          veth(`modem${i}`, "wan", "emu", `mod${i}`),
+          veth(`modem${i}`, "box", "box", `wan${i}`),
+          veth(`modem${i}`, "solo", `solo${i}`, "eth0"),
+        ]),
+      ].join("\n"),
+    );
+    const tall = ["net/ipv4/tcp_rmem=4096 131072 33554432", "net/ipv4/tcp_wmem=4096 131072 33554432"];
+    const router = [
+      "net/ipv4/ip_forward=1",
+      "net/ipv4/conf/all/rp_filter=0",
+      "net/ipv4/conf/default/rp_filter=0",
+    ];
+    // One segment a packet beyond this interface: what the emulator sees is what a wire would carry.
+    const wire = (name: string) => `link set ${name} gso_max_segs 1 txqueuelen 10000 up`;
+    const work: Record<string, { sysctls?: string[]; batch: string[]; nft?: string }> = {
+      inet: {
+        sysctls: router,
+        batch: [
+          "link set server up",
+          "address add 203.0.113.1/24 dev server",
+          "link set site1 up",
+          "address add 198.51.100.9/29 dev site1",
+          "link set site2 up",
+          "address add 198.51.100.17/28 dev site2",
+          ...indexes.flatMap((i) => [wire(`link${i}`), `address add 198.18.${i}.1/30 dev link${i}`]),
+        ],
+      },
+      server: {
+        sysctls: tall,
+        batch: [
+          "link set eth0 up",
+          "address add 203.0.113.10/24 dev eth0",
+          "route add default via 203.0.113.1",
+        ],
+      },
+      site1: {
+        batch: [
+          "link set eth0 up",
+          "address add 198.51.100.11/29 dev eth0",
+          "route add default via 198.51.100.9",
+        ],
+      },
+      site2: {
+        batch: [
+          "link set eth0 up",
+          "address add 198.51.100.22/28 dev eth0",
+          "route add default via 198.51.100.17",
+        ],
+      },
+      emu: {
+        batch: indexes.flatMap((
+          i,
+        ) => [
+          `link set net${i} arp off txqueuelen 10000 up`,
+          `link set mod${i} arp off txqueuelen 10000 up`,
+        ]),
+      },
+      box: { batch: ["link set lan0 up", ...indexes.map((i) => `link set wan${i} up`)] },
+      lan: {
+        batch: [
+          "link add bridge type bridge",
+          "link set bridge up",
+          ...["box", ...deviceNames].map((name) => `link set ${name} master bridge up`),
+        ],
+      },
+    };
+    for (const [index, name] of deviceNames.entries()) {
+      work[name] = {
+        sysctls: tall,
+        batch: [
+          "link set eth0 up",
+          `address add 192.168.100.${10 + index}/24 dev eth0`,
+          "route add default via 192.168.100.1",
+        ],
+      };
+    }
+    for (const [index, link] of links.entries()) {
+      const i = index + 1;
+      const lan = `192.168.${10 + i}`;
+      work[`modem${i}`] = {
+        sysctls: router,
+        batch: [
+          "link add lan type bridge",
+          "link set lan up",
+          "link set box master lan up",
+          "link set solo master lan up",
+          `address add ${lan}.1/24 dev lan`,
+          wire("wan"),
+          `address add 198.18.${i}.2/30 dev wan`,
+          `route add default via 198.18.${i}.1`,
+        ],
+        nft: `table ip modem {
+          chain post { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
+          ${
+          link.stripMptcp
+            ? `chain strip { type filter hook forward priority mangle; tcp flags & (syn | ack) != 0 reset tcp option mptcp; }`
+            : ""
+        }
+        }`,
+      };
+      work[`solo${i}`] = {
+        sysctls: tall,
+        batch: ["link set eth0 up", `address add ${lan}.50/24 dev eth0`, `route add default via ${lan}.1`],
+      };
+    }
+    await Promise.all(
+      Object.entries(work).map(async ([role, { sysctls = [], batch, nft }]) => {
+        // One process a namespace: IPv6's own chatter off, lo up, then the lines above.
+        const script = [
+          "for f in all default; do echo 1 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; done",
+          ...sysctls.map((setting) => `echo '${setting.split("=")[1]}' > /proc/sys/${setting.split("=")[0]}`),
+          `ip -batch - <<'END'\nlink set lo up\n${batch.join("\n")}\nEND`,
+          ...(nft ? [`nft -f - <<'END'\n${nft}\nEND`] : []),
+        ].join("\n");
+        await run("ip", ["netns", "exec", ns(role), "sh", "-e"], script);
+      }),
+    );
+    await this.#startEmulator();
+    for (const link of links) await this.set(link.name, {});
+  }
+
+  async #startEmulator(): Promise<void> {
+    const words = this.links.flatMap(({ name }, index) => [name, `mod${index + 1}`, `net${index + 1}`]);
+    const child = this.spawn("emu", [emulatorPath(), this.#socket, ...words], {
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      detached: true,
+    });
+    child.unref();
+    for (let attempt = 0;; attempt++) {
+      try {
+        await this.#command("counters");
+        break;
+      } catch (error) {
+        if (attempt > 200) {
+          throw new OtbError(
+            "lab-failed",
+            `Cannot raise the lab as its link emulator does not answer: ${error}`,
+            "otb build",
+          );
+        }
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+    this.state.emulator = { pid: child.pid, startTicks: startTicks(child.pid)! };
+    this.#save();
+  }
+
+  get #socket(): string {
+    return `${STATES}/${this.name}/emulator.sock`;
+  }
+
+  async #command(line: string): Promise<string> {
+    const stream = await Deno.connect({ transport: "unix", path: this.#socket });
+    try {
+      await stream.write(new TextEncoder().encode(line + "\n"));
+      let answer = "";
+      const chunk = new Uint8Array(65_536);
+      while (!answer.includes("\n")) {
+        const length = await stream.read(chunk);
+        if (length === null) break;
+        answer += new TextDecoder().decode(chunk.subarray(0, length));
+      }
+      if (!answer.startsWith("ok")) {
+        throw new OtbError(
+          "lab-refused",
+          `Cannot change the lab as its emulator refused "${line}": ${answer.trim()}`,
+        );
+      }
+      return answer.slice(3).trim();
+    } finally {
+      stream.close();
+    }
+  }
+
+  #link(name: string): LinkSpec {
+    const link = this.links.find((candidate) => candidate.name === name);
+    if (!link) {
+      throw new OtbError(
+        "link-unknown",
+        `Cannot change a link as it must be one of ${
+          this.links.map(({ name }) => name).join(", ")
+        }: current value is "${name}"`,
+      );
+    }
+    return link;
+  }
+
+  #save(): void {
+    Deno.writeTextFileSync(`${STATES}/${this.name}/lab.json`, JSON.stringify(this.state));
+  }
+}
+
+/** Takes away the labs whose maker is gone. */
+export async function sweepDeadLabs(): Promise<void> {
+  for (const name of Lab.list()) {
+    const state = readState(name);
+    if (state?.owner && !alive(state.owner)) await Lab.attach(name).down();
+  }
+}
+
+function readState(name: string): State | undefined {
+  try {
+    return JSON.parse(Deno.readTextFileSync(`${STATES}/${name}/lab.json`));
+  } catch {
+    return undefined;
+  }
+}
+
+function requireName(name: string): void {
+  if (/^[a-z][a-z0-9]{0,23}$/.test(name)) return;
+  throw new OtbError(
+    "lab-name-invalid",
+    `Cannot use a lab's name as it must be 1 to 24 small letters and digits: current value is "${name}"`,
+  );
+}
+
+function listNamespaces(): string[] {
+  try {
+    return [...Deno.readDirSync("/run/netns")].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+function emulatorPath(): string {
+  const path = `${ROOT}/target/release/otb-link-emulator`;
+  try {
+    Deno.statSync(path);
+    return path;
+  } catch {
+    throw new OtbError(
+      "emulator-missing",
+      `Cannot raise a lab as the link emulator must have been built: current value is "${path}"`,
+      "./otb build",
+    );
+  }
+}
+
+/** Start time of a process (proc_pid_stat(5) field 22), undefined when it is gone. */
+function startTicks(pid: number): string | undefined {
+  try {
+    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
+    return fields[0] === "Z" ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
+function alive(process: { pid: number; startTicks: string } | undefined): boolean {
+  return process !== undefined && startTicks(process.pid) === process.startTicks;
+}
+
+async function run(command: string, args: string[], input?: string, tolerant = false): Promise<string> {
+  const child = new Deno.Command(command, {
+    args,
+    stdin: input === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  if (input !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input + "\n"));
+    await writer.close();
+  }
+  const { success, stdout, stderr } = await child.output();
+  if (!success && !tolerant) {
+    throw new OtbError(
+      "lab-failed",
+      `Cannot raise the lab as "${command} ${args.join(" ")}" failed: ${
+        new TextDecoder().decode(stderr).trim()
+      }`,
+    );
+  }
+  return new TextDecoder().decode(stdout);
+}

@@ -1,0 +1,29 @@
+// Goodput and stalls of one transfer, measured where the bytes arrive.
+
+/** Counts bytes as they arrive; `skipMs` from the first one on are left out of the rate. */
+export class Meter {
+  bytes = 0;
+  longestStallMs = 0;
+  #started: number | undefined;
+  #lastMs = 0;
+  #skipped: { ms: number; bytes: number } | undefined;
+
+  constructor(private readonly skipMs: number) {}
+
+  take(count: number): void {
+    const now = performance.now();
+    this.#started ??= now;
+    const ms = now - this.#started;
+    this.longestStallMs = Math.max(this.longestStallMs, ms - this.#lastMs);
+    this.#lastMs = ms;
+    this.bytes += count;
+    if (!this.#skipped && ms >= this.skipMs) this.#skipped = { ms, bytes: this.bytes };
+  }
+
+  /** Mbit/s from the end of the skipped part to the last byte. */
+  get mbps(): number {
+    const from = this.#skipped ?? { ms: 0, bytes: 0 };
+    const ms = this.#lastMs - from.ms;
+    return ms > 0 ? (this.bytes - from.bytes) * 8 / 1000 / ms : 0;
+  }
+}

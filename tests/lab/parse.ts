@@ -1,0 +1,60 @@
+// The grammar of links on a command line. Pure.
+import { OtbError } from "../../core/plugin.ts";
+
+/** One emulated link; rates in Mbit/s, delays one-way in each direction. */
+export interface LinkSpec {
+  name: string;
+  downMbps: number;
+  upMbps: number;
+  delayMs: number;
+  jitterMs?: number;
+  lossPercent?: number;
+  /** Per direction; default 100 ms at its rate, at least 64 KiB. */
+  queueBytes?: number;
+  /** The modem takes MPTCP's options out of the packets. */
+  stripMptcp?: boolean;
+}
+
+const NAMES = ["fibre", "cable", "dsl", "lte", "sat", "phone", "radio", "village"];
+const LIMITS = {
+  downMbps: [0.1, 1000],
+  upMbps: [0.1, 1000],
+  delayMs: [0, 2000],
+  lossPercent: [0, 50],
+} as const;
+
+/**
+ * Links from `down/up/delay[/loss]` words joined by commas: Mbit/s, one-way milliseconds, percent.
+ *
+ * @throws OtbError `links-invalid`
+ */
+export function parseLinks(text: string): LinkSpec[] {
+  const words = text.split(",");
+  if (words.length > NAMES.length) throw refuse(`there may be at most ${NAMES.length}`, text);
+  return words.map((word, index) => {
+    const parts = word.split("/");
+    if (parts.length < 3 || parts.length > 4 || parts.some((part) => !/^\d+(\.\d+)?$/.test(part))) {
+      throw refuse("each must be down/up/delay or down/up/delay/loss", word);
+    }
+    const [downMbps, upMbps, delayMs, lossPercent = 0] = parts.map(Number) as [
+      number,
+      number,
+      number,
+      number?,
+    ];
+    const values = { downMbps, upMbps, delayMs, lossPercent };
+    for (const [name, [low, high]] of Object.entries(LIMITS)) {
+      const value = values[name as keyof typeof values];
+      if (value < low || value > high) throw refuse(`${name} must be ${low} to ${high}`, word);
+    }
+    return { name: NAMES[index]!, ...values };
+  });
+}
+
+function refuse(rule: string, value: string): OtbError {
+  return new OtbError(
+    "links-invalid",
+    `Cannot make links as ${rule}: current value is "${value}"`,
+    "For example --links 100/20/10,30/10/25/0.5",
+  );
+}

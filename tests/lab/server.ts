@@ -1,0 +1,92 @@
+// The Internet server of a lab: `GET /file?bytes=N` streams known bytes, `PUT /upload` checks them, `GET /whoami` says who asks.
+// Raw sockets with large writes: it must never be what a measurement measures.
+import { BLOCK, BLOCK_BYTES, Checker } from "./blocks.ts";
+import { Meter } from "./meter.ts";
+
+const port = Number(Deno.args[Deno.args.indexOf("--port") + 1] ?? 8080);
+const listener = Deno.listen({ hostname: "0.0.0.0", port });
+console.log(`listening on ${port}`);
+for await (const connection of listener) serve(connection).catch(() => {}).finally(() => close(connection));
+
+async function serve(connection: Deno.TcpConn): Promise<void> {
+  const chunk = new Uint8Array(65_536);
+  let head = "";
+  let rest: Uint8Array = new Uint8Array();
+  while (!head.includes("\r\n\r\n")) {
+    const length = await connection.read(chunk);
+    if (length === null || head.length > 8192) return;
+    const text = new TextDecoder("latin1").decode(chunk.subarray(0, length));
+    const end = (head + text).indexOf("\r\n\r\n");
+    if (end >= 0) rest = chunk.slice(end + 4 - head.length, length);
+    head += text;
+  }
+  const [method, path = ""] = head.split(" ");
+  const url = new URL(path, "http://lab");
+  if (method === "PUT") {
+    return await upload(connection, rest, Number(url.searchParams.get("skip") ?? 0));
+  }
+  if (url.pathname === "/whoami") {
+    const { hostname } = connection.remoteAddr as Deno.NetAddr;
+    return await reply(connection, `${hostname}\n`);
+  }
+  if (url.pathname === "/file") {
+    return await download(connection, Number(url.searchParams.get("bytes") ?? BLOCK_BYTES));
+  }
+  await connection.write(
+    new TextEncoder().encode("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+  );
+}
+
+async function download(connection: Deno.TcpConn, bytes: number): Promise<void> {
+  await writeAll(
+    connection,
+    new TextEncoder().encode(`HTTP/1.1 200 OK\r\nContent-Length: ${bytes}\r\nConnection: close\r\n\r\n`),
+  );
+  for (let sent = 0; sent < bytes;) {
+    const at = sent % BLOCK_BYTES;
+    sent += await connection.write(BLOCK.subarray(at, Math.min(BLOCK_BYTES, at + bytes - sent)));
+  }
+  await connection.closeWrite();
+}
+
+/** Takes bytes until the client has no more, and answers with what arrived and how fast. */
+async function upload(connection: Deno.TcpConn, first: Uint8Array, skipMs: number): Promise<void> {
+  const checker = new Checker();
+  const meter = new Meter(skipMs);
+  const chunk = new Uint8Array(1 << 18);
+  let piece = first;
+  for (;;) {
+    if (piece.length > 0) {
+      checker.take(piece);
+      meter.take(piece.length);
+    }
+    const length = await connection.read(chunk);
+    if (length === null) break;
+    piece = chunk.subarray(0, length);
+  }
+  const { bytes, ok } = checker;
+  const { mbps, longestStallMs } = meter;
+  await reply(connection, JSON.stringify({ bytes, ok, sha256: checker.sha256(), mbps, longestStallMs }));
+}
+
+async function reply(connection: Deno.TcpConn, text: string): Promise<void> {
+  await writeAll(
+    connection,
+    new TextEncoder().encode(
+      `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`,
+    ),
+  );
+  await connection.closeWrite();
+}
+
+async function writeAll(connection: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+}
+
+function close(connection: Deno.TcpConn): void {
+  try {
+    connection.close();
+  } catch {
+    // The client was first.
+  }
+}

@@ -1,0 +1,113 @@
+// The main job: a LAN device's plain TCP connection over all links, encrypted, out of the peer.
+import { strict as assert } from "node:assert";
+import { links } from "../measure.ts";
+import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+
+/** What the kernel shows of addresses, routes, rules, MPTCP, nft and settings in one namespace. */
+async function kernelState(world: World, role: string): Promise<string> {
+  const looks = [
+    ["ip", "-4", "-o", "address"],
+    ["ip", "route", "show", "table", "all"],
+    ["ip", "rule"],
+    ["ip", "mptcp", "endpoint"],
+    ["ip", "mptcp", "limits"],
+    ["nft", "list", "ruleset"],
+    ["tc", "qdisc"],
+    [
+      "sysctl",
+      "-e",
+      "net.ipv4.tcp_rmem",
+      "net.ipv4.tcp_wmem",
+      "net.mptcp",
+      "net.ipv4.conf.all.rp_filter",
+      "net.ipv4.tcp_slow_start_after_idle",
+    ],
+  ];
+  const outputs = await Promise.all(
+    looks.map((look) =>
+      world.lab.spawn(role, look, { stdin: "null", stdout: "piped", stderr: "piped" }).output()
+    ),
+  );
+  return outputs.map(({ stdout }) => new TextDecoder().decode(stdout)).join("\n");
+}
+
+Deno.test("one TCP connection uses all links both ways and leaves with the peer's address; nothing is left after down", async () => {
+  await using world = await World.up(`path${Deno.pid}`, { links: links("40/20/5", "20/10/15", "10/10/25") }, {
+    start: false,
+  });
+  const before = { box: await kernelState(world, "box"), site1: await kernelState(world, "site1") };
+  await Promise.all([world.cloud.up(), world.box.up()]);
+
+  const seen = await world.lab.spawn("device1", [
+    "curl",
+    "-sS",
+    "--max-time",
+    "20",
+    `http://${SERVER_ADDRESS}:${SERVER_PORT}/whoami`,
+  ], {
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  assert.match(
+    new TextDecoder().decode(seen.stdout),
+    /198\.51\.100\.11/,
+    new TextDecoder().decode(seen.stderr),
+  );
+
+  for (const upload of [false, true]) {
+    const direction = upload ? "up" : "down";
+    const running = world.transfer("device1", { bytes: upload ? 20_000_000 : 40_000_000, upload });
+    const status = await world.box.until(({ links }) =>
+      links.filter(({ path }) => (upload ? path?.txBitsPerSecond ?? 0 : path?.rxBitsPerSecond ?? 0) > 1e6)
+        .length === 3
+    );
+    assert.equal(status.connections.protocol, "mptcp");
+    const result = await running;
+    assert.equal(result.checksumOk, true, `${direction}: ${result.error}`);
+    // Well above what the best link alone can carry: 40 down, 20 up.
+    assert.ok(result.mbps > (upload ? 24 : 48), `${direction}: ${result.mbps} Mbit/s`);
+  }
+
+  await Promise.all([world.box.down(), world.cloud.down()]);
+  assert.equal(await kernelState(world, "box"), before.box);
+  assert.equal(await kernelState(world, "site1"), before.site1);
+});
+
+Deno.test("a link cut silently under a download costs no byte, and is used again after its return", async () => {
+  await using world = await World.up(`cut${Deno.pid}`, { links: links("30/10/10", "20/10/20") });
+  const running = world.transfer("device1", { bytes: 45_000_000 });
+  await world.box.until(({ links }) => links.every(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
+  await world.lab.cut("fibre");
+  await world.box.until(({ links }) =>
+    links.find(({ name }) => name === "fibre")!.path?.state === "suspect" ||
+    links.find(({ name }) => name === "fibre")!.path?.state === "down"
+  );
+  await world.lab.restore("fibre");
+  await world.box.until(({ links }) =>
+    (links.find(({ name }) => name === "fibre")!.path?.rxBitsPerSecond ?? 0) > 1e6
+  );
+  const result = await running;
+  assert.equal(result.checksumOk, true, result.error);
+});
+
+Deno.test("tiers: never carries nothing, backup carries only when the others are gone", async () => {
+  await using world = await World.up(`tier${Deno.pid}`, { links: links("20/10/5", "20/10/10", "20/10/15") });
+  await world.box.otb(["link", "set", "cable", "--tier", "backup", "--yes"]);
+  await world.box.otb(["link", "set", "dsl", "--tier", "never", "--yes"]);
+  await world.transfer("device1", { bytes: 10_000_000 });
+  const share = async () =>
+    Object.fromEntries((await world.lab.counters()).map(({ link, down }) => [link, down.bytes]));
+  const before = await share();
+  const result = await world.transfer("device1", { bytes: 10_000_000 });
+  assert.equal(result.checksumOk, true, result.error);
+  const after = await share();
+  const carried = (link: string) => after[link]! - before[link]!;
+  assert.ok(carried("fibre") > 9_000_000, `fibre carried ${carried("fibre")}`);
+  assert.ok(carried("cable") < 500_000, `cable carried ${carried("cable")}`);
+  assert.ok(carried("dsl") < 100_000, `dsl carried ${carried("dsl")}`);
+  await world.lab.cut("fibre");
+  const overBackup = await world.transfer("device1", { bytes: 5_000_000 });
+  assert.equal(overBackup.checksumOk, true, overBackup.error);
+  assert.ok((await share()).cable! - after.cable! > 4_000_000);
+});

@@ -1,0 +1,78 @@
+// What dies, hangs or leaks must not cost a connection: plugins, and the core itself.
+import { strict as assert } from "node:assert";
+import { links } from "../measure.ts";
+import { World } from "../world.ts";
+
+Deno.test("core killed with -9 under a download: the stream goes on, the next core takes everything over", async () => {
+  await using world = await World.up(`core${Deno.pid}`, { links: links("20/10/5", "10/10/15") });
+  const before = await world.box.status();
+  const running = world.transfer("device1", { bytes: 20_000_000 });
+  await world.box.until(({ links }) => links.some(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
+  Deno.kill(before.pid, "SIGKILL");
+  await world.box.process!.status;
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await world.box.up();
+  const after = await world.box.status();
+  assert.notEqual(after.pid, before.pid);
+  assert.deepEqual(
+    after.plugins.map(({ name, pid }) => [name, pid]),
+    before.plugins.map(({ name, pid }) => [name, pid]),
+  );
+  const result = await running;
+  assert.equal(result.checksumOk, true, result.error);
+  assert.equal((await world.transfer("device1", { bytes: 1_000_000 })).checksumOk, true);
+});
+
+Deno.test("scheduler killed under a download: the stream goes on; proxy killed: new connections work again", async () => {
+  await using world = await World.up(`plug${Deno.pid}`, { links: links("20/10/5", "10/10/15") });
+  const pid = async (plugin: string) =>
+    (await world.box.status()).plugins.find(({ name }) => name === plugin)!.pid!;
+  const running = world.transfer("device1", { bytes: 15_000_000 });
+  await world.box.until(({ links }) => links.some(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
+  const scheduler = await pid("mptcp-scheduler");
+  Deno.kill(scheduler, "SIGKILL");
+  assert.equal((await running).checksumOk, true);
+  await world.box.until(({ plugins }) =>
+    plugins.every(({ state, pid }) => state === "ready" && pid !== scheduler)
+  );
+  const proxy = await pid("socks-proxy");
+  Deno.kill(proxy, "SIGKILL");
+  await world.box.until(({ plugins }) =>
+    plugins.every(({ state, pid }) => state === "ready" && pid !== proxy)
+  );
+  const result = await world.transfer("device1", { bytes: 1_000_000 });
+  assert.equal(result.checksumOk, true, result.error);
+});
+
+Deno.test("a plugin that hangs is ended and started again", async () => {
+  await using world = await World.up(`hang${Deno.pid}`, { links: links("20/10/5") });
+  const { pid } = (await world.box.status()).plugins.find(({ name }) => name === "mptcp-scheduler")!;
+  Deno.kill(pid!, "SIGSTOP");
+  const status = await world.box.until(({ plugins }) =>
+    plugins.some(({ name, restarts, state }) =>
+      name === "mptcp-scheduler" && restarts === 1 && state === "ready"
+    )
+  );
+  assert.notEqual(status.plugins.find(({ name }) => name === "mptcp-scheduler")!.pid, pid);
+});
+
+Deno.test("a second otb up is refused, and down without a core cleans up what a killed one left", async () => {
+  await using world = await World.up(`twice${Deno.pid}`, { links: links("20/10/5") });
+  const second = await world.box.tryOtb(["up"]);
+  assert.equal(second.success, false);
+  assert.match(second.stdout + second.stderr, /already-running/);
+  const { pid, plugins } = await world.box.status();
+  Deno.kill(pid, "SIGKILL");
+  await world.box.process!.status;
+  await world.box.otb(["down"]);
+  for (const plugin of plugins) {
+    assert.throws(() => Deno.statSync(`/proc/${plugin.pid}/exe`), `${plugin.name} lives on`);
+  }
+  const rules = await world.lab.spawn("box", ["nft", "list", "ruleset"], {
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).output();
+  assert.equal(new TextDecoder().decode(rules.stdout), "");
+  await world.box.otb(["down"]);
+});
