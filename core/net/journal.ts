@@ -62,14 +62,21 @@ export class Journal {
     this.#database.prepare("UPDATE net_journal SET fingerprint = ? WHERE identity = ?").run(hash, id);
   }
 
-  /** After the kernel has done it: these are in the kernel, those are not any more. */
-  settle(applied: string[], dropped: string[]): void {
-    if (applied.length + dropped.length === 0) return;
+  /** The kernel has taken these. */
+  confirm(identities: string[]): void {
+    this.#each("UPDATE net_journal SET applied = 1 WHERE identity = ?", identities);
+  }
+
+  /** These are seen to be gone from the kernel, or are not ours. */
+  forget(identities: string[]): void {
+    this.#each("DELETE FROM net_journal WHERE identity = ?", identities);
+  }
+
+  #each(sql: string, identities: string[]): void {
+    if (identities.length === 0) return;
     this.#atOnce(() => {
-      const confirm = this.#database.prepare("UPDATE net_journal SET applied = 1 WHERE identity = ?");
-      const forget = this.#database.prepare("DELETE FROM net_journal WHERE identity = ?");
-      for (const id of applied) confirm.run(id);
-      for (const id of dropped) forget.run(id);
+      const statement = this.#database.prepare(sql);
+      for (const id of identities) statement.run(id);
     });
   }
 

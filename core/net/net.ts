@@ -192,17 +192,18 @@ export class Net {
   async #converge(blamed?: Claim): Promise<Outcome> {
     const outcome: Outcome = { reasons: new Map(), failed: [] };
     let work: Plan | undefined;
-    for (let round = 0; round < MAX_ROUNDS; round++) {
+    for (let round = 0; round <= MAX_ROUNDS; round++) {
       const observed = await this.#observe(this.#claims);
       this.#noteFingerprints(observed);
       work = plan(wantedBy(this.#claims), observed, this.#journal.entries(), OTB_PROTOCOL);
       const conflict = work.conflicts.find(({ wanted }) => isOf(wanted, blamed));
       if (conflict) throw conflictError(conflict);
       this.#journal.put(work.adopted);
-      this.#journal.settle([], work.gone);
+      this.#journal.forget(work.gone);
       const steps = work.steps.filter(({ owned }) => !outcome.reasons.has(identity(owned.resource)));
       if (steps.length === 0) break;
-      await this.#apply(steps, blamed, outcome);
+      if (round < MAX_ROUNDS) await this.#apply(steps, blamed, outcome);
+      else for (const step of steps) this.#fail(step, notKept(step), blamed, outcome);
       if (outcome.failed.length > 0 && blamed) break;
     }
     for (const { owned, reason } of work?.deferred ?? []) {
@@ -229,20 +230,22 @@ export class Net {
         failure = error;
       }
       const done = failure ? rest.slice(0, failure.index) : rest;
-      this.#journal.settle(
-        done.filter(({ effect }) => effect === "hold").map(identityOf),
-        done.filter(({ effect }) => effect === "drop").map(identityOf),
-      );
+      // What was taken away stays noted until the next round sees it gone: `ip rule delete` may hit another one.
+      this.#journal.confirm(done.filter(({ effect }) => effect === "hold").map(identityOf));
       if (!failure) return;
-      const { owned } = rest[failure.index]!;
-      outcome.reasons.set(identity(owned.resource), { state: "failed", reason: failure.message });
-      if (isOf(owned, blamed) || !blamed) outcome.failed.push(failure);
-      if (isOf(owned, blamed)) return;
-      this.#warnOnce(owned, failure.message);
+      this.#fail(rest[failure.index]!, failure, blamed, outcome);
+      if (isOf(rest[failure.index]!.owned, blamed)) return;
       rest = rest.slice(failure.index + 1).filter(({ owned }) =>
         !outcome.reasons.has(identity(owned.resource))
       );
     }
+  }
+
+  /** Notes that a resource is not in the kernel; who is `blamed` gets the error, others a line in the log. */
+  #fail({ owned }: Step, failure: ApplyError, blamed: Claim | undefined, outcome: Outcome): void {
+    outcome.reasons.set(identity(owned.resource), { state: "failed", reason: failure.message });
+    if (!blamed || isOf(owned, blamed)) outcome.failed.push(failure);
+    if (!isOf(owned, blamed)) this.#warnOnce(owned, failure.message);
   }
 
   /** The same failure on every change of the network is news only once. */
@@ -323,6 +326,11 @@ function identityOf({ owned }: Step): string {
 
 function isOf(owned: Owned, claim: Claim | undefined): boolean {
   return claim !== undefined && owned.owner === claim.owner && owned.key === claim.key;
+}
+
+/** The kernel says yes and does otherwise: for one, to it a rule exists already when a narrower one of its table does. */
+function notKept({ operation }: Step): ApplyError {
+  return new ApplyError(0, humanLines(operation)[0]!, "accepted, but not there afterwards");
 }
 
 function conflictError({ wanted, other }: Conflict): OtbError {

@@ -199,3 +199,15 @@ Deno.test("a sweep that the kernel refuses says what is left, and the next one f
   await start(os, database).net.sweep();
   deepStrictEqual(unordered(os.state), unordered(machine().state));
 });
+
+Deno.test("what the kernel accepts but does not keep is refused, not believed", async () => {
+  const { os, net } = start();
+  const narrow: Resource = { kind: "rule", family: 4, priority: 1500, from: "10.0.5.2", table: 105 };
+  await net.claim("a", "k", [narrow]);
+  const before = structuredClone(os.state);
+  await rejects(net.claim("b", "k", [{ kind: "rule", family: 4, priority: 1500, table: 105 }]), {
+    code: "apply-failed",
+    message: /not there afterwards/,
+  });
+  deepStrictEqual(os.state, before);
+});

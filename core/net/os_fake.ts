@@ -1,6 +1,6 @@
 // An operating system in memory for tests: follows the kernel's rules that the planner relies on, and can be told to fail.
 import { describe, humanLines } from "./commands.ts";
-import { identity, type Resource, type SysctlResource } from "./model.ts";
+import { identity, type RuleResource, type SysctlResource } from "./model.ts";
 import {
   ApplyError,
   type Observed,
@@ -128,11 +128,24 @@ export class OsFake implements Os {
         return;
       }
       case "rule": {
-        const without = (gone: Resource) =>
-          state.rules.filter(({ protocol, ...rule }) => protocol !== OTB_PROTOCOL || !isEqual(rule, gone));
-        state.rules = without(resource);
-        if (was) state.rules = without(was);
-        if (!removing) state.rules.push({ ...resource, protocol: OTB_PROTOCOL });
+        const drop = (gone: RuleResource) => {
+          const index = state.rules.findIndex((rule) =>
+            rule.protocol === OTB_PROTOCOL && covers(
+              {
+                ...gone,
+                inputInterface: gone.inputInterface ?? rule.inputInterface,
+                mark: gone.mark ?? rule.mark,
+              },
+              rule,
+            )
+          );
+          if (index >= 0) state.rules.splice(index, 1);
+        };
+        if (!removing && !state.rules.some((rule) => covers(resource, rule))) {
+          state.rules.push({ ...resource, protocol: OTB_PROTOCOL });
+        }
+        if (removing) drop(resource);
+        if (was?.kind === "rule") drop(was);
         return;
       }
       case "mptcpEndpoint": {
@@ -188,7 +201,9 @@ export function fakeInterface(name: string, index: number, cidrs: string[] = [])
   };
 }
 
-function isEqual(a: object, b: object): boolean {
-  const text = (value: object) => JSON.stringify(Object.entries(value).sort());
-  return text(a) === text(b);
+/** The kernel's notion of "this rule is there": a source or destination that is not given matches any; on deletion, all. */
+function covers(given: RuleResource, rule: RuleResource): boolean {
+  return given.family === rule.family && given.priority === rule.priority && given.table === rule.table &&
+    given.inputInterface === rule.inputInterface && given.mark === rule.mark &&
+    (!given.from || given.from === rule.from) && (!given.to || given.to === rule.to);
 }

@@ -1,10 +1,12 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
 import { Journal } from "./journal.ts";
 import { identity, type MptcpEndpointResource, type Resource } from "./model.ts";
 import { Net } from "./net.ts";
 import { OsLinux } from "./os_linux.ts";
-import { EVERYTHING, Namespace, silent } from "./testing.ts";
+import { EVERYTHING, Namespace, run, silent } from "./testing.ts";
+import { wishes } from "./testing_wishes.ts";
 
 function inKernel(name: string) {
   return { name, ignore: Deno.uid() !== 0 || Deno.build.os !== "linux" };
@@ -71,6 +73,14 @@ function netOf(namespace: Namespace) {
   const os = new OsLinux({ namespace: namespace.name });
   return { database, os, net: new Net(os, new Journal(database), silent) };
 }
+
+/** What a roll-back had to make anew has new numbers and default qdiscs, and comes last. */
+const unnumbered = (dump: string) =>
+  dump.replaceAll(/qdisc (\w+) [0-9a-f]+:/g, "qdisc $1")
+    .replaceAll(/^\d+: (ifb0.*\n +link\/ether) \S+/gm, "$1")
+    .replaceAll(/^qdisc pfifo_fast.*\n?|(?<=mtu \d+ )qdisc \w+/gm, "")
+    .replaceAll(/^.*fe80::.*\n( +valid_lft.*\n)?/gm, "")
+    .split("\n").filter(Boolean).map((line) => line.trim()).sort().join("\n");
 
 /** Waits until `holds`, at most five seconds. */
 async function eventually(holds: () => Promise<boolean> | boolean, what: string) {
@@ -198,6 +208,17 @@ Deno.test(inKernel("a link that flaps or is pulled out gets everything back"), a
     await namespace.run("ip", "link", "set", "wan0", "up");
     await eventually(whole, "all is back after a flap");
 
+    // Who flushes our routes gets them back, and so it stays when the listener itself is killed.
+    await namespace.run("ip", "route", "flush", "table", "101");
+    await eventually(whole, "all is back after a flush");
+    for (const pid of (await run("ip", "netns", "pids", namespace.name)).split("\n").filter(Boolean)) {
+      if ((await Deno.readTextFile(`/proc/${pid}/cmdline`)).includes("monitor")) {
+        Deno.kill(Number(pid), "SIGKILL");
+      }
+    }
+    await namespace.run("ip", "route", "flush", "table", "101");
+    await eventually(whole, "all is back though the listener died");
+
     await namespace.run("ip", "link", "delete", "wan0");
     await eventually(() => net.claims()[0]!.resources[0]!.state === "waiting", "the address waits");
     match(net.claims()[0]!.resources[0]!.reason!, /wan0 is not there/);
@@ -252,3 +273,33 @@ Deno.test(
     }
   },
 );
+
+Deno.test(inKernel("whatever two owners want, taken or refused, the kernel ends as it began"), async () => {
+  await using namespace = await Namespace.create();
+  for (const [name, cidr] of [["wan1", "10.0.1.2/24"], ["wan2", "10.0.4.2/24"]] as const) {
+    await namespace.plugIn(name);
+    await namespace.run("ip", "address", "add", cidr, "dev", name);
+  }
+  const empty = await namespace.dump();
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.constantFrom("a", "b"), wishes), { maxLength: 4 }),
+      async (turns) => {
+        const { net } = netOf(namespace);
+        for (const [owner, resources] of turns) {
+          const before = await namespace.dump();
+          try {
+            await net.claim(owner, "k", resources);
+          } catch (error) {
+            match((error as { code: string }).code, /^(apply-failed|claim-conflict)$/, String(error));
+            strictEqual(unnumbered(await namespace.dump()), unnumbered(before), String(error));
+          }
+          deepStrictEqual(await net.preview([]), []);
+        }
+        await net.sweep();
+        strictEqual(await namespace.dump(), empty);
+      },
+    ),
+    { numRuns: Number(Deno.env.get("OTB_NET_RUNS") ?? 8), endOnFailure: true },
+  );
+});

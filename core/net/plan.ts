@@ -25,8 +25,8 @@ export interface JournalEntry extends Owned {
 export interface Step {
   operation: Operation;
   owned: Owned;
-  /** `hold`: note it before, confirm it after; `drop`: forget it after; `pass`: half of a change, no note. */
-  effect: "hold" | "drop" | "pass";
+  /** `hold`: note it before, confirm it after; `drop`: takes away, and is forgotten once a plan sees it gone. */
+  effect: "hold" | "drop";
   previous?: Resource;
 }
 
@@ -105,7 +105,7 @@ export function plan(desired: Owned[], observed: Observed, journal: JournalEntry
       if (owned.resource.kind === "rule") {
         // A rule may be there twice, with two tables, after a crash in the middle of a change.
         for (const stray of all) {
-          if (stray !== same && stray.marked) result.steps.push(remove(owned, stray.resource!, "pass"));
+          if (stray !== same && stray.marked) result.steps.push(remove(owned, stray.resource!));
         }
       }
       continue;
@@ -119,7 +119,7 @@ export function plan(desired: Owned[], observed: Observed, journal: JournalEntry
     if (reason) {
       result.deferred.push({ owned, reason });
       if (was && isRemovable(owned.resource)) {
-        result.steps.push(remove(owned, was.resource ?? owned.resource, entry ? "drop" : "pass"));
+        result.steps.push(remove(owned, was.resource ?? owned.resource));
       }
       // It left with its interface: who puts it there next owns it.
       if (!was && entry) result.gone.push(id);
@@ -149,7 +149,7 @@ function put(result: Plan, owned: Owned, was: Present | undefined, entry: Journa
   else if (isReplaceable(resource, was.resource ?? entry?.resource, entry)) {
     result.steps.push(hold({ verb: "replace", resource, was: was.resource }));
   } else {
-    result.steps.push(remove(owned, was.resource ?? resource, "pass"), hold({ verb: "add", resource }));
+    result.steps.push(remove(owned, was.resource ?? resource), hold({ verb: "add", resource }));
   }
 }
 
@@ -166,13 +166,11 @@ function giveBack(result: Plan, entry: JournalEntry, all: Present[]): void {
   }
   const ours = entry.foreign ? [] : all.filter((present) => isOurs(resource, present, entry, true));
   if (ours.length === 0) result.gone.push(identity(resource));
-  ours.forEach((present, i) =>
-    result.steps.push(remove(entry, present.resource ?? resource, i === 0 ? "drop" : "pass"))
-  );
+  for (const present of ours) result.steps.push(remove(entry, present.resource ?? resource));
 }
 
-function remove(owned: Owned, resource: Resource, effect: Step["effect"]): Step {
-  return { operation: { verb: "delete", resource }, owned, effect };
+function remove(owned: Owned, resource: Resource): Step {
+  return { operation: { verb: "delete", resource }, owned, effect: "drop" };
 }
 
 /** Takes over what is already as wished; what nobody noted before us stays foreign. */
@@ -271,10 +269,10 @@ function waiting(desired: Owned[], observed: Observed, leaving: Set<string>) {
   const up = new Map<string, boolean>();
   const addresses = new Set<string>();
   const families = new Set<string>();
-  const families6or4 = (address: string): Family => address.includes(":") ? 6 : 4;
+  const familyOf = (address: string): Family => address.includes(":") ? 6 : 4;
   const has = (device: string, address: string) => {
     addresses.add(address).add(`${device} ${address}`);
-    families.add(`${device} ${families6or4(address)}`);
+    families.add(`${device} ${familyOf(address)}`);
   };
   for (const device of observed.interfaces) {
     if (!leaving.has(`interface ${device.name}`)) up.set(device.name, device.up);
@@ -285,6 +283,7 @@ function waiting(desired: Owned[], observed: Observed, leaving: Set<string>) {
     }
   }
   for (const device of observed.interfaces) {
+    if (!up.has(device.name)) continue;
     for (const { address, prefixLength } of device.addresses) {
       const id = identity({
         kind: "address",
@@ -379,14 +378,24 @@ function index(observed: Observed, protocol: number): Map<string, Present[]> {
 /** Everything that leaves first, last things first; then everything that comes, foundations first. */
 function inKernelOrder(steps: Step[]): Step[] {
   const rank = ({ operation: { resource } }: Step) =>
-    ORDER.indexOf(resource.kind) * 2 +
-    // A gateway must be reachable by a route without one.
-    (resource.kind === "route" && resource.via ? 1 : 0);
-  const leaves = (step: Step) => step.effect === "drop" || step.operation.verb === "delete";
+    ORDER.indexOf(resource.kind) * 8 + specificity(resource);
+  const leaves = (step: Step) => step.effect === "drop";
   return [
     ...steps.filter(leaves).sort((a, b) => rank(b) - rank(a)),
     ...steps.filter((step) => !leaves(step)).sort((a, b) => rank(a) - rank(b)),
   ];
+}
+
+/** Among resources of one kind, the lower comes first and leaves last. */
+function specificity(resource: Resource): number {
+  // A gateway must be reachable by a route without one.
+  if (resource.kind === "route") return resource.via ? 1 : 0;
+  // The kernel deletes the first rule that has what is given, and adds none that it finds that way (fib_nl2rule).
+  if (resource.kind === "rule") {
+    const { from, to, inputInterface, mark } = resource;
+    return [from, to, inputInterface, mark].filter(Boolean).length;
+  }
+  return 0;
 }
 
 /** What the kernel can show of a resource, as comparable text. */

@@ -74,7 +74,6 @@ class Memory {
       for (const { owned, effect, previous } of work.steps) {
         const id = identity(owned.resource);
         if (effect === "hold") this.journal.set(id, { ...owned, previous, foreign: false, applied: true });
-        if (effect === "drop") this.journal.delete(id);
       }
     }
   }

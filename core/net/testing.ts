@@ -101,9 +101,10 @@ export class Namespace {
     return run("ip", "netns", "exec", this.name, ...words);
   }
 
-  async plugIn(): Promise<void> {
-    await this.run("ip", "link", "add", "wan0", "type", "veth", "peer", "name", "far0");
-    for (const end of ["far0", "wan0"]) {
+  /** Plugs an interface in, up and wired to another one of this namespace. */
+  async plugIn(name = "wan0"): Promise<void> {
+    await this.run("ip", "link", "add", name, "type", "veth", "peer", "name", `far-${name}`);
+    for (const end of [`far-${name}`, name]) {
       // Otherwise the kernel makes link-local addresses at a time of its own, and dumps would differ by it.
       await this.run("ip", "link", "set", end, "addrgenmode", "none");
       await this.run("ip", "link", "set", end, "up");
