@@ -109,7 +109,13 @@ export class OsLinux implements Os {
           stderr: "null",
           env: { LC_ALL: "C" },
         }).spawn();
-        const stop = () => monitor.kill("SIGKILL");
+        const stop = () => {
+          try {
+            monitor.kill("SIGKILL");
+          } catch {
+            // It died a moment before.
+          }
+        };
         signal.addEventListener("abort", stop, { once: true });
         // What happened before it listened is unknown.
         changed();
