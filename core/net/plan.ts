@@ -1,4 +1,5 @@
 // The pure difference between what is desired, what the kernel has and what we remember to have put there.
+// In one file, though long: the rules of who may change what are only right together, and it must import nothing but the model.
 import { type Family, identity, type Resource, type ResourceKind, type SysctlResource } from "./model.ts";
 import type { Observed, Operation } from "./os.ts";
 
