@@ -1,0 +1,119 @@
+// A change of settings from the command line: propose, show what it does, and ask whether to keep it.
+import type { Core, Difference, Json, ProposalResult } from "../client.ts";
+import { printable } from "./format.ts";
+import { paint, Refused } from "./terminal.ts";
+import type { Cli } from "./verb.ts";
+
+/** The patch of a proposal: `network` and one entry per plugin. */
+export interface Patch {
+  network?: Json;
+  plugins?: { [name: string]: Json };
+}
+
+/** How a change is made. */
+export interface ChangeOptions {
+  /** Said when it is done, for example `Link "fibre" added`. */
+  done: string;
+  patch: Patch;
+  yes: boolean;
+  dryRun?: boolean;
+  comment?: string;
+  /** The revision that the caller looked at. */
+  base?: number;
+}
+
+/**
+ * Proposes a change and sees it through: kept at once with `yes`, asked for on a terminal, otherwise left pending.
+ *
+ * @throws Refused with every problem that the check found
+ */
+export async function change(core: Core, cli: Cli, options: ChangeOptions): Promise<void> {
+  const { patch, yes, dryRun, comment, base } = options;
+  const result = await core.propose({ base, patch, author: author(), comment, dryRun, confirm: yes });
+  if (result.problems.length > 0) throw new Refused(result.problems);
+  const { terminal } = cli;
+  if (!result.pending || cli.json || !terminal.interactive) {
+    cli.print(result, () => told(result, options, core.live, terminal.colours));
+    return;
+  }
+  terminal.out(`${told(result, options, core.live, terminal.colours).slice(0, -1).join("\n")}\n`);
+  const seconds = Math.max(1, Math.round((result.pending.revertsAtMs - Date.now()) / 1000));
+  terminal.out(`Keep this change? [Y/n] (reverts in ${seconds} s) `);
+  const answer = await readAnswer(result.pending.revertsAtMs - Date.now());
+  if (answer === undefined) terminal.out("\nNobody answered in time: the settings from before are back.\n");
+  else if (/^(y(es)?)?$/i.test(answer.trim())) {
+    await core.confirm();
+    terminal.out("Kept.\n");
+  } else {
+    await core.revert();
+    terminal.out("Taken back.\n");
+  }
+}
+
+/** Lines about the outcome of a proposal; the last one says how it stands. */
+function told(
+  result: ProposalResult,
+  { done, dryRun }: ChangeOptions,
+  live: boolean,
+  colours: boolean,
+): string[] {
+  if (result.differences.length === 0) return ["Nothing to change: the settings are so already."];
+  const lines = differenceLines(result.differences, colours);
+  if (dryRun) {
+    return [
+      ...lines,
+      ...result.plan.map((line) => `  ${printable(line)}`),
+      "Nothing was changed (--dry-run).",
+    ];
+  }
+  if (result.pending) {
+    const seconds = Math.max(1, Math.round((result.pending.revertsAtMs - Date.now()) / 1000));
+    return [
+      ...lines,
+      `${done}; it is in force and reverts in ${seconds} s. Keep it with: otb config confirm`,
+    ];
+  }
+  return [...lines, live ? `${done}.` : `${done}; it takes effect with the next otb up.`];
+}
+
+/** Two lines at most per difference: `- path = before`, `+ path = after`. */
+export function differenceLines(differences: Difference[], colours: boolean): string[] {
+  return differences.flatMap(({ path, before, after }) => {
+    const name = shownPath(path);
+    return [
+      ...before === undefined ? [] : [paint(colours, "red", `- ${name} = ${shownValue(before)}`)],
+      ...after === undefined ? [] : [paint(colours, "green", `+ ${name} = ${shownValue(after)}`)],
+    ];
+  });
+}
+
+/** A path as `config get` and `config set` take it. */
+export function shownPath(path: string): string {
+  return printable(path.replace(/^plugins\./, ""));
+}
+
+/** A value as `config set` takes it. */
+export function shownValue(value: Json): string {
+  return printable(JSON.stringify(value));
+}
+
+/** Who changes something: the person behind sudo where there is one. */
+function author(): string {
+  return Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "otb";
+}
+
+/** A line from the terminal; undefined when none came in time, empty at the end of input counts as no. */
+async function readAnswer(boundMs: number): Promise<string | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const buffer = new Uint8Array(256);
+  try {
+    return await Promise.race([
+      Deno.stdin.read(buffer).then((count) =>
+        count === null ? "n" : new TextDecoder().decode(buffer.subarray(0, count))
+      ),
+      new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), Math.max(0, boundMs))),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,95 @@
+// `otb doctor`: whether this machine can do what otb needs, each in one line with what to do.
+import { verb } from "./verb.ts";
+
+interface Finding {
+  name: string;
+  state: "ok" | "warning" | "error";
+  message: string;
+  next?: string;
+}
+
+/** `otb doctor`. */
+export const doctorVerb = verb("doctor", {
+  brief: "Check whether this machine has what otb needs.",
+  example: "otb doctor",
+  options: {},
+  async run(_, { print, terminal }) {
+    const findings = [await mptcp(), ...["ip", "nft", "tc"].map(program), library(), root(), clock()];
+    const ok = findings.every(({ state }) => state !== "error");
+    print({ ok, findings }, () =>
+      findings.flatMap(({ name, state, message, next }) => [
+        `${mark(state, terminal.colours)} ${name}: ${message}`,
+        ...next ? [`        next: ${next}`] : [],
+      ]));
+    return ok ? 0 : 1;
+  },
+});
+
+function mark(state: Finding["state"], colours: boolean): string {
+  const colour = { ok: 32, warning: 33, error: 31 }[state];
+  return colours ? `\x1b[${colour}m${state.padEnd(7)}\x1b[0m` : state.padEnd(7);
+}
+
+async function mptcp(): Promise<Finding> {
+  const name = "Multipath TCP";
+  try {
+    const enabled = (await Deno.readTextFile("/proc/sys/net/mptcp/enabled")).trim() === "1";
+    return enabled
+      ? { name, state: "ok", message: `in the kernel (${Deno.osRelease()})` }
+      : { name, state: "warning", message: "switched off here; otb up switches it on" };
+  } catch {
+    return {
+      name,
+      state: "error",
+      message: `not in this kernel (${Deno.osRelease()}): links cannot be joined, one is used at a time`,
+      next: "Use a kernel with CONFIG_MPTCP, such as Debian's own since 12.",
+    };
+  }
+}
+
+function program(name: string): Finding {
+  for (const directory of (Deno.env.get("PATH") ?? "").split(":")) {
+    try {
+      if (Deno.statSync(`${directory}/${name}`).isFile) {
+        return { name, state: "ok", message: `${directory}/${name}` };
+      }
+    } catch { /* not there */ }
+  }
+  const from = name === "nft" ? "nftables" : "iproute2";
+  return { name, state: "error", message: "missing", next: `sudo apt-get install -y ${from}` };
+}
+
+function library(): Finding {
+  const name = "native library";
+  for (const place of ["lib", "target/release"]) {
+    const path = new URL(`../../${place}/libotb_native.so`, import.meta.url).pathname;
+    try {
+      Deno.statSync(path);
+      return { name, state: "ok", message: path };
+    } catch { /* not there */ }
+  }
+  return { name, state: "error", message: "not built", next: "./otb build" };
+}
+
+function root(): Finding {
+  return Deno.uid() === 0 ? { name: "rights", state: "ok", message: "root" } : {
+    name: "rights",
+    state: "warning",
+    message: "not root: otb up and most verbs need it",
+    next: "sudo otb doctor",
+  };
+}
+
+/** The keys of a connection hold for 30 s of clock difference (SIP022 3.1.3). */
+function clock(): Finding {
+  const name = "clock";
+  const year = new Date().getFullYear();
+  return year >= 2025
+    ? { name, state: "ok", message: `${new Date().toISOString()}; box and peer may differ by 30 s` }
+    : {
+      name,
+      state: "error",
+      message: `stands at ${new Date().toISOString()}`,
+      next: "Set the clock, for example with systemd-timesyncd.",
+    };
+}

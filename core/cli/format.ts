@@ -1,0 +1,67 @@
+// Figures as a person reads them: rates, sizes, durations, shares. Pure.
+
+const RATE_STEPS: [number, string][] = [[1e9, "Gbit/s"], [1e6, "Mbit/s"], [1e3, "kbit/s"]];
+const SIZE_STEPS: [number, string][] = [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [
+  2 ** 10,
+  "KiB",
+]];
+
+/** Bits per second, for example `41.5 Mbit/s`; three significant digits at most. */
+export function rate(bitsPerSecond: number | undefined): string {
+  return scaled(bitsPerSecond, RATE_STEPS, "bit/s");
+}
+
+/** Bytes in binary steps, for example `12.3 MiB`. */
+export function bytes(count: number | undefined): string {
+  return scaled(count, SIZE_STEPS, "B");
+}
+
+/** Round trips and the like, for example `0.4 ms`, `23 ms`, `1.2 s`. */
+export function milliseconds(ms: number | undefined): string {
+  if (ms === undefined || !Number.isFinite(ms)) return "-";
+  if (ms < 9.95) return `${ms.toFixed(1)} ms`;
+  return ms < 999.5 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** How long something lasts, in its two largest units: `12 s`, `3 min 20 s`, `2 h 5 min`, `4 d 1 h`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "min"],
+    [seconds % 60, "s"],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return "0 s";
+  return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) =>
+    `${count} ${unit}`
+  )
+    .join(" ");
+}
+
+/** A share of 0 to 1 as per cent, with a decimal below ten. */
+export function percent(share: number | undefined): string {
+  if (share === undefined || !Number.isFinite(share)) return "-";
+  const value = share * 100;
+  return `${value === 0 || value >= 9.95 ? Math.round(value) : value.toFixed(1)} %`;
+}
+
+/** `1 link`, `2 links`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** Text of others on one line without control characters, so that it cannot steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(/\s+/gu, " ").replace(/[\p{Cc}\p{Cf}]/gu, "?");
+}
+
+function scaled(value: number | undefined, steps: [number, string][], unit: string): string {
+  if (value === undefined || !Number.isFinite(value)) return "-";
+  // Compared after rounding, so that 999.96 kbit/s reads 1.0 Mbit/s and never 1000 kbit/s.
+  const step = steps.find(([factor]) => Math.round(value / factor * 1000) >= 1000);
+  if (!step) return `${Math.round(value)} ${unit}`;
+  const amount = value / step[0];
+  return `${amount < 99.95 ? amount.toFixed(1) : Math.round(amount)} ${step[1]}`;
+}

@@ -1,0 +1,95 @@
+// `otb plugin`: which plugins there are, and a new one from the template.
+import { isAbsolute, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { message } from "@optique/core/message";
+import { optional } from "@optique/core/modifiers";
+import { argument, option } from "@optique/core/primitives";
+import { string } from "@optique/core/valueparser";
+import { OtbError } from "../client.ts";
+import { pluginLines } from "./status_view.ts";
+import { group, verb } from "./verb.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+/** The name in the template; it stands wherever the new name has to. */
+const TEMPLATE_NAME = "my-plugin";
+
+const list = verb("list", {
+  brief: "List the plugins of this role with what they may do.",
+  example: "otb plugin list",
+  options: {},
+  run: (_, { print, withCore, terminal: { width, colours } }) =>
+    withCore(async (core) => {
+      const plugins = await core.plugins();
+      print({ plugins }, () => {
+        if (plugins.length === 0) return "No plugin here: otb plugin new NAME makes one.";
+        return [
+          ...pluginLines(plugins, { width, colours, nowMs: Date.now() }),
+          ...plugins.flatMap(({ name, summary, tier, permissions }) => [
+            "",
+            `${name} (${tier}): ${summary}`,
+            ...permissions.map((permission) => `  - ${permission}`),
+          ]),
+        ];
+      });
+    }),
+});
+
+const make = verb("new", {
+  brief: "Make a plugin that runs, to change into yours (plugins/README.md).",
+  example: "otb plugin new uptime-watch",
+  options: {
+    name: argument(string({ metavar: "NAME" }), { description: message`Small letters, digits and dashes.` }),
+    directory: optional(option("--directory", string({ metavar: "D" }), {
+      description: message`Make it as D instead of plugins/NAME; the core starts only what lies in plugins/.`,
+    })),
+  },
+  async run({ name, directory }, { print }) {
+    if (!/^[a-z][a-z0-9-]{0,31}$/.test(name)) {
+      throw new OtbError(
+        "name-invalid",
+        `Cannot make a plugin as a name has up to 32 small letters, digits and dashes and starts with a letter: current value is "${name}"`,
+      );
+    }
+    const target = directory === undefined
+      ? join(ROOT, "plugins", name)
+      : isAbsolute(directory)
+      ? directory
+      : join(Deno.cwd(), directory);
+    const files = await copyTemplate(name, target);
+    print({ name, directory: target, files }, () => [
+      `Plugin "${name}" is in ${target}: ${files.join(", ")}.`,
+      `  try it:  deno test -A ${target}`,
+      "  read on: plugins/README.md",
+    ]);
+  },
+});
+
+/** `otb plugin`. */
+export const pluginVerbs = group("plugin", "The parts that do the work.", [list, make], "otb plugin list");
+
+async function copyTemplate(name: string, target: string): Promise<string[]> {
+  try {
+    await Deno.mkdir(target, { recursive: false });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    throw new OtbError(
+      "directory-exists",
+      `Cannot make a plugin as the directory must not exist yet: current value is "${target}"`,
+      "Choose another name or --directory.",
+    );
+  }
+  const template = join(ROOT, "plugins", "_template");
+  // From another place the contract is found by another way.
+  const core = relative(target, join(ROOT, "core"));
+  const files: string[] = [];
+  for await (const entry of Deno.readDir(template)) {
+    if (!entry.isFile) continue;
+    const text = await Deno.readTextFile(join(template, entry.name));
+    await Deno.writeTextFile(
+      join(target, entry.name),
+      text.replaceAll(TEMPLATE_NAME, name).replaceAll('"../../core/', `"${core}/`),
+    );
+    files.push(entry.name);
+  }
+  return files.sort();
+}

@@ -1,0 +1,42 @@
+// `otb up` and `otb down`: the core in the foreground, and its orderly end.
+import { formatLine } from "../client.ts";
+import { notRoot } from "./terminal.ts";
+import { verb } from "./verb.ts";
+
+/** `otb up`. */
+export const upVerb = verb("up", {
+  brief: "Run this box or peer in the foreground until Ctrl-C; its log goes to standard error.",
+  example: "sudo otb up",
+  options: {},
+  async run(_, { state, json, print, terminal, signal }) {
+    // Composition stands above the CLI; only this verb reaches it.
+    const { runCore } = await import("../main.ts");
+    await runCore({
+      stateDirectory: state,
+      signal,
+      onLine: (line) => terminal.err(`${json ? JSON.stringify(line) : formatLine(line, terminal.colours)}\n`),
+      onStarted: (core) =>
+        void core.status().then(({ role, pid, sentence }) =>
+          print({ started: true, role, pid }, () => `${role} runs (${sentence}). Look at it with: otb status`)
+        ),
+    });
+  },
+});
+
+/** `otb down`. */
+export const downVerb = verb("down", {
+  brief: "Stop in order; nothing of otb is left in the kernel. Cleans up after a killed core, too.",
+  example: "sudo otb down",
+  options: {},
+  async run(_, { print, withCore }) {
+    const wasRunning = await withCore(async (core) => {
+      if (!core.live && Deno.uid() !== 0) throw notRoot("down");
+      await core.stop();
+      return core.live;
+    });
+    print(
+      { stopped: true, wasRunning },
+      () => wasRunning ? "Stopped." : "Nothing was running; all is clean.",
+    );
+  },
+});

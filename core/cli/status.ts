@@ -1,0 +1,73 @@
+// `otb status`: once, or live.
+import { message } from "@optique/core/message";
+import { option } from "@optique/core/primitives";
+import { connect, type Core } from "../client.ts";
+import { statusLines } from "./status_view.ts";
+import { type Cli, verb } from "./verb.ts";
+
+const REFRESH_MS = 1000;
+/** Alternate screen without cursor, and back (ctlseqs: DECSET 1049, 25). */
+const ENTER = "\x1b[?1049h\x1b[?25l";
+const LEAVE = "\x1b[?25h\x1b[?1049l";
+
+/** `otb status`. */
+export const statusVerb = verb("status", {
+  brief: "Show links, paths, connections, plugins and what is the matter.",
+  example: "sudo otb status --watch",
+  options: {
+    watch: option("--watch", "-w", {
+      description: message`Every second anew until Ctrl-C; with --json one object a line.`,
+    }),
+  },
+  run: ({ watch: live }, cli) =>
+    live ? watch(cli) : cli.withCore(async (core) => {
+      const report = await core.status();
+      cli.print(report, () => statusLines(report, view(cli)));
+    }),
+});
+
+async function watch(cli: Cli): Promise<void> {
+  const { terminal, json, signal } = cli;
+  const screen = terminal.tty && !json;
+  // The first look tells at once what is wrong with the command; later a core may go and come back.
+  let core: Core | undefined = await cli.withCore(async (core) => (await core.status(), undefined));
+  if (screen) terminal.out(ENTER);
+  try {
+    while (!signal.aborted) {
+      let lines: string[];
+      try {
+        core ??= await connect(cli.state);
+        const report = await core.status();
+        lines = json ? [JSON.stringify(report)] : [...statusLines(report, view(cli)), ""];
+      } catch (error) {
+        core?.close();
+        core = undefined;
+        lines = json ? [] : [`The core does not answer: ${(error as Error).message}`, "Still trying."];
+      }
+      if (screen) {
+        const shown = lines.slice(0, terminal.height - 1);
+        terminal.out(`\x1b[H${shown.map((line) => `${line}\x1b[K\r\n`).join("")}\x1b[J`);
+      } else terminal.out(lines.map((line) => `${line}\n`).join(""));
+      await pause(REFRESH_MS, signal);
+    }
+  } finally {
+    if (screen) terminal.out(LEAVE);
+    core?.close();
+  }
+}
+
+function view({ terminal: { width, colours } }: Cli) {
+  return { width, colours, nowMs: Date.now() };
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

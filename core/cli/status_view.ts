@@ -1,0 +1,159 @@
+// `otb status` as text: what matters first, tables that fit the terminal. Pure.
+import type { HealthReport, PluginReport, StatusReport } from "../client.ts";
+import { bytes, duration, milliseconds, percent, plural, printable, rate } from "./format.ts";
+import { type Column, table, wrap } from "./table.ts";
+import { type Paint, paint } from "./terminal.ts";
+
+/** What the picture depends on besides the report. */
+export interface ViewOptions {
+  width: number;
+  colours: boolean;
+  nowMs: number;
+}
+
+const STATE_PAINTS: { [state: string]: Paint } = {
+  active: "green",
+  up: "green",
+  ready: "green",
+  standby: "cyan",
+  starting: "cyan",
+  suspect: "yellow",
+  "waiting to restart": "yellow",
+  disabled: "dim",
+  stopped: "dim",
+  down: "red",
+  missing: "red",
+  failed: "red",
+};
+const SEVERITY_PAINTS: { [severity: string]: Paint } = { error: "red", warning: "yellow", info: "cyan" };
+
+/** The lines of a status report. */
+export function statusLines(report: StatusReport, options: ViewOptions): string[] {
+  const { colours, nowMs, width } = options;
+  const { role, version, startedAtMs, peers, connections, pending } = report;
+  const lines = wrap(report.sentence, width).map((line) => paint(colours, "bold", line));
+  lines.push(paint(
+    colours,
+    "dim",
+    `${role}, up for ${duration(nowMs - startedAtMs)}, otb ${printable(version)}`,
+  ));
+  if (pending) {
+    const left = duration(pending.revertsAtMs - nowMs);
+    lines.push(
+      ...wrap(
+        `Revision ${pending.revision} waits and reverts in ${left}. Keep it: otb config confirm. Take it back: otb config revert.`,
+        width,
+      ).map((line) => paint(colours, "yellow", line)),
+    );
+  }
+  lines.push(...health(report.health, options));
+  if (report.links.length > 0) lines.push("", ...links(report, options));
+  lines.push(
+    "",
+    ...peers.map(({ name, address, port }) => `Peer ${printable(name)}: ${printable(address)} port ${port}`),
+    `Connections: ${connections.open} open, ${connections.total} so far, ${connections.refused} refused${
+      connections.protocol === "unknown"
+        ? ""
+        : ` (${{ mptcp: "MPTCP", tcp: "plain TCP", mixed: "MPTCP and plain TCP" }[connections.protocol]})`
+    }`,
+  );
+  if (report.plugins.length > 0) lines.push("", ...pluginLines(report.plugins, options));
+  return lines;
+}
+
+/** The table of plugins, with the reason below one that is not ready. */
+export function pluginLines(plugins: PluginReport[], { width, colours, nowMs }: ViewOptions): string[] {
+  const columns: Column[] = [
+    { title: "PLUGIN", shrink: true },
+    { title: "VERSION" },
+    { title: "STATE" },
+    { title: "FOR" },
+    { title: "RESTARTS", align: "right" },
+    { title: "MEMORY", align: "right" },
+  ];
+  const [head, ...rows] = table(
+    columns,
+    plugins.map(({ name, version, state, sinceMs, restarts, memoryBytes }) => [
+      name,
+      version,
+      state.replaceAll("-", " "),
+      sinceMs > 0 ? duration(nowMs - sinceMs) : "-",
+      String(restarts),
+      bytes(memoryBytes),
+    ]),
+    width,
+    painter(colours, 2),
+  );
+  return [
+    head!,
+    ...rows.flatMap((row, index) => [row, ...indented(plugins[index]!.reason, width)]),
+  ];
+}
+
+function links({ links }: StatusReport, { width, colours }: ViewOptions): string[] {
+  const columns: Column[] = [
+    { title: "LINK", shrink: true },
+    { title: "TIER" },
+    { title: "STATE" },
+    { title: "DOWN", align: "right" },
+    { title: "UP", align: "right" },
+    { title: "RTT", align: "right" },
+    { title: "LOSS", align: "right" },
+    { title: "SHARE", align: "right" },
+    { title: "FLOWS", align: "right" },
+  ];
+  const [head, ...rows] = table(
+    columns,
+    links.map(({ name, tier, observed, path }) => [
+      name,
+      tier,
+      observed.state === "up" ? path?.state ?? "up" : observed.state,
+      rate(path?.rxBitsPerSecond),
+      rate(path?.txBitsPerSecond),
+      milliseconds(path?.rttMs),
+      percent(path?.loss),
+      percent(path?.share),
+      String(path?.subflows ?? "-"),
+    ]),
+    width,
+    painter(colours, 2),
+  );
+  return [
+    head!,
+    ...rows.flatMap((row, index) => {
+      const { observed, path } = links[index]!;
+      const stripped = path?.protocol === "tcp" ? "plain TCP: MPTCP does not get through" : undefined;
+      return [row, ...indented(observed.reason ?? path?.reason ?? stripped, width)];
+    }),
+  ];
+}
+
+function health(conditions: HealthReport[], { width, colours }: ViewOptions): string[] {
+  const order = ["error", "warning", "info"];
+  const sorted = [...conditions].sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
+  if (sorted.length === 0) return [];
+  return [
+    "",
+    paint(colours, "bold", plural(sorted.length, "thing") + " to know"),
+    ...sorted.flatMap(({ severity, message, next, plugin }) => {
+      const [first = "", ...rest] = wrap(`${message} (${plugin})`, width - 10);
+      return [
+        `${paint(colours, SEVERITY_PAINTS[severity] ?? "dim", severity.padEnd(8))}${first}`,
+        ...rest.map((line) => `        ${line}`),
+        ...next ? wrap(`next: ${next}`, width - 10).map((line) => `        ${line}`) : [],
+      ];
+    }),
+  ];
+}
+
+function painter(colours: boolean, stateColumn: number) {
+  return (text: string, row: number, column: number) => {
+    if (row < 0) return paint(colours, "dim", text);
+    const colour = column === stateColumn ? STATE_PAINTS[text] : undefined;
+    return colour ? paint(colours, colour, text) : text;
+  };
+}
+
+function indented(reason: string | undefined, width: number): string[] {
+  return reason ? wrap(reason, width - 4).map((line) => `    ${line}`) : [];
+}
