@@ -1,0 +1,42 @@
+// my-plugin: follows the links, publishes a status, raises a health condition.
+import { definePlugin } from "../../core/plugin.ts";
+import { config } from "./config.ts";
+import { judge } from "./links_up.ts";
+
+let lookAgain: (atLeast: number) => void = () => {};
+
+export default definePlugin({
+  config,
+
+  check: (next, { links }) =>
+    links.length > 0 && next.atLeast > links.length
+      ? [{
+        code: "at-least-too-high",
+        path: "atLeast",
+        message:
+          `Cannot wait for more links than there are (${links.length}): current value is "${next.atLeast}"`,
+      }]
+      : [],
+
+  start(ctx) {
+    let { atLeast } = ctx.config;
+    const look = () => {
+      const { up, condition } = judge(ctx.links.current, atLeast);
+      ctx.publishStatus({ up, atLeast });
+      if (condition) ctx.health.raise(condition);
+      else ctx.health.clear("too-few-links");
+    };
+    // Undone in reverse order when the plugin stops, also after half a start.
+    ctx.defer(ctx.links.subscribe(look));
+    lookAgain = (next) => {
+      atLeast = next;
+      look();
+    };
+    look();
+    ctx.log.info("Watching the links", { atLeast });
+  },
+
+  reload: ({ atLeast }) => lookAgain(atLeast),
+
+  panel: ({ up = 0 }) => [{ kind: "stat", label: "Links up", value: Number(up) }],
+});

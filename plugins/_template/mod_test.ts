@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import type { Link } from "../../core/plugin.ts";
+import { config } from "./config.ts";
+import { judge } from "./links_up.ts";
+import plugin from "./mod.ts";
+
+function link(name: string, state: "up" | "down"): Link {
+  return { name, interface: `${name}0`, tier: "primary", observed: { state } };
+}
+
+Deno.test("links that are up are counted, and too few raise a condition", () => {
+  const links = [link("fibre", "up"), link("lte", "down")];
+  assert.deepEqual(judge(links, 1), { up: 1 });
+  const { up, condition } = judge(links, 2);
+  assert.equal(up, 1);
+  assert.equal(condition?.code, "too-few-links");
+});
+
+Deno.test("settings have defaults, and unknown ones are refused", () => {
+  assert.deepEqual(config.parse({}), { atLeast: 1 });
+  assert.equal(config.safeParse({ atLeats: 2 }).success, false);
+});
+
+Deno.test("the check refuses to wait for more links than there are", () => {
+  const world = { network: { role: "box" as const, peers: [] }, links: [link("fibre", "up")] };
+  assert.deepEqual(plugin.check!({ atLeast: 1 }, world), []);
+  assert.equal(plugin.check!({ atLeast: 2 }, world)[0]?.path, "atLeast");
+});
