@@ -2,6 +2,7 @@
 import { merge } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
 import { formatMessage, message } from "@optique/core/message";
+import type { Usage } from "@optique/core/usage";
 import { configVerbs } from "./config.ts";
 import { doctorVerb } from "./doctor.ts";
 import { initVerbs } from "./init.ts";
@@ -32,6 +33,12 @@ export const VERBS: Verb[] = [
   versionVerb,
 ];
 
+/** The options of every verb, as a usage line shows them. */
+const EVERYWHERE: Usage = [
+  { type: "optional", terms: [{ type: "option", names: ["--state"], metavar: "DIR" }] },
+  { type: "optional", terms: [{ type: "option", names: ["--json"] }] },
+];
+
 /** What a command line asks for; undefined when help or completion was printed. @throws UsageError */
 export function parse(
   args: string[],
@@ -39,13 +46,14 @@ export function parse(
 ): (Parsed & { state: string; json: boolean }) | undefined {
   const shown = Symbol("shown");
   const parser = merge(globalOptions, oneOf(VERBS));
-  const parsed: unknown = runParser(parser, "otb", args, {
+  const parsed: unknown = runParser(parser, "otb", args.length === 0 ? ["--help"] : args, {
     help: { command: true, option: true, onShow: () => shown },
     completion: { command: true, onShow: () => shown },
     brief: message`Over The Box: joins several Internet links into one.`,
     footer:
       message`On one machine, to look, test and measure: otb demo | lab | test | bench (each has --help). 
 otb build builds what is missing. Start with: sudo ./otb demo`,
+    usageLine: () => [{ type: "argument", metavar: "VERB" }, ...EVERYWHERE],
     commandList: "top-level",
     termWidth: "auto",
     aboveError: "none",
@@ -58,7 +66,7 @@ otb build builds what is missing. Start with: sudo ./otb demo`,
         `Cannot read the command line: ${
           formatMessage(error, { colors: false, quotes: true }).replace(/\s+/g, " ")
         }`,
-        `otb ${args.filter((word) => /^[a-z]+$/.test(word)).slice(0, 2).join(" ")} --help`.replace("  ", " "),
+        helpFor(args),
       );
     },
   });
@@ -95,6 +103,24 @@ export async function main(args: string[], terminal = processTerminal()): Promis
   } catch (error) {
     return report(error, json, terminal);
   }
+}
+
+/** The help that fits a command line that could not be read. */
+function helpFor(args: string[]): string {
+  const words: string[] = [];
+  let usage: Usage = VERBS.flatMap((verb) => verb.usage);
+  for (const word of args) {
+    const inner = usage.filter((term) => "terms" in term).flatMap((term) => term.terms.flat());
+    const found = VERBS.find((verb) => words.length === 0 && commandName(verb.usage) === word)?.usage;
+    if (!found && !inner.some((term) => term.type === "command" && term.name === word)) break;
+    words.push(word);
+    usage = found ?? [];
+  }
+  return ["otb", ...words, "--help"].join(" ");
+}
+
+function commandName([term]: Usage): string | undefined {
+  return term?.type === "command" ? term.name : undefined;
 }
 
 /** Aborted by the first Ctrl-C (or SIGTERM, SIGHUP); the second one ends the process on the spot. */

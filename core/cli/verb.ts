@@ -69,6 +69,7 @@ export function verb<const T extends { readonly [name: string]: Parser<"sync", u
 export function group(name: string, brief: string, verbs: Verb[], example: string): Verb {
   return command(name, oneOf(verbs), {
     brief: message`${text(brief)}`,
+    usageLine: () => [{ type: "argument", metavar: "VERB" }],
     footer: message`Example: ${text(example)}`,
   }) as Verb;
 }
