@@ -1,0 +1,116 @@
+// "Who may know whom", as rules over the module graph. Pure, so that the rules themselves are tested on made-up graphs.
+
+/** One import: paths relative to the root, or `npm:`, `node:`, `jsr:`, `https:` and the like for what lies outside. */
+export interface Edge {
+  from: string;
+  to: string;
+  /** Vanishes when types are stripped. */
+  typeOnly?: boolean;
+  dynamic?: boolean;
+}
+
+/** What is looked at. */
+export interface House {
+  edges: Edge[];
+  /** Text of every module by path. */
+  sources: { [path: string]: string };
+  /** The `otb` part of every plugin's manifest by folder name. */
+  manifests: { [plugin: string]: { native?: boolean; permissions?: { run?: string[] } } };
+  /** Versions of npm packages, the `imports` of deno.json. */
+  imports: { [name: string]: string };
+}
+
+/** Every breach of the rules, one sentence each; empty when the house is in order. */
+export function breaches(house: House): string[] {
+  return [
+    ...house.edges.flatMap((edge) => edgeBreach(edge, house)),
+    ...Object.entries(house.sources).flatMap(([path, text]) => programBreaches(path, text, house)),
+    ...Object.entries(house.imports).flatMap(([name, target]) =>
+      /^npm:(@[^/@]+\/)?[^/@]+@\d+\.\d+\.\d+(-[\w.]+)?$/.test(target)
+        ? []
+        : [`deno.json: "${name}" must be an npm package with its exact version, not "${target}"`]
+    ),
+  ];
+}
+
+/** Tests, benchmarks and their helpers may import anything. */
+export function isTest(path: string): boolean {
+  return path.startsWith("tests/") || path.includes("/testdata/") ||
+    /(^|\/)([^/]*_(test|bench)|testing[^/]*)\.tsx?$/.test(path);
+}
+
+function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House): string[] {
+  const breach = (rule: string) => [`${from} imports ${to}: ${rule}`];
+  if (/^(jsr|https?):/.test(to)) {
+    return breach("libraries come from npm, by name and exact version in deno.json");
+  }
+  if (isTest(from)) return [];
+  const [room, name = ""] = from.split("/");
+  const outside = /^(npm|node):/.test(to);
+  if (isTest(to)) return breach("only tests import what is made for tests");
+
+  if (room === "plugins") {
+    if (outside || to.startsWith(`plugins/${name}/`) || to === "core/plugin.ts") return [];
+    if (to === "core/native/ffi.ts") {
+      return manifests[name]?.native ? [] : breach('native code needs "native": true in the manifest');
+    }
+    return breach("a plugin knows core/plugin.ts, its own files and libraries, nothing else");
+  }
+  if (room === "webui") {
+    return outside || to.startsWith("webui/") || to === "core/client.ts"
+      ? []
+      : breach("the web UI knows core/client.ts, nothing else of core");
+  }
+  if (room !== "core") return [];
+  if (from.startsWith("core/cli/")) {
+    if (outside || to.startsWith("core/cli/") || to === "core/client.ts") return [];
+    if (to === "core/main.ts" && dynamic) return [];
+    return breach(
+      "the CLI knows core/client.ts (and runs core/main.ts by a dynamic import), nothing else of core",
+    );
+  }
+  if (outside) {
+    return from === "core/net/plan.ts" || from === "core/net/model.ts"
+      ? breach("the plan is pure data and code")
+      : [];
+  }
+  if (!to.startsWith("core/")) return breach("core knows neither plugins nor the web UI");
+  if (to.startsWith("core/cli/")) return breach("nothing of core knows the CLI");
+  if (to === "core/main.ts") return breach("nothing of core knows its composition");
+  if (from === "core/net/plan.ts") {
+    const allowed = to === "core/net/model.ts" || to === "core/net/os.ts" && typeOnly;
+    return allowed ? [] : breach("net/plan knows net/model and types of net/os, nothing else");
+  }
+  if (from === "core/net/model.ts") return breach("net/model knows nothing");
+  if (from === "core/plugin.ts" && to !== "core/net/model.ts") {
+    return breach("the contract knows net/model only");
+  }
+  if (to.startsWith("core/net/os_linux") && !from.startsWith("core/net/os_linux")) {
+    // Whoever composes chooses the kernel; everything else works on the Os interface.
+    return from === "core/main.ts" || from.startsWith("core/api/")
+      ? []
+      : breach("only composition chooses the Linux layer");
+  }
+  return [];
+}
+
+function programBreaches(path: string, text: string, { manifests }: House): string[] {
+  const [room, name = ""] = path.split("/");
+  if (isTest(path) || !["core", "plugins", "webui"].includes(room!)) return [];
+  const programs = [...text.matchAll(/\bDeno\s*\.\s*Command\s*\(\s*([^,)]*\(?\)?)/g)].map(([, program]) =>
+    program!.trim()
+  );
+  const runs = programs.length > 0;
+  if (/["'](node:)?child_process["']/.test(text)) {
+    return [`${path} uses child_process: programs are run by Deno.Command`];
+  }
+  if (room === "plugins") {
+    return runs && !manifests[name]?.permissions?.run?.length
+      ? [`${path} runs a program: the manifest must name it in permissions.run`]
+      : [];
+  }
+  if (path.startsWith("core/net/os_linux")) return [];
+  return programs.filter((program) => program !== "Deno.execPath()" && program !== '"systemctl"').map((
+    program,
+  ) => `${path} runs ${program}: only core/net/os_linux runs programs (otherwise Deno itself and systemctl)`);
+}

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { breaches, type Edge, type House } from "./arch.ts";
+import { readHouse } from "./house.ts";
+
+Deno.test("the house is in order: who may know whom", async () => {
+  const house = await readHouse();
+  assert.ok(house.edges.length > 100, "the graph is suspiciously small");
+  assert.deepEqual(breaches(house), []);
+});
+
+function house(parts: Partial<House>): House {
+  return { edges: [], sources: {}, manifests: {}, imports: {}, ...parts };
+}
+
+const allowed: Edge[] = [
+  { from: "plugins/a/mod.ts", to: "core/plugin.ts" },
+  { from: "plugins/a/mod.ts", to: "plugins/a/config.ts" },
+  { from: "plugins/a/mod.ts", to: "npm:/zod@4.6.7/mini" },
+  { from: "plugins/native/mod.ts", to: "core/native/ffi.ts" },
+  { from: "plugins/a/mod_test.ts", to: "core/net/os_fake.ts" },
+  { from: "core/cli/link.ts", to: "core/client.ts" },
+  { from: "core/cli/run.ts", to: "core/main.ts", dynamic: true },
+  { from: "core/net/plan.ts", to: "core/net/model.ts" },
+  { from: "core/net/plan.ts", to: "core/net/os.ts", typeOnly: true },
+  { from: "core/main.ts", to: "core/net/os_linux.ts" },
+  { from: "webui/app.ts", to: "core/client.ts" },
+  { from: "tests/world.ts", to: "core/client.ts" },
+];
+
+const forbidden: Edge[] = [
+  { from: "plugins/a/mod.ts", to: "plugins/b/mod.ts" },
+  { from: "plugins/a/mod.ts", to: "core/client.ts" },
+  { from: "plugins/a/mod.ts", to: "core/net/model.ts", typeOnly: true },
+  { from: "plugins/a/mod.ts", to: "core/native/ffi.ts" },
+  { from: "plugins/a/mod.ts", to: "plugins/a/mod_test.ts" },
+  { from: "plugins/ab/mod.ts", to: "plugins/a/mod.ts" },
+  { from: "plugins/a/mod.ts", to: "https://example.org/x.ts" },
+  { from: "plugins/a/mod_test.ts", to: "jsr:@std/assert" },
+  { from: "core/state/links.ts", to: "plugins/a/mod.ts" },
+  { from: "core/state/links.ts", to: "webui/app.ts" },
+  { from: "core/state/links.ts", to: "core/cli/format.ts" },
+  { from: "core/state/links.ts", to: "core/main.ts", dynamic: true },
+  { from: "core/net/net.ts", to: "core/net/os_linux.ts" },
+  { from: "core/net/plan.ts", to: "core/net/os.ts" },
+  { from: "core/net/plan.ts", to: "core/net/net.ts", typeOnly: true },
+  { from: "core/net/plan.ts", to: "node:fs" },
+  { from: "core/net/model.ts", to: "core/plugin.ts", typeOnly: true },
+  { from: "core/plugin.ts", to: "core/client.ts", typeOnly: true },
+  { from: "core/cli/run.ts", to: "core/main.ts" },
+  { from: "core/cli/link.ts", to: "core/config/patch.ts" },
+  { from: "webui/app.ts", to: "core/plugin.ts" },
+];
+
+for (const edge of allowed) {
+  Deno.test(`${edge.from} may import ${edge.to}`, () =>
+    assert.deepEqual(breaches(house({ edges: [edge], manifests: { native: { native: true } } })), []));
+}
+
+for (const edge of forbidden) {
+  Deno.test(`${edge.from} must not import ${edge.to}${edge.typeOnly ? " (types)" : ""}`, () => {
+    const found = breaches(house({ edges: [edge] }));
+    assert.equal(found.length, 1);
+    assert.ok(found[0]!.startsWith(`${edge.from} imports ${edge.to}: `));
+  });
+}
+
+Deno.test("only core/net/os_linux runs ip, nft and tc", () => {
+  const text = `new Deno.Command("ip", { args: [] })`;
+  assert.deepEqual(
+    breaches(house({ sources: { "core/net/os_linux.ts": text, "core/net/net_test.ts": text } })),
+    [],
+  );
+  for (const path of ["core/net/net.ts", "core/cli/link.ts", "plugins/a/mod.ts", "webui/app.ts"]) {
+    assert.equal(breaches(house({ sources: { [path]: text } })).length, 1, path);
+  }
+  assert.equal(breaches(house({ sources: { "core/x.ts": `new Deno.Command(\n  program, {})` } })).length, 1);
+  assert.equal(
+    breaches(house({ sources: { "core/x.ts": `import { spawn } from "node:child_process";` } })).length,
+    1,
+  );
+});
+
+Deno.test("a plugin runs programs only when its manifest names some; core runs Deno and systemctl", () => {
+  const sources = { "plugins/a/mod.ts": `new Deno.Command("dnsmasq")` };
+  assert.equal(breaches(house({ sources })).length, 1);
+  assert.deepEqual(breaches(house({ sources, manifests: { a: { permissions: { run: ["dnsmasq"] } } } })), []);
+  assert.deepEqual(
+    breaches(house({
+      sources: {
+        "core/supervisor/process.ts": "new Deno.Command(Deno.execPath(), {})",
+        "core/cli/service.ts": `new Deno.Command("systemctl", {})`,
+      },
+    })),
+    [],
+  );
+});
+
+Deno.test("npm packages have exact versions", () => {
+  assert.deepEqual(breaches(house({ imports: { zod: "npm:zod@4.6.7", "@a/b": "npm:@a/b@1.0.0-rc.1" } })), []);
+  for (
+    const target of ["npm:zod", "npm:zod@^4.6.7", "npm:@a/b", "jsr:@std/assert@1.0.0", "https://x.org/y.ts"]
+  ) {
+    assert.equal(breaches(house({ imports: { x: target } })).length, 1, target);
+  }
+});
