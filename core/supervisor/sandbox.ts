@@ -21,7 +21,9 @@ export function sandboxFlags(manifest: Manifest, where: Surroundings): string[] 
     "--quiet",
     // The heap gives up before the machine does; native memory is watched by the supervisor.
     `--v8-flags=--max-old-space-size=${manifest.memoryLimitMb}`,
-    allow("net", [`unix:${where.socket}`, ...permissions.net]),
+    permissions.net.includes("*")
+      ? "--allow-net"
+      : allow("net", [`unix:${where.socket}`, ...permissions.net]),
     allow("read", [where.socket, where.directory, manifest.directory, ...permissions.read]),
     allow("write", [where.socket, where.directory, ...permissions.write]),
   ];

@@ -1,0 +1,40 @@
+// Settings of the proxy.
+import * as z from "zod/mini";
+
+const cidr = z.string().check(
+  z.regex(/^[0-9a-fA-F:.]+\/\d{1,3}$/, "it must be an address range like 10.0.0.0/8"),
+);
+const port = z.number().check(z.int(), z.minimum(1), z.maximum(65535));
+
+/** Every field has a default; descriptions become documentation. */
+export const config = z.strictObject({
+  intercept: z._default(
+    z.strictObject({
+      enabled: z._default(z.boolean(), true).register(z.globalRegistry, {
+        description: "carry the LAN's TCP through the peer",
+      }),
+      exclude: z._default(z.array(cidr), []).register(z.globalRegistry, {
+        description: "targets that are left alone (box)",
+      }),
+    }),
+    { enabled: true, exclude: [] },
+  ),
+  socks5: z._default(
+    z.strictObject({
+      enabled: z._default(z.boolean(), false).register(z.globalRegistry, {
+        description: "SOCKS5 for LAN devices (box)",
+      }),
+      port: z._default(port, 1080).register(z.globalRegistry, { description: "its port on the LAN address" }),
+      username: z._default(z.string().check(z.maxLength(255)), "").register(z.globalRegistry, {
+        description: "ask for this user and the secret socks5-password; empty asks for nothing",
+      }),
+    }),
+    { enabled: false, port: 1080, username: "" },
+  ),
+  allowTargets: z._default(z.array(cidr), []).register(z.globalRegistry, {
+    description: "private targets the peer may dial all the same (cloud)",
+  }),
+});
+
+/** The settings with every default filled in. */
+export type Config = z.infer<typeof config>;

@@ -1,0 +1,104 @@
+// Transparent interception: what the kernel is asked for, and the listener that takes what it hands over.
+import { ADDRESS_BYTES, type Native, PollEvents } from "../../core/native/ffi.ts";
+import type { Link, Network, Resource } from "../../core/plugin.ts";
+import { writeRecord } from "./address.ts";
+import type { Reactor } from "./reactor.ts";
+import type { Tunnels } from "./tunnel.ts";
+
+/** Mark of intercepted packets: one bit, so that marks of others go on living beside it. */
+const MARK = "0x10000";
+/** Table whose only route delivers marked packets to this machine. */
+const TABLE = 1157;
+const RULE_PRIORITY = 157;
+
+/** The claims for carrying the LAN's TCP to a local port. Pure. */
+export function interception(network: Network, links: Link[], exclude: string[], port: number): Resource[] {
+  const { lan, peers } = network;
+  if (!lan) return [];
+  const own = links.flatMap(({ observed: { address, prefixLength } }) =>
+    address && prefixLength !== undefined && !address.includes(":") ? [`${address}/${prefixLength}`] : []
+  );
+  const ranges = [lan.address, ...own, ...peers.map(({ address }) => address), ...exclude].filter((range) =>
+    !range.includes(":")
+  ).map(network4);
+  return [
+    { kind: "rule", family: 4, priority: RULE_PRIORITY, mark: `${MARK}/${MARK}`, table: TABLE },
+    { kind: "route", family: 4, table: TABLE, to: "default", type: "local", interface: "lo" },
+    {
+      kind: "nftTable",
+      family: "inet",
+      name: "otb_socks_proxy",
+      body: `
+  set left_alone {
+    type ipv4_addr; flags interval; auto-merge
+    elements = { ${[...new Set(ranges)].sort().join(", ")} }
+  }
+  chain prerouting {
+    type filter hook prerouting priority mangle; policy accept;
+    iifname != "${lan.interface}" return
+    meta l4proto != tcp return
+    meta nfproto != ipv4 return
+    fib daddr type { local, broadcast, multicast } return
+    ip daddr @left_alone return
+    tproxy ip to 127.0.0.1:${port} meta mark set meta mark or ${MARK} accept
+  }
+`,
+    },
+  ];
+}
+
+/** `192.168.11.2/24` to `192.168.11.0/24`, as nft wants it. */
+function network4(range: string): string {
+  const [address = "", length = "32"] = range.split("/");
+  const bits = Number(length);
+  const value = address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  const start = bits === 0 ? 0 : Math.floor(value / 2 ** (32 - bits)) * 2 ** (32 - bits);
+  return `${[24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join(".")}/${bits}`;
+}
+
+/** Accepts intercepted connections; the local address of each is the target that the device wanted. */
+export class Interceptor {
+  readonly port: number;
+  readonly #fd: number;
+  readonly #tag: number;
+
+  constructor(
+    private readonly native: Native,
+    private readonly reactor: Reactor,
+    private readonly tunnels: Tunnels,
+  ) {
+    // Only what the kernel hands over reaches a loopback address.
+    this.#fd = native.listen({ host: "127.0.0.1", port: 0 }, { transparent: true, backlog: 4096 }).fd;
+    native.localAddress(this.#fd, own);
+    this.port = portOf(own);
+    this.#tag = reactor.add(this.#fd, PollEvents.in, () => this.#accept());
+  }
+
+  close(): void {
+    this.reactor.forget(this.#tag);
+    this.native.close(this.#fd);
+  }
+
+  #accept(): void {
+    for (let count = 0; count < 64; count++) {
+      const fd = this.native.accept(this.#fd, device, wanted);
+      if (fd < 0) return;
+      if (wanted[4] === 127) {
+        // Somebody on this machine came straight to the port: there is no target.
+        this.native.abort(fd);
+        continue;
+      }
+      this.native.setNoDelay(fd, true);
+      const target = new Uint8Array(19);
+      this.tunnels.open(fd, target.subarray(0, writeRecord(wanted, target, 0)));
+    }
+  }
+}
+
+const own = new Uint8Array(ADDRESS_BYTES);
+const device = new Uint8Array(ADDRESS_BYTES);
+const wanted = new Uint8Array(ADDRESS_BYTES);
+
+function portOf(record: Uint8Array): number {
+  return record[2]! + record[3]! * 256;
+}

@@ -1,0 +1,190 @@
+// The plugin: on the box it carries the LAN's TCP to the peer, in the cloud it is that peer.
+import { openNative } from "../../core/native/ffi.ts";
+import { type Context, definePlugin, type FirstPathFact, type Json, OtbError } from "../../core/plugin.ts";
+import { type Config, config } from "./config.ts";
+import { interception, Interceptor } from "./intercept.ts";
+import { Reactor } from "./reactor.ts";
+import { Salts } from "./salts.ts";
+import { serveCounters, Server } from "./serve.ts";
+import { type Login, Socks5 } from "./socks5.ts";
+import { Targets } from "./targets.ts";
+import { MptcpTransport } from "./transport.ts";
+import { tunnelCounters, Tunnels } from "./tunnel.ts";
+
+const STATUS_EVERY_MS = 1_000;
+/** So many connections in a row must fail before a person is told. */
+const FAILURES_TOLD = 2;
+
+export default definePlugin<Config>({
+  config,
+  check(next, { network }) {
+    if (network.role === "cloud" && next.socks5.enabled) {
+      return [{
+        code: "socks5-in-cloud",
+        path: "socks5.enabled",
+        message: "Cannot offer SOCKS5 as only a box has a LAN: current value is a cloud",
+      }];
+    }
+    return [];
+  },
+  async start(ctx) {
+    const native = openNative();
+    const reactor = new Reactor(native);
+    const psk = readKey(ctx.secret("psk"));
+    const now = () => Math.floor(ctx.clock.now() / 1000);
+    const running = reactor.run();
+    ctx.defer(async () => {
+      reactor.stop();
+      await running;
+    });
+    const parts = { ctx, native, reactor, psk, now };
+    if (ctx.role === "box") await startBox(parts);
+    else startCloud(parts);
+  },
+});
+
+interface Parts {
+  ctx: Context<Config>;
+  native: ReturnType<typeof openNative>;
+  reactor: Reactor;
+  psk: Uint8Array<ArrayBuffer>;
+  now(): number;
+}
+
+async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void> {
+  const counters = tunnelCounters();
+  const [peer] = ctx.network.current.peers;
+  if (!peer) {
+    throw new OtbError("peer-missing", "Cannot carry anything as no peer is known", 'Run "otb init box".');
+  }
+  const firstPath = ctx.facts.watch<FirstPathFact>("first-path");
+  const choices = () => firstPath.current.get("first-path")?.choices ?? [];
+  const transport = new MptcpTransport(native, peer);
+  const tunnels = new Tunnels({ native, reactor, transport, psk, now, choices, counters });
+  ctx.defer(() => tunnels.close());
+
+  const { intercept, socks5 } = ctx.config;
+  if (socks5.enabled) {
+    const { lan } = ctx.network.current;
+    if (!lan) {
+      throw new OtbError(
+        "lan-missing",
+        "Cannot offer SOCKS5 as the box has no LAN address",
+        "otb lan set --interface IF --address CIDR",
+      );
+    }
+    const login: Login | undefined = socks5.username
+      ? { username: socks5.username, password: ctx.secret("socks5-password") }
+      : undefined;
+    const proxy = new Socks5(native, reactor, tunnels, lan.address.split("/")[0]!, socks5.port, login);
+    ctx.defer(() => proxy.close());
+  }
+  if (intercept.enabled) {
+    const interceptor = new Interceptor(native, reactor, tunnels);
+    ctx.defer(() => interceptor.close());
+    const wish = () =>
+      interception(ctx.network.current, ctx.links.current, intercept.exclude, interceptor.port);
+    let claimed = "";
+    const claim = async () => {
+      const wanted = wish();
+      if (JSON.stringify(wanted) === claimed) return;
+      claimed = JSON.stringify(wanted);
+      await ctx.claim("intercept", wanted);
+    };
+    await claim();
+    const again = () =>
+      void claim().catch((error) => ctx.log.error("Cannot intercept the LAN", { reason: String(error) }));
+    ctx.defer(ctx.links.subscribe(again));
+    ctx.defer(ctx.network.subscribe(again));
+  }
+  publish(ctx, () => {
+    const { unreachable, unanswered, lastError, ...counts } = counters;
+    told(ctx, unreachable >= FAILURES_TOLD, {
+      code: "peer-unreachable",
+      severity: "error",
+      message: `The peer ${peer.address} port ${peer.port} can't be reached: ${lastError}`,
+      next: "Look whether the peer runs (otb status there) and whether a link works at all (otb link list).",
+    });
+    told(ctx, unanswered >= FAILURES_TOLD, {
+      code: "peer-rejects",
+      severity: "error",
+      message:
+        "The peer takes connections but never answers them: its key is another one, or a clock is more than 30 s off",
+      next: "Compare the clocks (date), then join again with the code of otb init cloud.",
+    });
+    return counts;
+  });
+}
+
+function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
+  const counters = serveCounters();
+  const salts = new Salts(ctx.directory, () => ctx.clock.now());
+  ctx.defer(() => salts.close());
+  const targets = new Targets(ctx.config.allowTargets);
+  const lookAtOwn = () =>
+    targets.setOwn(Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, "")));
+  lookAtOwn();
+  const timer = setInterval(lookAtOwn, 10_000);
+  ctx.defer(() => clearInterval(timer));
+  const [self] = ctx.network.current.peers;
+  const server = new Server({ native, reactor, psk, salts, targets, now, counters }, "0.0.0.0", self!.port);
+  ctx.defer(() => server.close());
+  publish(ctx, () => {
+    const { rejected, ...counts } = counters;
+    told(ctx, (rejected.time ?? 0) > 0, {
+      code: "clock-skew",
+      severity: "warning",
+      message: "A box with the right key came with a clock that is more than 30 s off, and was refused",
+      next: "Set the clock of the box, or of this peer.",
+    });
+    return { ...counts, rejected };
+  });
+}
+
+/** Publishes counters once a second, when they changed. */
+function publish(
+  ctx: Context<Config>,
+  look: () => { open: number; total: number; refused: number; mptcp: number; tcp: number },
+): void {
+  let last = "";
+  const tell = () => {
+    const { open, total, refused, ...rest } = look();
+    const protocol = rest.mptcp > 0 ? (rest.tcp > 0 ? "mixed" : "mptcp") : rest.tcp > 0 ? "tcp" : "unknown";
+    const status = { connections: { open, total, refused, protocol }, ...rest };
+    const text = JSON.stringify(status);
+    if (text === last) return;
+    last = text;
+    ctx.publishStatus(status as { [key: string]: Json });
+  };
+  const timer = setInterval(tell, STATUS_EVERY_MS);
+  ctx.defer(() => clearInterval(timer));
+}
+
+/** Raises or clears one condition. */
+function told(
+  ctx: Context<Config>,
+  holds: boolean,
+  condition: Parameters<Context<Config>["health"]["raise"]>[0],
+): void {
+  if (holds) ctx.health.raise(condition);
+  else ctx.health.clear(condition.code);
+}
+
+/** @throws OtbError `key-invalid`; the key itself is never repeated */
+function readKey(text: string): Uint8Array<ArrayBuffer> {
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
+  try {
+    bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  } catch {
+    // Refused below.
+  }
+  // Sixteen different bytes among 32: no random key has fewer, every typed phrase and pattern does.
+  if (bytes?.length !== 32 || new Set(bytes).size < 16) {
+    throw new OtbError(
+      "key-invalid",
+      'Cannot use the secret "psk" as it must be 32 random bytes in base64',
+      "Run otb init again.",
+    );
+  }
+  return bytes;
+}

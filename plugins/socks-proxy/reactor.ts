@@ -1,0 +1,85 @@
+// The event loop of the data plane: epoll over FFI on the plugin's own thread, sharing it fairly with Deno's loop.
+import { setImmediate } from "node:timers";
+import { type Native, type Poll, WAKE_TAG } from "../../core/native/ffi.ts";
+
+/** Deno's own loop (settings, status, timers) runs at least this often while sockets are busy. */
+const YIELD_EVERY_MS = 5;
+/** After work the thread waits this long by itself: cheaper than a hand-over to the waiting thread. */
+const LINGER_MS = 1;
+const IDLE_WAIT_MS = 1_000;
+const EVENTS = 256;
+
+/** Takes the epoll(7) events of one descriptor. */
+export type OnEvents = (events: number) => void;
+
+/** A registered descriptor; tags are never reused within one batch of events, so a stale event reaches nobody. */
+export class Reactor {
+  readonly #poll: Poll;
+  readonly #events = new Uint32Array(2 * EVENTS);
+  readonly #handlers: (OnEvents | undefined)[] = [];
+  #free: number[] = [];
+  #freed: number[] = [];
+  #stopped = false;
+
+  constructor(native: Native) {
+    this.#poll = native.poll();
+  }
+
+  /** Watches a descriptor; returns its tag. */
+  add(fd: number, events: number, onEvents: OnEvents): number {
+    const tag = this.#free.pop() ?? this.#handlers.length;
+    this.#handlers[tag] = onEvents;
+    this.#poll.set(fd, events, tag);
+    return tag;
+  }
+
+  /** Changes what is watched; no events at all takes the descriptor out, so that a hang-up does not spin. */
+  watch(fd: number, tag: number, events: number): void {
+    if (events === 0) this.#poll.remove(fd);
+    else this.#poll.set(fd, events, tag);
+  }
+
+  /** Forgets a descriptor that is about to be closed. */
+  forget(tag: number): void {
+    this.#handlers[tag] = undefined;
+    this.#freed.push(tag);
+  }
+
+  /** Runs until `stop`. */
+  async run(): Promise<void> {
+    let yieldedMs = performance.now();
+    let busy = false;
+    while (!this.#stopped) {
+      let count = this.#poll.wait(this.#events, busy ? LINGER_MS : 0);
+      busy = count > 0;
+      if (!busy) {
+        count = await this.#poll.waitAsync(this.#events, IDLE_WAIT_MS);
+        yieldedMs = performance.now();
+      }
+      this.#dispatch(count);
+      if (performance.now() - yieldedMs > YIELD_EVERY_MS) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        yieldedMs = performance.now();
+      }
+    }
+    this.#poll.close();
+  }
+
+  /** Ends `run` soon. */
+  stop(): void {
+    this.#stopped = true;
+    this.#poll.wake();
+  }
+
+  #dispatch(count: number): void {
+    for (let index = 0; index < count; index++) {
+      const tag = this.#events[2 * index]!;
+      if (tag === WAKE_TAG) continue;
+      this.#handlers[tag]?.(this.#events[2 * index + 1]!);
+    }
+    if (this.#freed.length > 0) {
+      this.#free.push(...this.#freed);
+      this.#freed = [];
+    }
+  }
+}

@@ -1,0 +1,236 @@
+// One carried connection: a plain socket and a sealed one, bytes moved both ways with back-pressure, half-close and reset.
+import { type AeadSession, Errno, type Native, openCapacity, PollEvents } from "../../core/native/ffi.ts";
+import type { Reactor } from "./reactor.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const PLAIN_CHUNK = 65_535;
+const SEALED_CHUNK = 262_144;
+/** Shared by all relays: a buffer holds bytes only while one event is handled. */
+export const scratch: { input: Bytes; output: Bytes } = {
+  input: new Uint8Array(SEALED_CHUNK),
+  output: new Uint8Array(openCapacity(SEALED_CHUNK)),
+};
+
+/** Counters of all relays of one process. */
+export interface Counters {
+  open: number;
+  bytesToSealed: number;
+  bytesToPlain: number;
+  resets: number;
+}
+
+/** How the two directions are transformed; `raw` moves bytes as they are. */
+export interface Codec {
+  /** Plain bytes in `input[0..length]` to sealed ones in `output`; returns their length. */
+  seal(input: Bytes, length: number, output: Bytes): number;
+  /** Sealed bytes to plain ones; negative when forged. */
+  open(input: Bytes, length: number, output: Bytes): number;
+  /** Bytes that must still be said when the plain side ends without having said anything. */
+  finish?(output: Bytes): number;
+  free(): void;
+}
+
+/** Frames both ways, after the headers. */
+export class FrameCodec implements Codec {
+  constructor(protected sealer: AeadSession, protected opener: AeadSession | undefined) {}
+
+  seal(input: Bytes, length: number, output: Bytes): number {
+    return this.sealer.sealFrames(input, 0, length, output, 0);
+  }
+
+  open(input: Bytes, length: number, output: Bytes): number {
+    return this.opener!.openFrames(input, 0, length, output, 0);
+  }
+
+  free(): void {
+    this.sealer.free();
+    this.opener?.free();
+  }
+}
+
+/** One end of a relay: its socket, and what it could not take yet. */
+class Side {
+  tag = -1;
+  watched: number = PollEvents.in;
+  /** Bytes on their way to this socket that it did not take. */
+  rest: Bytes | undefined;
+  restAt = 0;
+  /** It said that it will send no more. */
+  ended = false;
+  /** We said the same to it. */
+  shut = false;
+
+  constructor(readonly fd: number) {}
+}
+
+/** Moves bytes until both directions have ended or one is reset. */
+export class Relay {
+  readonly #plain: Side;
+  readonly #sealed: Side;
+  #done = false;
+
+  /**
+   * Starts to move bytes between two connected sockets, which it owns from now on.
+   * @param onEnd told once, with the side that broke it when it did not end in order
+   */
+  constructor(
+    private readonly native: Native,
+    private readonly reactor: Reactor,
+    plainFd: number,
+    sealedFd: number,
+    private readonly codec: Codec,
+    private readonly counters: Counters,
+    private readonly onEnd: (broken: "plain" | "sealed" | undefined) => void = () => {},
+  ) {
+    this.#plain = new Side(plainFd);
+    this.#sealed = new Side(sealedFd);
+    this.#plain.tag = reactor.add(plainFd, PollEvents.in, (events) => this.#onPlain(events));
+    this.#sealed.tag = reactor.add(sealedFd, PollEvents.in, (events) => this.#onSealed(events));
+    counters.open++;
+  }
+
+  /** Plain bytes that came with the header: on to the plain socket. */
+  deliver(bytes: Bytes, offset: number, length: number): void {
+    this.#send(this.#plain, this.#sealed, bytes, offset, length);
+  }
+
+  /** The plain side ended before this relay began. */
+  plainEnded(): void {
+    this.#ended(this.#plain, this.#sealed);
+  }
+
+  /** Ends both sides with a reset, as `broken` did. */
+  #reset(broken: Side): void {
+    if (this.#done) return;
+    this.counters.resets++;
+    this.#end(broken);
+  }
+
+  #onPlain(events: number): void {
+    if (events & PollEvents.out && !this.#flush(this.#plain, this.#sealed)) return;
+    if (!(events & ~PollEvents.out) || this.#done || this.#plain.ended || this.#sealed.rest) return;
+    const { input, output } = scratch;
+    const length = this.native.read(this.#plain.fd, input, 0, PLAIN_CHUNK);
+    if (length > 0) {
+      this.counters.bytesToSealed += length;
+      const sealed = this.codec.seal(input, length, output);
+      if (sealed < 0) return this.#reset(this.#plain);
+      this.#send(this.#sealed, this.#plain, output, 0, sealed);
+    } else if (length === 0) {
+      const last = this.codec.finish?.(output) ?? 0;
+      if (last > 0) this.#send(this.#sealed, this.#plain, output, 0, last);
+      this.#ended(this.#plain, this.#sealed);
+    } else if (length !== -Errno.EAGAIN && length !== -Errno.EINTR) this.#reset(this.#plain);
+  }
+
+  #onSealed(events: number): void {
+    if (events & PollEvents.out && !this.#flush(this.#sealed, this.#plain)) return;
+    if (!(events & ~PollEvents.out) || this.#done || this.#sealed.ended || this.#plain.rest) return;
+    const length = this.native.read(this.#sealed.fd, scratch.input, 0, SEALED_CHUNK);
+    if (length > 0) this.#open(scratch.input, length);
+    else if (length === 0) this.#ended(this.#sealed, this.#plain);
+    else if (length !== -Errno.EAGAIN && length !== -Errno.EINTR) this.#reset(this.#sealed);
+  }
+
+  #open(input: Bytes, length: number): void {
+    const opened = this.codec.open(input, length, scratch.output);
+    if (opened < 0) return this.#reset(this.#sealed);
+    this.counters.bytesToPlain += opened;
+    if (opened > 0) this.#send(this.#plain, this.#sealed, scratch.output, 0, opened);
+  }
+
+  /** Writes to one side; what it does not take is kept, and the other side is not read until it did. */
+  #send(to: Side, from: Side, bytes: Bytes, offset: number, length: number): void {
+    if (this.#done) return;
+    if (to.rest) {
+      // Only the few bytes of a last word can come while others wait.
+      const joined = new Uint8Array(to.rest.length - to.restAt + length);
+      joined.set(to.rest.subarray(to.restAt));
+      joined.set(bytes.subarray(offset, offset + length), to.rest.length - to.restAt);
+      to.rest = joined;
+      to.restAt = 0;
+      return;
+    }
+    let sent = this.native.write(to.fd, bytes, offset, length);
+    if (sent < 0) {
+      if (sent !== -Errno.EAGAIN && sent !== -Errno.EINTR) return this.#reset(to);
+      sent = 0;
+    }
+    if (sent === length) return;
+    to.rest = bytes.slice(offset + sent, offset + length);
+    to.restAt = 0;
+    this.#watch(to);
+    this.#watch(from);
+  }
+
+  /** Writes what waits; false when this ended the relay. */
+  #flush(to: Side, from: Side): boolean {
+    if (!to.rest) return true;
+    const sent = this.native.write(to.fd, to.rest, to.restAt, to.rest.length - to.restAt);
+    if (sent < 0) {
+      if (sent === -Errno.EAGAIN || sent === -Errno.EINTR) return true;
+      this.#reset(to);
+      return false;
+    }
+    to.restAt += sent;
+    if (to.restAt < to.rest.length) return true;
+    to.rest = undefined;
+    this.#watch(to);
+    this.#watch(from);
+    if (from.ended) this.#shut(to, from);
+    return !this.#done;
+  }
+
+  #ended(side: Side, other: Side): void {
+    side.ended = true;
+    this.#watch(side);
+    if (!other.rest) this.#shut(other, side);
+  }
+
+  /** Passes the end of one direction on; the relay is over when both have ended. */
+  #shut(to: Side, from: Side): void {
+    if (to.shut || this.#done) return;
+    to.shut = true;
+    this.native.shutdown(to.fd);
+    if (from.shut && to.ended) this.#end(undefined);
+  }
+
+  #watch(side: Side): void {
+    const other = side === this.#plain ? this.#sealed : this.#plain;
+    const events = (side.ended || other.rest ? 0 : PollEvents.in) | (side.rest ? PollEvents.out : 0);
+    if (events === side.watched) return;
+    side.watched = events;
+    this.reactor.watch(side.fd, side.tag, events);
+  }
+
+  #end(broken: Side | undefined): void {
+    this.#done = true;
+    this.counters.open--;
+    this.reactor.forget(this.#plain.tag);
+    this.reactor.forget(this.#sealed.tag);
+    if (broken) {
+      this.native.abort(this.#plain.fd);
+      this.native.abort(this.#sealed.fd);
+    } else {
+      this.native.close(this.#plain.fd);
+      this.native.close(this.#sealed.fd);
+    }
+    this.codec.free();
+    this.onEnd(broken && (broken === this.#plain ? "plain" : "sealed"));
+  }
+}
+
+/** Bytes as they are: what encryption costs is the difference. */
+export class RawCodec implements Codec {
+  seal(input: Bytes, length: number, output: Bytes): number {
+    output.set(input.subarray(0, length));
+    return length;
+  }
+
+  open(input: Bytes, length: number, output: Bytes): number {
+    return this.seal(input, length, output);
+  }
+
+  free(): void {}
+}

@@ -1,0 +1,132 @@
+// The headers of Shadowsocks 2022, byte for byte (SIP022 section 3.1). Pure but for the AEAD sessions handed in.
+import { type AeadSession, SALT_BYTES, TAG_BYTES } from "../../core/native/ffi.ts";
+import { readTarget, type Target } from "./address.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const REQUEST_TYPE = 0, RESPONSE_TYPE = 1;
+/** type u8, time u64be, length u16be */
+const REQUEST_FIXED = 1 + 8 + 2;
+/** type u8, time u64be, salt of the request, length u16be */
+const RESPONSE_FIXED = 1 + 8 + SALT_BYTES + 2;
+/** Clocks may differ by this much (section 3.1.3). */
+export const CLOCK_WINDOW_SECONDS = 30;
+const MAX_PADDING = 900;
+
+/** What a request starts with on the wire, at least: salt and sealed fixed header, which must come in one read. */
+export const REQUEST_HEAD = SALT_BYTES + REQUEST_FIXED + TAG_BYTES;
+/** The same of a response. */
+export const RESPONSE_HEAD = SALT_BYTES + RESPONSE_FIXED + TAG_BYTES;
+/** Room for a request header around its payload. */
+export const REQUEST_OVERHEAD = REQUEST_HEAD + 259 + 2 + MAX_PADDING + TAG_BYTES;
+
+/** Why a header is not accepted. */
+export type Refusal = "forged" | "type" | "time" | "malformed";
+
+/**
+ * Writes a whole request: salt, fixed header, and variable header with target, padding and first payload.
+ *
+ * @param plain scratch; the target lies at `0..targetLength`, the payload is moved behind it
+ * @param padding random number below 2^32, used when there is no payload (one of both must be there)
+ */
+export function sealRequest(
+  sealer: AeadSession,
+  salt: Bytes,
+  target: Bytes,
+  payload: Bytes,
+  payloadLength: number,
+  nowSeconds: number,
+  padding: number,
+  plain: Bytes,
+  out: Bytes,
+): number {
+  const paddingLength = payloadLength > 0 ? 0 : 1 + padding % MAX_PADDING;
+  const length = target.length + 2 + paddingLength + payloadLength;
+  out.set(salt);
+  const view = new DataView(plain.buffer, plain.byteOffset);
+  plain[0] = REQUEST_TYPE;
+  view.setBigUint64(1, BigInt(nowSeconds));
+  view.setUint16(9, length);
+  let at = SALT_BYTES;
+  at += sealer.sealOne(plain, 0, REQUEST_FIXED, out, at);
+  plain.set(target);
+  view.setUint16(target.length, paddingLength);
+  plain.fill(0, target.length + 2, target.length + 2 + paddingLength);
+  plain.set(payload.subarray(0, payloadLength), target.length + 2 + paddingLength);
+  return at + sealer.sealOne(plain, 0, length, out, at);
+}
+
+/** Opens the fixed header of a request; answers the length of the variable one, or why not. */
+export function openRequestHead(
+  opener: AeadSession,
+  input: Bytes,
+  nowSeconds: number,
+  plain: Bytes,
+): number | Refusal {
+  if (opener.openOne(input, SALT_BYTES, REQUEST_FIXED + TAG_BYTES, plain, 0) < 0) return "forged";
+  return checkHead(plain, REQUEST_TYPE, nowSeconds) ?? plain[9]! * 256 + plain[10]!;
+}
+
+/** Opens the variable header; answers target and where the payload lies in `plain`, or why not. */
+export function openRequestBody(
+  opener: AeadSession,
+  input: Bytes,
+  offset: number,
+  length: number,
+  plain: Bytes,
+): { target: Target; payloadOffset: number } | Refusal {
+  if (opener.openOne(input, offset, length + TAG_BYTES, plain, 0) < 0) return "forged";
+  const read = readTarget(plain, 0, length);
+  if (!read?.target || read.length + 2 > length) return "malformed";
+  const paddingLength = plain[read.length]! * 256 + plain[read.length + 1]!;
+  const payloadOffset = read.length + 2 + paddingLength;
+  if (paddingLength > MAX_PADDING || payloadOffset > length) return "malformed";
+  // Neither padding nor payload would tell a prober what we are by its length.
+  if (paddingLength === 0 && payloadOffset === length) return "malformed";
+  return { target: read.target, payloadOffset };
+}
+
+/** Writes the head of a response with its first payload; returns its length. */
+export function sealResponse(
+  sealer: AeadSession,
+  salt: Bytes,
+  requestSalt: Bytes,
+  payload: Bytes,
+  payloadLength: number,
+  nowSeconds: number,
+  out: Bytes,
+): number {
+  const plain = new Uint8Array(RESPONSE_FIXED);
+  const view = new DataView(plain.buffer);
+  plain[0] = RESPONSE_TYPE;
+  view.setBigUint64(1, BigInt(nowSeconds));
+  plain.set(requestSalt, 9);
+  view.setUint16(9 + SALT_BYTES, payloadLength);
+  out.set(salt);
+  let at = SALT_BYTES;
+  at += sealer.sealOne(plain, 0, RESPONSE_FIXED, out, at);
+  return at + sealer.sealOne(payload, 0, payloadLength, out, at);
+}
+
+/** Opens the fixed header of a response; answers the length of the first payload, or why not. */
+export function openResponseHead(
+  opener: AeadSession,
+  requestSalt: Bytes,
+  input: Bytes,
+  nowSeconds: number,
+): number | Refusal {
+  const plain = new Uint8Array(RESPONSE_FIXED);
+  if (opener.openOne(input, SALT_BYTES, RESPONSE_FIXED + TAG_BYTES, plain, 0) < 0) return "forged";
+  const refusal = checkHead(plain, RESPONSE_TYPE, nowSeconds);
+  if (refusal) return refusal;
+  for (let index = 0; index < SALT_BYTES; index++) {
+    if (plain[9 + index] !== requestSalt[index]) return "malformed";
+  }
+  return plain[9 + SALT_BYTES]! * 256 + plain[10 + SALT_BYTES]!;
+}
+
+function checkHead(plain: Bytes, type: number, nowSeconds: number): Refusal | undefined {
+  if (plain[0] !== type) return "type";
+  const time = Number(new DataView(plain.buffer, plain.byteOffset).getBigUint64(1));
+  return Math.abs(time - nowSeconds) > CLOCK_WINDOW_SECONDS ? "time" : undefined;
+}

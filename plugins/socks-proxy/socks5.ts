@@ -1,0 +1,169 @@
+// SOCKS5 for LAN devices: CONNECT, without a login or with user and password (RFC 1928, RFC 1929).
+import { timingSafeEqual } from "node:crypto";
+import { Buffer } from "node:buffer";
+import { ADDRESS_BYTES, Errno, type Native, PollEvents } from "../../core/native/ffi.ts";
+import { readTarget } from "./address.ts";
+import type { Reactor } from "./reactor.ts";
+import type { Tunnels } from "./tunnel.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const VERSION = 5, NO_LOGIN = 0, PASSWORD = 2, NONE = 0xff, CONNECT = 1;
+const SUCCEEDED = 0, COMMAND_UNKNOWN = 7, ADDRESS_UNKNOWN = 8;
+const GREETING_MS = 10_000;
+/** Greeting, login and request together are never longer. */
+const MAX_BYTES = 1_024;
+
+/** User and password to ask for. */
+export interface Login {
+  username: string;
+  password: string;
+}
+
+/** Where a dialogue stands. */
+export type Stage = "greeting" | "login" | "request";
+
+/** What to do after looking at the bytes so far; `used` of them are done with. */
+export type Step =
+  | { kind: "more" }
+  | { kind: "say"; used: number; reply: number[]; stage: Stage }
+  | { kind: "connect"; used: number; target: Bytes }
+  | { kind: "refuse"; reply: number[] };
+
+/** One step of the dialogue. Pure. */
+export function step(stage: Stage, bytes: Bytes, login: Login | undefined): Step {
+  if (stage === "login") return checkLogin(bytes, login!);
+  if (bytes.length < 2) {
+    return bytes.length === 1 && bytes[0] !== VERSION ? { kind: "refuse", reply: [] } : { kind: "more" };
+  }
+  if (bytes[0] !== VERSION) return { kind: "refuse", reply: [] };
+  if (stage === "greeting") {
+    const end = 2 + bytes[1]!;
+    if (bytes.length < end) return { kind: "more" };
+    const wanted = login ? PASSWORD : NO_LOGIN;
+    if (!bytes.subarray(2, end).includes(wanted)) return { kind: "refuse", reply: [VERSION, NONE] };
+    return { kind: "say", used: end, reply: [VERSION, wanted], stage: login ? "login" : "request" };
+  }
+  if (bytes.length < 4) return { kind: "more" };
+  if (bytes[1] !== CONNECT) return { kind: "refuse", reply: answer(COMMAND_UNKNOWN) };
+  const read = readTarget(bytes, 3, bytes.length);
+  if (!read) return { kind: "refuse", reply: answer(ADDRESS_UNKNOWN) };
+  if (!read.target) return { kind: "more" };
+  return { kind: "connect", used: 3 + read.length, target: bytes.slice(3, 3 + read.length) };
+}
+
+function checkLogin(bytes: Bytes, { username, password }: Login): Step {
+  if (bytes.length < 2) return { kind: "more" };
+  const nameEnd = 2 + bytes[1]!;
+  if (bytes.length < nameEnd + 1) return { kind: "more" };
+  const end = nameEnd + 1 + bytes[nameEnd]!;
+  if (bytes.length < end) return { kind: "more" };
+  const good = bytes[0] === 1 && same(bytes.subarray(2, nameEnd), username) &&
+    same(bytes.subarray(nameEnd + 1, end), password);
+  return good
+    ? { kind: "say", used: end, reply: [1, 0], stage: "request" }
+    : { kind: "refuse", reply: [1, 1] };
+}
+
+function same(bytes: Bytes, text: string): boolean {
+  const wanted = Buffer.from(text);
+  return bytes.length === wanted.length && timingSafeEqual(bytes, wanted);
+}
+
+function answer(code: number): number[] {
+  return [VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0];
+}
+
+/** Listens on the LAN and hands over connections whose target is known. */
+export class Socks5 {
+  readonly #fd: number;
+  readonly #tag: number;
+  readonly #dialogues = new Set<{ deadlineMs: number; drop(): void }>();
+  readonly #sweep: ReturnType<typeof setInterval>;
+
+  /** @throws OtbError `native-eaddrinuse` and others when it can't listen */
+  constructor(
+    private readonly native: Native,
+    private readonly reactor: Reactor,
+    private readonly tunnels: Tunnels,
+    host: string,
+    port: number,
+    private readonly login: Login | undefined,
+  ) {
+    this.#fd = native.listen({ host, port }, { backlog: 4096 }).fd;
+    this.#tag = reactor.add(this.#fd, PollEvents.in, () => this.#accept());
+    this.#sweep = setInterval(() => {
+      for (const dialogue of this.#dialogues) {
+        if (dialogue.deadlineMs > performance.now()) break;
+        dialogue.drop();
+      }
+    }, 500);
+  }
+
+  close(): void {
+    clearInterval(this.#sweep);
+    for (const dialogue of this.#dialogues) dialogue.drop();
+    this.reactor.forget(this.#tag);
+    this.native.close(this.#fd);
+  }
+
+  #accept(): void {
+    for (let count = 0; count < 64; count++) {
+      const fd = this.native.accept(this.#fd, peer, local);
+      if (fd < 0) return;
+      this.native.setNoDelay(fd, true);
+      this.#converse(fd);
+    }
+  }
+
+  #converse(fd: number): void {
+    const { native, reactor } = this;
+    let stage: Stage = "greeting";
+    let bytes: Bytes = new Uint8Array(0);
+    const end = () => {
+      reactor.forget(tag);
+      this.#dialogues.delete(dialogue);
+    };
+    const dialogue = {
+      deadlineMs: performance.now() + GREETING_MS,
+      drop() {
+        end();
+        native.abort(fd);
+      },
+    };
+    this.#dialogues.add(dialogue);
+    const onReadable = () => {
+      const length = native.read(fd, chunk, 0, chunk.length);
+      if (length === -Errno.EAGAIN || length === -Errno.EINTR) return;
+      if (length <= 0) return dialogue.drop();
+      const joined = new Uint8Array(bytes.length + length);
+      joined.set(bytes);
+      joined.set(chunk.subarray(0, length), bytes.length);
+      bytes = joined;
+      for (;;) {
+        const next = step(stage, bytes, this.login);
+        if (next.kind === "more") return bytes.length > MAX_BYTES ? dialogue.drop() : undefined;
+        if (next.kind === "refuse") {
+          native.write(fd, Uint8Array.from(next.reply), 0, next.reply.length);
+          end();
+          return native.close(fd);
+        }
+        if (next.kind === "connect") {
+          end();
+          // Success is said before the peer has dialled: a round trip less, and a failure is a reset as from a router.
+          const reply = Uint8Array.from(answer(SUCCEEDED));
+          native.write(fd, reply, 0, reply.length);
+          return this.tunnels.open(fd, next.target, bytes.slice(next.used));
+        }
+        native.write(fd, Uint8Array.from(next.reply), 0, next.reply.length);
+        stage = next.stage;
+        bytes = bytes.slice(next.used);
+      }
+    };
+    const tag = reactor.add(fd, PollEvents.in, onReadable);
+  }
+}
+
+const peer = new Uint8Array(ADDRESS_BYTES);
+const local = new Uint8Array(ADDRESS_BYTES);
+const chunk = new Uint8Array(MAX_BYTES);

@@ -1,0 +1,45 @@
+// How the box reaches the peer: one reliable stream per connection over all links. Kernel MPTCP is the first of its kind;
+// a striped transport for links that it does badly on takes the same place.
+import { encodeAddress, type Native } from "../../core/native/ffi.ts";
+import type { FirstPathFact, Peer } from "../../core/plugin.ts";
+
+/** Where a stream starts: a link's own address, or what routing chooses. */
+export type Path = FirstPathFact["choices"][number] | undefined;
+
+/** Opens streams to one peer; what comes back is a descriptor that connects and then reads and writes like TCP. */
+export interface Transport {
+  /** Starts to connect over a path; throws OtbError when that fails at once. */
+  connect(path: Path): number;
+  /** `mptcp`, or `tcp` when a connected stream has fallen back. */
+  protocol(fd: number): "mptcp" | "tcp";
+}
+
+/** Kernel Multipath TCP (RFC 8684): the kernel's path manager adds the other links, configured by mptcp-scheduler. */
+export class MptcpTransport implements Transport {
+  readonly #remote: Uint8Array<ArrayBuffer>;
+
+  constructor(private readonly native: Native, peer: Peer) {
+    this.#remote = encodeAddress({ host: peer.address, port: peer.port });
+  }
+
+  connect(path: Path): number {
+    const source = path && { host: path.source, port: 0 };
+    const { fd } = this.native.connect(this.#remote, { mptcp: true, source });
+    this.native.setNoDelay(fd, true);
+    // Below what modems forget: a silent connection keeps its place in their NAT.
+    this.native.setKeepalive(fd, { idleSeconds: 55, intervalSeconds: 15, count: 8 });
+    return fd;
+  }
+
+  protocol(fd: number): "mptcp" | "tcp" {
+    return this.native.isMptcp(fd) ? "mptcp" : "tcp";
+  }
+}
+
+/** Paths in the order to try them: one drawn by weight, then the others from the heaviest. */
+export function order(choices: FirstPathFact["choices"], random: number): Path[] {
+  if (choices.length === 0) return [undefined];
+  let left = random;
+  const drawn = choices.find(({ weight }) => (left -= weight) < 0) ?? choices[0]!;
+  return [drawn, ...choices.filter((choice) => choice !== drawn).sort((a, b) => b.weight - a.weight)];
+}
