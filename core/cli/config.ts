@@ -63,10 +63,10 @@ const set = verb("set", {
     }),
     yes,
   },
-  run: ({ assignments, comment, dryRun, yes }, cli) =>
-    cli.withCore((core) =>
-      change(core, cli, { done: "Changed", patch: parseAssignments(assignments), yes, dryRun, comment })
-    ),
+  run({ assignments, comment, dryRun, yes }, cli) {
+    const patch = parseAssignments(assignments);
+    return cli.withCore((core) => change(core, cli, { done: "Changed", patch, yes, dryRun, comment }));
+  },
 });
 
 const diff = verb("diff", {

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { bytes, duration, milliseconds, percent, plural, printable, rate } from "./format.ts";
+
+Deno.test("figures read as a person writes them", () => {
+  assert.deepEqual([0, 999, 1000, 41_500_000, 999_960, 123_456_789, 2.5e9].map(rate), [
+    "0 bit/s",
+    "999 bit/s",
+    "1.0 kbit/s",
+    "41.5 Mbit/s",
+    "1.0 Mbit/s",
+    "123 Mbit/s",
+    "2.5 Gbit/s",
+  ]);
+  assert.deepEqual([0, 1023, 1024, 200 * 2 ** 20].map(bytes), ["0 B", "1023 B", "1.0 KiB", "200 MiB"]);
+  assert.deepEqual([0.42, 9.96, 23.4, 999.6, 1200].map(milliseconds), [
+    "0.4 ms",
+    "10 ms",
+    "23 ms",
+    "1.0 s",
+    "1.2 s",
+  ]);
+  assert.deepEqual([0, 0.003, 0.0996, 0.5, 1].map(percent), ["0 %", "0.3 %", "10 %", "50 %", "100 %"]);
+  assert.deepEqual([-5, 0, 12_000, 60_000, 200_000, 3_600_000, 90_000_000].map(duration), [
+    "0 s",
+    "0 s",
+    "12 s",
+    "1 min",
+    "3 min 20 s",
+    "1 h",
+    "1 d 1 h",
+  ]);
+  assert.deepEqual([0, 1, 2].map((count) => plural(count, "link")), ["0 links", "1 link", "2 links"]);
+});
+
+Deno.test("what is not known is a dash", () => {
+  assert.deepEqual([rate(undefined), bytes(NaN), milliseconds(Infinity), percent(undefined)], [
+    "-",
+    "-",
+    "-",
+    "-",
+  ]);
+});
+
+Deno.test("a rate never shows four digits before the unit, and never loses more than 5 %", () => {
+  const units: { [unit: string]: number } = { "bit/s": 1, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9 };
+  fc.assert(fc.property(fc.double({ min: 1, max: 9.9e11, noNaN: true }), (value) => {
+    const [figure, unit] = rate(value).split(" ");
+    assert.ok(Number(figure) < 1000, rate(value));
+    const shown = Number(figure) * units[unit!]!;
+    assert.ok(Math.abs(shown - value) <= Math.max(0.5, value * 0.05), `${value} shows as ${rate(value)}`);
+  }));
+});
+
+Deno.test("text of others cannot steer the terminal", () => {
+  assert.equal(printable("a\x1b[2Jb\nc\u202e"), "a?[2Jb c?");
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (text) => assert.ok(!/[\p{Cc}]/u.test(printable(text)))),
+  );
+});

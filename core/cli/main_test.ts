@@ -1,0 +1,277 @@
+// The real CLI as its users run it: a child process, in a copy of the tree whose only plugin is the template.
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import type { Usage } from "@optique/core/usage";
+import { VERBS } from "./main.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+
+/** A tree and a place for state; both are gone at the end. */
+class Place implements Disposable {
+  readonly folder = Deno.makeTempDirSync({ prefix: "otb-cli-" });
+  readonly state = `${this.folder}/state`;
+  readonly tree = `${this.folder}/tree`;
+
+  constructor() {
+    for (const directory of [this.tree, `${this.tree}/plugins`]) Deno.mkdirSync(directory);
+    for (const file of ["deno.json", "deno.lock"]) {
+      Deno.copyFileSync(`${ROOT}/${file}`, `${this.tree}/${file}`);
+    }
+    copy(`${ROOT}/core`, `${this.tree}/core`);
+    copy(`${ROOT}/plugins/_template`, `${this.tree}/plugins/_template`);
+  }
+
+  async otb(args: string[], { input, state = true }: { input?: string; state?: boolean } = {}) {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--quiet",
+        "--cached-only",
+        `${this.tree}/core/cli/main.ts`,
+        ...args,
+        ...state ? ["--state", this.state] : [],
+      ],
+      stdin: input === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    if (input !== undefined) {
+      const writer = child.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(input));
+      await writer.close();
+    }
+    const { code, stdout, stderr } = await child.output();
+    const decoder = new TextDecoder();
+    return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+  }
+
+  /** Runs with --json and expects success. */
+  // deno-lint-ignore no-explicit-any
+  async json(args: string[], input?: string): Promise<any> {
+    const { code, out, err } = await this.otb([...args, "--json"], { input });
+    assert.equal(code, 0, `otb ${args.join(" ")}: ${out}${err}`);
+    return JSON.parse(out);
+  }
+
+  /** Runs with --json and expects to be refused; answers with the error. */
+  async refusal(args: string[]): Promise<{ code: string; message: string; next?: string; exit: number }> {
+    const { code, out, err } = await this.otb([...args, "--json"]);
+    assert.notEqual(code, 0, `otb ${args.join(" ")} was taken`);
+    assert.equal(err, "");
+    const { error } = JSON.parse(out);
+    assert.ok(!error.message.includes("\n"));
+    return { ...error, exit: code };
+  }
+
+  /** A peer and a box that joined it; the template runs under the name link-count. */
+  async box(): Promise<void> {
+    await this.json(["plugin", "new", "link-count"]);
+    const cloud = await this.otb([
+      "init",
+      "cloud",
+      "--address",
+      "203.0.113.7",
+      "--json",
+      "--state",
+      `${this.folder}/peer`,
+    ], {
+      state: false,
+    });
+    const { peer } = await this.json(["init", "box", "--join", "-"], `${JSON.parse(cloud.out).joinCode}\n`);
+    assert.deepEqual({ address: peer.address, port: peer.port }, { address: "203.0.113.7", port: 8443 });
+  }
+
+  [Symbol.dispose]() {
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+function copy(from: string, to: string): void {
+  Deno.mkdirSync(to);
+  for (const { name, isDirectory } of Deno.readDirSync(from)) {
+    if (isDirectory) copy(`${from}/${name}`, `${to}/${name}`);
+    else if (/\.(ts|json|md)$/.test(name)) Deno.copyFileSync(`${from}/${name}`, `${to}/${name}`);
+  }
+}
+
+/** Every command line that leads to a verb. */
+function paths(usage: Usage, before: string[] = []): string[][] {
+  const own = usage.flatMap((term) => term.type === "command" ? [term.name] : []);
+  const here = [...before, ...own];
+  const branches = usage.flatMap((term): Usage[] => term.type === "exclusive" ? [...term.terms] : []);
+  const below = branches.flatMap((branch) => paths(branch, here));
+  return own.length > 0 ? [here, ...below] : below;
+}
+
+Deno.test("every verb has help with an example", async () => {
+  using place = new Place();
+  const all = VERBS.flatMap(({ usage }) => paths(usage));
+  for (const expected of ["init box", "link add", "config history", "service remove", "plugin new", "up"]) {
+    assert.ok(all.some((path) => path.join(" ") === expected), `${expected} is not among ${all.join("; ")}`);
+  }
+  for (const path of all) {
+    const { code, out, err } = await place.otb([...path, "--help"], { state: false });
+    assert.equal(code, 0, err);
+    assert.match(out, new RegExp(`^Usage: otb ${path.join(" ")}`, "m"));
+    assert.match(out, new RegExp(`Example: (sudo )?otb ${path[0]}`), path.join(" "));
+  }
+});
+
+Deno.test("completion names verbs, options and choices", async () => {
+  using place = new Place();
+  const script = await place.otb(["completion", "bash"], { state: false });
+  assert.match(script.out, /_otb/);
+  const words = await place.otb(["completion", "bash", "link", ""], { state: false });
+  for (const verb of ["add", "list", "set", "remove"]) {
+    assert.ok(words.out.split(/\s+/).includes(verb), words.out);
+  }
+});
+
+Deno.test("a command line that makes no sense is answered in one line with exit status 2, and points to help", async () => {
+  using place = new Place();
+  const cases = [
+    ["frob"],
+    ["link"],
+    ["link", "add"],
+    ["link", "add", "a", "--interface", "x", "--tier", "master"],
+    [
+      "init",
+      "cloud",
+      "--address",
+      "nowhere",
+    ],
+    ["init", "cloud", "--address", "203.0.113.7", "--port", "70000"],
+    ["config", "set", "network"],
+    ["status", "x"],
+  ];
+  for (const args of cases) {
+    const { code, out, err } = await place.otb(args);
+    assert.equal(code, 2, args.join(" "));
+    assert.equal(out, "");
+    assert.match(err, /^otb: Cannot .+\n {2}next: otb .+\n$/, args.join(" "));
+    const error = await place.refusal(args);
+    assert.deepEqual([error.exit, error.code], [2, "usage"], args.join(" "));
+  }
+});
+
+Deno.test("without a state every verb that needs one says so", async () => {
+  using place = new Place();
+  for (
+    const args of [["status"], ["config", "get"], ["link", "list"], ["logs"], ["plugin", "list"], [
+      "init",
+      "code",
+    ]]
+  ) {
+    const { code, exit, next } = await place.refusal(args);
+    assert.deepEqual([code, exit], ["not-initialised", 1], args.join(" "));
+    assert.ok(next);
+  }
+});
+
+Deno.test("a peer is set up once, and its code can be printed again", async () => {
+  using place = new Place();
+  const { joinCode } = await place.json(["init", "cloud", "--address", "203.0.113.7", "--port", "9000"]);
+  assert.equal((await place.json(["init", "code"])).joinCode, joinCode);
+  assert.equal(
+    (await place.refusal(["init", "cloud", "--address", "203.0.113.8"])).code,
+    "already-initialised",
+  );
+  using other = new Place();
+  const spoilt = await other.refusal(["init", "box", "--join", joinCode.slice(0, -3)]);
+  assert.equal(spoilt.code, "join-code-invalid");
+  assert.ok(!spoilt.message.includes(joinCode.slice(8, -3)), "the secret is in the error");
+});
+
+Deno.test("LAN and links are set, listed, changed and removed, and the history knows", async () => {
+  using place = new Place();
+  await place.box();
+  await place.json(["lan", "set", "--interface", "eth0", "--address", "192.168.100.1/24"]);
+  assert.deepEqual((await place.json(["lan", "show"])).lan, {
+    interface: "eth0",
+    address: "192.168.100.1/24",
+  });
+  const fibre = ["fibre", "--interface", "eth1", "--address", "192.168.11.2/24", "--gateway", "192.168.11.1"];
+  await place.json(["link", "add", ...fibre, "--down-mbps", "100", "--up-mbps", "20"]);
+  assert.equal((await place.refusal(["link", "add", ...fibre])).code, "link-exists");
+  await place.json(["link", "set", "fibre", "--tier", "backup", "--unset", "down-mbps"]);
+  assert.deepEqual((await place.json(["link", "list"])).links, [{
+    name: "fibre",
+    interface: "eth1",
+    address: "192.168.11.2/24",
+    gateway: "192.168.11.1",
+    tier: "backup",
+    upMbps: 20,
+  }]);
+  const { differences } = await place.json(["config", "diff"]);
+  assert.deepEqual(differences.map(({ path }: { path: string }) => path), [
+    "network.links.fibre.downMbps",
+    "network.links.fibre.tier",
+  ]);
+  await place.json(["link", "remove", "fibre"]);
+  assert.equal((await place.refusal(["link", "remove", "fibre"])).code, "link-unknown");
+  const { revisions } = await place.json(["config", "history"]);
+  assert.equal(revisions.length, 5);
+  await place.json(["config", "revert", String(revisions[1].revision)]);
+  assert.equal((await place.json(["link", "list"])).links.length, 1);
+});
+
+Deno.test("settings by path: read, changed, tried out, refused with every problem", async () => {
+  using place = new Place();
+  await place.box();
+  assert.deepEqual(await place.json(["config", "get", "link-count.atLeast"]), {
+    path: "link-count.atLeast",
+    value: 1,
+    default: true,
+  });
+  await place.json(["config", "set", "link-count.atLeast=2", "--dry-run"]);
+  assert.equal((await place.json(["config", "get", "link-count.atLeast"])).value, 1);
+  await place.json(["config", "set", "link-count.atLeast=2", "--comment", "two are needed"]);
+  assert.equal((await place.json(["config", "get", "link-count.atLeast"])).value, 2);
+  assert.equal((await place.json(["config", "history"])).revisions[0].comment, "two are needed");
+  const before = await place.json(["config", "get"]);
+  for (
+    const [code, assignment] of [
+      ["setting-unknown", "link-count.atLeats=2"],
+      ["setting-invalid", "link-count.atLeast=many"],
+      ["plugin-unknown", "nosuch.x=1"],
+      ["setting-unknown", "network.colour=blue"],
+    ]
+  ) assert.equal((await place.refusal(["config", "set", assignment!])).code, code, assignment);
+  const both = await place.otb(["config", "set", "link-count.x=1", "link-count.y=2"]);
+  assert.equal(both.err.split("\n").filter((line) => line.startsWith("otb: ")).length, 2, both.err);
+  assert.deepEqual(await place.json(["config", "get"]), before);
+  assert.ok((await place.json(["config", "schema", "link-count"])).properties.atLeast);
+  assert.equal((await place.refusal(["config", "schema", "nosuch"])).code, "section-unknown");
+  assert.equal((await place.refusal(["config", "get", "network.nosuch"])).code, "setting-unknown");
+  assert.equal((await place.refusal(["config", "confirm"])).code, "nothing-pending");
+});
+
+Deno.test("a plugin made from the template is listed, tested, and not made twice", async () => {
+  using place = new Place();
+  const { directory, files } = await place.json(["plugin", "new", "link-count"]);
+  assert.ok(files.includes("mod.ts"));
+  for (const file of files) {
+    assert.ok(!Deno.readTextFileSync(`${directory}/${file}`).includes("my-plugin"), file);
+  }
+  assert.equal((await place.refusal(["plugin", "new", "link-count"])).code, "directory-exists");
+  assert.equal((await place.refusal(["plugin", "new", "Link Count"])).code, "name-invalid");
+  const elsewhere =
+    (await place.json(["plugin", "new", "other", "--directory", `${place.folder}/far`])).directory;
+  for (const folder of [directory, elsewhere]) {
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["test", "-A", "--no-lock", "--cached-only", "--config", `${place.tree}/deno.json`, folder],
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+  }
+});
+
+Deno.test("what needs a running core says so", async () => {
+  using place = new Place();
+  await place.box();
+  assert.equal((await place.refusal(["status"])).code, "core-not-running");
+  assert.equal((await place.refusal(["status", "--watch"])).code, "core-not-running");
+  assert.equal((await place.refusal(["logs", "--follow"])).code, "core-not-running");
+  assert.deepEqual(await place.json(["logs"]), { lines: [] });
+  assert.equal((await place.json(["plugin", "list"])).plugins[0].name, "link-count");
+});

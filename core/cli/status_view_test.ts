@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import type { StatusReport } from "../client.ts";
+import { statusLines } from "./status_view.ts";
+
+const report: StatusReport = {
+  role: "box",
+  version: "0.1.0",
+  pid: 42,
+  startedAtMs: 0,
+  sentence: "1 of 2 links up, 3 connections, 41.5 Mbit/s down, 1.2 Mbit/s up",
+  links: [
+    {
+      name: "fibre",
+      interface: "eth1",
+      tier: "primary",
+      observed: { state: "up", address: "192.168.1.2" },
+      path: {
+        link: "fibre",
+        peer: "cloud",
+        state: "active",
+        protocol: "mptcp",
+        rttMs: 12.3,
+        loss: 0.003,
+        rxBitsPerSecond: 41.5e6,
+        txBitsPerSecond: 1.2e6,
+        share: 1,
+        subflows: 3,
+        congestion: "cubic",
+      },
+    },
+    {
+      name: "lte",
+      interface: "wwan0",
+      tier: "backup",
+      observed: { state: "missing", reason: "There is no interface wwan0\x1b[2J" },
+    },
+  ],
+  peers: [{ name: "cloud", address: "203.0.113.7", port: 8443 }],
+  connections: { open: 3, total: 99, refused: 0, protocol: "mptcp" },
+  plugins: [{
+    name: "socks-proxy",
+    version: "0.1.0",
+    summary: "",
+    tier: "trusted",
+    permissions: [],
+    state: "waiting-to-restart",
+    reason: "It ended with status 1",
+    restarts: 2,
+    sinceMs: 3_590_000,
+    memoryBytes: 50 * 2 ** 20,
+    status: {},
+  }],
+  health: [
+    { plugin: "core", code: "a", severity: "warning", message: "Something is odd.", sinceMs: 0 },
+    {
+      plugin: "core",
+      code: "b",
+      severity: "error",
+      message: "Something is wrong.",
+      next: "Do this.",
+      sinceMs: 0,
+    },
+  ],
+  pending: { revision: 7, revertsAtMs: 3_663_000 },
+};
+
+Deno.test("status at 80 columns", () => {
+  assert.deepEqual(statusLines(report, { width: 80, colours: false, nowMs: 3_600_000 }), [
+    "1 of 2 links up, 3 connections, 41.5 Mbit/s down, 1.2 Mbit/s up",
+    "box, up for 1 h, otb 0.1.0",
+    "Revision 7 waits and reverts in 1 min 3 s. Keep it: otb config confirm. Take it",
+    "back: otb config revert.",
+    "",
+    "2 things to know",
+    "error   Something is wrong. (core)",
+    "        next: Do this.",
+    "warning Something is odd. (core)",
+    "",
+    "LINK   TIER     STATE           DOWN          UP    RTT   LOSS  SHARE  FLOWS",
+    "fibre  primary  active   41.5 Mbit/s  1.2 Mbit/s  12 ms  0.3 %  100 %      3",
+    "lte    backup   missing            -           -      -      -      -      -",
+    "    There is no interface wwan0?[2J",
+    "",
+    "Peer cloud: 203.0.113.7 port 8443",
+    "Connections: 3 open, 99 so far, 0 refused (MPTCP)",
+    "",
+    "PLUGIN       VERSION  STATE               FOR   RESTARTS    MEMORY",
+    "socks-proxy  0.1.0    waiting to restart  10 s         2  50.0 MiB",
+    "    It ended with status 1",
+  ]);
+});
+
+Deno.test("no line is wider than 80 columns, with the longest names and figures that links have", () => {
+  const link = report.links[0]!;
+  const wide = {
+    ...report,
+    links: [{
+      ...link,
+      name: "a-link-of-15-ch",
+      tier: "secondary" as const,
+      path: {
+        ...link.path!,
+        state: "standby" as const,
+        rttMs: 123,
+        loss: 0.123,
+        rxBitsPerSecond: 12.3e6,
+        txBitsPerSecond: 12.3e6,
+        subflows: 10_000,
+      },
+    }],
+  };
+  for (const line of statusLines(wide, { width: 80, colours: false, nowMs: 3_600_000 })) {
+    assert.ok(line.length <= 80, line);
+  }
+});
+
+Deno.test("colours change nothing but colours", () => {
+  const options = { width: 80, nowMs: 3_600_000 };
+  const plain = statusLines(report, { ...options, colours: false });
+  const coloured = statusLines(report, { ...options, colours: true });
+  assert.notDeepEqual(coloured, plain);
+  // deno-lint-ignore no-control-regex
+  assert.deepEqual(coloured.map((line) => line.replace(/\x1b\[\d+m/g, "")), plain);
+});
