@@ -1,0 +1,482 @@
+// The plugin: on the box it owns routes, endpoints and first paths of all links; in the cloud the settings of the other end.
+import { type Native, openNative } from "../../core/native/ffi.ts";
+import { type Context, definePlugin, type Json, type PathFact, type Peer } from "../../core/plugin.ts";
+import { type Config, config } from "./config.ts";
+import { endpoints, type Verdict } from "./endpoints.ts";
+import { firstPaths } from "./first_path.ts";
+import { Prober } from "./prober.ts";
+import { assignSlots, caps, routes, settings, type UsableLink, usableLinks } from "./routing.ts";
+import { Overflow } from "./secondary.ts";
+import { Suspicion } from "./suspicion.ts";
+import { type PathSample, Telemetry } from "./telemetry.ts";
+
+/** Beat while traffic flows, and while nothing does. */
+const BUSY_MS = 200, IDLE_MS = 1_000;
+/** Below this a path carries no stream worth drawing conclusions from. */
+const QUIET_BITS = 100_000;
+/** Facts for people are published this often. */
+const PUBLISH_MS = 500;
+/** A connection older than this has its subflows everywhere, or something keeps them away. */
+const JOIN_MS = 3_000;
+/** Waits between attempts to have missing subflows created: longer each time. */
+const REPAIR_FIRST_MS = 4_000, REPAIR_LAST_MS = 300_000;
+/** Loss from which bbr does better than cubic, and until which it stays. */
+const LOSSY = 0.005, LOSSLESS = 0.001;
+
+export default definePlugin<Config>({
+  config,
+  async start(ctx) {
+    const native = openNative();
+    await ctx.claim("settings", settings(ctx.config.maxBufferMb));
+    if (ctx.role === "cloud") return startCloud(ctx, native);
+    const scheduler = new Scheduler(ctx, native);
+    await scheduler.start();
+  },
+});
+
+/** In the cloud paths are told by the boxes' public addresses; nothing is decided here. */
+function startCloud(ctx: Context<Config>, native: Native): void {
+  const telemetry = new Telemetry();
+  const port = ctx.network.current.peers[0]!.port;
+  let last = performance.now();
+  let published = new Set<string>();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    const paths = telemetry.beat(
+      native.tcpDiag({ localPort: port }),
+      now - last,
+      ({ remote }) => remote.host,
+    );
+    last = now;
+    const total = totalRate(paths);
+    for (const [name, sample] of paths) {
+      ctx.facts.publish(`path/${name}`, pathFact(name, "cloud", "active", sample, total));
+    }
+    for (const name of published) if (!paths.has(name)) ctx.facts.publish(`path/${name}`, undefined);
+    published = new Set(paths.keys());
+    ctx.publishStatus({
+      paths: paths.size,
+      subflows: [...paths.values()].reduce((sum, { subflows }) => sum + subflows, 0),
+    });
+  }, IDLE_MS);
+  ctx.defer(() => clearInterval(timer));
+}
+
+/** What is remembered of one link. */
+interface Memory {
+  suspicion: Suspicion;
+  verdict: Verdict;
+  congestion: string;
+  /** Fastest beats of late, bits per second, fading. */
+  peak: number;
+  probedRttMs?: number;
+  lastHeardMs: number;
+  lastBusyMs: number;
+  joinMissingSinceMs?: number;
+  repairs: number;
+  nextRepairMs: number;
+  stripped: boolean;
+  sample?: PathSample;
+}
+
+/** Beats: looks at every path, judges it, and has the kernel follow. */
+class Scheduler {
+  readonly #telemetry = new Telemetry();
+  readonly #prober: Prober;
+  readonly #overflow = new Overflow();
+  readonly #memories = new Map<string, Memory>();
+  #slots = new Map<string, number>();
+  #tokensSinceMs = new Map<number, number>();
+  #lastBeatMs = performance.now();
+  #lastPublishMs = 0;
+  #claimed = "";
+  #claiming: Promise<void> = Promise.resolve();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #published = new Set<string>();
+
+  constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+    this.#prober = new Prober(native);
+  }
+
+  async start(): Promise<void> {
+    const { ctx } = this;
+    const stored = await ctx.store.get<{ [name: string]: number }>("slots");
+    this.#slots = new Map(Object.entries(stored ?? {}));
+    const generations = await ctx.store.get<{ [name: string]: number }>("generations") ?? {};
+    for (const [name, generation] of Object.entries(generations)) {
+      this.#memory(name).verdict.generation = generation;
+    }
+    ctx.defer(async () => {
+      clearTimeout(this.#timer);
+      await this.#prober.close();
+    });
+    await this.#linksChanged();
+    ctx.defer(
+      ctx.links.subscribe(() =>
+        void this.#linksChanged().catch((error) =>
+          ctx.log.error("Cannot follow the links", { reason: String(error) })
+        )
+      ),
+    );
+    this.#beat();
+  }
+
+  get #peer(): Peer {
+    return this.ctx.network.current.peers[0]!;
+  }
+
+  #memory(name: string): Memory {
+    let memory = this.#memories.get(name);
+    if (!memory) {
+      memory = {
+        suspicion: new Suspicion(),
+        verdict: { out: false, promoted: false, generation: 0 },
+        congestion: this.ctx.config.congestion === "bbr" ? "bbr" : "cubic",
+        peak: 0,
+        lastHeardMs: 0,
+        lastBusyMs: 0,
+        repairs: 0,
+        nextRepairMs: 0,
+        stripped: false,
+      };
+      this.#memories.set(name, memory);
+    }
+    return memory;
+  }
+
+  #usable(): UsableLink[] {
+    return usableLinks(this.ctx.links.current, this.#slots, (name) => this.#memory(name).congestion);
+  }
+
+  async #linksChanged(): Promise<void> {
+    const names = this.ctx.links.current.filter(({ tier }) => tier !== "never").map(({ name }) => name);
+    const slots = assignSlots(names, this.#slots);
+    if (JSON.stringify([...slots]) !== JSON.stringify([...this.#slots])) {
+      this.#slots = slots;
+      await this.ctx.store.set("slots", Object.fromEntries(slots));
+    }
+    for (const name of [...this.#memories.keys()]) if (!names.includes(name)) this.#memories.delete(name);
+    await this.#apply();
+    this.#publish(performance.now());
+  }
+
+  /** Claims what is wanted now; unchanged wishes cost nothing. */
+  #apply(): Promise<void> {
+    const links = this.#usable();
+    const wishes: [string, ReturnType<typeof routes>][] = [
+      ["routes", routes(links)],
+      ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
+      ["caps", this.ctx.config.enforceRates ? caps(links) : []],
+    ];
+    const text = JSON.stringify(wishes);
+    if (text === this.#claimed) return this.#claiming;
+    this.#claimed = text;
+    const generations: { [name: string]: Json } = {};
+    for (const [name, { verdict }] of this.#memories) generations[name] = verdict.generation;
+    this.#claiming = this.#claiming.catch(() => {}).then(async () => {
+      for (const [key, resources] of wishes) {
+        try {
+          await this.ctx.claim(key, resources);
+        } catch (error) {
+          // Each stands alone: a cap that the kernel can't do must not cost the routes.
+          this.ctx.log.error(`Cannot apply ${key}`, { reason: String(error) });
+          this.ctx.health.raise({
+            code: `${key}-refused`,
+            severity: "error",
+            message: `The kernel refused the ${key} for the links: ${(error as Error).message}`,
+          });
+          continue;
+        }
+        this.ctx.health.clear(`${key}-refused`);
+      }
+      await this.ctx.store.set("generations", generations);
+    });
+    return this.#claiming;
+  }
+
+  #beat(): void {
+    let busy = false;
+    try {
+      busy = this.#look();
+    } catch (error) {
+      this.ctx.log.error("Cannot look at the paths", { reason: String(error) });
+    }
+    if (!this.ctx.signal.aborted) this.#timer = setTimeout(() => this.#beat(), busy ? BUSY_MS : IDLE_MS);
+  }
+
+  /** One look at everything; whether traffic flows. */
+  #look(): boolean {
+    const nowMs = performance.now();
+    const links = this.#usable();
+    const byAddress = new Map(links.map(({ address, link }) => [address, link.name]));
+    const samples = this.native.tcpDiag({ remotePort: this.#peer.port }).filter(({ remote }) =>
+      remote.host === this.#peer.address
+    );
+    const paths = this.#telemetry.beat(
+      samples,
+      nowMs - this.#lastBeatMs,
+      ({ local }) => byAddress.get(local.host),
+    );
+    this.#lastBeatMs = nowMs;
+    const tokens = new Set([...paths.values()].flatMap(({ tokens }) => [...tokens]));
+    for (const token of tokens) if (!this.#tokensSinceMs.has(token)) this.#tokensSinceMs.set(token, nowMs);
+    for (const token of this.#tokensSinceMs.keys()) if (!tokens.has(token)) this.#tokensSinceMs.delete(token);
+    const total = totalRate(paths);
+    for (const { link } of links) this.#judge(link.name, paths.get(link.name), total, nowMs, links.length);
+    this.#repair(links, paths, nowMs);
+    this.#secondaries(links, paths);
+    this.#chooseCongestion(links, paths);
+    void this.#apply();
+    if (nowMs - this.#lastPublishMs >= PUBLISH_MS) this.#publish(nowMs);
+    return total > QUIET_BITS || [...this.#memories.values()].some(({ verdict }) => verdict.out);
+  }
+
+  #judge(name: string, sample: PathSample | undefined, total: number, nowMs: number, count: number): void {
+    const memory = this.#memory(name);
+    memory.sample = sample;
+    const rate = sample ? sample.rxBitsPerSecond + sample.txBitsPerSecond : 0;
+    memory.peak = Math.max(memory.peak * 0.998, sample?.rxBitsPerSecond ?? 0, sample?.txBitsPerSecond ?? 0);
+    if (rate > 0) memory.lastHeardMs = nowMs;
+    if (rate > QUIET_BITS) memory.lastBusyMs = nowMs;
+    const quietMs = nowMs - memory.lastBusyMs;
+    const { out, probeWithinMs } = memory.suspicion.beat({
+      nowMs,
+      rttMs: sample?.rttMs ?? memory.probedRttMs,
+      silentMs: sample?.silentMs ?? 0,
+      backoff: sample?.backoff ?? 0,
+      wentQuiet: rate === 0 && quietMs > 150 && quietMs < 3_000 && total > QUIET_BITS,
+      stale: nowMs - memory.lastHeardMs > this.ctx.config.probeIdleSeconds * 1000,
+    });
+    // With a single link there is nothing to move to; taking it out would only add a wound.
+    memory.verdict.out = out && count > 1;
+    if (probeWithinMs !== undefined) void this.#probe(name, memory, probeWithinMs);
+  }
+
+  async #probe(name: string, memory: Memory, withinMs: number): Promise<void> {
+    const source = this.ctx.links.current.find((link) => link.name === name)?.observed.address;
+    const rttMs = source === undefined
+      ? undefined
+      : await this.#prober.probe({ host: this.#peer.address, port: this.#peer.port }, source, withinMs);
+    if (this.ctx.signal.aborted || this.#memories.get(name) !== memory) return;
+    const nowMs = performance.now();
+    if (rttMs !== undefined) {
+      memory.probedRttMs = rttMs;
+      memory.lastHeardMs = nowMs;
+    }
+    const wasOut = memory.verdict.out;
+    const back = memory.suspicion.probed(rttMs !== undefined, nowMs);
+    if (back) {
+      // Subflows that the kernel closed are not made again by themselves.
+      memory.verdict = { ...memory.verdict, out: false, generation: memory.verdict.generation + 1 };
+      memory.lastHeardMs = nowMs;
+      this.ctx.log.info(`Link "${name}" answers again`, { rttMs: Math.round(rttMs!) });
+      await this.#apply();
+      this.#publish(nowMs);
+    } else if (rttMs === undefined && !wasOut) {
+      // The verdict falls now, not a beat later.
+      const { out } = memory.suspicion.beat({
+        nowMs,
+        silentMs: 0,
+        backoff: 0,
+        wentQuiet: false,
+        stale: false,
+      });
+      if (!out) return;
+      memory.verdict.out = this.#usable().length > 1;
+      this.ctx.log.warn(`Link "${name}" stopped answering`, { withinMs: Math.round(withinMs) });
+      await this.#apply();
+      this.#publish(nowMs);
+    }
+  }
+
+  /** Connections that should have a subflow on a link and have none: the endpoint is made anew, ever more rarely. */
+  #repair(links: UsableLink[], paths: Map<string, PathSample>, nowMs: number): void {
+    const grown = [...this.#tokensSinceMs].filter(([, sinceMs]) => nowMs - sinceMs > JOIN_MS).map(([token]) =>
+      token
+    );
+    for (const { link } of links) {
+      const memory = this.#memory(link.name);
+      const sample = paths.get(link.name);
+      if ((sample?.plain ?? 0) > 0 && sample!.subflows === 0) memory.stripped = true;
+      if (sample && sample.subflows > 0) {
+        memory.stripped = false;
+        memory.repairs = 0;
+      }
+      const missing = grown.length > 0 && !memory.verdict.out &&
+        !grown.some((token) => sample?.tokens.has(token));
+      if (!missing) {
+        memory.joinMissingSinceMs = undefined;
+        continue;
+      }
+      memory.joinMissingSinceMs ??= nowMs;
+      if (nowMs - memory.joinMissingSinceMs < 1_000 || nowMs < memory.nextRepairMs) continue;
+      memory.verdict.generation++;
+      memory.repairs++;
+      memory.nextRepairMs = nowMs + Math.min(REPAIR_LAST_MS, REPAIR_FIRST_MS * 2 ** (memory.repairs - 1));
+      // It answers probes, yet no subflow ever joins over it.
+      if (memory.repairs > 1) memory.stripped = true;
+    }
+    this.#tellStripped(links);
+  }
+
+  #tellStripped(links: UsableLink[]): void {
+    const { health } = this.ctx;
+    const stripped = links.filter(({ link }) => this.#memory(link.name).stripped).map(({ link }) =>
+      `"${link.name}"`
+    );
+    if (stripped.length > 0 && stripped.length === links.length) {
+      health.raise({
+        code: "mptcp-unavailable",
+        severity: "warning",
+        message: "Multipath TCP passes no link: each connection uses one link only",
+        next:
+          "Look whether the peer's kernel has MPTCP on (sysctl net.mptcp.enabled), and ask the operators.",
+      });
+      health.clear("mptcp-stripped");
+      return;
+    }
+    health.clear("mptcp-unavailable");
+    if (stripped.length === 0) return health.clear("mptcp-stripped");
+    health.raise({
+      code: "mptcp-stripped",
+      severity: "warning",
+      message: `Multipath TCP does not pass ${
+        stripped.join(", ")
+      }: connections do not use it together with the others`,
+      next: "The modem or its operator removes it; another modem mode or operator may not.",
+    });
+  }
+
+  #secondaries(links: UsableLink[], paths: Map<string, PathSample>): void {
+    const { promoteSecondaryAbove, demoteSecondaryBelow } = this.ctx.config;
+    const primaries = links.filter(({ link }) =>
+      link.tier === "primary" && !this.#memory(link.name).verdict.out
+    );
+    const load = Math.max(
+      ...(["rx", "tx"] as const).map((way) => {
+        const used = primaries.reduce(
+          (sum, { link }) => sum + (paths.get(link.name)?.[`${way}BitsPerSecond`] ?? 0),
+          0,
+        );
+        const known = primaries.map(({ link }) => way === "rx" ? link.downMbps : link.upMbps);
+        const capacity = primaries.reduce(
+          (sum, { link }, index) => sum + (known[index] ?? this.#memory(link.name).peak / 1e6) * 1e6,
+          0,
+        );
+        return capacity > 1e6 ? used / capacity : 0;
+      }),
+      primaries.length === 0 ? 1 : 0,
+    );
+    const promoted = this.#overflow.beat(load, promoteSecondaryAbove, demoteSecondaryBelow);
+    for (const { link } of links) this.#memory(link.name).verdict.promoted = promoted;
+  }
+
+  #chooseCongestion(links: UsableLink[], paths: Map<string, PathSample>): void {
+    if (this.ctx.config.congestion !== "auto") return;
+    for (const { link } of links) {
+      const memory = this.#memory(link.name);
+      const loss = paths.get(link.name)?.loss;
+      if (loss === undefined) continue;
+      if (loss >= LOSSY) memory.congestion = "bbr";
+      else if (loss <= LOSSLESS) memory.congestion = "cubic";
+    }
+  }
+
+  #publish(nowMs: number): void {
+    this.#lastPublishMs = nowMs;
+    const { ctx } = this;
+    const usable = this.#usable();
+    const total = usable.reduce((sum, { link }) => sum + rateOf(this.#memory(link.name).sample), 0);
+    const names = new Set<string>();
+    for (const link of ctx.links.current) {
+      names.add(link.name);
+      const memory = this.#memories.get(link.name);
+      const used = usable.some((candidate) => candidate.link.name === link.name);
+      const resting = link.tier === "backup" || link.tier === "secondary" && !memory?.verdict.promoted;
+      const state = link.tier === "never" || !used
+        ? "down"
+        : memory?.verdict.out
+        ? "suspect"
+        : resting
+        ? "standby"
+        : "active";
+      const reason = link.tier === "never"
+        ? "its tier is never"
+        : !used
+        ? link.observed.reason ?? "it has no slot: 8 links are the limit"
+        : memory?.verdict.out
+        ? "it stopped answering"
+        : memory?.stripped
+        ? "Multipath TCP does not pass it"
+        : undefined;
+      const fact = pathFact(link.name, this.#peer.name, state, memory?.sample, total);
+      ctx.facts.publish(`path/${link.name}`, {
+        ...fact,
+        reason,
+        protocol: memory?.stripped ? "tcp" : fact.protocol,
+        rttMs: fact.rttMs ?? memory?.probedRttMs,
+        congestion: fact.congestion || memory?.congestion || "",
+      });
+    }
+    for (const name of this.#published) if (!names.has(name)) ctx.facts.publish(`path/${name}`, undefined);
+    this.#published = names;
+    ctx.facts.publish(
+      "first-path",
+      firstPaths(
+        usable.filter(({ link }) => !this.#memory(link.name).verdict.out).map(({ link, address }) => {
+          const memory = this.#memory(link.name);
+          return {
+            link: link.name,
+            interface: link.interface,
+            source: address,
+            tier: link.tier,
+            rttMs: memory.sample?.minRttMs ?? memory.probedRttMs,
+            capacity: link.downMbps ? link.downMbps * 1e6 : memory.peak > 1e6 ? memory.peak : undefined,
+            stripped: memory.stripped,
+          };
+        }),
+      ),
+    );
+    ctx.publishStatus({
+      links: usable.length,
+      secondariesJoined: this.#overflow.promoted,
+      congestion: Object.fromEntries(usable.map(({ link, congestion }) => [link.name, congestion])),
+    });
+  }
+}
+
+function rateOf(sample: PathSample | undefined): number {
+  return sample ? sample.rxBitsPerSecond + sample.txBitsPerSecond : 0;
+}
+
+function totalRate(paths: Map<string, PathSample>): number {
+  return [...paths.values()].reduce((sum, sample) => sum + rateOf(sample), 0);
+}
+
+function pathFact(
+  link: string,
+  peer: string,
+  state: PathFact["state"],
+  sample: PathSample | undefined,
+  total: number,
+): PathFact {
+  const protocol = !sample || sample.subflows + sample.plain === 0
+    ? "unknown"
+    : sample.subflows > 0
+    ? "mptcp"
+    : "tcp";
+  return {
+    link,
+    peer,
+    state,
+    protocol,
+    rttMs: sample?.rttMs,
+    minRttMs: sample?.minRttMs,
+    loss: sample?.loss,
+    rxBitsPerSecond: Math.round(sample?.rxBitsPerSecond ?? 0),
+    txBitsPerSecond: Math.round(sample?.txBitsPerSecond ?? 0),
+    share: total > 0 ? Math.round(rateOf(sample) / total * 1000) / 1000 : 0,
+    subflows: sample?.subflows ?? 0,
+    congestion: sample?.congestion ?? "",
+  };
+}

@@ -1,0 +1,157 @@
+// From links to what the kernel needs for using each of them: a table and a source rule per link, and the settings that
+// MPTCP over several links wants. Pure.
+import type { Link, Resource } from "../../core/plugin.ts";
+
+/** Tables and rules of link slots start here. */
+const FIRST_TABLE = 1000;
+/** Behind every default route that somebody else made. */
+const DEFAULT_METRIC = 4000;
+const MAIN_TABLE = 254;
+
+/** A link that can carry traffic, with its stable slot (1 to 8) and what was chosen for it. */
+export interface UsableLink {
+  link: Link;
+  slot: number;
+  address: string;
+  prefixLength: number;
+  gateway: string;
+  congestion: string;
+}
+
+/** Links with everything known that routing needs, in the order of their slots. */
+export function usableLinks(
+  links: Link[],
+  slots: ReadonlyMap<string, number>,
+  congestion: (link: string) => string,
+): UsableLink[] {
+  return links.flatMap((link) => {
+    const { state, address, prefixLength, gateway } = link.observed;
+    const slot = slots.get(link.name);
+    if (
+      link.tier === "never" || state !== "up" || !address || prefixLength === undefined || !gateway ||
+      slot === undefined
+    ) return [];
+    return [{ link, slot, address, prefixLength, gateway, congestion: congestion(link.name) }];
+  }).sort((a, b) => a.slot - b.slot);
+}
+
+/** A table with a default route per link, a rule by source address, and a way out of last resort in the main table. */
+export function routes(links: UsableLink[]): Resource[] {
+  const ranked = [...links].sort((a, b) =>
+    TIER_RANK[a.link.tier] - TIER_RANK[b.link.tier] || a.slot - b.slot
+  );
+  return links.flatMap(({ link, slot, address, prefixLength, gateway, congestion }): Resource[] => {
+    const family = address.includes(":") ? 6 : 4;
+    const table = FIRST_TABLE + slot;
+    const way = { kind: "route", family, interface: link.interface, source: address } as const;
+    return [
+      { ...way, table, to: subnet(address, prefixLength) },
+      { ...way, table, to: "default", via: gateway, congestion },
+      { kind: "rule", family, priority: table, from: address, table },
+      {
+        ...way,
+        table: MAIN_TABLE,
+        to: "default",
+        via: gateway,
+        metric: DEFAULT_METRIC + ranked.findIndex((other) => other.slot === slot),
+      },
+    ];
+  });
+}
+
+const TIER_RANK = { primary: 0, secondary: 1, backup: 2, never: 3 };
+
+/** Kernel settings of the namespace; buffers in bytes. */
+export function settings(maxBufferMb: number): Resource[] {
+  const bytes = maxBufferMb * 1024 * 1024;
+  const sysctl = (name: string, value: string, optional = false): Resource => ({
+    kind: "sysctl",
+    name: `net/${name}`,
+    value,
+    optional,
+  });
+  return [
+    sysctl("ipv4/tcp_rmem", `4096\t131072\t${bytes}`),
+    sysctl("ipv4/tcp_wmem", `4096\t65536\t${bytes}`),
+    // A pause in a stream is no reason to find the rate of every path anew.
+    sysctl("ipv4/tcp_slow_start_after_idle", "0"),
+    // Answers may come by another link than the main table would choose: loose instead of strict (RFC 3704).
+    sysctl("ipv4/conf/all/rp_filter", "2"),
+    sysctl("ipv4/tcp_mtu_probing", "1"),
+    sysctl("mptcp/enabled", "1", true),
+    // One retransmission timeout without an acknowledgement moves the data to the other subflows.
+    sysctl("mptcp/stale_loss_cnt", "1", true),
+    // A suspected black hole must not switch MPTCP off for an hour.
+    sysctl("mptcp/blackhole_timeout", "60", true),
+    { kind: "mptcpLimits", subflows: 8, addAddrAccepted: 8 },
+  ];
+}
+
+/** What a link may carry at most, where somebody said so: a token bucket on its interface, and one for what comes in. */
+export function caps(links: UsableLink[]): Resource[] {
+  return links.flatMap(({ link, slot }): Resource[] => {
+    const resources: Resource[] = [];
+    if (link.upMbps !== undefined) {
+      resources.push({ kind: "qdisc", interface: link.interface, parent: "root", spec: bucket(link.upMbps) });
+    }
+    if (link.downMbps !== undefined) {
+      const name = `otb-ifb${slot}`;
+      const redirect = [
+        "filter",
+        "add",
+        "dev",
+        link.interface,
+        "ingress",
+        "protocol",
+        "all",
+        "u32",
+        "match",
+        "u32",
+        "0",
+        "0",
+        "action",
+        "mirred",
+        "egress",
+        "redirect",
+        "dev",
+        name,
+      ];
+      resources.push(
+        { kind: "interface", name, type: "ifb", up: true },
+        { kind: "qdisc", interface: name, parent: "root", spec: bucket(link.downMbps) },
+        { kind: "qdisc", interface: link.interface, parent: "ingress", spec: [], then: [redirect] },
+      );
+    }
+    return resources;
+  });
+}
+
+/** tc-tbf(8): a burst of 10 ms at the rate, at least two full packets with segmentation offload. */
+function bucket(mbps: number): string[] {
+  const burst = Math.max(65_536, Math.round(mbps * 1e6 / 8 * 0.01));
+  return ["tbf", "rate", `${Math.round(mbps * 1000)}kbit`, "burst", String(burst), "latency", "50ms"];
+}
+
+function subnet(address: string, prefixLength: number): string {
+  if (address.includes(":")) return `${address}/128`;
+  const value = address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  const size = 2 ** (32 - prefixLength);
+  const start = Math.floor(value / size) * size;
+  return `${[24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join(".")}/${prefixLength}`;
+}
+
+/** Gives every link a slot that it keeps while it exists; at most 8. Pure. */
+export function assignSlots(names: string[], former: ReadonlyMap<string, number>): Map<string, number> {
+  const slots = new Map(
+    names.flatMap((name) => former.has(name) ? [[name, former.get(name)!] as const] : []),
+  );
+  const taken = new Set(slots.values());
+  for (const name of names) {
+    if (slots.has(name)) continue;
+    const free = [1, 2, 3, 4, 5, 6, 7, 8].find((slot) => !taken.has(slot));
+    if (free === undefined) break;
+    slots.set(name, free);
+    taken.add(free);
+  }
+  return slots;
+}

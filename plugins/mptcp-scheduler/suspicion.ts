@@ -1,0 +1,93 @@
+// Whether a path is alive: evidence from its subflows raises a suspicion, a probe decides it, probes bring it back. Pure.
+
+/** A probe that answers in time proves the path; without a figure for its round trip this is given. */
+const PROBE_FLOOR_MS = 200, PROBE_CEILING_MS = 1_500;
+/** After a probe has cleared a path, evidence is believed again only after this. */
+const TRUST_MS = 1_000;
+/** First and last wait between probes of a path that is out. */
+const RETRY_FIRST_MS = 300, RETRY_LAST_MS = 2_000;
+/** A path that flaps must answer this often in a row before it is used again; doubles with each fall, up to the last. */
+const ANSWERS_FIRST = 2, ANSWERS_LAST = 16;
+/** A path that stood this long is forgiven its falls. */
+const FORGIVEN_MS = 120_000;
+
+/** What one beat has shown of a path. */
+export interface Evidence {
+  nowMs: number;
+  rttMs?: number;
+  /** Data in flight without acknowledgement for this long. */
+  silentMs: number;
+  backoff: number;
+  /** It carried data just before and carries nothing now, while other paths go on. */
+  wentQuiet: boolean;
+  /** Nothing has been heard of it for so long that its state is only a memory. */
+  stale: boolean;
+}
+
+/** What to do with a path now. */
+export interface Judgement {
+  out: boolean;
+  /** Start a probe with this time limit. */
+  probeWithinMs?: number;
+}
+
+/** The life of one path: standing, suspected, out. */
+export class Suspicion {
+  #out = false;
+  #probing = false;
+  #trustedUntilMs = 0;
+  #nextProbeMs = 0;
+  #waitMs = RETRY_FIRST_MS;
+  #answers = 0;
+  #falls = 0;
+  #stoodSinceMs = 0;
+
+  /** Whether it is out, and whether to probe. */
+  beat({ nowMs, rttMs, silentMs, backoff, wentQuiet, stale }: Evidence): Judgement {
+    if (this.#probing) return { out: this.#out };
+    if (this.#out) {
+      if (nowMs < this.#nextProbeMs) return { out: true };
+      this.#probing = true;
+      return { out: true, probeWithinMs: PROBE_CEILING_MS };
+    }
+    const rtt = rttMs ?? 100;
+    const suspicious = backoff > 0 || silentMs > Math.max(250, 3 * rtt) || wentQuiet;
+    if (!(suspicious && nowMs >= this.#trustedUntilMs) && !stale) return { out: false };
+    this.#probing = true;
+    return { out: false, probeWithinMs: Math.min(PROBE_CEILING_MS, Math.max(PROBE_FLOOR_MS, 3 * rtt)) };
+  }
+
+  /** The outcome of a probe; true when the path has just come back. */
+  probed(answered: boolean, nowMs: number): boolean {
+    this.#probing = false;
+    if (!this.#out) {
+      if (answered) this.#trustedUntilMs = nowMs + TRUST_MS;
+      else this.#fall(nowMs);
+      return false;
+    }
+    if (!answered) {
+      this.#answers = 0;
+      this.#waitMs = Math.min(RETRY_LAST_MS, this.#waitMs * 1.5);
+      this.#nextProbeMs = nowMs + this.#waitMs;
+      return false;
+    }
+    this.#answers++;
+    this.#nextProbeMs = nowMs + RETRY_FIRST_MS / 3;
+    if (this.#answers < Math.min(ANSWERS_LAST, ANSWERS_FIRST * 2 ** Math.max(0, this.#falls - 1))) {
+      return false;
+    }
+    this.#out = false;
+    this.#stoodSinceMs = nowMs;
+    this.#trustedUntilMs = nowMs + TRUST_MS;
+    return true;
+  }
+
+  #fall(nowMs: number): void {
+    if (nowMs - this.#stoodSinceMs > FORGIVEN_MS) this.#falls = 0;
+    this.#falls++;
+    this.#out = true;
+    this.#answers = 0;
+    this.#waitMs = RETRY_FIRST_MS;
+    this.#nextProbeMs = nowMs + RETRY_FIRST_MS;
+  }
+}
