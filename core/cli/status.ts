@@ -46,7 +46,7 @@ async function watch(cli: Cli): Promise<void> {
       }
       if (screen) {
         const shown = lines.slice(0, terminal.height - 1);
-        terminal.out(`\x1b[H${shown.map((line) => `${line}\x1b[K\r\n`).join("")}\x1b[J`);
+        terminal.out(`\x1b[H${shown.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`);
       } else terminal.out(lines.map((line) => `${line}\n`).join(""));
       await pause(REFRESH_MS, signal);
     }

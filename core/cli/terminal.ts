@@ -25,13 +25,17 @@ export type Paint = keyof typeof PAINTS;
 /** The terminal of this process. NO_COLOR (no-color.org) and TERM=dumb switch colours off. */
 export function processTerminal(): Terminal {
   const tty = Deno.stdout.isTerminal();
-  const { columns, rows } = tty ? size() : { columns: 80, rows: 24 };
   return {
     tty,
     interactive: tty && Deno.stdin.isTerminal(),
     colours: tty && !Deno.env.get("NO_COLOR") && Deno.env.get("TERM") !== "dumb",
-    width: columns,
-    height: rows,
+    // Asked anew each time, since a window may change.
+    get width() {
+      return size(tty).columns;
+    },
+    get height() {
+      return size(tty).rows;
+    },
     out: (text) => writeAll(Deno.stdout, text),
     err: (text) => writeAll(Deno.stderr, text),
   };
@@ -102,7 +106,8 @@ export function notRoot(verb = ""): OtbError {
   );
 }
 
-function size(): { columns: number; rows: number } {
+function size(tty: boolean): { columns: number; rows: number } {
+  if (!tty) return { columns: 80, rows: 24 };
   try {
     const { columns, rows } = Deno.consoleSize();
     return { columns: columns || 80, rows: rows || 24 };
