@@ -36,11 +36,10 @@ export function interception(network: Network, links: Link[], exclude: string[],
   chain prerouting {
     type filter hook prerouting priority mangle; policy accept;
     iifname != "${lan.interface}" return
-    meta l4proto != tcp return
     meta nfproto != ipv4 return
     fib daddr type { local, broadcast, multicast } return
     ip daddr @left_alone return
-    tproxy ip to 127.0.0.1:${port} meta mark set meta mark or ${MARK} accept
+    meta l4proto tcp tproxy ip to 127.0.0.1:${port} meta mark set meta mark or ${MARK} accept
   }
 `,
     },
