@@ -1,4 +1,4 @@
-// PATH=VALUE words as one merge patch. Pure.
+// PATH=VALUE words as one merge patch, FIELD=VALUE words as arguments. Pure.
 import { type Json, patchAt } from "../client.ts";
 import type { Patch } from "./change.ts";
 import { UsageError } from "./terminal.ts";
@@ -26,6 +26,21 @@ export function parseAssignments(words: readonly string[]): Patch {
     patch = combine(patch, patchAt(full, parseValue(word.slice(equals + 1))), path);
   }
   return patch as Patch;
+}
+
+/** The arguments that `FIELD=VALUE` words make; undefined without any. @throws UsageError when a word is none */
+export function parseFields(words: readonly string[]): JsonObject | undefined {
+  if (words.length === 0) return undefined;
+  return Object.fromEntries(words.map((word) => {
+    const equals = word.indexOf("=");
+    if (equals < 1) {
+      throw new UsageError(
+        `Cannot pass an argument as it must be FIELD=VALUE: current value is "${word}"`,
+        "otb plugin act --help",
+      );
+    }
+    return [word.slice(0, equals), parseValue(word.slice(equals + 1))];
+  }));
 }
 
 /** JSON where it is JSON, otherwise the text itself. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { mergePatch } from "../client.ts";
-import { parseAssignments, parseValue } from "./assignments.ts";
+import { parseAssignments, parseFields, parseValue } from "./assignments.ts";
 
 Deno.test("several settings become one patch, and null survives", () => {
   assert.deepEqual(
@@ -63,4 +63,10 @@ Deno.test("any value at any path arrives there", () => {
     );
     assert.deepEqual(found, value);
   }));
+});
+
+Deno.test("fields become arguments; none is none", () => {
+  assert.deepEqual(parseFields(["link=fibre", "times=3"]), { link: "fibre", times: 3 });
+  assert.equal(parseFields([]), undefined);
+  assert.throws(() => parseFields(["=3"]), /FIELD=VALUE/);
 });

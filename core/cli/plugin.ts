@@ -2,10 +2,11 @@
 import { isAbsolute, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { message } from "@optique/core/message";
-import { optional } from "@optique/core/modifiers";
+import { multiple, optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { OtbError } from "../client.ts";
+import { parseFields } from "./assignments.ts";
 import { pluginLines } from "./status_view.ts";
 import { group, verb } from "./verb.ts";
 
@@ -64,8 +65,35 @@ const make = verb("new", {
   },
 });
 
+const act = verb("act", {
+  brief: "Run an action of a running plugin.",
+  example: "sudo otb plugin act my-plugin my-action field=value",
+  options: {
+    plugin: argument(string({ metavar: "PLUGIN" })),
+    action: argument(string({ metavar: "ACTION" })),
+    fields: multiple(
+      argument(string({ metavar: "FIELD=VALUE" }), { description: message`VALUE is JSON, or text.` }),
+    ),
+  },
+  run({ plugin, action, fields }, { print, withCore }) {
+    const given = parseFields(fields);
+    return withCore(async (core) => {
+      const result = await core.act(plugin, action, given);
+      print(
+        { plugin, action, result },
+        () => typeof result === "string" ? result : JSON.stringify(result, null, 2),
+      );
+    });
+  },
+});
+
 /** `otb plugin`. */
-export const pluginVerbs = group("plugin", "The parts that do the work.", [list, make], "otb plugin list");
+export const pluginVerbs = group(
+  "plugin",
+  "The parts that do the work.",
+  [list, make, act],
+  "otb plugin list",
+);
 
 async function copyTemplate(name: string, target: string): Promise<string[]> {
   try {
