@@ -128,7 +128,8 @@ export interface PathFact {
 
 /**
  * Which path the next connection to the peer should start on. Published as the fact `first-path`; a reader picks an
- * entry with probability proportional to `weight` (their sum is 1; empty when no link is usable).
+ * entry with probability proportional to `weight` (their sum is 1; empty when no link is usable). An entry of weight 0 is
+ * for when the others do not connect.
  */
 export interface FirstPathFact {
   choices: { link: string; interface: string; source: string; weight: number }[];

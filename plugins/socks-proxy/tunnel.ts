@@ -18,8 +18,10 @@ import { order, type Path, type Transport } from "./transport.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export const METHOD: AeadMethod = "2022-blake3-aes-256-gcm";
-/** A path that does not answer a connect within this time is left for the next one. */
-const CONNECT_MS = 5_000;
+/** A path that does not answer a connect within this time, one repeated SYN included, is left for the next one. */
+const CONNECT_MS = 2_500;
+/** The last one is given longer. */
+const LAST_CONNECT_MS = 10_000;
 /** First payload taken along with the request. */
 const FIRST_PAYLOAD = 32_768;
 const NOTHING = new Uint8Array(0);
@@ -137,7 +139,7 @@ class Connecting {
         why = (error as Error).message;
         continue;
       }
-      this.#deadlineMs = performance.now() + CONNECT_MS;
+      this.#deadlineMs = performance.now() + (this.paths.length > 0 ? CONNECT_MS : LAST_CONNECT_MS);
       this.#tag = reactor.add(this.#fd, PollEvents.out, () => this.#connected());
       return;
     }
