@@ -17,6 +17,12 @@ interface Step {
   tests?: boolean;
 }
 
+interface Finished {
+  success: boolean;
+  signal: Deno.Signal | null;
+  text: string;
+}
+
 const deno = Deno.execPath();
 const steps: Step[] = [
   { name: "format", command: [deno, "fmt", "--check", "--quiet"] },
@@ -61,10 +67,13 @@ for (const step of steps) {
   const good = counts ? counts.passed : output.success ? 1 : 0;
   passed += good;
   failed += bad;
+  const died = counts && !output.success && counts.failed === 0
+    ? `, the run died${output.signal ? ` of ${output.signal}` : ""} before its end`
+    : "";
   const ignored = counts?.ignored ? `, ${counts.ignored} ignored` : "";
   summary.push(
     `${bad === 0 ? "ok " : "BAD"} ${step.name}${
-      counts ? `: ${good} passed, ${bad} failed${ignored}` : ""
+      counts ? `: ${good} passed, ${bad} failed${ignored}${died}` : ""
     } (${seconds} s)`,
   );
   if (bad > 0 && !step.tests) console.error(`\n--- ${step.name}\n${output.text.trimEnd()}\n`);
@@ -76,7 +85,7 @@ Deno.exit(failed > 0 || passed === 0 ? 1 : 0);
 async function run(
   [program, ...args]: string[],
   show: boolean,
-): Promise<{ success: boolean; text: string } | undefined> {
+): Promise<Finished | undefined> {
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(program!, {
@@ -101,7 +110,8 @@ async function run(
     }
   };
   await Promise.all([collect(child.stdout), collect(child.stderr)]);
-  return { success: (await child.status).success, text };
+  const { success, signal } = await child.status;
+  return { success, signal, text };
 }
 
 function exists(path: string): boolean {
