@@ -44,7 +44,8 @@ const steps: Step[] = [
   },
   {
     name: "unit tests",
-    command: [deno, "test", "-A", "--no-check", "--quiet", "--ignore=tests/system", ...rooms],
+    // Without folders: where some are named, what they contain is not ignored.
+    command: [deno, "test", "-A", "--no-check", "--quiet", "--ignore=tests/system"],
     tests: true,
   },
 ];
