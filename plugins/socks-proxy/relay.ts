@@ -20,8 +20,10 @@ export interface Counters {
   resets: number;
 }
 
-/** How the two directions are transformed; `raw` moves bytes as they are. */
+/** How the two directions are transformed. */
 export interface Codec {
+  /** Bytes stay as and where they are: what the rest costs is the difference. */
+  raw?: boolean;
   /** Plain bytes in `input[0..length]` to sealed ones in `output`; returns their length. */
   seal(input: Bytes, length: number, output: Bytes): number;
   /** Sealed bytes to plain ones; negative when forged. */
@@ -116,7 +118,7 @@ export class Relay {
       this.counters.bytesToSealed += length;
       const sealed = this.codec.seal(input, length, output);
       if (sealed < 0) return this.#reset(this.#plain);
-      this.#send(this.#sealed, this.#plain, output, 0, sealed);
+      this.#send(this.#sealed, this.#plain, this.codec.raw ? input : output, 0, sealed);
     } else if (length === 0) {
       const last = this.codec.finish?.(output) ?? 0;
       if (last > 0) this.#send(this.#sealed, this.#plain, output, 0, last);
@@ -137,7 +139,7 @@ export class Relay {
     const opened = this.codec.open(input, length, scratch.output);
     if (opened < 0) return this.#reset(this.#sealed);
     this.counters.bytesToPlain += opened;
-    if (opened > 0) this.#send(this.#plain, this.#sealed, scratch.output, 0, opened);
+    if (opened > 0) this.#send(this.#plain, this.#sealed, this.codec.raw ? input : scratch.output, 0, opened);
   }
 
   /** Writes to one side; what it does not take is kept, and the other side is not read until it did. */
@@ -219,18 +221,4 @@ export class Relay {
     this.codec.free();
     this.onEnd(broken && (broken === this.#plain ? "plain" : "sealed"));
   }
-}
-
-/** Bytes as they are: what encryption costs is the difference. */
-export class RawCodec implements Codec {
-  seal(input: Bytes, length: number, output: Bytes): number {
-    output.set(input.subarray(0, length));
-    return length;
-  }
-
-  open(input: Bytes, length: number, output: Bytes): number {
-    return this.seal(input, length, output);
-  }
-
-  free(): void {}
 }

@@ -1,0 +1,71 @@
+// One hop of the data plane on its own, as the plugin runs it: `box SOCKS_PORT PEER_PORT` or `peer PORT`; `raw FROM TO`
+// relays bytes as they are, to show what encryption costs. The key comes from the environment: benchmarks only.
+import { Buffer } from "node:buffer";
+import { ADDRESS_BYTES, openNative, PollEvents } from "../../core/native/ffi.ts";
+import { Reactor } from "../../plugins/socks-proxy/reactor.ts";
+import { type Codec, Relay } from "../../plugins/socks-proxy/relay.ts";
+import { Salts } from "../../plugins/socks-proxy/salts.ts";
+import { serveCounters, Server } from "../../plugins/socks-proxy/serve.ts";
+import { Socks5 } from "../../plugins/socks-proxy/socks5.ts";
+import { Targets } from "../../plugins/socks-proxy/targets.ts";
+import { MptcpTransport } from "../../plugins/socks-proxy/transport.ts";
+import { tunnelCounters, Tunnels } from "../../plugins/socks-proxy/tunnel.ts";
+
+const [role, first, second] = Deno.args as [string, string, string];
+const host = "127.0.0.1";
+const native = openNative();
+const reactor = new Reactor(native);
+const psk = new Uint8Array(Buffer.from(Deno.env.get("BENCH_PSK") ?? "", "base64"));
+const now = () => Math.floor(Date.now() / 1000);
+
+if (role === "box") {
+  const transport = new MptcpTransport(native, { name: "peer", address: host, port: Number(second) });
+  const tunnels = new Tunnels({
+    native,
+    reactor,
+    transport,
+    psk,
+    now,
+    choices: () => [],
+    counters: tunnelCounters(),
+  });
+  new Socks5(native, reactor, tunnels, host, Number(first), undefined);
+} else if (role === "peer") {
+  const directory = await Deno.makeTempDir({ prefix: "otb" });
+  const salts = new Salts(directory, () => Date.now());
+  new Server(
+    { native, reactor, psk, now, salts, targets: new Targets(["127.0.0.0/8"]), counters: serveCounters() },
+    host,
+    Number(first),
+  );
+  Deno.addSignalListener("SIGTERM", () => {
+    Deno.removeSync(directory, { recursive: true });
+    Deno.exit(0);
+  });
+} else {
+  rawHop(Number(first), Number(second));
+}
+console.log("ready");
+await reactor.run();
+
+/** A relay that copies nothing and seals nothing. */
+function rawHop(from: number, to: number): void {
+  const asIs: Codec = {
+    raw: true,
+    seal: (_input, length) => length,
+    open: (_input, length) => length,
+    free() {},
+  };
+  const { fd: listener } = native.listen({ host, port: from }, {});
+  const record = new Uint8Array(ADDRESS_BYTES);
+  const counters = tunnelCounters();
+  reactor.add(listener, PollEvents.in, () => {
+    const accepted = native.accept(listener, record, record);
+    if (accepted < 0) return;
+    const { fd } = native.connect({ host, port: to });
+    const tag = reactor.add(fd, PollEvents.out, () => {
+      reactor.forget(tag);
+      new Relay(native, reactor, accepted, fd, asIs, counters);
+    });
+  });
+}
