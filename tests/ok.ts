@@ -45,7 +45,7 @@ const steps: Step[] = [
   {
     name: "unit tests",
     // Without folders: where some are named, what they contain is not ignored.
-    command: [deno, "test", "-A", "--no-check", "--quiet", "--ignore=tests/system"],
+    command: [deno, "test", "-A", "--no-check", "--quiet", "--ignore=tests/system,.cache,target"],
     tests: true,
   },
 ];
