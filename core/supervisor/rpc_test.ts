@@ -8,7 +8,6 @@ async function pair(left: Record<string, Handler>, right: Record<string, Handler
   const listener = listenUnix(path);
   const [near, far] = await Promise.all([Deno.connect({ transport: "unix", path }), listener.accept()]);
   listener.close();
-  await Deno.remove(path);
   return [new Rpc(near, left), new Rpc(far, right)];
 }
 
@@ -53,7 +52,6 @@ Deno.test("garbage ends the connection and nothing else", async () => {
       const listener = listenUnix(path);
       const [near, far] = await Promise.all([Deno.connect({ transport: "unix", path }), listener.accept()]);
       listener.close();
-      await Deno.remove(path);
       const rpc = new Rpc(far, {});
       await near.write(bytes);
       await near.write(new TextEncoder().encode('\n{"half":'));

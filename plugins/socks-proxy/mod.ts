@@ -12,8 +12,8 @@ import { MptcpTransport } from "./transport.ts";
 import { tunnelCounters, Tunnels } from "./tunnel.ts";
 
 const STATUS_EVERY_MS = 1_000;
-/** So many connections in a row must fail before a person is told. */
-const FAILURES_TOLD = 2;
+/** So many connections in a row must end without an answer before a person is told; one may be a peer that restarts. */
+const UNANSWERED_TOLD = 2;
 
 export default definePlugin<Config>({
   config,
@@ -99,13 +99,13 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
   }
   publish(ctx, () => {
     const { unreachable, unanswered, lastError, ...counts } = counters;
-    told(ctx, unreachable >= FAILURES_TOLD, {
+    told(ctx, unreachable > 0, {
       code: "peer-unreachable",
       severity: "error",
       message: `The peer ${peer.address} port ${peer.port} can't be reached: ${lastError}`,
       next: "Look whether the peer runs (otb status there) and whether a link works at all (otb link list).",
     });
-    told(ctx, unanswered >= FAILURES_TOLD, {
+    told(ctx, unanswered >= UNANSWERED_TOLD, {
       code: "peer-rejects",
       severity: "error",
       message:

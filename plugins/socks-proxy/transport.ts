@@ -18,13 +18,14 @@ export interface Transport {
 export class MptcpTransport implements Transport {
   readonly #remote: Uint8Array<ArrayBuffer>;
 
-  constructor(private readonly native: Native, peer: Peer) {
+  /** @param mptcp false for plain TCP: one path, for comparisons */
+  constructor(private readonly native: Native, peer: Peer, private readonly mptcp = true) {
     this.#remote = encodeAddress({ host: peer.address, port: peer.port });
   }
 
   connect(path: Path): number {
     const source = path && { host: path.source, port: 0 };
-    const { fd } = this.native.connect(this.#remote, { mptcp: true, source });
+    const { fd } = this.native.connect(this.#remote, { mptcp: this.mptcp, source });
     this.native.setNoDelay(fd, true);
     // Below what modems forget: a silent connection keeps its place in their NAT.
     this.native.setKeepalive(fd, { idleSeconds: 55, intervalSeconds: 15, count: 8 });

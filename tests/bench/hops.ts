@@ -1,8 +1,8 @@
 // Two encrypted hops on loopback in a namespace of their own, by three implementations: ours, shadowsocks-rust, shadowsocks-libev.
 import { ROOT } from "../world.ts";
 
-/** The implementations that are compared; `raw` is ours without encryption. */
-export type Kind = "otb" | "shadowsocks-rust" | "shadowsocks-libev" | "raw";
+/** The implementations that are compared: all over plain TCP between the hops, ours over MPTCP too; `raw` is ours unencrypted. */
+export type Kind = "otb" | "otb-mptcp" | "shadowsocks-rust" | "shadowsocks-libev" | "raw";
 
 export const SOCKS_PORT = 4001, PEER_PORT = 4002, TARGET_PORT = 4003;
 
@@ -74,7 +74,7 @@ export class Bench {
 
   /** Both hops of one implementation; SOCKS5 on SOCKS_PORT for all but `raw`, which leads to TARGET_PORT. */
   async hops(kind: Kind): Promise<Deno.ChildProcess[]> {
-    const started = kind === "otb"
+    const started = kind === "otb" || kind === "otb-mptcp"
       ? [
         await this.script("relay_node", "peer", PEER_PORT),
         await this.script("relay_node", "box", SOCKS_PORT, PEER_PORT),

@@ -2,7 +2,11 @@
 import { median, round } from "../measure.ts";
 import { Bench, jsonLines, type Kind, SOCKS_PORT, TARGET_PORT } from "./hops.ts";
 
-const KINDS: Kind[] = ["otb", "shadowsocks-libev", "shadowsocks-rust", "raw"];
+const KINDS: Kind[] = ["otb", "shadowsocks-libev", "shadowsocks-rust", "otb-mptcp", "raw"];
+const LABELS: Partial<Record<Kind, string>> = {
+  "otb-mptcp": "otb, MPTCP between the hops",
+  raw: "otb without encryption",
+};
 /** At least so many times the other, one stream; and at least equal to the better with 100. */
 const BARS = { libev: 2, rust: 1.3, hundred: 1 };
 
@@ -67,7 +71,7 @@ async function measure(bench: Bench, kind: Kind, streams: number, seconds: numbe
 }
 
 function empty(): Record<Kind, number[]> {
-  return { otb: [], "shadowsocks-libev": [], "shadowsocks-rust": [], raw: [] };
+  return { otb: [], "otb-mptcp": [], "shadowsocks-libev": [], "shadowsocks-rust": [], raw: [] };
 }
 
 /** The result as lines for a person. */
@@ -79,7 +83,7 @@ export function rows({ oneStreamGbps, hundredStreamsGbps, ratios, bars }: RelayR
     ...KINDS.map((
       kind,
     ) => [
-      kind === "raw" ? "ours without encryption" : kind,
+      LABELS[kind] ?? kind,
       `${oneStreamGbps[kind]} Gbit/s`,
       `${hundredStreamsGbps[kind]} Gbit/s`,
     ]),

@@ -1,4 +1,4 @@
-// One hop of the data plane on its own, as the plugin runs it: `box SOCKS_PORT PEER_PORT` or `peer PORT`; `raw FROM TO`
+// One hop of the data plane on its own, as the plugin runs it: `box SOCKS_PORT PEER_PORT tcp|mptcp` or `peer PORT`; `raw FROM TO`
 // relays bytes as they are, to show what encryption costs. The key comes from the environment: benchmarks only.
 import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, openNative, PollEvents } from "../../core/native/ffi.ts";
@@ -11,7 +11,7 @@ import { Targets } from "../../plugins/socks-proxy/targets.ts";
 import { MptcpTransport } from "../../plugins/socks-proxy/transport.ts";
 import { tunnelCounters, Tunnels } from "../../plugins/socks-proxy/tunnel.ts";
 
-const [role, first, second] = Deno.args as [string, string, string];
+const [role, first, second, third] = Deno.args as [string, string, string, string?];
 const host = "127.0.0.1";
 const native = openNative();
 const reactor = new Reactor(native);
@@ -19,7 +19,11 @@ const psk = new Uint8Array(Buffer.from(Deno.env.get("BENCH_PSK") ?? "", "base64"
 const now = () => Math.floor(Date.now() / 1000);
 
 if (role === "box") {
-  const transport = new MptcpTransport(native, { name: "peer", address: host, port: Number(second) });
+  const transport = new MptcpTransport(
+    native,
+    { name: "peer", address: host, port: Number(second) },
+    third === "mptcp",
+  );
   const tunnels = new Tunnels({
     native,
     reactor,

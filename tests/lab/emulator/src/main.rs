@@ -23,7 +23,7 @@ pub struct Link {
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if args.len() < 4 || (args.len() - 1) % 3 != 0 {
+    if args.len() < 4 || !(args.len() - 1).is_multiple_of(3) {
         eprintln!("Usage: otb-link-emulator SOCKET NAME MODEM_IF INTERNET_IF ...");
         std::process::exit(2);
     }

@@ -1,6 +1,6 @@
 // The lab against its own promises: rate, delay, loss, queue, cut, stripping, neighbours and leftovers. Needs root.
 import assert from "node:assert/strict";
-import { Lab, type LinkSpec, sweepDeadLabs } from "./lab.ts";
+import { Lab, type LinkSpec, sweepDeadLabs } from "../lab/lab.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const RUN = [Deno.execPath(), "run", "-A", "--quiet", "--no-lock", `--config=${ROOT}/deno.json`];
