@@ -544,7 +544,7 @@ function bad(buffer: Bytes, offset: number, length: number): boolean {
 export interface TcpDiag extends TcpInfo {
   local: Address;
   remote: Address;
-  /** Its upper layer protocol is `mptcp`. */
+  /** It carries MPTCP: its upper layer protocol is `mptcp` and it has not fallen back to plain TCP. */
   isMptcpSubflow: boolean;
   /**
    * Tokens and ids of the MPTCP connection; 0 on plain TCP, or without CAP_NET_ADMIN. The local token tells connections
@@ -576,7 +576,8 @@ function decodeDiag(bytes: Bytes, at: number): TcpDiag {
     local: decodeAddress(bytes, at),
     remote: decodeAddress(bytes, at + 20),
     state: view.getUint8(at + 40),
-    isMptcpSubflow: view.getUint8(at + 41) === 1,
+    // MPTCP_SUBFLOW_FLAG_MCAP_REM | JOIN_REM | JOIN_LOC: MCAP_LOC alone only asked for it.
+    isMptcpSubflow: view.getUint8(at + 41) === 1 && (flags & 0x0d) !== 0,
     idLocal: view.getUint8(at + 42),
     idRemote: view.getUint8(at + 43),
     tokenLocal: view.getUint32(at + 44, true),

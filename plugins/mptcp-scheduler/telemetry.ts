@@ -91,7 +91,8 @@ export class Telemetry {
       if (sample.isMptcpSubflow) {
         path.subflows++;
         path.tokens.add(sample.tokenLocal);
-      } else path.plain++;
+        // A probe is plain by intention, and says nothing.
+      } else if (sample.bytesReceived > 0 || sample.bytesAcked > 64) path.plain++;
       if (sample.unacked > 0) {
         path.silentMs = Math.max(path.silentMs, sample.lastAckReceivedMs);
         path.backoff = Math.max(path.backoff, sample.backoff);
