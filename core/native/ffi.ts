@@ -24,6 +24,7 @@ const SYMBOLS = {
   otb_congestion_set: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   otb_mptcp_info: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   otb_poll_create: { parameters: ["buffer"], result: "i32" },
+  otb_poll_add: { parameters: ["i32", "i32", "u32", "u32"], result: "i32" },
   otb_poll_set: { parameters: ["i32", "i32", "u32", "u32"], result: "i32" },
   otb_poll_remove: { parameters: ["i32", "i32"], result: "i32" },
   otb_poll_wait: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
@@ -399,7 +400,12 @@ export class Poll {
     this.#wakeFd = wake[0]!;
   }
 
-  /** Adds a descriptor or changes its events (PollEvents) and tag; 0 or a negative errno. */
+  /** Adds a new descriptor with its events (PollEvents) and tag; 0 or a negative errno (-EEXIST when it is there). */
+  add(fd: number, events: number, tag: number): number {
+    return this.#symbols.otb_poll_add(this.fd, fd, events >>> 0, tag);
+  }
+
+  /** Changes the events and tag of a descriptor, or adds it; 0 or a negative errno. */
   set(fd: number, events: number, tag: number): number {
     return this.#symbols.otb_poll_set(this.fd, fd, events >>> 0, tag);
   }
@@ -776,10 +782,11 @@ export class Native {
     return this.#symbols.otb_congestion_set(fd, bytes, bytes.length);
   }
 
-  /** Turns keepalive on with these times. */
-  setKeepalive(fd: number, keepalive: Keepalive): number {
+  /** Turns keepalive on with these times; a number is the idle time alone, the rest as the namespace has it. */
+  setKeepalive(fd: number, keepalive: Keepalive | number): number {
     const set = (level: number, name: number, value: number) =>
       this.#symbols.otb_option_set(fd, level, name, value);
+    if (typeof keepalive === "number") return set(1, 9, 1) || set(6, 4, keepalive);
     return set(1, 9, 1) || set(6, 4, keepalive.idleSeconds) || set(6, 5, keepalive.intervalSeconds) ||
       set(6, 6, keepalive.count) ||
       (keepalive.userTimeoutMs === undefined ? 0 : set(6, 18, keepalive.userTimeoutMs));

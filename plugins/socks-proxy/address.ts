@@ -7,6 +7,8 @@ export interface Target {
   port: number;
   /** The host is a name that the peer must look up. */
   named: boolean;
+  /** The same as a kernel address record, unless it is a name. */
+  record?: Uint8Array<ArrayBuffer>;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -49,7 +51,9 @@ export function readTarget(
   }
   const record = new Uint8Array(ADDRESS_BYTES);
   record[0] = kind === IPV4 ? 2 : 10;
+  record[2] = port & 255;
+  record[3] = port >> 8;
   record.set(bytes.subarray(start, start + size), 4);
   const { host }: Address = decodeAddress(record);
-  return { target: { host, port, named: false }, length };
+  return { target: { host, port, named: false, record }, length };
 }

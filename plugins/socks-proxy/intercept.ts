@@ -69,6 +69,8 @@ export class Interceptor {
     // Only what the kernel hands over reaches a loopback address.
     this.#fd = native.listen({ host: "127.0.0.1", port: 0 }, { transparent: true, backlog: 4096 }).fd;
     native.localAddress(this.#fd, own);
+    // Inherited by what it accepts.
+    native.setNoDelay(this.#fd, true);
     this.port = portOf(own);
     this.#tag = reactor.add(this.#fd, PollEvents.in, () => this.#accept());
   }
@@ -87,9 +89,10 @@ export class Interceptor {
         this.native.abort(fd);
         continue;
       }
-      this.native.setNoDelay(fd, true);
       const target = new Uint8Array(19);
-      this.tunnels.open(fd, target.subarray(0, writeRecord(wanted, target, 0)));
+      const events = PollEvents.in;
+      const plain = { fd, tag: this.reactor.add(fd, events, () => {}), watched: events };
+      this.tunnels.open(plain, target.subarray(0, writeRecord(wanted, target, 0)));
     }
   }
 }

@@ -25,12 +25,17 @@ export class Reactor {
     this.#poll = native.poll();
   }
 
-  /** Watches a descriptor; returns its tag. */
+  /** Watches a descriptor that is not watched yet; returns its tag. */
   add(fd: number, events: number, onEvents: OnEvents): number {
     const tag = this.#free.pop() ?? this.#handlers.length;
     this.#handlers[tag] = onEvents;
-    this.#poll.set(fd, events, tag);
+    this.#poll.add(fd, events, tag);
     return tag;
+  }
+
+  /** Gives the events of a tag to another handler; what is watched stays. */
+  handle(tag: number, onEvents: OnEvents): void {
+    this.#handlers[tag] = onEvents;
   }
 
   /** Changes what is watched; no events at all takes the descriptor out, so that a hang-up does not spin. */

@@ -51,10 +51,18 @@ export class FrameCodec implements Codec {
   }
 }
 
+/** A descriptor in the reactor, and what is watched of it. */
+export interface Registered {
+  fd: number;
+  tag: number;
+  watched: number;
+}
+
 /** One end of a relay: its socket, and what it could not take yet. */
 class Side {
-  tag = -1;
-  watched: number = PollEvents.in;
+  readonly fd: number;
+  readonly tag: number;
+  watched: number;
   /** Bytes on their way to this socket that it did not take. */
   rest: Bytes | undefined;
   restAt = 0;
@@ -65,7 +73,11 @@ class Side {
   /** We said the same to it. */
   shut = false;
 
-  constructor(readonly fd: number) {}
+  constructor({ fd, tag, watched }: Registered) {
+    this.fd = fd;
+    this.tag = tag;
+    this.watched = watched;
+  }
 }
 
 /** Moves bytes until both directions have ended or one is reset. */
@@ -75,22 +87,24 @@ export class Relay {
   #done = false;
 
   /**
-   * Starts to move bytes between two connected sockets, which it owns from now on.
+   * Starts to move bytes between two connected sockets in the reactor, which it owns from now on.
    * @param onEnd told once, with the side that broke it when it did not end in order
    */
   constructor(
     private readonly native: Native,
     private readonly reactor: Reactor,
-    plainFd: number,
-    sealedFd: number,
+    plain: Registered,
+    sealed: Registered,
     private readonly codec: Codec,
     private readonly counters: Counters,
     private readonly onEnd: (broken: "plain" | "sealed" | undefined) => void = () => {},
   ) {
-    this.#plain = new Side(plainFd);
-    this.#sealed = new Side(sealedFd);
-    this.#plain.tag = reactor.add(plainFd, PollEvents.in, (events) => this.#onPlain(events));
-    this.#sealed.tag = reactor.add(sealedFd, PollEvents.in, (events) => this.#onSealed(events));
+    this.#plain = new Side(plain);
+    this.#sealed = new Side(sealed);
+    reactor.handle(plain.tag, (events) => this.#onPlain(events));
+    reactor.handle(sealed.tag, (events) => this.#onSealed(events));
+    this.#watch(this.#plain);
+    this.#watch(this.#sealed);
     counters.open++;
   }
 
@@ -192,16 +206,17 @@ export class Relay {
 
   #ended(side: Side, other: Side): void {
     side.ended = true;
-    this.#watch(side);
     if (!other.rest) this.#shut(other, side);
+    if (!this.#done) this.#watch(side);
   }
 
   /** Passes the end of one direction on; the relay is over when both have ended. */
   #shut(to: Side, from: Side): void {
     if (to.shut || this.#done) return;
     to.shut = true;
-    this.native.shutdown(to.fd);
+    // Closing says the same as the second end would.
     if (from.shut && to.ended) this.#end(undefined);
+    else this.native.shutdown(to.fd);
   }
 
   #watch(side: Side): void {

@@ -1,6 +1,7 @@
 // The peer's end: takes sealed connections, refuses what is forged, old or replayed without a sign, and dials the target.
 import { lookup } from "node:dns/promises";
 import {
+  type Address,
   ADDRESS_BYTES,
   type AeadSession,
   Errno,
@@ -11,11 +12,13 @@ import {
 } from "../../core/native/ffi.ts";
 import type { Target } from "./address.ts";
 import type { Reactor } from "./reactor.ts";
-import { type Codec, type Counters, FrameCodec, Relay, scratch } from "./relay.ts";
+import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import type { Salts } from "./salts.ts";
 import { openRequestBody, openRequestHead, REQUEST_HEAD, sealResponse } from "./sip022.ts";
 import type { Targets } from "./targets.ts";
-import { METHOD } from "./tunnel.ts";
+import { RandomPool } from "./random.ts";
+import { KEEPALIVE_SECONDS } from "./transport.ts";
+import { join, METHOD, PROTOCOL_SAMPLE } from "./tunnel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -62,21 +65,36 @@ export interface ServeSettings {
   counters: ServeCounters;
 }
 
+/** The same with what the server adds for itself. */
+interface Serving extends ServeSettings {
+  random: RandomPool;
+  /** Targets that are being dialled. */
+  dials: Set<Dial>;
+}
+
 /** Listens for boxes. */
 export class Server {
   readonly #strangers = new Set<Stranger>();
   readonly #sweep: ReturnType<typeof setInterval>;
   readonly #fd: number;
   readonly #tag: number;
+  private readonly settings: Serving;
   /** False when this kernel speaks no MPTCP. */
   readonly mptcp: boolean;
 
-  /** @throws OtbError `native-eaddrinuse` and others when it can't listen */
-  constructor(private readonly settings: ServeSettings, host: string, port: number) {
+  /**
+   * @param wantMptcp false for plain TCP: one path, for comparisons
+   * @throws OtbError `native-eaddrinuse` and others when it can't listen
+   */
+  constructor(settings: ServeSettings, host: string, port: number, wantMptcp = true) {
     const { native, reactor } = settings;
-    const { fd, mptcp } = native.listen({ host, port }, { mptcp: true, backlog: 4096 });
+    this.settings = { ...settings, random: new RandomPool(native), dials: new Set() };
+    const { fd, mptcp } = native.listen({ host, port }, { mptcp: wantMptcp, backlog: 4096 });
     this.#fd = fd;
     this.mptcp = mptcp;
+    // Inherited by what it accepts.
+    native.setNoDelay(fd, true);
+    native.setKeepalive(fd, KEEPALIVE_SECONDS);
     this.#tag = reactor.add(fd, PollEvents.in, () => this.#accept());
     this.#sweep = setInterval(() => {
       const now = performance.now();
@@ -84,6 +102,10 @@ export class Server {
         // Insertion order is order of deadlines.
         if (stranger.deadlineMs > now) break;
         stranger.drop();
+      }
+      for (const dial of this.settings.dials) {
+        if (dial.deadlineMs > now) break;
+        dial.fail();
       }
     }, 500);
   }
@@ -101,8 +123,6 @@ export class Server {
     for (let count = 0; count < 64; count++) {
       const fd = native.accept(this.#fd, peerRecord, localRecord);
       if (fd < 0) return;
-      native.setNoDelay(fd, true);
-      native.setKeepalive(fd, { idleSeconds: 60, intervalSeconds: 15, count: 8 });
       if (this.#strangers.size >= MAX_STRANGERS) this.#strangers.values().next().value!.drop();
       this.#strangers.add(new Stranger(this.settings, this.#strangers, fd));
     }
@@ -123,7 +143,7 @@ class Stranger {
   #drained = false;
 
   constructor(
-    private readonly settings: ServeSettings,
+    private readonly settings: Serving,
     private readonly all: Set<Stranger>,
     private readonly fd: number,
   ) {
@@ -156,7 +176,7 @@ class Stranger {
     if (this.#opener) return this.#more(input, length);
     // SIP022 3.1.4: salt and fixed header come in one read, or not at all.
     if (length < REQUEST_HEAD) return this.#reject("short");
-    const opener = native.aead(METHOD, this.settings.psk, input.slice(0, SALT_BYTES));
+    const opener = native.aead(METHOD, this.settings.psk, input.subarray(0, SALT_BYTES));
     this.#opener = opener;
     const body = openRequestHead(opener, input, this.settings.now(), plain);
     if (typeof body === "string") return this.#reject(body);
@@ -170,9 +190,7 @@ class Stranger {
     let bytes = input;
     let end = length;
     if (this.#bytes) {
-      bytes = new Uint8Array(this.#bytes.length + length);
-      bytes.set(this.#bytes);
-      bytes.set(input.subarray(0, length), this.#bytes.length);
+      bytes = join(this.#bytes, input, length);
       end = bytes.length;
     }
     const bodyEnd = REQUEST_HEAD + this.#bodyLength + TAG_BYTES;
@@ -191,13 +209,17 @@ class Stranger {
     if (more < 0) return this.#reject("forged");
     const { native, reactor, counters } = this.settings;
     counters.total++;
-    counters[native.isMptcp(this.fd) ? "mptcp" : "tcp"]++;
+    if (counters.total % PROTOCOL_SAMPLE === 1) counters[native.isMptcp(this.fd) ? "mptcp" : "tcp"]++;
     this.#opener = undefined;
     this.all.delete(this);
-    reactor.forget(this.#tag);
-    reactor.watch(this.fd, this.#tag, 0);
+    const sealed: Registered = { fd: this.fd, tag: this.#tag, watched: PollEvents.in };
+    // Nobody listens until the target is there; should the client say more, it is not looked at again before.
+    reactor.handle(this.#tag, () => {
+      sealed.watched = 0;
+      reactor.watch(sealed.fd, sealed.tag, 0);
+    });
     const requestSalt = bytes.slice(0, SALT_BYTES);
-    dial(this.settings, this.fd, opener, requestSalt, opened.target, output.slice(0, first + more));
+    dial(this.settings, sealed, opener, requestSalt, opened.target, output.slice(0, first + more));
   }
 
   /** From here on every failure looks the same: nothing is said, everything is read, until the deadline. */
@@ -212,18 +234,18 @@ class Stranger {
 
 /** Connects to the target, if it may be, and begins to relay; names are looked up here, and every answer is checked. */
 function dial(
-  settings: ServeSettings,
-  sealedFd: number,
+  settings: Serving,
+  sealed: Registered,
   opener: AeadSession,
   requestSalt: Bytes,
   target: Target,
   first: Bytes,
 ): void {
   const { native, reactor, counters, psk } = settings;
-  const salt = native.random(new Uint8Array(SALT_BYTES));
+  const salt = settings.random.take(SALT_BYTES);
   const codec = new ServerCodec(settings, native.aead(METHOD, psk, salt), opener, salt, requestSalt);
-  const connected = (fd: number) => {
-    const relay = new Relay(native, reactor, fd, sealedFd, codec, counters);
+  const connected = (plain: Registered) => {
+    const relay = new Relay(native, reactor, plain, sealed, codec, counters);
     if (first.length === 0) return;
     counters.bytesToPlain += first.length;
     relay.deliver(first, 0, first.length);
@@ -231,42 +253,58 @@ function dial(
   const refused = () => {
     counters.refused++;
     // The box must be able to tell a target that refuses from a peer that does.
-    native.write(sealedFd, scratch.output, 0, codec.finish(scratch.output));
-    native.abort(sealedFd);
+    native.write(sealed.fd, scratch.output, 0, codec.finish(scratch.output));
+    reactor.forget(sealed.tag);
+    native.abort(sealed.fd);
     codec.free();
   };
   const tryEach = (hosts: string[]) => {
     const host = hosts.find((host) => target.port !== 0 && settings.targets.allows(host));
     if (host === undefined) return refused();
     const rest = hosts.slice(hosts.indexOf(host) + 1);
-    connect(settings, host, target.port, (fd) => fd >= 0 ? connected(fd) : tryEach(rest));
+    const dialled = target.record ?? { host, port: target.port };
+    settings.dials.add(new Dial(settings, dialled, (plain) => plain ? connected(plain) : tryEach(rest)));
   };
   if (!target.named) return tryEach([target.host]);
   lookup(target.host, { all: true }).then((found) => tryEach(found.map(({ address }) => address)), refused);
 }
 
-/** Calls back with a connected descriptor or a negative errno; no promise, as those wait for Deno's own loop. */
-function connect(
-  { native, reactor }: ServeSettings,
-  host: string,
-  port: number,
-  done: (fd: number) => void,
-): void {
-  let fd: number;
-  try {
-    fd = native.connect({ host, port }).fd;
-  } catch {
-    return done(-Errno.ENETUNREACH);
+/** One connection to a target that is being made; calls back, as promises would wait for Deno's own loop. */
+export class Dial {
+  readonly deadlineMs = performance.now() + DIAL_MS;
+  #fd = -1;
+  #tag = -1;
+
+  constructor(
+    private readonly settings: Serving,
+    remote: Address | Bytes,
+    private readonly done: (plain: Registered | undefined) => void,
+  ) {
+    const { native, reactor } = settings;
+    try {
+      this.#fd = native.connect(remote).fd;
+    } catch {
+      // Told like a refusal, once this dial is in its place.
+      queueMicrotask(() => this.fail());
+      return;
+    }
+    native.setNoDelay(this.#fd, true);
+    this.#tag = reactor.add(this.#fd, PollEvents.out, (events) => {
+      if (events & ~PollEvents.out && native.connectResult(this.#fd) < 0) return this.fail();
+      settings.dials.delete(this);
+      this.done({ fd: this.#fd, tag: this.#tag, watched: PollEvents.out });
+    });
   }
-  native.setNoDelay(fd, true);
-  const finish = (result: number) => {
-    clearTimeout(timer);
-    reactor.forget(tag);
-    if (result < 0) native.abort(fd);
-    done(result < 0 ? result : fd);
-  };
-  const timer = setTimeout(() => finish(-Errno.ETIMEDOUT), DIAL_MS);
-  const tag = reactor.add(fd, PollEvents.out, () => finish(native.connectResult(fd)));
+
+  fail(): void {
+    const { native, reactor, dials } = this.settings;
+    dials.delete(this);
+    if (this.#fd >= 0) {
+      reactor.forget(this.#tag);
+      native.abort(this.#fd);
+    }
+    this.done(undefined);
+  }
 }
 
 /** Frames both ways, with the response header before the first that goes back. */
@@ -274,7 +312,7 @@ class ServerCodec extends FrameCodec implements Codec {
   #said = false;
 
   constructor(
-    private readonly settings: ServeSettings,
+    private readonly settings: Serving,
     sealer: AeadSession,
     opener: AeadSession,
     private readonly salt: Bytes,

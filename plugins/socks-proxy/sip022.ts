@@ -43,14 +43,15 @@ export function sealRequest(
   const paddingLength = payloadLength > 0 ? 0 : 1 + padding % MAX_PADDING;
   const length = target.length + 2 + paddingLength + payloadLength;
   out.set(salt);
-  const view = new DataView(plain.buffer, plain.byteOffset);
   plain[0] = REQUEST_TYPE;
-  view.setBigUint64(1, BigInt(nowSeconds));
-  view.setUint16(9, length);
+  writeTime(plain, nowSeconds);
+  plain[9] = length >> 8;
+  plain[10] = length & 255;
   let at = SALT_BYTES;
   at += sealer.sealOne(plain, 0, REQUEST_FIXED, out, at);
   plain.set(target);
-  view.setUint16(target.length, paddingLength);
+  plain[target.length] = paddingLength >> 8;
+  plain[target.length + 1] = paddingLength & 255;
   plain.fill(0, target.length + 2, target.length + 2 + paddingLength);
   plain.set(payload.subarray(0, payloadLength), target.length + 2 + paddingLength);
   return at + sealer.sealOne(plain, 0, length, out, at);
@@ -96,15 +97,14 @@ export function sealResponse(
   nowSeconds: number,
   out: Bytes,
 ): number {
-  const plain = new Uint8Array(RESPONSE_FIXED);
-  const view = new DataView(plain.buffer);
-  plain[0] = RESPONSE_TYPE;
-  view.setBigUint64(1, BigInt(nowSeconds));
-  plain.set(requestSalt, 9);
-  view.setUint16(9 + SALT_BYTES, payloadLength);
+  head[0] = RESPONSE_TYPE;
+  writeTime(head, nowSeconds);
+  head.set(requestSalt, 9);
+  head[9 + SALT_BYTES] = payloadLength >> 8;
+  head[10 + SALT_BYTES] = payloadLength & 255;
   out.set(salt);
   let at = SALT_BYTES;
-  at += sealer.sealOne(plain, 0, RESPONSE_FIXED, out, at);
+  at += sealer.sealOne(head, 0, RESPONSE_FIXED, out, at);
   return at + sealer.sealOne(payload, 0, payloadLength, out, at);
 }
 
@@ -115,18 +115,32 @@ export function openResponseHead(
   input: Bytes,
   nowSeconds: number,
 ): number | Refusal {
-  const plain = new Uint8Array(RESPONSE_FIXED);
-  if (opener.openOne(input, SALT_BYTES, RESPONSE_FIXED + TAG_BYTES, plain, 0) < 0) return "forged";
-  const refusal = checkHead(plain, RESPONSE_TYPE, nowSeconds);
+  if (opener.openOne(input, SALT_BYTES, RESPONSE_FIXED + TAG_BYTES, head, 0) < 0) return "forged";
+  const refusal = checkHead(head, RESPONSE_TYPE, nowSeconds);
   if (refusal) return refusal;
   for (let index = 0; index < SALT_BYTES; index++) {
-    if (plain[9 + index] !== requestSalt[index]) return "malformed";
+    if (head[9 + index] !== requestSalt[index]) return "malformed";
   }
-  return plain[9 + SALT_BYTES]! * 256 + plain[10 + SALT_BYTES]!;
+  return head[9 + SALT_BYTES]! * 256 + head[10 + SALT_BYTES]!;
+}
+
+/** Where a response's fixed header is put together and taken apart: both are done with before the next one. */
+const head = new Uint8Array(RESPONSE_FIXED);
+
+/** Seconds since the epoch as u64be behind the type. */
+function writeTime(plain: Bytes, seconds: number): void {
+  for (let index = 8, rest = seconds; index > 0; index--, rest = Math.floor(rest / 256)) {
+    plain[index] = rest % 256;
+  }
+}
+
+function readTime(plain: Bytes): number {
+  let seconds = 0;
+  for (let index = 1; index <= 8; index++) seconds = seconds * 256 + plain[index]!;
+  return seconds;
 }
 
 function checkHead(plain: Bytes, type: number, nowSeconds: number): Refusal | undefined {
   if (plain[0] !== type) return "type";
-  const time = Number(new DataView(plain.buffer, plain.byteOffset).getBigUint64(1));
-  return Math.abs(time - nowSeconds) > CLOCK_WINDOW_SECONDS ? "time" : undefined;
+  return Math.abs(readTime(plain) - nowSeconds) > CLOCK_WINDOW_SECONDS ? "time" : undefined;
 }

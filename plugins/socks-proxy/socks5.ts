@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, Errno, type Native, PollEvents } from "../../core/native/ffi.ts";
 import { readTarget } from "./address.ts";
 import type { Reactor } from "./reactor.ts";
-import type { Tunnels } from "./tunnel.ts";
+import { join, type Tunnels } from "./tunnel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -74,6 +74,8 @@ function answer(code: number): number[] {
   return [VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0];
 }
 
+const SUCCESS = Uint8Array.from(answer(SUCCEEDED));
+
 /** Listens on the LAN and hands over connections whose target is known. */
 export class Socks5 {
   readonly #fd: number;
@@ -91,6 +93,8 @@ export class Socks5 {
     private readonly login: Login | undefined,
   ) {
     this.#fd = native.listen({ host, port }, { backlog: 4096 }).fd;
+    // Inherited by what it accepts.
+    native.setNoDelay(this.#fd, true);
     this.#tag = reactor.add(this.#fd, PollEvents.in, () => this.#accept());
     this.#sweep = setInterval(() => {
       for (const dialogue of this.#dialogues) {
@@ -111,7 +115,6 @@ export class Socks5 {
     for (let count = 0; count < 64; count++) {
       const fd = this.native.accept(this.#fd, peer, local);
       if (fd < 0) return;
-      this.native.setNoDelay(fd, true);
       this.#converse(fd);
     }
   }
@@ -136,10 +139,7 @@ export class Socks5 {
       const length = native.read(fd, chunk, 0, chunk.length);
       if (length === -Errno.EAGAIN || length === -Errno.EINTR) return;
       if (length <= 0) return dialogue.drop();
-      const joined = new Uint8Array(bytes.length + length);
-      joined.set(bytes);
-      joined.set(chunk.subarray(0, length), bytes.length);
-      bytes = joined;
+      bytes = join(bytes, chunk, length);
       for (;;) {
         const next = step(stage, bytes, this.login);
         if (next.kind === "more") return bytes.length > MAX_BYTES ? dialogue.drop() : undefined;
@@ -149,13 +149,13 @@ export class Socks5 {
           return native.close(fd);
         }
         if (next.kind === "connect") {
-          end();
+          this.#dialogues.delete(dialogue);
           // Success is said before the peer has dialled: a round trip less, and a failure is a reset as from a router.
-          const reply = Uint8Array.from(answer(SUCCEEDED));
-          native.write(fd, reply, 0, reply.length);
-          return this.tunnels.open(fd, next.target, bytes.slice(next.used));
+          native.write(fd, SUCCESS, 0, SUCCESS.length);
+          return this.tunnels.open({ fd, tag, watched: PollEvents.in }, next.target, bytes.slice(next.used));
         }
-        native.write(fd, Uint8Array.from(next.reply), 0, next.reply.length);
+        chunk.set(next.reply);
+        native.write(fd, chunk, 0, next.reply.length);
         stage = next.stage;
         bytes = bytes.slice(next.used);
       }

@@ -3,6 +3,9 @@
 import { encodeAddress, type Native } from "../../core/native/ffi.ts";
 import type { FirstPathFact, Peer } from "../../core/plugin.ts";
 
+/** Below what modems forget: a silent connection keeps its place in their NAT. */
+export const KEEPALIVE_SECONDS = 55;
+
 /** Where a stream starts: a link's own address, or what routing chooses. */
 export type Path = FirstPathFact["choices"][number] | undefined;
 
@@ -27,8 +30,7 @@ export class MptcpTransport implements Transport {
     const source = path && { host: path.source, port: 0 };
     const { fd } = this.native.connect(this.#remote, { mptcp: this.mptcp, source });
     this.native.setNoDelay(fd, true);
-    // Below what modems forget: a silent connection keeps its place in their NAT.
-    this.native.setKeepalive(fd, { idleSeconds: 55, intervalSeconds: 15, count: 8 });
+    this.native.setKeepalive(fd, KEEPALIVE_SECONDS);
     return fd;
   }
 

@@ -11,7 +11,8 @@ import {
 } from "../../core/native/ffi.ts";
 import type { FirstPathFact } from "../../core/plugin.ts";
 import type { Reactor } from "./reactor.ts";
-import { type Codec, type Counters, FrameCodec, Relay, scratch } from "./relay.ts";
+import { RandomPool } from "./random.ts";
+import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import { openResponseHead, REQUEST_OVERHEAD, RESPONSE_HEAD, sealRequest } from "./sip022.ts";
 import { order, type Path, type Transport } from "./transport.ts";
 
@@ -24,6 +25,8 @@ const CONNECT_MS = 2_500;
 const LAST_CONNECT_MS = 10_000;
 /** First payload taken along with the request. */
 const FIRST_PAYLOAD = 32_768;
+/** One connection in so many is asked whether it speaks MPTCP. */
+export const PROTOCOL_SAMPLE = 8;
 const NOTHING = new Uint8Array(0);
 
 /** Counters of the box's end. */
@@ -72,9 +75,11 @@ export class Tunnels {
   readonly #settings: TunnelSettings;
   readonly #connecting = new Set<Connecting>();
   readonly #sweep: ReturnType<typeof setInterval>;
+  readonly #random: RandomPool;
 
   constructor(settings: TunnelSettings) {
     this.#settings = settings;
+    this.#random = new RandomPool(settings.native);
     this.#sweep = setInterval(() => {
       const now = performance.now();
       for (const connecting of this.#connecting) connecting.expire(now);
@@ -83,13 +88,24 @@ export class Tunnels {
 
   /**
    * Carries a LAN connection to `target` (wire form); owns the descriptor from now on.
+   * @param plain in the reactor, watched for `in`
    * @param first bytes the client has said already
    */
-  open(plainFd: number, target: Bytes, first: Bytes = NOTHING): void {
+  open(plain: Registered, target: Bytes, first: Bytes = NOTHING): void {
     const { counters, choices } = this.#settings;
     counters.total++;
     const paths = order(choices(), Math.random());
-    this.#connecting.add(new Connecting(this.#settings, this.#connecting, plainFd, target, first, paths));
+    const connecting = new Connecting(
+      this.#settings,
+      this.#random,
+      this.#connecting,
+      plain,
+      target,
+      first,
+      paths,
+    );
+    this.#connecting.add(connecting);
+    connecting.next("no path to the peer");
   }
 
   close(): void {
@@ -103,33 +119,22 @@ class Connecting {
   #fd = -1;
   #tag = -1;
   #deadlineMs = 0;
+  #ended = false;
 
   constructor(
     private readonly settings: TunnelSettings,
+    private readonly random: RandomPool,
     private readonly all: Set<Connecting>,
-    private readonly plainFd: number,
+    private readonly plain: Registered,
     private readonly target: Bytes,
-    private readonly first: Bytes,
+    private first: Bytes,
     private readonly paths: Path[],
   ) {
-    this.#next("no path to the peer");
+    settings.reactor.handle(plain.tag, () => this.#listen());
   }
 
-  expire(now: number): void {
-    if (now > this.#deadlineMs) this.#failed("ETIMEDOUT");
-  }
-
-  giveUp(why: string): void {
-    this.#drop();
-    const { counters, native } = this.settings;
-    counters.refused++;
-    counters.unreachable++;
-    counters.lastError = why;
-    native.abort(this.plainFd);
-    this.all.delete(this);
-  }
-
-  #next(why: string): void {
+  /** Tries the next path, or gives up with the reason of the last failure. */
+  next(why: string): void {
     const { transport, reactor } = this.settings;
     while (this.paths.length > 0) {
       const path = this.paths.shift();
@@ -140,16 +145,51 @@ class Connecting {
         continue;
       }
       this.#deadlineMs = performance.now() + (this.paths.length > 0 ? CONNECT_MS : LAST_CONNECT_MS);
-      this.#tag = reactor.add(this.#fd, PollEvents.out, () => this.#connected());
+      this.#tag = reactor.add(this.#fd, PollEvents.out, (events) => this.#connected(events));
       return;
     }
-    // The constructor's caller adds this to the set after it returns.
-    queueMicrotask(() => this.giveUp(why));
+    this.giveUp(why);
+  }
+
+  expire(now: number): void {
+    if (now > this.#deadlineMs) this.#failed("ETIMEDOUT");
+  }
+
+  giveUp(why: string): void {
+    const { counters } = this.settings;
+    counters.refused++;
+    counters.unreachable++;
+    counters.lastError = why;
+    this.#abandon();
+  }
+
+  /** Takes what the client says meanwhile, as far as it goes along with the request. */
+  #listen(): void {
+    const { native, reactor } = this.settings;
+    const room = FIRST_PAYLOAD - this.first.length;
+    const length = native.read(this.plain.fd, scratch.input, 0, room);
+    if (length === -Errno.EAGAIN || length === -Errno.EINTR) return;
+    if (length < 0) return this.#abandon();
+    if (length === 0) this.#ended = true;
+    else {
+      this.first = join(this.first, scratch.input, length);
+    }
+    if (length < room && length > 0) return;
+    this.plain.watched = 0;
+    reactor.watch(this.plain.fd, this.plain.tag, 0);
   }
 
   #failed(why: string): void {
     this.#drop();
-    this.#next(why);
+    this.next(why);
+  }
+
+  #abandon(): void {
+    const { native, reactor } = this.settings;
+    this.#drop();
+    reactor.forget(this.plain.tag);
+    native.abort(this.plain.fd);
+    this.all.delete(this);
   }
 
   #drop(): void {
@@ -160,55 +200,64 @@ class Connecting {
     this.#fd = -1;
   }
 
-  #connected(): void {
+  #connected(events: number): void {
     const { native, reactor, transport, psk, now, counters } = this.settings;
-    const result = native.connectResult(this.#fd);
-    if (result < 0) return this.#failed(errnoName(result));
+    if (events & ~PollEvents.out) {
+      const result = native.connectResult(this.#fd);
+      if (result < 0) return this.#failed(errnoName(result));
+    }
     counters.unreachable = 0;
     const fd = this.#fd;
-    counters[transport.protocol(fd)]++;
-    let payload = this.first;
-    let length = payload.length;
-    let ended = false;
-    if (length === 0) {
-      payload = scratch.input;
-      const got = native.read(this.plainFd, payload, 0, FIRST_PAYLOAD);
-      ended = got === 0;
-      // Errors are met again by the relay.
-      length = Math.max(got, 0);
+    if ((counters.mptcp + counters.tcp === 0) || counters.total % PROTOCOL_SAMPLE === 0) {
+      counters[transport.protocol(fd)]++;
     }
-    const salt = native.random(new Uint8Array(SALT_BYTES));
+    if (this.plain.watched !== 0) this.#listen();
+    if (this.#fd < 0) return;
+    const salt = this.random.take(SALT_BYTES);
+    const [low, high] = this.random.take(2) as unknown as [number, number];
     const sealer = native.aead(METHOD, psk, salt);
     const { output } = scratch;
+    const { first } = this;
     const size = sealRequest(
       sealer,
       salt,
       this.target,
-      payload,
-      length,
+      first,
+      first.length,
       now(),
-      native.randomUint32(),
+      low + high * 256,
       request,
       output,
     );
-    counters.bytesToSealed += length;
+    counters.bytesToSealed += first.length;
     // A fresh connection has room for this; what it does not take is an error like any other.
     const sent = native.write(fd, output, 0, size);
-    if (sent !== size) return this.#failed(sent < 0 ? errnoName(sent) : errnoName(-Errno.ENOBUFS));
+    if (sent !== size) {
+      sealer.free();
+      return this.#failed(errnoName(sent < 0 ? sent : -Errno.ENOBUFS));
+    }
     this.all.delete(this);
-    reactor.forget(this.#tag);
     const codec = new ClientCodec(this.settings, sealer, salt);
+    const sealed = { fd, tag: this.#tag, watched: PollEvents.out };
     const relay = new Relay(
       native,
       reactor,
-      this.plainFd,
-      fd,
+      this.plain,
+      sealed,
       codec,
       counters,
       (broken) => codec.settle(broken),
     );
-    if (ended) relay.plainEnded();
+    if (this.#ended) relay.plainEnded();
   }
+}
+
+/** `before` and the first `length` bytes of `more` in a new piece of memory. */
+export function join(before: Bytes, more: Bytes, length: number): Bytes {
+  const joined = new Uint8Array(before.length + length);
+  joined.set(before);
+  joined.set(more.subarray(0, length), before.length);
+  return joined;
 }
 
 /** Where a request is put together. */
@@ -226,14 +275,16 @@ class ClientCodec extends FrameCodec implements Codec {
 
   override open(input: Bytes, length: number, output: Bytes): number {
     if (!this.#head) return super.open(input, length, output);
-    const bytes = new Uint8Array(this.#head.length + length);
-    bytes.set(this.#head);
-    bytes.set(input.subarray(0, length), this.#head.length);
-    this.#head = bytes;
-    if (bytes.length < RESPONSE_HEAD) return 0;
+    const bytes = this.#head.length === 0 ? input.subarray(0, length) : join(this.#head, input, length);
+    // Kept until it is whole; what is not yet is copied, as the buffer is everybody's.
+    const wait = () => {
+      this.#head = bytes.slice();
+      return 0;
+    };
+    if (bytes.length < RESPONSE_HEAD) return wait();
     const { native, psk, now } = this.settings;
     if (!this.opener) {
-      const opener = native.aead(METHOD, psk, bytes.slice(0, SALT_BYTES));
+      const opener = native.aead(METHOD, psk, bytes.subarray(0, SALT_BYTES));
       const payload = openResponseHead(opener, this.salt, bytes, now());
       if (typeof payload === "string") {
         opener.free();
@@ -243,7 +294,7 @@ class ClientCodec extends FrameCodec implements Codec {
       this.#first = payload;
     }
     const end = RESPONSE_HEAD + this.#first + TAG_BYTES;
-    if (bytes.length < end) return 0;
+    if (bytes.length < end) return wait();
     const opened = this.opener.openOne(bytes, RESPONSE_HEAD, this.#first + TAG_BYTES, output, 0);
     if (opened < 0) return opened;
     this.#answered = true;

@@ -47,7 +47,16 @@ export class Bench {
   start(command: string[]): Deno.ChildProcess {
     // The limit of descriptors is for 10,000 connections with two sockets each.
     const child = new Deno.Command("ip", {
-      args: ["netns", "exec", this.namespace, "sh", "-c", 'ulimit -n 200000; exec "$@"', "sh", ...command],
+      args: [
+        "netns",
+        "exec",
+        this.namespace,
+        "sh",
+        "-c",
+        '{ ulimit -n 200000 || :; } 2>/dev/null; exec "$@"',
+        "sh",
+        ...command,
+      ],
       env: { BENCH_PSK: KEY },
       stdin: "null",
       stdout: "piped",
@@ -76,7 +85,7 @@ export class Bench {
   async hops(kind: Kind): Promise<Deno.ChildProcess[]> {
     const started = kind === "otb" || kind === "otb-mptcp"
       ? [
-        await this.script("relay_node", "peer", PEER_PORT),
+        await this.script("relay_node", "peer", PEER_PORT, kind === "otb" ? "tcp" : "mptcp"),
         await this.script("relay_node", "box", SOCKS_PORT, PEER_PORT),
       ]
       : kind === "raw"

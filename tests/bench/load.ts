@@ -63,12 +63,12 @@ function echo(): void {
 }
 
 /** Connects to the target, through the proxy where there is one, and hands over the descriptor (negative: it failed). */
-function dial(done: (fd: number) => void): void {
+function dial(done: (fd: number, tag: number) => void): void {
   let fd: number;
   try {
     fd = native.connect(proxy).fd;
   } catch {
-    return done(-1);
+    return done(-1, -1);
   }
   native.setNoDelay(fd, true);
   let expected = 0;
@@ -92,32 +92,29 @@ function dial(done: (fd: number) => void): void {
     native.write(fd, REQUEST, 0, REQUEST.length);
     expected = 10;
   });
-  const ready = () => {
-    reactor.forget(tag);
-    done(fd);
-  };
+  const ready = () => done(fd, tag);
   const fail = () => {
     end(fd, tag);
-    done(-1);
+    done(-1, -1);
   };
 }
 
-function stream(fd: number): void {
-  reactor.add(fd, PollEvents.out, () => {
+function stream(fd: number, tag: number): void {
+  reactor.handle(tag, () => {
     native.write(fd, big, 0, 1 << 18);
   });
+  reactor.watch(fd, tag, PollEvents.out);
 }
 
 /** One request and its answer; `done` owns the descriptor. */
-function ask(fd: number, done: (answered: boolean) => void): void {
+function ask(fd: number, tag: number, done: (answered: boolean) => void): void {
   native.write(fd, small, 0, small.length);
   let got = 0;
-  const tag = reactor.add(fd, PollEvents.in, () => {
+  reactor.handle(tag, () => {
     const length = native.read(fd, small, 0, small.length - got);
     if (length === -Errno.EAGAIN) return;
     got += Math.max(length, 0);
     if (length > 0 && got < small.length) return;
-    reactor.forget(tag);
     done(got === small.length);
   });
 }
@@ -131,13 +128,13 @@ function short(): void {
       console.log(JSON.stringify({ connections, failed, ms: performance.now() - started }));
       Deno.exit(0);
     }
-    dial((fd) => {
+    dial((fd, tag) => {
       if (fd < 0) {
         failed++;
         return next();
       }
-      ask(fd, (answered) => {
-        native.close(fd);
+      ask(fd, tag, (answered) => {
+        end(fd, tag);
         if (answered) connections++;
         else failed++;
         next();
@@ -153,9 +150,9 @@ function hold(): void {
   const next = () => {
     if (started >= count) return;
     started++;
-    dial((fd) =>
-      fd < 0 ? next() : ask(fd, (answered) => {
-        reactor.add(fd, 0, () => {});
+    dial((fd, tag) =>
+      fd < 0 ? next() : ask(fd, tag, (answered) => {
+        reactor.watch(fd, tag, 0);
         if (answered) open++;
         next();
       })

@@ -41,6 +41,7 @@ if (role === "box") {
     { native, reactor, psk, now, salts, targets: new Targets(["127.0.0.0/8"]), counters: serveCounters() },
     host,
     Number(first),
+    second === "mptcp",
   );
   Deno.addSignalListener("SIGTERM", () => {
     Deno.removeSync(directory, { recursive: true });
@@ -67,9 +68,9 @@ function rawHop(from: number, to: number): void {
     const accepted = native.accept(listener, record, record);
     if (accepted < 0) return;
     const { fd } = native.connect({ host, port: to });
+    const plain = { fd: accepted, tag: reactor.add(accepted, 0, () => {}), watched: 0 };
     const tag = reactor.add(fd, PollEvents.out, () => {
-      reactor.forget(tag);
-      new Relay(native, reactor, accepted, fd, asIs, counters);
+      new Relay(native, reactor, plain, { fd, tag, watched: PollEvents.out }, asIs, counters);
     });
   });
 }

@@ -28,6 +28,16 @@ pub unsafe extern "C" fn otb_poll_create(wake_out: *mut c_int) -> Outcome {
     }
 }
 
+/// Adds a descriptor that is not in the set: one call where `otb_poll_set` may need two.
+#[unsafe(no_mangle)]
+pub extern "C" fn otb_poll_add(poll: c_int, fd: c_int, events: u32, tag: u32) -> Outcome {
+    let mut event = epoll_event {
+        events,
+        u64: u64::from(tag),
+    };
+    outcome(unsafe { libc::epoll_ctl(poll, libc::EPOLL_CTL_ADD, fd, &mut event) } as isize)
+}
+
 /// Adds a descriptor or changes its events.
 #[unsafe(no_mangle)]
 pub extern "C" fn otb_poll_set(poll: c_int, fd: c_int, events: u32, tag: u32) -> Outcome {
