@@ -1,5 +1,5 @@
 // Transparent interception: what the kernel is asked for, and the listener that takes what it hands over.
-import { ADDRESS_BYTES, type Native, PollEvents } from "../../core/native/ffi.ts";
+import { ADDRESS_BYTES, decodeAddress, type Native, PollEvents } from "../../core/native/ffi.ts";
 import type { Link, Network, Resource } from "../../core/plugin.ts";
 import { writeRecord } from "./address.ts";
 import type { Reactor } from "./reactor.ts";
@@ -71,7 +71,7 @@ export class Interceptor {
     native.localAddress(this.#fd, own);
     // Inherited by what it accepts.
     native.setNoDelay(this.#fd, true);
-    this.port = portOf(own);
+    this.port = decodeAddress(own).port;
     this.#tag = reactor.add(this.#fd, PollEvents.in, () => this.#accept());
   }
 
@@ -100,7 +100,3 @@ export class Interceptor {
 const own = new Uint8Array(ADDRESS_BYTES);
 const device = new Uint8Array(ADDRESS_BYTES);
 const wanted = new Uint8Array(ADDRESS_BYTES);
-
-function portOf(record: Uint8Array): number {
-  return record[2]! + record[3]! * 256;
-}

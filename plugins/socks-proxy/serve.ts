@@ -4,6 +4,7 @@ import {
   type Address,
   ADDRESS_BYTES,
   type AeadSession,
+  decodeAddress,
   Errno,
   type Native,
   PollEvents,
@@ -79,6 +80,8 @@ export class Server {
   readonly #fd: number;
   readonly #tag: number;
   private readonly settings: Serving;
+  /** Where it listens. */
+  readonly port: number;
   /** False when this kernel speaks no MPTCP. */
   readonly mptcp: boolean;
 
@@ -91,6 +94,8 @@ export class Server {
     this.settings = { ...settings, random: new RandomPool(native), dials: new Set() };
     const { fd, mptcp } = native.listen({ host, port }, { mptcp: wantMptcp, backlog: 4096 });
     this.#fd = fd;
+    native.localAddress(fd, localRecord);
+    this.port = decodeAddress(localRecord).port;
     this.mptcp = mptcp;
     // Inherited by what it accepts.
     native.setNoDelay(fd, true);

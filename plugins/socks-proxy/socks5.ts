@@ -1,7 +1,7 @@
 // SOCKS5 for LAN devices: CONNECT, without a login or with user and password (RFC 1928, RFC 1929).
 import { timingSafeEqual } from "node:crypto";
 import { Buffer } from "node:buffer";
-import { ADDRESS_BYTES, Errno, type Native, PollEvents } from "../../core/native/ffi.ts";
+import { ADDRESS_BYTES, decodeAddress, Errno, type Native, PollEvents } from "../../core/native/ffi.ts";
 import { readTarget } from "./address.ts";
 import type { Reactor } from "./reactor.ts";
 import { join, type Tunnels } from "./tunnel.ts";
@@ -78,6 +78,8 @@ const SUCCESS = Uint8Array.from(answer(SUCCEEDED));
 
 /** Listens on the LAN and hands over connections whose target is known. */
 export class Socks5 {
+  /** Where it listens. */
+  readonly port: number;
   readonly #fd: number;
   readonly #tag: number;
   readonly #dialogues = new Set<{ deadlineMs: number; drop(): void }>();
@@ -93,6 +95,8 @@ export class Socks5 {
     private readonly login: Login | undefined,
   ) {
     this.#fd = native.listen({ host, port }, { backlog: 4096 }).fd;
+    native.localAddress(this.#fd, local);
+    this.port = decodeAddress(local).port;
     // Inherited by what it accepts.
     native.setNoDelay(this.#fd, true);
     this.#tag = reactor.add(this.#fd, PollEvents.in, () => this.#accept());

@@ -1,0 +1,163 @@
+// Both ends of the proxy in the test's own process, over loopback, with clock and key in the test's hand.
+import { openNative } from "../../core/native/ffi.ts";
+import { Reactor } from "./reactor.ts";
+import { Salts } from "./salts.ts";
+import { type ServeCounters, serveCounters, Server } from "./serve.ts";
+import { Socks5 } from "./socks5.ts";
+import { Targets } from "./targets.ts";
+import { MptcpTransport } from "./transport.ts";
+import { type TunnelCounters, tunnelCounters, Tunnels } from "./tunnel.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What a test may change. */
+export interface PairOptions {
+  boxKey?: Bytes;
+  peerKey?: Bytes;
+  /** Seconds that the box's clock is ahead. */
+  skewSeconds?: number;
+  allow?: string[];
+  /** Another server's port instead of our own. */
+  peerPort?: number;
+}
+
+/** A box with SOCKS5 and a peer, both ours. */
+export class Pair {
+  readonly native = openNative();
+  readonly reactor = new Reactor(this.native);
+  readonly key = crypto.getRandomValues(new Uint8Array(32));
+  readonly served: ServeCounters = serveCounters();
+  readonly tunnelled: TunnelCounters = tunnelCounters();
+  readonly directory = Deno.makeTempDirSync({ prefix: "otb" });
+  server: Server;
+  readonly socks: Socks5;
+  readonly #tunnels: Tunnels;
+  readonly #running = this.reactor.run();
+  #salts: Salts | undefined;
+
+  constructor(private readonly options: PairOptions = {}) {
+    this.server = this.#serve(0);
+    const peer = { name: "peer", address: "127.0.0.1", port: options.peerPort ?? this.server.port };
+    this.#tunnels = new Tunnels({
+      native: this.native,
+      reactor: this.reactor,
+      transport: new MptcpTransport(this.native, peer),
+      psk: options.boxKey ?? this.key,
+      now: () => Math.floor(Date.now() / 1000) + (options.skewSeconds ?? 0),
+      choices: () => [],
+      counters: this.tunnelled,
+    });
+    this.socks = new Socks5(this.native, this.reactor, this.#tunnels, "127.0.0.1", 0, undefined);
+  }
+
+  #serve(port: number): Server {
+    this.#salts?.close();
+    this.#salts = new Salts(this.directory, () => Date.now());
+    return new Server(
+      {
+        native: this.native,
+        reactor: this.reactor,
+        psk: this.options.peerKey ?? this.key,
+        salts: this.#salts,
+        targets: new Targets(this.options.allow ?? ["127.0.0.0/8"]),
+        now: () => Math.floor(Date.now() / 1000),
+        counters: this.served,
+      },
+      "127.0.0.1",
+      port,
+    );
+  }
+
+  /** The server ends and a new one takes its port and files. */
+  restartServer(): void {
+    const { port } = this.server;
+    this.server.close();
+    this.server = this.#serve(port);
+  }
+
+  /** A connection to a local port through SOCKS5. */
+  async dial(port: number): Promise<Deno.TcpConn> {
+    return await throughSocks(this.socks.port, port);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.socks.close();
+    this.#tunnels.close();
+    this.server.close();
+    this.reactor.stop();
+    await this.#running;
+    this.#salts?.close();
+    await Deno.remove(this.directory, { recursive: true });
+  }
+}
+
+/** CONNECT to a local port through any SOCKS5 proxy. */
+export async function throughSocks(socksPort: number, port: number): Promise<Deno.TcpConn> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: socksPort });
+  await connection.write(Uint8Array.of(5, 1, 0));
+  await readExactly(connection, 2);
+  await connection.write(Uint8Array.of(5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 255));
+  await readExactly(connection, 10);
+  return connection;
+}
+
+/** Reads that many bytes. @throws Error when the stream ends before */
+export async function readExactly(connection: Deno.Conn, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length;) {
+    const got = await connection.read(bytes.subarray(at));
+    if (got === null) throw new Error(`the stream ended after ${at} of ${length} bytes`);
+    at += got;
+  }
+  return bytes;
+}
+
+/** Reads to the end. */
+export async function readAll(connection: Deno.Conn): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  const chunk = new Uint8Array(65_536);
+  for (let got = await connection.read(chunk); got !== null; got = await connection.read(chunk)) {
+    pieces.push(chunk.slice(0, got));
+  }
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  pieces.reduce((at, piece) => (bytes.set(piece, at), at + piece.length), 0);
+  return bytes;
+}
+
+/** A local TCP server; `serve` gets each connection and may throw when it breaks. */
+export function listen(
+  serve: (connection: Deno.TcpConn) => Promise<void>,
+): { port: number; [Symbol.dispose](): void } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  void (async () => {
+    for await (const connection of listener) {
+      serve(connection).catch(() => {}).finally(() => close(connection));
+    }
+  })();
+  return { port: listener.addr.port, [Symbol.dispose]: () => listener.close() };
+}
+
+/** Closes what may be closed already. */
+export function close(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch {
+    // It is.
+  }
+}
+
+/** Answers every byte with itself and ends when the client does. */
+export function echo() {
+  return listen(async (connection) => {
+    await connection.readable.pipeTo(connection.writable);
+  });
+}
+
+/** Waits for a state of affairs, with a bound far beyond what any machine needs. */
+export async function until(test: () => boolean): Promise<void> {
+  for (let waited = 0; waited < 30_000; waited += 5) {
+    if (test()) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`never happened: ${test}`);
+}
