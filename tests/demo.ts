@@ -56,7 +56,7 @@ export async function demo(args: string[]): Promise<number> {
       console.log(`
 The lab stays up. In another terminal:
   sudo ./otb status --watch --state ${world.box.state}
-  sudo ./otb lab shell ${name} device1 -- curl -o /dev/null http://203.0.113.10:8080/file?bytes=100000000
+  sudo ./otb lab shell ${name} device1     # a LAN device: curl -o /dev/null http://203.0.113.10:8080/file?bytes=100000000
   sudo ./otb lab cut ${name} ${spec.links[0]!.name}
   sudo ./otb lab restore ${name} ${spec.links[0]!.name}
 Ctrl-C ends it and leaves nothing behind.`);

@@ -39,11 +39,9 @@ Deno.test("one TCP connection uses all links both ways and leaves with the peer'
   await Promise.all([world.cloud.up(), world.box.up()]);
 
   const seen = await world.lab.spawn("device1", [
-    "curl",
-    "-sS",
-    "--max-time",
-    "20",
-    `http://${SERVER_ADDRESS}:${SERVER_PORT}/whoami`,
+    Deno.execPath(),
+    "eval",
+    `console.log(await (await fetch("http://${SERVER_ADDRESS}:${SERVER_PORT}/whoami")).text())`,
   ], {
     stdin: "null",
     stdout: "piped",

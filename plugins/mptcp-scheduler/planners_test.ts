@@ -1,0 +1,179 @@
+import { strict as assert } from "node:assert";
+import fc from "fast-check";
+import type { Link, Resource, Tier } from "../../core/plugin.ts";
+import { endpoints, type Verdict } from "./endpoints.ts";
+import { type Candidate, firstPaths } from "./first_path.ts";
+import { assignSlots, caps, routes, settings, usableLinks } from "./routing.ts";
+import { Overflow } from "./secondary.ts";
+
+function link(name: string, index: number, extra: Partial<Link> = {}): Link {
+  const net = `192.168.${10 + index}`;
+  return {
+    name,
+    interface: `wan${index}`,
+    tier: "primary",
+    observed: { state: "up", address: `${net}.2`, prefixLength: 24, gateway: `${net}.1` },
+    ...extra,
+  };
+}
+
+const calm: Verdict = { out: false, promoted: false, generation: 0 };
+
+/** One line a resource, as a person would say it. */
+function said(resources: Resource[]): string[] {
+  return resources.map((resource) =>
+    Object.values(resource).map((value) => typeof value === "object" ? value.join(",") : String(value)).join(
+      " ",
+    )
+  );
+}
+
+function usable(links: Link[]) {
+  return usableLinks(links, assignSlots(links.map(({ name }) => name), new Map()), () => "cubic");
+}
+
+Deno.test("two links: a table and a rule each, the better tier first in the main table", () => {
+  assert.deepEqual(said(routes(usable([link("lte", 1, { tier: "backup" }), link("fibre", 2)]))), [
+    "route 4 wan1 192.168.11.2 1001 192.168.11.0/24",
+    "route 4 wan1 192.168.11.2 1001 default 192.168.11.1 cubic",
+    "rule 4 1001 192.168.11.2 1001",
+    "route 4 wan1 192.168.11.2 254 default 192.168.11.1 4001",
+    "route 4 wan2 192.168.12.2 1002 192.168.12.0/24",
+    "route 4 wan2 192.168.12.2 1002 default 192.168.12.1 cubic",
+    "rule 4 1002 192.168.12.2 1002",
+    "route 4 wan2 192.168.12.2 254 default 192.168.12.1 4000",
+  ]);
+});
+
+Deno.test("a link that is down, never used or without a gateway gets nothing", () => {
+  const links = [
+    link("down", 1, { observed: { state: "down", reason: "no carrier" } }),
+    link("never", 2, { tier: "never" }),
+    link("lost", 3, { observed: { state: "up", address: "192.168.13.2", prefixLength: 24 } }),
+  ];
+  assert.deepEqual(usable(links), []);
+});
+
+Deno.test("tiers become endpoints; secondaries rest until they are called; who is out has none", () => {
+  const links = usable([
+    link("fibre", 1),
+    link("cable", 2, { tier: "secondary" }),
+    link("lte", 3, { tier: "backup" }),
+  ]);
+  const flags = (verdicts: Record<string, Partial<Verdict>>) =>
+    endpoints(links, (name) => ({ ...calm, ...verdicts[name] })).map((resource) =>
+      resource.kind === "mptcpEndpoint"
+        ? `${resource.id} ${resource.flags.join("+")} g${resource.generation}`
+        : "?"
+    );
+  assert.deepEqual(flags({}), ["1 subflow g0", "2 subflow+backup g0", "3 subflow+backup g0"]);
+  assert.deepEqual(flags({ cable: { promoted: true, generation: 4 } }), [
+    "1 subflow g0",
+    "2 subflow g4",
+    "3 subflow+backup g0",
+  ]);
+  assert.deepEqual(flags({ fibre: { out: true } }), ["2 subflow+backup g0", "3 subflow+backup g0"]);
+  const all = { out: true };
+  assert.equal(flags({ fibre: all, cable: all, lte: all }).length, 3, "with nothing left, all are tried");
+});
+
+Deno.test("a link keeps its slot whatever else comes and goes; there are never more than eight", () => {
+  const names = fc.uniqueArray(fc.constantFrom(..."abcdefghijkl"), { maxLength: 12 });
+  fc.assert(fc.property(fc.array(names, { maxLength: 10 }), (history) => {
+    let slots = new Map<string, number>();
+    for (const now of history) {
+      const next = assignSlots(now, slots);
+      assert.ok([...next.values()].every((slot) => slot >= 1 && slot <= 8));
+      assert.equal(new Set(next.values()).size, next.size);
+      for (const name of now) if (slots.has(name)) assert.equal(next.get(name), slots.get(name));
+      assert.equal(next.size, Math.min(8, now.length));
+      slots = next;
+    }
+  }));
+});
+
+Deno.test("caps: a bucket upstream, a bucket behind an ifb downstream, none unasked", () => {
+  assert.deepEqual(caps(usable([link("fibre", 1)])), []);
+  const kinds = caps(usable([link("lte", 1, { downMbps: 10, upMbps: 2 })])).map((resource) =>
+    resource.kind === "qdisc"
+      ? `${resource.interface} ${resource.parent} ${resource.spec.join(" ")}`
+      : resource.kind
+  );
+  assert.deepEqual(kinds, [
+    "wan1 root tbf rate 2000kbit burst 65536 latency 50ms",
+    "interface",
+    "otb-ifb1 root tbf rate 10000kbit burst 65536 latency 50ms",
+    "wan1 ingress ",
+  ]);
+});
+
+Deno.test("kernel settings ask for nothing twice", () => {
+  const names = settings(32).map((resource) => resource.kind === "sysctl" ? resource.name : resource.kind);
+  assert.equal(new Set(names).size, names.length);
+  assert.ok(said(settings(32)).some((line) => line.includes("33554432")));
+});
+
+Deno.test("secondaries join in after three full beats and rest after twenty light ones", () => {
+  const overflow = new Overflow();
+  const beats = (load: number, count: number) =>
+    Array.from({ length: count }, () => overflow.beat(load, 0.8, 0.5)).at(-1);
+  assert.equal(beats(0.9, 2), false);
+  assert.equal(beats(0.7, 1), false);
+  assert.equal(beats(0.9, 3), true);
+  assert.equal(beats(0.6, 100), true, "between the thresholds nothing changes");
+  assert.equal(beats(0.2, 19), true);
+  assert.equal(beats(0.2, 1), false);
+});
+
+const candidates = fc.array(
+  fc.record<Candidate>({
+    link: fc.constantFrom("a", "b", "c", "d"),
+    interface: fc.constant("wan1"),
+    source: fc.constant("192.0.2.1"),
+    tier: fc.constantFrom<Tier>("primary", "secondary", "backup"),
+    rttMs: fc.option(fc.double({ min: 0.1, max: 900, noNaN: true }), { nil: undefined }),
+    capacity: fc.option(fc.double({ min: 1e5, max: 1e9, noNaN: true }), { nil: undefined }),
+    stripped: fc.boolean(),
+  }, { noNullPrototype: true }),
+  { maxLength: 6 },
+);
+
+Deno.test("first paths: weights sum to one, everybody is named, the heaviest comes first", () => {
+  fc.assert(fc.property(candidates, (all) => {
+    const { choices } = firstPaths(all);
+    assert.equal(choices.length, all.length);
+    if (all.length === 0) return;
+    assert.ok(
+      Math.abs(choices.reduce((sum, { weight }) => sum + weight, 0) - 1) < 1e-9,
+      JSON.stringify(choices),
+    );
+    assert.ok(
+      choices.every(({ weight }, index) =>
+        weight >= 0 && (index === 0 || weight <= choices[index - 1]!.weight)
+      ),
+    );
+  }));
+});
+
+Deno.test("first paths: near beats far, a stripped path and a lower tier are fall-backs only", () => {
+  const base = { interface: "w", source: "s", capacity: 50e6, stripped: false };
+  const weights = (...all: Candidate[]) =>
+    firstPaths(all).choices.map(({ link, weight }) => `${link} ${weight}`);
+  assert.deepEqual(
+    weights(
+      { ...base, link: "sat", tier: "primary", rttMs: 600 },
+      { ...base, link: "fibre", tier: "primary", rttMs: 10 },
+      { ...base, link: "lte", tier: "backup", rttMs: 5 },
+    ),
+    ["fibre 1", "sat 0", "lte 0"],
+  );
+  assert.deepEqual(
+    weights({ ...base, link: "strip", tier: "primary", rttMs: 5, stripped: true }, {
+      ...base,
+      link: "fibre",
+      tier: "primary",
+      rttMs: 30,
+    }),
+    ["fibre 1", "strip 0"],
+  );
+});

@@ -1,0 +1,148 @@
+import { strict as assert } from "node:assert";
+import fc from "fast-check";
+import { type Evidence, Suspicion } from "./suspicion.ts";
+import { type SocketSample, Telemetry } from "./telemetry.ts";
+
+const quiet: Evidence = { nowMs: 0, rttMs: 20, silentMs: 0, backoff: 0, wentQuiet: false, stale: false };
+
+Deno.test("evidence alone takes no path out: a probe decides", () => {
+  const path = new Suspicion();
+  assert.deepEqual(path.beat({ ...quiet, nowMs: 1_000 }), { out: false });
+  const judged = path.beat({ ...quiet, nowMs: 1_200, silentMs: 400 });
+  assert.equal(judged.out, false);
+  assert.ok(judged.probeWithinMs! >= 60);
+  assert.deepEqual(
+    path.beat({ ...quiet, nowMs: 1_250, silentMs: 450 }),
+    { out: false },
+    "one probe at a time",
+  );
+  assert.equal(path.probed(true, 1_300), false);
+  assert.deepEqual(
+    path.beat({ ...quiet, nowMs: 1_400, silentMs: 500 }),
+    { out: false },
+    "a proven path is believed for a while",
+  );
+});
+
+Deno.test("a silent path is out after its probe, and back after two answers", () => {
+  const path = new Suspicion();
+  path.beat({ ...quiet, nowMs: 1_000, backoff: 1 });
+  path.probed(false, 1_200);
+  assert.equal(path.beat({ ...quiet, nowMs: 1_250 }).out, true);
+  let nowMs = 1_250;
+  const untilProbe = () => {
+    for (;; nowMs += 50) if (path.beat({ ...quiet, nowMs }).probeWithinMs !== undefined) return;
+  };
+  untilProbe();
+  assert.ok(nowMs - 1_200 <= 500, "a path that fell is looked at again soon");
+  assert.equal(path.probed(true, nowMs), false);
+  untilProbe();
+  assert.equal(path.probed(true, nowMs), true);
+  assert.deepEqual(path.beat({ ...quiet, nowMs: nowMs + 10 }), { out: false });
+  assert.ok(nowMs < 2_500, `back after ${nowMs - 1_200} ms`);
+});
+
+Deno.test("a path that flaps has to answer ever more often", () => {
+  const path = new Suspicion();
+  let nowMs = 0;
+  const answersNeeded = () => {
+    path.beat({ ...quiet, nowMs: nowMs += 2_000, backoff: 1 });
+    path.probed(false, nowMs += 10);
+    for (let answers = 1;; answers++) {
+      while (path.beat({ ...quiet, nowMs }).probeWithinMs === undefined) nowMs += 50;
+      if (path.probed(true, nowMs)) return answers;
+    }
+  };
+  const needed = Array.from({ length: 6 }, answersNeeded);
+  assert.deepEqual(
+    needed,
+    [2, 4, 8, 16, 16, 16].map((count, index) => index === 0 ? 2 : Math.min(16, count)),
+  );
+});
+
+Deno.test("whatever happens, a path that answers comes back and one that never does stays out", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ bad: fc.boolean(), answers: fc.boolean() }), { maxLength: 60 }),
+      (history) => {
+        const path = new Suspicion();
+        let nowMs = 0;
+        for (const { bad, answers } of history) {
+          nowMs += 300;
+          const { probeWithinMs } = path.beat({ ...quiet, nowMs, backoff: bad ? 1 : 0 });
+          if (probeWithinMs !== undefined) path.probed(answers, nowMs);
+        }
+        for (let beat = 0; beat < 400; beat++) {
+          nowMs += 300;
+          if (path.beat({ ...quiet, nowMs }).probeWithinMs !== undefined) {
+            path.probed(true, nowMs);
+          }
+        }
+        assert.equal(path.beat({ ...quiet, nowMs }).out, false);
+      },
+    ),
+  );
+});
+
+function socket(change: Partial<SocketSample> = {}): SocketSample {
+  return {
+    local: { host: "192.168.11.2", port: 40_000 },
+    remote: { host: "198.51.100.11", port: 8443 },
+    state: 1,
+    isMptcpSubflow: true,
+    tokenLocal: 7,
+    rttUs: 20_000,
+    minRttUs: 18_000,
+    bytesReceived: 0,
+    bytesAcked: 0,
+    dataSegmentsOut: 0,
+    retransSegments: 0,
+    unacked: 0,
+    backoff: 0,
+    lastAckReceivedMs: 0,
+    lastDataReceivedMs: 0,
+    congestion: "cubic",
+    ...change,
+  };
+}
+
+Deno.test("rates come from differences, a new socket counts from its second sample, loss needs enough segments", () => {
+  const telemetry = new Telemetry();
+  const path = () => "fibre";
+  assert.equal(
+    telemetry.beat([socket({ bytesReceived: 5_000_000 })], 1000, path).get("fibre")!.rxBitsPerSecond,
+    0,
+  );
+  const second = telemetry.beat(
+    [socket({ bytesReceived: 6_000_000, dataSegmentsOut: 100, retransSegments: 10 })],
+    500,
+    path,
+  ).get("fibre")!;
+  assert.equal(second.rxBitsPerSecond, 16e6);
+  assert.equal(second.loss, undefined);
+  const third = telemetry.beat(
+    [socket({ bytesReceived: 6_000_000, dataSegmentsOut: 1100, retransSegments: 20 })],
+    500,
+    path,
+  ).get("fibre")!;
+  assert.equal(third.loss, 20 / 1100);
+  assert.deepEqual([...third.tokens], [7]);
+});
+
+Deno.test("probes are no fallen-back connections, and sockets of nobody's path are left out", () => {
+  const telemetry = new Telemetry();
+  const probe = socket({ isMptcpSubflow: false, bytesAcked: 1 });
+  const fallen = socket({
+    isMptcpSubflow: false,
+    bytesAcked: 3_000,
+    local: { host: "192.168.11.2", port: 40_001 },
+  });
+  const foreign = socket({ local: { host: "10.0.0.1", port: 1 } });
+  const sample = telemetry.beat(
+    [probe, fallen, foreign],
+    1000,
+    ({ local }) => local.host === "10.0.0.1" ? undefined : "fibre",
+  );
+  assert.equal(sample.size, 1);
+  assert.equal(sample.get("fibre")!.plain, 1);
+});
