@@ -31,6 +31,16 @@ export const config = z.strictObject({
     }),
     { enabled: false, port: 1080, username: "" },
   ),
+  sip004: z._default(
+    z.strictObject({
+      enabled: z._default(z.boolean(), false).register(z.globalRegistry, {
+        description:
+          "serve older Shadowsocks clients too: aes-256-gcm, the text of the secret psk as password (cloud)",
+      }),
+      port: z._default(port, 8444).register(z.globalRegistry, { description: "their port" }),
+    }),
+    { enabled: false, port: 8444 },
+  ),
   allowTargets: z._default(z.array(cidr), []).register(z.globalRegistry, {
     description: "private targets the peer may dial all the same (cloud)",
   }),

@@ -6,6 +6,7 @@ import { interception, Interceptor } from "./intercept.ts";
 import { Reactor } from "./reactor.ts";
 import { Salts } from "./salts.ts";
 import { serveCounters, Server } from "./serve.ts";
+import { legacyKey } from "./sip004.ts";
 import { type Login, Socks5 } from "./socks5.ts";
 import { Targets } from "./targets.ts";
 import { MptcpTransport } from "./transport.ts";
@@ -127,8 +128,18 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
   const timer = setInterval(lookAtOwn, 10_000);
   ctx.defer(() => clearInterval(timer));
   const [self] = ctx.network.current.peers;
-  const server = new Server({ native, reactor, psk, salts, targets, now, counters }, "0.0.0.0", self!.port);
+  const settings = { native, reactor, psk, salts, targets, now, counters };
+  const server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server.close());
+  const { sip004 } = ctx.config;
+  if (sip004.enabled) {
+    const older = new Server(
+      { ...settings, psk: legacyKey(ctx.secret("psk")), legacy: true },
+      "0.0.0.0",
+      sip004.port,
+    );
+    ctx.defer(() => older.close());
+  }
   publish(ctx, () => {
     const { rejected, ...counts } = counters;
     told(ctx, (rejected.time ?? 0) > 0, {

@@ -341,3 +341,24 @@ Deno.test("our client with shadowsocks-rust as its server", async () => {
     },
   );
 });
+
+Deno.test("shadowsocks-rust with the older aes-256-gcm as the client of our server, and not with a wrong password", async () => {
+  await using pair = new Pair({ legacyPassword: "a password" });
+  using server = echo();
+  const config = (password: string) => ({
+    server: "127.0.0.1",
+    server_port: pair.server.port,
+    password,
+    method: "aes-256-gcm",
+  });
+  await withShadowsocks("sslocal", config("a password"), async (port) => {
+    for (let count = 0; count < 2; count++) await roundTrip(await throughSocks(port, server.port));
+  });
+  await withShadowsocks("sslocal", config("another"), async (port) => {
+    const connection = await throughSocks(port, server.port);
+    await connection.write(noise(100));
+    await until(() => (pair.served.rejected.forged ?? 0) > 0);
+    close(connection);
+  });
+  assert.equal(pair.served.total, 2);
+});

@@ -11,10 +11,11 @@ import {
   SALT_BYTES,
   TAG_BYTES,
 } from "../../core/native/ffi.ts";
-import type { Target } from "./address.ts";
+import { readTarget, type Target } from "./address.ts";
 import type { Reactor } from "./reactor.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import type { Salts } from "./salts.ts";
+import { LegacyCodec, openLegacy } from "./sip004.ts";
 import { openRequestBody, openRequestHead, REQUEST_HEAD, sealResponse } from "./sip022.ts";
 import type { Targets } from "./targets.ts";
 import { RandomPool } from "./random.ts";
@@ -54,6 +55,9 @@ export function serveCounters(): ServeCounters {
   };
 }
 
+/** A target and its name are never longer. */
+const MAX_LEGACY_HEAD = 259;
+
 /** Everything the peer's end needs. */
 export interface ServeSettings {
   native: Native;
@@ -64,6 +68,8 @@ export interface ServeSettings {
   /** Seconds since the epoch. */
   now(): number;
   counters: ServeCounters;
+  /** Speaks SIP004 instead of SIP022; the key is then `legacyKey` of a password. */
+  legacy?: boolean;
 }
 
 /** The same with what the server adds for itself. */
@@ -145,6 +151,8 @@ class Stranger {
   #bytes: Bytes | undefined;
   #opener: AeadSession | undefined;
   #bodyLength = 0;
+  /** Of SIP004, until its client has proven itself. */
+  #salt: Bytes | undefined;
   #drained = false;
 
   constructor(
@@ -178,6 +186,7 @@ class Stranger {
       this.settings.counters.rejected.short = (this.settings.counters.rejected.short ?? 0) + 1;
       return this.drop();
     }
+    if (this.settings.legacy) return this.#onLegacy(input, length);
     if (this.#opener) return this.#more(input, length);
     // SIP022 3.1.4: salt and fixed header come in one read, or not at all.
     if (length < REQUEST_HEAD) return this.#reject("short");
@@ -212,6 +221,41 @@ class Stranger {
     output.set(plain.subarray(opened.payloadOffset, this.#bodyLength));
     const more = opener.openFrames(bytes, bodyEnd, end - bodyEnd, output, first);
     if (more < 0) return this.#reject("forged");
+    const { native, psk, random } = this.settings;
+    const salt = random.take(SALT_BYTES);
+    const requestSalt = bytes.slice(0, SALT_BYTES);
+    const codec = new ServerCodec(this.settings, native.aead(METHOD, psk, salt), opener, salt, requestSalt);
+    this.#serve(codec, opened.target, output.slice(0, first + more));
+  }
+
+  /** SIP004: the salt, then frames whose payload begins with the target. */
+  #onLegacy(input: Bytes, length: number): void {
+    let at = 0;
+    if (!this.#opener) {
+      if (length < SALT_BYTES) return this.#reject("short");
+      this.#opener = openLegacy(this.settings.native, this.settings.psk, input);
+      this.#salt = input.slice(0, SALT_BYTES);
+      at = SALT_BYTES;
+    }
+    const opened = this.#opener.openFrames(input, at, length - at, plain, 0);
+    if (opened < 0) return this.#reject("forged");
+    this.#bytes = join(this.#bytes ?? new Uint8Array(0), plain, opened);
+    const read = readTarget(this.#bytes, 0, this.#bytes.length);
+    if (!read || this.#bytes.length > MAX_LEGACY_HEAD && !read.target) return this.#reject("malformed");
+    // Remembered once the first frame has proven that its sender knows the key: forgeries fill no memory.
+    if (opened > 0 && this.#salt) {
+      if (!this.settings.salts.add(this.#salt)) return this.#reject("replay");
+      this.#salt = undefined;
+    }
+    if (!read.target) return;
+    const { random, native, psk } = this.settings;
+    const salt = random.take(SALT_BYTES);
+    const codec = new LegacyCodec(native.aead("aes-256-gcm", psk, salt), this.#opener, salt);
+    this.#serve(codec, read.target, this.#bytes.slice(read.length));
+  }
+
+  /** From here on it is a client: its target is dialled. */
+  #serve(codec: Codec, target: Target, first: Bytes): void {
     const { native, reactor, counters } = this.settings;
     counters.total++;
     if (counters.total % PROTOCOL_SAMPLE === 1) counters[native.isMptcp(this.fd) ? "mptcp" : "tcp"]++;
@@ -223,8 +267,7 @@ class Stranger {
       sealed.watched = 0;
       reactor.watch(sealed.fd, sealed.tag, 0);
     });
-    const requestSalt = bytes.slice(0, SALT_BYTES);
-    dial(this.settings, sealed, opener, requestSalt, opened.target, output.slice(0, first + more));
+    dial(this.settings, sealed, codec, target, first);
   }
 
   /** From here on every failure looks the same: nothing is said, everything is read, until the deadline. */
@@ -241,14 +284,11 @@ class Stranger {
 function dial(
   settings: Serving,
   sealed: Registered,
-  opener: AeadSession,
-  requestSalt: Bytes,
+  codec: Codec,
   target: Target,
   first: Bytes,
 ): void {
-  const { native, reactor, counters, psk } = settings;
-  const salt = settings.random.take(SALT_BYTES);
-  const codec = new ServerCodec(settings, native.aead(METHOD, psk, salt), opener, salt, requestSalt);
+  const { native, reactor, counters } = settings;
   const connected = (plain: Registered) => {
     const relay = new Relay(native, reactor, plain, sealed, codec, counters);
     if (first.length === 0) return;
@@ -258,7 +298,7 @@ function dial(
   const refused = () => {
     counters.refused++;
     // The box must be able to tell a target that refuses from a peer that does.
-    native.write(sealed.fd, scratch.output, 0, codec.finish(scratch.output));
+    native.write(sealed.fd, scratch.output, 0, codec.finish?.(scratch.output) ?? 0);
     reactor.forget(sealed.tag);
     native.abort(sealed.fd);
     codec.free();

@@ -3,6 +3,7 @@ import { openNative } from "../../core/native/ffi.ts";
 import { Reactor } from "./reactor.ts";
 import { Salts } from "./salts.ts";
 import { type ServeCounters, serveCounters, Server } from "./serve.ts";
+import { legacyKey } from "./sip004.ts";
 import { Socks5 } from "./socks5.ts";
 import { Targets } from "./targets.ts";
 import { MptcpTransport } from "./transport.ts";
@@ -19,6 +20,8 @@ export interface PairOptions {
   allow?: string[];
   /** Another server's port instead of our own. */
   peerPort?: number;
+  /** The server speaks SIP004 with the key of this password. */
+  legacyPassword?: string;
 }
 
 /** A box with SOCKS5 and a peer, both ours. */
@@ -57,7 +60,10 @@ export class Pair {
       {
         native: this.native,
         reactor: this.reactor,
-        psk: this.options.peerKey ?? this.key,
+        psk: this.options.legacyPassword === undefined
+          ? this.options.peerKey ?? this.key
+          : legacyKey(this.options.legacyPassword),
+        legacy: this.options.legacyPassword !== undefined,
         salts: this.#salts,
         targets: new Targets(this.options.allow ?? ["127.0.0.0/8"]),
         now: () => Math.floor(Date.now() / 1000),
