@@ -250,14 +250,20 @@ function networkOf(effective: Effective): NetworkSettings {
   return effective.network as unknown as NetworkSettings;
 }
 
-/** What the core itself wants of the kernel: the addresses that a person configured, on interfaces that are on. */
+/** What the core itself wants of the kernel: the interfaces that a person named switched on, with their addresses. */
 function coreClaims(
   { lan, links }: NetworkSettings,
 ): { owner: string; key: string; resources: Resource[] }[] {
   const addresses = [lan, ...Object.values(links)].flatMap((place): Resource[] =>
     place?.address ? [{ kind: "address", interface: place.interface, cidr: place.address }] : []
   );
-  return [{ owner: "core", key: "addresses", resources: addresses }];
+  const names = new Set([lan, ...Object.values(links)].flatMap((place) => place ? [place.interface] : []));
+  const switches = [...names].map((name): Resource => ({
+    kind: "interfaceState",
+    interface: name,
+    up: true,
+  }));
+  return [{ owner: "core", key: "interfaces", resources: [...switches, ...addresses] }];
 }
 
 /** The proxy's counters, whichever plugin publishes them. */

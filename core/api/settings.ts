@@ -42,19 +42,24 @@ export class Settings {
         next: near && `Did you mean "${near}"?`,
       });
     }
-    if (!parsed.success) return { problems };
-    const world: World = { network: networkView(parsed.data), links: this.links(parsed.data) };
+    // Where the network itself is refused, the plugins' schemas still speak: all problems are told at once.
+    const world: World = parsed.success
+      ? { network: networkView(parsed.data), links: this.links(parsed.data) }
+      : { network: { role: "box", peers: [] }, links: [] };
     const plugins: Effective["plugins"] = {};
     await Promise.all(names.map(async (name) => {
       const config = document.plugins[name] ?? {};
       const inspection = await this.#ask(name, config, world);
       problems.push(
         ...problemsOf(name, inspection.issues, config, (path) => knownNames(inspection.schema, path)),
-        ...inspection.problems.map((problem) => ({ ...problem, path: `${name}.${problem.path}` })),
+        ...(parsed.success ? inspection.problems : []).map((problem) => ({
+          ...problem,
+          path: `${name}.${problem.path}`,
+        })),
       );
       if (inspection.value !== undefined) plugins[name] = inspection.value;
     }));
-    const complete = names.every((name) => name in plugins);
+    const complete = parsed.success && names.every((name) => name in plugins);
     return {
       effective: complete ? { network: parsed.data as unknown as Json, plugins } : undefined,
       problems,

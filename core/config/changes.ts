@@ -63,7 +63,8 @@ export class Changes {
 
   async snapshot(): Promise<ConfigSnapshot> {
     const { revision, document } = this.revisions.inForce();
-    const { effective } = await this.surroundings.evaluate(document);
+    // Reading must work even where a plugin's code can't be asked.
+    const { effective } = await this.surroundings.evaluate(document).catch(() => ({ effective: undefined }));
     return {
       revision,
       document,

@@ -187,6 +187,9 @@ export function canonical(resource: Resource): Resource {
         then: resource.then?.length ? resource.then : undefined,
       });
     }
+    case "interfaceState":
+      device(resource.interface);
+      return { kind: "interfaceState", interface: resource.interface, up: resource.up };
     case "interface":
       device(resource.name);
       must(

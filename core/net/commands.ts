@@ -99,6 +99,8 @@ export function commandsOf({ verb, resource, was }: Operation): Command[] {
       const qdisc = command("tc", "qdisc", verb, "dev", device, parent, ...spec);
       return [{ ...qdisc, tolerated: undefined }, ...then.map((words) => ({ ...command("tc", ...words) }))];
     }
+    case "interfaceState":
+      return [command("ip", "link", "set", "dev", resource.interface, resource.up ? "up" : "down")];
     case "interface": {
       const { name, type, parent, up } = resource;
       if (verb === "delete") return [command("ip", "link", "delete", "dev", name)];
@@ -148,6 +150,8 @@ export function describe(resource: Resource): string {
       return `${resource.parent} qdisc of ${resource.interface}`;
     case "interface":
       return `interface ${resource.name}`;
+    case "interfaceState":
+      return `interface ${resource.interface} switched ${resource.up ? "on" : "off"}`;
     case "route":
     case "rule":
       return `${resource.kind} ${

@@ -102,6 +102,13 @@ export interface InterfaceResource {
   up: boolean;
 }
 
+/** Whether an interface that is there is switched on (ip-link(8)); the state found before is restored on release. */
+export interface InterfaceStateResource {
+  kind: "interfaceState";
+  interface: string;
+  up: boolean;
+}
+
 /** Everything a plugin may claim. */
 export type Resource =
   | AddressResource
@@ -112,7 +119,8 @@ export type Resource =
   | SysctlResource
   | NftTableResource
   | QdiscResource
-  | InterfaceResource;
+  | InterfaceResource
+  | InterfaceStateResource;
 
 export type ResourceKind = Resource["kind"];
 
@@ -142,5 +150,7 @@ export function identity(resource: Resource): string {
       return `qdisc ${resource.interface} ${resource.parent}`;
     case "interface":
       return `interface ${resource.name}`;
+    case "interfaceState":
+      return `interfaceState ${resource.interface}`;
   }
 }

@@ -99,6 +99,14 @@ export class OsFake implements Os {
             });}
         }
         return;
+      case "interfaceState":
+        if (!device) return removing ? undefined : "Cannot find device";
+        device.up = resource.up;
+        // The kernel drops the routes of an interface that is switched off.
+        if (!resource.up) {
+          state.routes = state.routes.filter((route) => route.interface !== resource.interface);
+        }
+        return;
       case "address": {
         if (!device) return removing ? undefined : "Cannot find device";
         const [address = "", length] = resource.cidr.split("/");

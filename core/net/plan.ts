@@ -55,6 +55,7 @@ export const THE_SYSTEM = "the system";
 /** Kinds in the order in which one needs the other; taken away in reverse. */
 const ORDER: ResourceKind[] = [
   "interface",
+  "interfaceState",
   "sysctl",
   "address",
   "route",
@@ -232,7 +233,7 @@ function isOurs(
 
 /** Settings exist always: they change value and get the former one back. */
 function isSetting(resource: Resource): boolean {
-  return resource.kind === "sysctl" || resource.kind === "mptcpLimits";
+  return resource.kind === "sysctl" || resource.kind === "mptcpLimits" || resource.kind === "interfaceState";
 }
 
 function isRemovable(resource: Resource): boolean {
@@ -282,6 +283,9 @@ function waiting(desired: Owned[], observed: Observed, leaving: Set<string>) {
     if (resource.kind === "interface" && (!resource.parent || up.has(resource.parent))) {
       up.set(resource.name, resource.up);
     }
+    if (resource.kind === "interfaceState" && up.has(resource.interface)) {
+      up.set(resource.interface, resource.up);
+    }
   }
   for (const device of observed.interfaces) {
     if (!up.has(device.name)) continue;
@@ -307,6 +311,7 @@ function waiting(desired: Owned[], observed: Observed, leaving: Set<string>) {
     switch (resource.kind) {
       case "address":
       case "qdisc":
+      case "interfaceState":
         return missing(resource.interface);
       case "interface":
         return resource.parent && missing(resource.parent);
@@ -358,6 +363,7 @@ function index(observed: Observed, protocol: number): Map<string, Present[]> {
       ...(type === "macvlan" ? { parent } : {}),
       up,
     });
+    addResource({ kind: "interfaceState", interface: name, up });
     for (const { address, prefixLength } of device.addresses) {
       addResource({ kind: "address", interface: name, cidr: `${address}/${prefixLength}` });
     }

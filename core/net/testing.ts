@@ -8,6 +8,7 @@ export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 export const EVERYTHING: Resource[] = [
   { kind: "interface", name: "ifb7", type: "ifb", up: true },
   { kind: "interface", name: "mv0", type: "macvlan", parent: "wan0", up: true },
+  { kind: "interfaceState", interface: "spare0", up: true },
   { kind: "address", interface: "wan0", cidr: "192.168.10.2/24" },
   { kind: "address", interface: "wan0", cidr: "FD00:0::2/64" },
   {
@@ -94,6 +95,10 @@ export class Namespace {
     await run("ip", "netns", "add", namespace.name);
     await namespace.run("ip", "link", "set", "lo", "up");
     await namespace.plugIn();
+    // An interface that is off; it was on before, as the kernel gives it its queue only then.
+    await namespace.run("ip", "link", "add", "spare0", "type", "veth", "peer", "name", "far-spare0");
+    await namespace.run("ip", "link", "set", "spare0", "addrgenmode", "none");
+    for (const state of ["up", "down"]) await namespace.run("ip", "link", "set", "spare0", state);
     return namespace;
   }
 

@@ -37,6 +37,11 @@ const resource: fc.Arbitrary<Resource> = fc.oneof(
     value: fc.constantFrom("0", "1", "2"),
   }),
   fc.record({
+    kind: fc.constant("interfaceState" as const),
+    interface: fc.constantFrom("wan2", "gone0"),
+    up: fc.constant(true),
+  }),
+  fc.record({
     kind: fc.constant("mptcpLimits" as const),
     subflows: fc.integer({ min: 1, max: 8 }),
     addAddrAccepted: fc.constant(0),

@@ -12,6 +12,7 @@ const claimKinds = z.enum([
   "nftTable",
   "qdisc",
   "interface",
+  "interfaceState",
 ]);
 
 const manifestSchema = z.object({

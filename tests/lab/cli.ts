@@ -34,6 +34,9 @@ export async function labCommand(args: string[]): Promise<number> {
     return words.length === 0 ? 2 : 0;
   }
   const { names: [verb, lab, third], options, flags } = split(words);
+  const known = verb === "up" ? ["--links", "--devices"] : verb === "set" ? Object.keys(CHANGES) : [];
+  const strange = [...options.keys()].find((option) => !known.includes(option));
+  if (strange !== undefined) return usage(`the option is unknown here: current value is "${strange}"`);
   const print = (value: object, text: string) =>
     console.log(flags.has("--json") ? JSON.stringify(value) : text);
   switch (verb) {
@@ -42,6 +45,9 @@ export async function labCommand(args: string[]): Promise<number> {
       return 0;
     case "up": {
       if (!lab) return usage("a lab needs a name");
+      if (!/^[1-9]\d?$/.test(options.get("--devices") ?? "1")) {
+        return usage(`--devices must be 1 to 99: current value is "${options.get("--devices")}"`);
+      }
       const { links } = await Lab.up(lab, {
         links: parseLinks(options.get("--links") ?? "100/20/10,30/10/25,20/5/40"),
         devices: Number(options.get("--devices") ?? 1),

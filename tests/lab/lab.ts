@@ -15,7 +15,8 @@
 //
 // Every lab has its own set of namespaces, so any number live side by side.
 import { OtbError } from "../../core/plugin.ts";
-import type { LinkSpec } from "./parse.ts";
+
+import { checkLimits, type LinkSpec } from "./parse.ts";
 
 export type { LinkSpec } from "./parse.ts";
 
@@ -122,6 +123,7 @@ export class Lab {
   /** Changes a link in both directions while packets flow. @throws OtbError `link-unknown` */
   async set(link: string, change: LinkChange): Promise<void> {
     const spec = this.#link(link);
+    checkLimits({ ...change });
     Object.assign(spec, change);
     this.#save();
     for (const direction of ["down", "up"] as const) {

@@ -43,12 +43,19 @@ export function parseLinks(text: string): LinkSpec[] {
       number?,
     ];
     const values = { downMbps, upMbps, delayMs, lossPercent };
-    for (const [name, [low, high]] of Object.entries(LIMITS)) {
-      const value = values[name as keyof typeof values];
-      if (value < low || value > high) throw refuse(`${name} must be ${low} to ${high}`, word);
-    }
+    checkLimits(values);
     return { name: NAMES[index]!, ...values };
   });
+}
+
+/** Refuses figures that the emulator can't do. @throws OtbError `links-invalid` */
+export function checkLimits(values: { [name: string]: number | undefined }): void {
+  for (const [name, [low, high]] of Object.entries(LIMITS)) {
+    const value = values[name];
+    if (value !== undefined && (value < low || value > high)) {
+      throw refuse(`${name} must be ${low} to ${high}`, String(value));
+    }
+  }
 }
 
 function refuse(rule: string, value: string): OtbError {

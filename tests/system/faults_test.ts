@@ -86,8 +86,8 @@ Deno.test("an interface that is missing, or renamed while running: said in words
   assert.match(status.links.find(({ name }) => name === "ghost")!.observed.reason!, /nosuch0/);
   const run = (...command: string[]) =>
     world.lab.spawn("box", command, { stdin: "null", stdout: "null", stderr: "null" }).status;
-  await run("ip", "link", "set", "wan2", "down");
-  await run("ip", "link", "set", "wan2", "name", "wanX");
+  // In one breath, as otb would switch it on again.
+  await run("sh", "-c", "ip link set wan2 down && ip link set wan2 name wanX");
   await world.box.until(({ links }) =>
     links.some(({ name, observed }) => name === "cable" && observed.state === "missing")
   );
