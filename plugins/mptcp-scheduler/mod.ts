@@ -10,11 +10,13 @@ import { Overflow } from "./secondary.ts";
 import { Suspicion } from "./suspicion.ts";
 import { type PathSample, Telemetry } from "./telemetry.ts";
 
-/** Beat while traffic flows, and while nothing does. */
-const BUSY_MS = 200, IDLE_MS = 1_000;
+/** Beat while traffic flows, more rarely the more sockets there are to look at; and while nothing does. */
+const BUSY_MS = 100, BUSY_MS_PER_SOCKET = 0.2, IDLE_MS = 1_000;
 /** Below this a path carries no stream worth drawing conclusions from. */
 const QUIET_BITS = 100_000;
-/** Facts for people are published this often. */
+/** Over what time a rate is smoothed, and how slowly a peak is forgotten, a beat. */
+const SMOOTHING_MS = 300, PEAK_FADING = 0.9995;
+/** Facts for people are published, and tiers reconsidered, this often. */
 const PUBLISH_MS = 500;
 /** A connection older than this has its subflows everywhere, or something keeps them away. */
 const JOIN_MS = 3_000;
@@ -67,7 +69,10 @@ interface Memory {
   suspicion: Suspicion;
   verdict: Verdict;
   congestion: string;
-  /** Fastest beats of late, bits per second, fading. */
+  /** Smoothed over a few beats, bits per second. */
+  rx: number;
+  tx: number;
+  /** The fastest of late, fading. */
   peak: number;
   probedRttMs?: number;
   lastHeardMs: number;
@@ -132,6 +137,8 @@ class Scheduler {
         suspicion: new Suspicion(),
         verdict: { out: false, promoted: false, generation: 0 },
         congestion: this.ctx.config.congestion === "bbr" ? "bbr" : "cubic",
+        rx: 0,
+        tx: 0,
         peak: 0,
         lastHeardMs: 0,
         lastBusyMs: 0,
@@ -195,17 +202,17 @@ class Scheduler {
   }
 
   #beat(): void {
-    let busy = false;
+    let nextMs = IDLE_MS;
     try {
-      busy = this.#look();
+      nextMs = this.#look();
     } catch (error) {
       this.ctx.log.error("Cannot look at the paths", { reason: String(error) });
     }
-    if (!this.ctx.signal.aborted) this.#timer = setTimeout(() => this.#beat(), busy ? BUSY_MS : IDLE_MS);
+    if (!this.ctx.signal.aborted) this.#timer = setTimeout(() => this.#beat(), nextMs);
   }
 
-  /** One look at everything; whether traffic flows. */
-  #look(): boolean {
+  /** One look at everything; answers when the next is due. */
+  #look(): number {
     const nowMs = performance.now();
     const links = this.#usable();
     const byAddress = new Map(links.map(({ address, link }) => [address, link.name]));
@@ -217,25 +224,40 @@ class Scheduler {
       nowMs - this.#lastBeatMs,
       ({ local }) => byAddress.get(local.host),
     );
+    const weight = 1 - Math.exp(-(nowMs - this.#lastBeatMs) / SMOOTHING_MS);
     this.#lastBeatMs = nowMs;
     const tokens = new Set([...paths.values()].flatMap(({ tokens }) => [...tokens]));
     for (const token of tokens) if (!this.#tokensSinceMs.has(token)) this.#tokensSinceMs.set(token, nowMs);
     for (const token of this.#tokensSinceMs.keys()) if (!tokens.has(token)) this.#tokensSinceMs.delete(token);
     const total = totalRate(paths);
-    for (const { link } of links) this.#judge(link.name, paths.get(link.name), total, nowMs, links.length);
+    for (const { link } of links) {
+      this.#judge(link.name, paths.get(link.name), total, nowMs, links.length, weight);
+    }
     this.#repair(links, paths, nowMs);
-    this.#secondaries(links, paths);
+    const publishing = nowMs - this.#lastPublishMs >= PUBLISH_MS;
+    if (publishing) this.#secondaries(links);
     this.#chooseCongestion(links, paths);
     void this.#apply();
-    if (nowMs - this.#lastPublishMs >= PUBLISH_MS) this.#publish(nowMs);
-    return total > QUIET_BITS || [...this.#memories.values()].some(({ verdict }) => verdict.out);
+    if (publishing) this.#publish(nowMs);
+    const busy = total > QUIET_BITS || [...this.#memories.values()].some(({ verdict }) => verdict.out);
+    return busy ? Math.min(IDLE_MS, BUSY_MS + BUSY_MS_PER_SOCKET * samples.length) : IDLE_MS;
   }
 
-  #judge(name: string, sample: PathSample | undefined, total: number, nowMs: number, count: number): void {
+  #judge(
+    name: string,
+    sample: PathSample | undefined,
+    total: number,
+    nowMs: number,
+    count: number,
+    weight: number,
+  ): void {
     const memory = this.#memory(name);
     memory.sample = sample;
     const rate = sample ? sample.rxBitsPerSecond + sample.txBitsPerSecond : 0;
-    memory.peak = Math.max(memory.peak * 0.998, sample?.rxBitsPerSecond ?? 0, sample?.txBitsPerSecond ?? 0);
+    // A beat is too short for a rate that people read or capacity is guessed from.
+    memory.rx += ((sample?.rxBitsPerSecond ?? 0) - memory.rx) * weight;
+    memory.tx += ((sample?.txBitsPerSecond ?? 0) - memory.tx) * weight;
+    memory.peak = Math.max(memory.peak * PEAK_FADING, memory.rx, memory.tx);
     if (rate > 0) memory.lastHeardMs = nowMs;
     if (rate > QUIET_BITS) memory.lastBusyMs = nowMs;
     const quietMs = nowMs - memory.lastBusyMs;
@@ -244,7 +266,7 @@ class Scheduler {
       rttMs: sample?.rttMs ?? memory.probedRttMs,
       silentMs: sample?.silentMs ?? 0,
       backoff: sample?.backoff ?? 0,
-      wentQuiet: rate === 0 && quietMs > 150 && quietMs < 3_000 && total > QUIET_BITS,
+      wentQuiet: rate === 0 && quietMs > 100 && quietMs < 3_000 && total > QUIET_BITS,
       stale: nowMs - memory.lastHeardMs > this.ctx.config.probeIdleSeconds * 1000,
     });
     // With a single link there is nothing to move to; taking it out would only add a wound.
@@ -347,7 +369,7 @@ class Scheduler {
     });
   }
 
-  #secondaries(links: UsableLink[], paths: Map<string, PathSample>): void {
+  #secondaries(links: UsableLink[]): void {
     const { promoteSecondaryAbove, demoteSecondaryBelow } = this.ctx.config;
     const primaries = links.filter(({ link }) =>
       link.tier === "primary" && !this.#memory(link.name).verdict.out
@@ -355,7 +377,7 @@ class Scheduler {
     const load = Math.max(
       ...(["rx", "tx"] as const).map((way) => {
         const used = primaries.reduce(
-          (sum, { link }) => sum + (paths.get(link.name)?.[`${way}BitsPerSecond`] ?? 0),
+          (sum, { link }) => sum + this.#memory(link.name)[way],
           0,
         );
         const known = primaries.map(({ link }) => way === "rx" ? link.downMbps : link.upMbps);
@@ -386,7 +408,10 @@ class Scheduler {
     this.#lastPublishMs = nowMs;
     const { ctx } = this;
     const usable = this.#usable();
-    const total = usable.reduce((sum, { link }) => sum + rateOf(this.#memory(link.name).sample), 0);
+    const total = usable.reduce(
+      (sum, { link }) => sum + this.#memory(link.name).rx + this.#memory(link.name).tx,
+      0,
+    );
     const names = new Set<string>();
     for (const link of ctx.links.current) {
       names.add(link.name);
@@ -409,7 +434,9 @@ class Scheduler {
         : memory?.stripped
         ? "Multipath TCP does not pass it"
         : undefined;
-      const fact = pathFact(link.name, this.#peer.name, state, memory?.sample, total);
+      const smoothed = memory?.sample &&
+        { ...memory.sample, rxBitsPerSecond: memory.rx, txBitsPerSecond: memory.tx };
+      const fact = pathFact(link.name, this.#peer.name, state, smoothed, total);
       ctx.facts.publish(`path/${link.name}`, {
         ...fact,
         reason,

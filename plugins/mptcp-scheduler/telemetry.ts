@@ -47,7 +47,7 @@ interface Sums extends PathSample {
 }
 
 const ESTABLISHED = 1;
-const LOSS_WINDOW_BEATS = 20;
+const LOSS_WINDOW_BEATS = 100;
 /** Fewer segments say nothing of loss. */
 const LOSS_MIN_SEGMENTS = 200;
 

@@ -109,3 +109,25 @@ Deno.test("tiers: never carries nothing, backup carries only when the others are
   assert.equal(overBackup.checksumOk, true, overBackup.error);
   assert.ok((await share()).cable! - after.cable! > 4_000_000);
 });
+
+Deno.test("a link's rates are caps, both ways; a secondary joins in when the primary is full", async () => {
+  await using world = await World.up(`caps${Deno.pid}`, { links: links("40/20/5", "20/10/10") });
+  await world.box.otb(["link", "set", "cable", "--tier", "never", "--yes"]);
+  await world.box.otb(["link", "set", "fibre", "--down-mbps", "8", "--up-mbps", "4", "--yes"]);
+  const down = await world.transfer("device1", { bytes: 4_000_000 });
+  assert.ok(
+    down.checksumOk && down.mbps > 5 && down.mbps < 8.5,
+    `down ${down.mbps} Mbit/s ${down.error ?? ""}`,
+  );
+  const up = await world.transfer("device1", { bytes: 2_000_000, upload: true });
+  assert.ok(up.checksumOk && up.mbps > 2.5 && up.mbps < 4.3, `up ${up.mbps} Mbit/s ${up.error ?? ""}`);
+
+  await world.box.otb(["link", "set", "cable", "--tier", "secondary", "--yes"]);
+  const full = world.transfer("device1", { bytes: 20_000_000 });
+  const carrying = await world.box.until(({ links }) => {
+    const path = links.find(({ name }) => name === "cable")!.path;
+    return path?.state === "active" && path.rxBitsPerSecond > 3e6;
+  });
+  assert.equal(carrying.links.find(({ name }) => name === "fibre")!.path!.state, "active");
+  assert.equal((await full).checksumOk, true);
+});
