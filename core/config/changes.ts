@@ -8,11 +8,13 @@ import type {
   Revision,
 } from "../client.ts";
 import { type Json, OtbError, type Problem } from "../plugin.ts";
-import { difference, mergePatch } from "./patch.ts";
+import { difference, isObject, mergePatch } from "./patch.ts";
 import type { Document, Revisions, StoredRevision } from "./revisions.ts";
 
 /** How long a change waits for its confirmation. */
 const CONFIRM_WITHIN_MS = 90_000;
+/** How long until taking back is tried again, when a full disk or the kernel did not let it finish. */
+const TRY_AGAIN_MS = 5_000;
 
 /** Settings with every default filled in. */
 export interface Effective {
@@ -39,11 +41,15 @@ export interface Surroundings {
 export class Changes {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #queue: Promise<unknown> = Promise.resolve();
+  /** The revision whose way back has begun; it may be applied no more, so it can't be confirmed. */
+  #goingBack: number | undefined;
 
   constructor(
     private readonly revisions: Revisions,
     private readonly surroundings: Surroundings,
     private readonly onReverted: (reason: string) => void = () => {},
+    private readonly confirmWithinMs = CONFIRM_WITHIN_MS,
+    private readonly tryAgainMs = TRY_AGAIN_MS,
   ) {}
 
   /** After a start: an overdue change is taken back before anything is applied, a younger one goes on waiting. */
@@ -76,7 +82,8 @@ export class Changes {
   /** @throws OtbError `change-pending`, `revision-conflict`, `disk-full`, and what applying throws; then the old settings are back */
   propose(proposal: Proposal): Promise<ProposalResult> {
     return this.#alone(async () => {
-      const current = this.revisions.inForce();
+      // Read together and first: what another process stores from here on makes `append` refuse.
+      const { current, newest } = this.#standing();
       this.#refuseWhilePending();
       if (proposal.base !== undefined && proposal.base !== current.revision) {
         throw new OtbError(
@@ -85,10 +92,10 @@ export class Changes {
           "Look at it with otb config diff, and make your change again.",
         );
       }
-      return await this.#change(
-        mergePatch(current.document as unknown as Json, proposal.patch as Json) as unknown as Document,
-        proposal,
-      );
+      const document = mergePatch(current.document as unknown as Json, proposal.patch as Json);
+      const problems = shapeProblems(proposal.patch as Json, document);
+      if (problems.length > 0) return { problems, differences: [], plan: [] };
+      return await this.#change(document as unknown as Document, proposal, current, newest);
     });
   }
 
@@ -96,8 +103,16 @@ export class Changes {
   confirm(): Promise<Revision> {
     return this.#alone(() => {
       const pending = this.#requirePending();
+      if (pending.revision === this.#goingBack) {
+        throw new OtbError(
+          "nothing-pending",
+          `Cannot confirm a change as it is being taken back already: current value is "revision ${pending.revision}"`,
+          "Wait until it is taken back, and make your change again.",
+        );
+      }
+      const confirmed = this.revisions.setState(pending.revision, "confirmed");
       clearTimeout(this.#timer);
-      return Promise.resolve(withoutDocument(this.revisions.setState(pending.revision, "confirmed")));
+      return Promise.resolve(withoutDocument(confirmed));
     });
   }
 
@@ -105,6 +120,7 @@ export class Changes {
   revert(to?: number): Promise<Revision> {
     return this.#alone(async () => {
       if (to === undefined) return await this.#takeBack(this.#requirePending(), "taken back");
+      const { current, newest } = this.#standing();
       this.#refuseWhilePending();
       const target = this.revisions.get(to);
       if (!target) {
@@ -114,12 +130,13 @@ export class Changes {
           "otb config history",
         );
       }
-      const { problems } = await this.#change(target.document, {
+      const proposal = {
         patch: {},
         author: "otb config revert",
         comment: `back to revision ${to}`,
         confirm: true,
-      });
+      };
+      const { problems } = await this.#change(target.document, proposal, current, newest);
       if (problems[0]) throw new OtbError("settings-refused", problems[0].message, problems[0].next);
       return withoutDocument(this.revisions.inForce());
     });
@@ -150,8 +167,12 @@ export class Changes {
     return difference((before?.document ?? {}) as unknown as Json, after.document as unknown as Json);
   }
 
-  async #change(document: Document, { author, comment, dryRun, confirm }: Proposal): Promise<ProposalResult> {
-    const current = this.revisions.inForce();
+  async #change(
+    document: Document,
+    { author, comment, dryRun, confirm }: Proposal,
+    current: StoredRevision,
+    newest: number,
+  ): Promise<ProposalResult> {
     const differences = difference(current.document as unknown as Json, document as unknown as Json);
     if (differences.length === 0) return { problems: [], differences, plan: [], revision: current.revision };
     const { effective, problems } = await this.surroundings.evaluate(document);
@@ -160,12 +181,12 @@ export class Changes {
     const plan = await live?.plan(effective) ?? [];
     if (dryRun) return { problems: [], differences, plan };
     const stored = this.revisions.append({
-      base: this.revisions.newest()!.revision,
+      base: newest,
       document,
       author,
       comment: comment ?? differences.map(({ path }) => path).join(", ").slice(0, 200),
       state: live ? "pending" : "confirmed",
-      revertsAtMs: live && Date.now() + CONFIRM_WITHIN_MS,
+      revertsAtMs: live && Date.now() + this.confirmWithinMs,
     });
     if (!live) return { problems: [], differences, plan, revision: stored.revision };
     try {
@@ -178,36 +199,54 @@ export class Changes {
         );
       }
     } catch (error) {
-      await this.#takeBack(stored, `could not be applied: ${(error as Error).message}`);
+      try {
+        await this.#takeBack(stored, `could not be applied: ${(error as Error).message}`);
+      } catch (second) {
+        this.#tryAgainLater(stored, second);
+      }
       throw error;
     }
+    // Armed before it is confirmed: if that cannot be stored, the change still goes back by itself.
+    this.#arm(stored);
     if (confirm) {
       this.revisions.setState(stored.revision, "confirmed");
+      clearTimeout(this.#timer);
       return { problems: [], differences, plan, revision: stored.revision };
     }
-    this.#arm(stored);
     return { problems: [], differences, plan, revision: stored.revision, pending: pendingOf(stored) };
   }
 
+  /** Applies the confirmed settings, then records it: a machine that lost its network needs no room on the disk to get it back. */
   async #takeBack(pending: StoredRevision, reason: string): Promise<Revision> {
-    clearTimeout(this.#timer);
-    const reverted = this.revisions.setState(pending.revision, "reverted");
-    const { effective } = await this.surroundings.evaluate(this.revisions.inForce().document);
+    this.#goingBack = pending.revision;
+    const former = this.revisions.confirmed();
+    const { effective } = former ? await this.surroundings.evaluate(former.document) : {};
     if (effective) await this.surroundings.live?.apply(effective);
+    const reverted = this.revisions.setState(pending.revision, "reverted");
+    clearTimeout(this.#timer);
     this.onReverted(`revision ${pending.revision} was ${reason}`);
     return withoutDocument(reverted);
   }
 
-  #arm(pending: StoredRevision): void {
+  #arm(pending: StoredRevision, afterMs = pending.revertsAtMs! - Date.now()): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       void this.#alone(async () => {
         const still = this.revisions.pending();
         if (still?.revision === pending.revision) await this.#takeBack(still, "not confirmed in time");
-      }).catch((error) =>
-        this.onReverted(`revision ${pending.revision} could not be taken back whole: ${error.message}`)
-      );
-    }, Math.max(0, pending.revertsAtMs! - Date.now()));
+      }).catch((error) => this.#tryAgainLater(pending, error));
+    }, Math.max(0, afterMs));
+  }
+
+  #tryAgainLater(pending: StoredRevision, error: unknown): void {
+    this.onReverted(
+      `revision ${pending.revision} could not be taken back whole, trying again: ${(error as Error).message}`,
+    );
+    this.#arm(pending, this.tryAgainMs);
+  }
+
+  #standing(): { current: StoredRevision; newest: number } {
+    return { newest: this.revisions.newest()?.revision ?? 0, current: this.revisions.inForce() };
   }
 
   #requirePending(): StoredRevision {
@@ -233,6 +272,28 @@ export class Changes {
     this.#queue = done.catch(() => {});
     return done;
   }
+}
+
+/** What no section's schema sees: a patch or document that is not made of `network` and `plugins`. */
+function shapeProblems(patch: Json, document: Json): Problem[] {
+  const refuse = (code: string, path: string, rule: string, value: Json | undefined) => ({
+    code,
+    path,
+    message: `Cannot change ${path || "the settings"} as ${rule}: current value is ${
+      JSON.stringify(value) ?? '"nothing"'
+    }`,
+  });
+  if (!isObject(patch) || !isObject(document)) {
+    return [refuse("patch-invalid", "", "a patch must be an object of sections", patch)];
+  }
+  const problems = Object.keys(document).filter((key) => key !== "network" && key !== "plugins")
+    .map((key) =>
+      refuse("setting-unknown", key, "there are only the parts network and plugins", document[key])
+    );
+  if (!isObject(document.plugins)) {
+    problems.push(refuse("patch-invalid", "plugins", "it must be settings by plugin name", patch.plugins));
+  }
+  return problems;
 }
 
 function pendingOf(stored: StoredRevision | undefined): PendingChange | undefined {

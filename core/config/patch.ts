@@ -14,7 +14,7 @@ export function mergePatch(target: Json | undefined, patch: Json): Json {
   for (const [key, value] of Object.entries(patch)) {
     requireName(key);
     if (value === null) delete merged[key];
-    else merged[key] = mergePatch(merged[key], value);
+    else merged[key] = mergePatch(own(merged, key), value);
   }
   return merged;
 }
@@ -25,7 +25,7 @@ export function getPath(document: Json, path: string): Json | undefined {
   for (const name of path.split(".")) {
     requireName(name);
     if (Array.isArray(value)) value = value[Number(name)];
-    else value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+    else value = isObject(value) ? own(value, name) : undefined;
   }
   return value;
 }
@@ -41,7 +41,7 @@ export function patchAt(path: string, value: Json): JsonObject {
 export function difference(before: Json | undefined, after: Json | undefined, path = ""): Difference[] {
   if (isObject(before) && isObject(after)) {
     return [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
-      .flatMap((key) => difference(before[key], after[key], path === "" ? key : `${path}.${key}`));
+      .flatMap((key) => difference(own(before, key), own(after, key), path === "" ? key : `${path}.${key}`));
   }
   if (JSON.stringify(before) === JSON.stringify(after)) return [];
   // A whole object that comes or goes is told leaf by leaf.
@@ -53,8 +53,8 @@ export function difference(before: Json | undefined, after: Json | undefined, pa
   if (whole && Object.keys(whole).length > 0) {
     return Object.keys(whole).sort().flatMap((key) =>
       difference(
-        isObject(before) ? before[key] : undefined,
-        isObject(after) ? after[key] : undefined,
+        isObject(before) ? own(before, key) : undefined,
+        isObject(after) ? own(after, key) : undefined,
         path === "" ? key : `${path}.${key}`,
       )
     );
@@ -62,8 +62,14 @@ export function difference(before: Json | undefined, after: Json | undefined, pa
   return [{ path, before, after }];
 }
 
-function isObject(value: Json | undefined): value is JsonObject {
+/** Whether a value is a JSON object, neither null nor an array. */
+export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Reads no prototype: a setting may well be called `toString`. */
+function own(object: JsonObject, key: string): Json | undefined {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
 function requireName(name: string): void {

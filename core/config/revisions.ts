@@ -55,14 +55,16 @@ export class Revisions {
       if (base !== newest?.revision) {
         throw new OtbError(
           "revision-conflict",
-          `Cannot store the change as it must be based on the newest revision ${newest?.revision} (by ${newest?.author}: ${newest?.comment}): current value is "${base}"`,
+          `Cannot store the change as it must be based on the newest revision${
+            newest ? ` ${newest.revision} (by ${newest.author}: ${newest.comment})` : ", and there is none"
+          }: current value is "${base ?? "none"}"`,
           "Look at what changed with otb config diff, and make your change again.",
         );
       }
       const { lastInsertRowid } = this.db.prepare(
         "INSERT INTO revision (parent, document, author, comment, created_at_ms, state, reverts_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
       ).run(
-        this.inForceOrNone()?.revision ?? null,
+        this.#inForceOrNone()?.revision ?? null,
         JSON.stringify(document),
         author,
         comment,
@@ -70,17 +72,28 @@ export class Revisions {
         state,
         revertsAtMs ?? null,
       );
-      this.db.prepare("DELETE FROM revision WHERE revision <= ?").run(Number(lastInsertRowid) - KEEP);
+      // However many changes were refused since: what is in force stays.
+      this.db.prepare(
+        "DELETE FROM revision WHERE revision <= ? AND revision < (SELECT max(revision) FROM revision WHERE state = 'confirmed')",
+      ).run(Number(lastInsertRowid) - KEEP);
       return this.get(Number(lastInsertRowid))!;
     });
   }
 
-  setState(revision: number, state: Revision["state"]): StoredRevision {
+  /** Ends the waiting of a pending revision. @throws OtbError `nothing-pending` when it does not wait (any more), `disk-full` */
+  setState(revision: number, state: "confirmed" | "reverted"): StoredRevision {
     return transaction(this.db, () => {
-      this.db.prepare("UPDATE revision SET state = ?, reverts_at_ms = NULL WHERE revision = ?").run(
-        state,
-        revision,
-      );
+      const { changes } = this.db.prepare(
+        "UPDATE revision SET state = ?, reverts_at_ms = NULL WHERE revision = ? AND state = 'pending'",
+      ).run(state, revision);
+      if (Number(changes) === 0) {
+        throw new OtbError(
+          "nothing-pending",
+          `Cannot mark revision ${revision} ${state} as it must be waiting: current value is "${
+            this.get(revision)?.state ?? "unknown"
+          }"`,
+        );
+      }
       return this.get(revision)!;
     });
   }
@@ -99,7 +112,7 @@ export class Revisions {
 
   /** The newest confirmed or pending revision. @throws OtbError `not-initialised` */
   inForce(): StoredRevision {
-    const found = this.inForceOrNone();
+    const found = this.#inForceOrNone();
     if (!found) {
       throw new OtbError(
         "not-initialised",
@@ -110,7 +123,7 @@ export class Revisions {
     return found;
   }
 
-  inForceOrNone(): StoredRevision | undefined {
+  #inForceOrNone(): StoredRevision | undefined {
     return this.#one("SELECT * FROM revision WHERE state <> 'reverted' ORDER BY revision DESC LIMIT 1");
   }
 
