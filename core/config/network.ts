@@ -83,11 +83,10 @@ export function checkNetwork(network: NetworkSettings): Problem[] {
         "Add --gateway IP.",
       );
     }
-    if (link.address && link.gateway) {
-      const own = link.address.split("/")[0]!;
-      if (
-        ipaddr.parse(own).kind() !== ipaddr.parse(link.gateway).kind() || !inside(link.gateway, link.address)
-      ) {
+    if (!link.address) continue;
+    const own = ipaddr.parse(link.address.split("/")[0]!).toNormalizedString();
+    if (link.gateway) {
+      if (!inside(link.gateway, link.address)) {
         refuse(
           "gateway-outside",
           at("gateway"),
@@ -102,25 +101,25 @@ export function checkNetwork(network: NetworkSettings): Problem[] {
           `Cannot use link "${name}" as its gateway must differ from its own address: current value is "${link.gateway}"`,
         );
       }
-      const other = byAddress.get(own);
-      if (other) {
-        refuse(
-          "address-twice",
-          at("address"),
-          `Cannot use link "${name}" as link "${other}" has the same address: current value is "${own}"`,
-        );
-      }
-      byAddress.set(own, name);
-      if (lan && overlaps(lan.address, link.address)) {
-        refuse(
-          "lan-overlaps-link",
-          "lan.address",
-          `Cannot use the LAN's subnet as link "${name}" has ${
-            subnet(link.address)
-          }: current value is "${lan.address}"`,
-          "Choose another subnet for the LAN.",
-        );
-      }
+    }
+    const other = byAddress.get(own);
+    if (other) {
+      refuse(
+        "address-twice",
+        at("address"),
+        `Cannot use link "${name}" as link "${other}" has the same address: current value is "${own}"`,
+      );
+    }
+    byAddress.set(own, name);
+    if (lan && overlaps(lan.address, link.address)) {
+      refuse(
+        "lan-overlaps-link",
+        "lan.address",
+        `Cannot use the LAN's subnet as link "${name}" has ${
+          subnet(link.address)
+        }: current value is "${lan.address}"`,
+        "Choose another subnet for the LAN.",
+      );
     }
   }
   const inUse = Object.values(links).filter(({ tier }) => tier !== "never").length;

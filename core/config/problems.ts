@@ -8,6 +8,8 @@ export interface Issue {
   message: string;
   /** Names that no setting has. */
   keys?: string[];
+  /** What the name itself breaks, for `invalid_key`. */
+  issues?: { message: string }[];
 }
 
 /** Findings as problems; `section` is put before the path, `known` are names to suggest for unknown ones. */
@@ -31,14 +33,13 @@ export function problemsOf(
       });
     }
     const path = dotted(section, issue.path);
-    const value = issue.path.reduce<unknown>(
+    // For a name that breaks its rule the name is the value to show, not what stands under it.
+    const isName = issue.code === "invalid_key";
+    const value = isName ? issue.path.at(-1) : issue.path.reduce<unknown>(
       (inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key],
       raw,
     );
-    const rule = issue.message.replace(/^Invalid (input|option): /, "it must be ").replace(
-      /must be expected/,
-      "must be",
-    ).replace(/expected /, "");
+    const rule = ruleOf(isName && issue.issues?.[0]?.message || issue.message);
     return [{
       code: "setting-invalid",
       path,
@@ -49,7 +50,20 @@ export function problemsOf(
   });
 }
 
-/** The known name that a typing error away, undefined when none is near. */
+/** zod's English, in the words of our sentences. */
+function ruleOf(message: string): string {
+  return message
+    .replace(/, received \w+$/, "")
+    .replace(/^Invalid (input|option): expected /, "it must be ")
+    .replace(/^Too (big|small): expected \w+ to (be|have) /, "it must $2 ")
+    .replace("<=", "at most ").replace(">=", "at least ").replace("<", "less than ").replace(
+      ">",
+      "more than ",
+    )
+    .replaceAll('"|"', '" or "');
+}
+
+/** The known name that is a typing error away, undefined when none is near. */
 export function nearest(name: string, known: string[]): string | undefined {
   const [best] = known.map((candidate) => ({
     candidate,
