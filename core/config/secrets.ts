@@ -2,25 +2,19 @@
 import { OtbError } from "../plugin.ts";
 
 const NAME = /^[a-z][a-z0-9-]{0,63}$/;
+/** Shorter values are no secrets worth the name, and masking them would eat ordinary words. */
+const MIN_MASKED_LENGTH = 8;
 
 /** The secrets of one state directory. */
 export class Secrets {
   constructor(private readonly directory: string) {}
 
-  /** @throws OtbError `secret-exposed` when others may read the file */
+  /** @throws OtbError `secret-exposed` when others may read the file or reach its directory */
   get(name: string): string | undefined {
     const path = this.#path(name);
     try {
-      const { mode } = Deno.statSync(path);
-      if (mode !== null && (mode & 0o077) !== 0) {
-        throw new OtbError(
-          "secret-exposed",
-          `Cannot use a secret as only its owner may read the file: current value is "${
-            (mode & 0o777).toString(8)
-          }" for ${path}`,
-          `chmod 600 ${path}`,
-        );
-      }
+      requirePrivate(this.directory, "700");
+      requirePrivate(path, "600");
       return Deno.readTextFileSync(path).trim();
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
@@ -28,30 +22,69 @@ export class Secrets {
     }
   }
 
-  /** On disk when it returns; a crash leaves the old or the new one. */
+  /** Names of the secrets that are set, sorted. */
+  names(): string[] {
+    try {
+      return [...Deno.readDirSync(this.directory)].map(({ name }) => name).filter((name) => NAME.test(name))
+        .sort();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw error;
+    }
+  }
+
+  /**
+   * Masks every secret in a text, also as JSON writes it; one that cannot be read here cannot be in the text by us.
+   * Takes the values as they are now: build it again after `set`.
+   */
+  redactor(): (text: string) => string {
+    const values = this.names().flatMap((name) => {
+      try {
+        return [this.get(name) ?? ""];
+      } catch {
+        return [];
+      }
+    }).filter((value) => value.length >= MIN_MASKED_LENGTH)
+      .flatMap((value) => [value, JSON.stringify(value).slice(1, -1)]);
+    // The longest first: a secret may contain another one.
+    values.sort((a, b) => b.length - a.length);
+    return (text) => values.reduce((masked, value) => masked.replaceAll(value, "***"), text);
+  }
+
+  /** On disk when it returns; a crash leaves the old or the new one. @throws OtbError `disk-full` */
   set(name: string, value: string): void {
     const path = this.#path(name);
-    Deno.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     const fresh = `${path}.new`;
-    const file = Deno.openSync(fresh, { create: true, truncate: true, write: true, mode: 0o600 });
     try {
-      file.writeSync(new TextEncoder().encode(value));
-      file.syncSync();
-    } finally {
-      file.close();
+      Deno.mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      // A mode is only given to a new file: what a crash left goes first.
+      removeIfThere(fresh);
+      const file = Deno.openSync(fresh, { createNew: true, write: true, mode: 0o600 });
+      try {
+        const bytes = new TextEncoder().encode(value);
+        for (let sent = 0; sent < bytes.length;) sent += file.writeSync(bytes.subarray(sent));
+        file.syncSync();
+      } finally {
+        file.close();
+      }
+      Deno.renameSync(fresh, path);
+      const directory = Deno.openSync(this.directory);
+      directory.syncSync();
+      directory.close();
+    } catch (error) {
+      removeIfThere(fresh);
+      if (!/os error 28|No space/.test(String(error))) throw error;
+      throw new OtbError(
+        "disk-full",
+        `Cannot store a secret as the disk must have room: current value is "${path}"`,
+        "Free some room and try again; nothing was changed.",
+        { cause: error },
+      );
     }
-    Deno.renameSync(fresh, path);
-    const directory = Deno.openSync(this.directory);
-    directory.syncSync();
-    directory.close();
   }
 
   delete(name: string): void {
-    try {
-      Deno.removeSync(this.#path(name));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    removeIfThere(this.#path(name));
   }
 
   #path(name: string): string {
@@ -63,4 +96,24 @@ export class Secrets {
     }
     return `${this.directory}/${name}`;
   }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function requirePrivate(path: string, wanted: "600" | "700"): void {
+  const { mode } = Deno.statSync(path);
+  if (mode === null || (mode & 0o077) === 0) return;
+  throw new OtbError(
+    "secret-exposed",
+    `Cannot use a secret as only its owner may reach it: current value is "${
+      (mode & 0o777).toString(8)
+    }" for ${path}`,
+    `chmod ${wanted} ${path}`,
+  );
 }

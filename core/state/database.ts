@@ -13,6 +13,9 @@ export function openDatabase(path: string): DatabaseSync {
     db = new DatabaseSync(path, { timeout: 5_000 });
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
     Deno.chmodSync(path, 0o600);
+    // Found now, with what to do, rather than in the middle of a change.
+    const damage = String(Object.values(db.prepare("PRAGMA quick_check(1)").get() ?? {})[0]);
+    if (damage !== "ok") throw new Error(`malformed: ${damage}`);
     return db;
   } catch (error) {
     db?.close();
@@ -48,7 +51,7 @@ export function migrate(db: DatabaseSync, component: string, steps: string[]): v
   });
 }
 
-/** Runs `body` alone among all writers of the file, and undoes it when it throws. @throws OtbError `disk-full` */
+/** Runs `body` alone among all writers of the file, and undoes it when it throws. @throws OtbError `disk-full`, `database-busy` */
 export function transaction<T>(db: DatabaseSync, body: () => T): T {
   try {
     db.exec("BEGIN IMMEDIATE");
@@ -74,6 +77,13 @@ function databaseError(error: unknown, path: string): unknown {
       "database-corrupt",
       "it must be a whole SQLite file",
       "Restore a backup, or move the state directory away and set up anew.",
+    );
+  }
+  if (/database is locked|database is busy/.test(text)) {
+    return refuse(
+      "database-busy",
+      "another process must not hold it for long",
+      "Try again; otb status shows whether a core runs.",
     );
   }
   if (/disk is full|disk I\/O|No space/.test(text)) {

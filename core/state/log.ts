@@ -6,6 +6,8 @@ const MAX_FILE_BYTES = 2 * 1024 * 1024;
 /** Older files kept beside the current one. */
 const OLDER_FILES = 2;
 const TAIL_LINES = 1_000;
+/** A longer text is cut: one line must not push out all the others. */
+const MAX_TEXT_LENGTH = 16 * 1024;
 
 /** The log of one core and its plugins. */
 export class Logs {
@@ -16,6 +18,8 @@ export class Logs {
   #tail: LogLine[] = [];
   #followers = new Set<(line: LogLine) => void>();
   #redact: (text: string) => string;
+  /** The last write may have torn a line; the next one starts on a line of its own. */
+  #torn = false;
 
   constructor(directory: string, redact: (text: string) => string = (text) => text) {
     this.#path = `${directory}/otb.log`;
@@ -30,17 +34,25 @@ export class Logs {
 
   /** Stores a line; never throws, as a full disk must not stop anything. */
   write(line: LogLine): void {
-    const text = this.#redact(JSON.stringify(line));
-    const clean = JSON.parse(text) as LogLine;
+    const clean = this.#clean(line);
     this.#tail.push(clean);
     if (this.#tail.length > TAIL_LINES) this.#tail.shift();
-    for (const follow of this.#followers) follow(clean);
+    for (const follow of this.#followers) {
+      try {
+        follow(clean);
+      } catch {
+        // Whoever listens looks after himself, for example when his terminal is gone.
+      }
+    }
     try {
       if (this.#bytes > MAX_FILE_BYTES) this.#rotate();
-      Deno.writeTextFileSync(this.#path, text + "\n", { append: true, mode: 0o600 });
-      this.#bytes += text.length + 1;
+      const bytes = new TextEncoder().encode(`${this.#torn ? "\n" : ""}${JSON.stringify(clean)}\n`);
+      Deno.writeFileSync(this.#path, bytes, { append: true, mode: 0o600 });
+      this.#bytes += bytes.length;
+      this.#torn = false;
     } catch {
       this.lost++;
+      this.#torn = true;
     }
   }
 
@@ -54,15 +66,33 @@ export class Logs {
     return () => this.#followers.delete(onLine);
   }
 
+  /** The line as it may be shown and stored: masked, cut, and JSON whatever came. */
+  #clean({ atMs, level, plugin, message, properties }: LogLine): LogLine {
+    const short = (text: string) =>
+      text.length > MAX_TEXT_LENGTH
+        ? `${text.slice(0, MAX_TEXT_LENGTH)}... (${text.length} characters)`
+        : text;
+    const line: LogLine = { atMs, level, plugin, message: short(this.#redact(String(message))) };
+    if (!properties) return line;
+    try {
+      const text = this.#redact(JSON.stringify(properties));
+      line.properties = text.length > MAX_TEXT_LENGTH ? { cut: short(text) } : JSON.parse(text);
+    } catch (error) {
+      line.properties = { unreadable: (error as Error).message };
+    }
+    return line;
+  }
+
   #rotate(): void {
-    for (let age = OLDER_FILES; age > 1; age--) {
+    const name = (age: number) => age === 0 ? this.#path : `${this.#path}.${age}`;
+    for (let age = OLDER_FILES; age > 0; age--) {
       try {
-        Deno.renameSync(`${this.#path}.${age - 1}`, `${this.#path}.${age}`);
-      } catch {
-        // There are not that many yet.
+        Deno.renameSync(name(age - 1), name(age));
+      } catch (error) {
+        // There are not that many yet, or somebody removed it.
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
     }
-    Deno.renameSync(this.#path, `${this.#path}.1`);
     this.#bytes = 0;
   }
 }
