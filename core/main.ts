@@ -5,6 +5,7 @@ import { serveCore } from "./api/remote.ts";
 import { RunningCore } from "./api/running.ts";
 import type { LogLine } from "./client.ts";
 import { Revisions } from "./config/revisions.ts";
+import { Secrets } from "./config/secrets.ts";
 import { Journal } from "./net/journal.ts";
 import { Net } from "./net/net.ts";
 import { OsLinux } from "./net/os_linux.ts";
@@ -43,7 +44,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
   const lock = await takeLock(places.lock);
   const ended = Promise.withResolvers<void>();
   const db = openDatabase(places.database);
-  const logs = new Logs(places.logs);
+  const logs = new Logs(places.logs, new Secrets(places.secrets).redactor());
   if (onLine) logs.follow(onLine);
   const log = (level: LogLine["level"]) => (message: string, properties?: Record<string, unknown>) =>
     logs.write({

@@ -9,7 +9,7 @@ import type { Resource } from "../net/model.ts";
 import type { Net } from "../net/net.ts";
 import { type Json, type Link, type Network, OtbError, type PathFact, type Role } from "../plugin.ts";
 import type { DatabaseSync } from "node:sqlite";
-import { migrate } from "../state/database.ts";
+import { migrate, transaction } from "../state/database.ts";
 import { observeLinks } from "../state/links.ts";
 import type { Logs } from "../state/log.ts";
 import { FactBoard } from "../supervisor/facts.ts";
@@ -87,13 +87,17 @@ export class RunningCore implements Core {
         );
         return row ? JSON.parse(String(row.value)) : null;
       },
-      storeSet: (plugin, key, value) => {
-        if (value === null) {
-          db.prepare("DELETE FROM plugin_store WHERE plugin = ? AND key = ?").run(plugin, key);
-        } else {db.prepare(
-            "INSERT INTO plugin_store VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-          ).run(plugin, key, JSON.stringify(value));}
-      },
+      storeSet: (plugin, key, value) =>
+        transaction(db, () => {
+          if (value === null) {
+            db.prepare("DELETE FROM plugin_store WHERE plugin = ? AND key = ?").run(plugin, key);
+          } else {
+            db.prepare(
+              "INSERT INTO plugin_store VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            )
+              .run(plugin, key, JSON.stringify(value));
+          }
+        }),
       log: (plugin, { level, message, properties }) =>
         parts.logs.write({
           atMs: Date.now(),

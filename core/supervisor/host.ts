@@ -95,9 +95,11 @@ class Host<Config> {
       status: this.#status,
     };
     try {
-      await rpc.call("hello", hello);
+      const greeted = rpc.call("hello", hello);
+      // From here on, not from the answer on: the start may come in the same breath, and what it publishes must not be lost.
       this.#rpc = rpc;
       this.#connected.resolve(rpc);
+      await greeted;
       await rpc.closed;
     } catch {
       rpc.close();
