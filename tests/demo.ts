@@ -11,7 +11,7 @@ over one plain TCP connection: over each link alone, then over all of them at on
 restored on the way. Then it stays up for exploring until Ctrl-C.
 
   --links     down/up Mbit/s / one-way delay ms [/ loss percent], comma-separated
-  --seconds   length of each measured download (default 6)
+  --seconds   length of each measured download, the first 3 left out (default 8)
   --once      end after the table
   --json      print one object instead of the table (implies --once)
 `;
@@ -112,7 +112,7 @@ async function watched(
   let shown = "";
   const result = await world.transfer(role, {
     seconds,
-    skipSeconds: 2,
+    skipSeconds: 3,
     onProgress: ({ tMs, bytes }) => {
       if (!live) return;
       shown = `  ${title}: ${(bytes * 8 / 1000 / Math.max(tMs, 1)).toFixed(1)} Mbit/s after ${
@@ -195,7 +195,7 @@ function pause(ms: number): Promise<void> {
 }
 
 function parse(args: string[]): DemoOptions | number {
-  const options: DemoOptions = { links: "100/20/10,30/10/25,20/5/40", seconds: 6, once: false, json: false };
+  const options: DemoOptions = { links: "100/20/10,30/10/25,20/5/40", seconds: 8, once: false, json: false };
   for (let index = 0; index < args.length; index++) {
     const word = args[index]!;
     if (word === "--help" || word === "-h") {
@@ -204,7 +204,7 @@ function parse(args: string[]): DemoOptions | number {
     } else if (word === "--once") options.once = true;
     else if (word === "--json") options.json = options.once = true;
     else if (word === "--links" && args[index + 1]) options.links = args[++index]!;
-    else if (word === "--seconds" && Number(args[index + 1]) >= 3 && Number(args[index + 1]) <= 60) {
+    else if (word === "--seconds" && Number(args[index + 1]) >= 6 && Number(args[index + 1]) <= 60) {
       options.seconds = Number(args[++index]);
     } else {
       console.error(
