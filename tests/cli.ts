@@ -1,7 +1,9 @@
 // `otb lab|demo|bench|test`: the verbs that build a world to look at, measure or test; a release does not carry them.
 import { bench } from "./bench.ts";
+import { sweepBenches } from "./bench/hops.ts";
 import { demo } from "./demo.ts";
 import { labCommand } from "./lab/cli.ts";
+import { sweepDeadLabs } from "./lab/lab.ts";
 import { test } from "./test.ts";
 
 const VERBS: Record<string, (args: string[]) => Promise<number>> = { bench, demo, lab: labCommand, test };
@@ -24,7 +26,18 @@ async function main([verb = "", ...args]: string[]): Promise<number> {
     );
     return 1;
   }
-  return await run(args);
+  // The demo ends in order by itself; whatever else is interrupted leaves nothing behind either.
+  if (verb === "bench") {
+    const interrupt = async () => {
+      await Promise.all([sweepBenches({ own: true }), sweepDeadLabs({ own: true })]);
+      Deno.exit(130);
+    };
+    Deno.addSignalListener("SIGINT", interrupt);
+    Deno.addSignalListener("SIGTERM", interrupt);
+  }
+  const status = await run(args);
+  if (verb === "test") await sweepDeadLabs();
+  return status;
 }
 
 try {

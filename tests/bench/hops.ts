@@ -20,6 +20,7 @@ export class Bench {
   private constructor(readonly namespace: string, private readonly folder: string) {}
 
   static async up(): Promise<Bench> {
+    await sweepBenches();
     const namespace = `otbbench${Deno.pid}`;
     const bench = new Bench(namespace, await Deno.makeTempDir({ prefix: "otb" }));
     await bench.#run(["ip", "netns", "add", namespace]);
@@ -166,6 +167,39 @@ export class Bench {
     const { success, stdout, stderr } = await new Deno.Command(command!, { args, stdin: "null" }).output();
     if (!success) throw new Error(`${command} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
     return new TextDecoder().decode(stdout);
+  }
+}
+
+/** Takes away what benchmarks that are gone have left, and with `own` what this one has up. */
+export async function sweepBenches({ own = false } = {}): Promise<void> {
+  const run = (...args: string[]) => new Deno.Command("ip", { args, stdin: "null" }).output();
+  for (const name of namespaces()) {
+    const pid = Number(/^otbbench(\d+)$/.exec(name)?.[1] ?? NaN);
+    if (Number.isNaN(pid) || (exists(`/proc/${pid}`) && !(own && pid === Deno.pid))) continue;
+    const inside = new TextDecoder().decode((await run("netns", "pids", name)).stdout).split("\n").filter((
+      line,
+    ) => line !== "");
+    for (const process of inside) {
+      try {
+        Deno.kill(Number(process), "SIGKILL");
+      } catch {
+        // It ended by itself.
+      }
+    }
+    await run("netns", "delete", name);
+  }
+}
+
+function namespaces(): string[] {
+  return exists("/run/netns") ? [...Deno.readDirSync("/run/netns")].map(({ name }) => name) : [];
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -424,11 +424,13 @@ export class Lab {
   }
 }
 
-/** Takes away the labs whose maker is gone. */
-export async function sweepDeadLabs(): Promise<void> {
+/** Takes away the labs whose maker is gone, and with `own` those of this process too. */
+export async function sweepDeadLabs({ own = false } = {}): Promise<void> {
   for (const name of Lab.list()) {
     const state = readState(name);
-    if (state?.owner && !alive(state.owner)) await Lab.attach(name).down();
+    if (state?.owner && (!alive(state.owner) || own && state.owner.pid === Deno.pid)) {
+      await Lab.attach(name).down();
+    }
   }
 }
 
