@@ -165,7 +165,7 @@ export async function connect(stateDirectory: string): Promise<Core> {
     stream = await Deno.connect({ transport: "unix", path: places.socket });
   } catch {
     requireInitialised(places);
-    return offlineCore(places);
+    return await offlineCore(places);
   }
   return remoteCore(stream);
 }

@@ -1,5 +1,6 @@
 // Composition of a running core: lock, database, kernel, logs, plugins; ends in order on a signal.
 import { requireInitialised } from "./api/init.ts";
+import { takeLock } from "./api/lock.ts";
 import { makePlaces, statePlaces } from "./api/places.ts";
 import { serveCore } from "./api/remote.ts";
 import { RunningCore } from "./api/running.ts";
@@ -80,20 +81,4 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
     db.close();
     lock.close();
   }
-}
-
-async function takeLock(path: string): Promise<Deno.FsFile> {
-  const file = await Deno.open(path, { create: true, read: true, write: true, mode: 0o600 });
-  if (await file.tryLock(true)) {
-    await file.truncate();
-    await file.write(new TextEncoder().encode(String(Deno.pid)));
-    return file;
-  }
-  const pid = await Deno.readTextFile(path);
-  file.close();
-  throw new OtbError(
-    "already-running",
-    `Cannot start as another otb runs on this state: current value is "pid ${pid}"`,
-    "otb status, or otb down first.",
-  );
 }

@@ -11,19 +11,20 @@ import { readLines } from "../state/log.ts";
 import { findPlugins, type Manifest } from "../supervisor/manifest.ts";
 import { endRecorded } from "../supervisor/process.ts";
 import { describePermissions } from "../supervisor/sandbox.ts";
+import { lockHolder } from "./lock.ts";
 import type { StatePlaces } from "./places.ts";
 import { Settings } from "./settings.ts";
 
 /** A Core on the files of `places`. */
-export function offlineCore(places: StatePlaces): Core {
+export async function offlineCore(places: StatePlaces): Promise<Core> {
   const db = openDatabase(places.database);
   const revisions = new Revisions(db);
   const { role } = revisions.inForce().document.network as unknown as { role: Role };
   const { manifests } = findPlugins(places.plugins, role);
   const settings = new Settings(manifests, places.root);
   const changes = new Changes(revisions, { evaluate: (document) => settings.evaluate(document) });
-  // A change that waited for its confirmation lost it with the core.
-  changes.recover();
+  // A change that waited for its confirmation lost it with the core; one that is starting recovers by itself.
+  if (await lockHolder(places.lock) === undefined) changes.recover();
   const notRunning = () => {
     throw new OtbError(
       "core-not-running",
@@ -49,6 +50,14 @@ export function offlineCore(places: StatePlaces): Core {
       return Promise.resolve();
     },
     async stop() {
+      const holder = await lockHolder(places.lock);
+      if (holder !== undefined) {
+        throw new OtbError(
+          "core-not-answering",
+          `Cannot clean up as a core still runs on this state but does not answer: current value is "pid ${holder}"`,
+          `Try again; if it stays so: kill -9 ${holder}, then otb down.`,
+        );
+      }
       // A core that was killed leaves its plugins running and its claims in the kernel.
       for (const { name } of manifests) endRecorded(`${places.run}/${name}.pid`);
       const silent = { debug() {}, info() {}, warn() {}, error() {} };
