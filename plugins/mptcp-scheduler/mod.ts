@@ -2,6 +2,7 @@
 import { type Native, openNative } from "../../core/native/ffi.ts";
 import { type Context, definePlugin, type Json, type PathFact, type Peer } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
+import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { firstPaths } from "./first_path.ts";
 import { Prober } from "./prober.ts";
@@ -22,8 +23,6 @@ const PUBLISH_MS = 500;
 const JOIN_MS = 3_000;
 /** Waits between attempts to have missing subflows created: longer each time. */
 const REPAIR_FIRST_MS = 4_000, REPAIR_LAST_MS = 300_000;
-/** Loss from which bbr does better than cubic, and until which it stays. */
-const LOSSY = 0.005, LOSSLESS = 0.001;
 
 export default definePlugin<Config>({
   config,
@@ -397,10 +396,7 @@ class Scheduler {
     if (this.ctx.config.congestion !== "auto") return;
     for (const { link } of links) {
       const memory = this.#memory(link.name);
-      const loss = paths.get(link.name)?.loss;
-      if (loss === undefined) continue;
-      if (loss >= LOSSY) memory.congestion = "bbr";
-      else if (loss <= LOSSLESS) memory.congestion = "cubic";
+      memory.congestion = chooseCongestion(memory.congestion, paths.get(link.name) ?? {});
     }
   }
 

@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import type { Link, Resource, Tier } from "../../core/plugin.ts";
+import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { type Candidate, firstPaths } from "./first_path.ts";
 import { assignSlots, caps, routes, settings, usableLinks } from "./routing.ts";
@@ -176,4 +177,14 @@ Deno.test("first paths: near beats far, a stripped path and a lower tier are fal
     }),
     ["fibre 1", "strip 0"],
   );
+});
+
+Deno.test("bbr is for paths that lose without being full, and goes when the losses do", () => {
+  const choose = (current: string, loss: number | undefined, rttMs: number) =>
+    chooseCongestion(current, { loss, rttMs, minRttMs: 20 });
+  assert.equal(choose("cubic", undefined, 20), "cubic");
+  assert.equal(choose("cubic", 0.01, 22), "bbr");
+  assert.equal(choose("cubic", 0.01, 120), "cubic", "a full queue loses by itself");
+  assert.equal(choose("bbr", 0.003, 22), "bbr", "between the thresholds nothing changes");
+  assert.equal(choose("bbr", 0.0005, 22), "cubic");
 });
