@@ -131,3 +131,22 @@ Deno.test("a link's rates are caps, both ways; a secondary joins in when the pri
   assert.equal(carrying.links.find(({ name }) => name === "fibre")!.path!.state, "active");
   assert.equal((await full).checksumOk, true);
 });
+
+Deno.test("the congestion control chosen for a path is what its subflows use", async () => {
+  await using world = await World.up(`cc${Deno.pid}`, { links: links("20/10/5", "20/10/10") }, {
+    start: false,
+  });
+  // Another one than the namespace gives by itself.
+  const usual = (await Deno.readTextFile("/proc/sys/net/ipv4/tcp_congestion_control")).trim();
+  const wanted = usual === "cubic" ? "bbr" : "cubic";
+  await world.box.otb(["config", "set", `mptcp-scheduler.congestion=${wanted}`]);
+  await Promise.all([world.cloud.up(), world.box.up()]);
+  const running = world.transfer("device1", { bytes: 10_000_000, upload: true });
+  // What the kernel says of the sockets, not what was asked for: a path that carries has samples.
+  await world.box.until(({ links }) =>
+    links.every(({ path }) =>
+      (path?.txBitsPerSecond ?? 0) > 1e6 && path!.subflows > 0 && path!.congestion === wanted
+    )
+  );
+  assert.equal((await running).checksumOk, true);
+});
