@@ -46,9 +46,7 @@ export function commandsOf({ verb, resource, was }: Operation): Command[] {
         OTB_PROTOCOL,
       ];
       if (verb === "delete") return [command(ip(family), "route", "delete", ...selector)];
-      // Locked: an MPTCP connection would give its own congestion control to every subflow that joins.
-      const control = congestion === undefined ? [] : ["congctl", "lock", congestion];
-      const attributes = [...option("src", source), ...option("mtu", mtu), ...control];
+      const attributes = [...option("src", source), ...option("mtu", mtu), ...option("congctl", congestion)];
       return [command(ip(family), "route", verb, ...selector, ...attributes)];
     }
     case "rule": {
