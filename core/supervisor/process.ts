@@ -272,7 +272,7 @@ function readRecord(record: string): number | undefined {
 }
 
 /** Field 22 of proc_pid_stat(5): start time in clock ticks since boot; undefined for a dead or zombie process. */
-function startTicks(pid: number): string | undefined {
+export function startTicks(pid: number): string | undefined {
   try {
     const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
     return fields[0] === "Z" ? undefined : fields[19];

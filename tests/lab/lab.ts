@@ -15,6 +15,7 @@
 //
 // Every lab has its own set of namespaces, so any number live side by side.
 import { OtbError } from "../../core/plugin.ts";
+import { startTicks } from "../../core/supervisor/process.ts";
 
 import { checkLimits, type LinkSpec } from "./parse.ts";
 
@@ -469,16 +470,6 @@ function emulatorPath(): string {
       `Cannot raise a lab as the link emulator must have been built: current value is "${path}"`,
       "./otb build",
     );
-  }
-}
-
-/** Start time of a process (proc_pid_stat(5) field 22), undefined when it is gone. */
-function startTicks(pid: number): string | undefined {
-  try {
-    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
-    return fields[0] === "Z" ? undefined : fields[19];
-  } catch {
-    return undefined;
   }
 }
 
