@@ -237,9 +237,10 @@ class Stranger {
       this.#salt = input.slice(0, SALT_BYTES);
       at = SALT_BYTES;
     }
-    const opened = this.#opener.openFrames(input, at, length - at, plain, 0);
+    const { output } = scratch;
+    const opened = this.#opener.openFrames(input, at, length - at, output, 0);
     if (opened < 0) return this.#reject("forged");
-    this.#bytes = join(this.#bytes ?? new Uint8Array(0), plain, opened);
+    this.#bytes = join(this.#bytes ?? new Uint8Array(0), output, opened);
     const read = readTarget(this.#bytes, 0, this.#bytes.length);
     if (!read || this.#bytes.length > MAX_LEGACY_HEAD && !read.target) return this.#reject("malformed");
     // Remembered once the first frame has proven that its sender knows the key: forgeries fill no memory.
