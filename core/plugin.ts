@@ -54,6 +54,8 @@ export interface Link {
     gateway?: string;
     mtu?: number;
   };
+  /** What the watcher of links found, beyond what the kernel shows; absent while nobody watches. */
+  health?: LinkHealthFact;
 }
 
 /** The cloud end: on the box the peers to reach, in the cloud this peer itself. */
@@ -135,6 +137,81 @@ export interface FirstPathFact {
   choices: { link: string; interface: string; source: string; weight: number }[];
 }
 
+/**
+ * A link that was found rather than configured. Published as the fact `link/<name>`; the core adds it to the links, and
+ * settings under the same name (a tier, caps) hold for it. Its addresses are claimed by who found it.
+ */
+export interface LinkFact {
+  interface: string;
+  /** Own address on the link, CIDR. */
+  address?: string;
+  gateway?: string;
+  /** For a person: `Livebox at 192.168.1.1`. */
+  description?: string;
+}
+
+/** How a link is, in words. Published as the fact `link-health/<name>`; `down` takes the link out of use. */
+export interface LinkHealthFact {
+  state: "up" | "degraded" | "down" | "unknown";
+  /** One sentence for a person. */
+  reason?: string;
+  /** Milliseconds since the epoch. */
+  sinceMs: number;
+}
+
+/**
+ * The way out over one link alone, around the peer. Published as the fact `link-way/<name>` by the plugin that owns how
+ * links are used: packets with `mark` (under LINK_MARK_MASK) leave by `table`, and only by that link.
+ */
+export interface LinkWayFact {
+  link: string;
+  interface: string;
+  source: string;
+  table: number;
+  mark: number;
+}
+
+/** The firewall mark's bits that choose a link, 0 for none; set by who pins, routed by who owns the links. */
+export const LINK_MARK_MASK = 0xff00;
+
+/** Whether the peer can be reached at all. Published as the fact `peer/<name>`. */
+export interface PeerFact {
+  state: "up" | "down" | "unknown";
+  reason?: string;
+  /** Milliseconds since the epoch. */
+  sinceMs: number;
+}
+
+/** A device on the LAN. Published as the fact `device/<mac>`, the address in small letters with colons. */
+export interface DeviceFact {
+  mac: string;
+  /** Its own host name or the one that a person gave it; hostile input: letters, digits and dashes only. */
+  name?: string;
+  /** IPv4 and IPv6 addresses that it has now. */
+  addresses: string[];
+  /** How it is known. */
+  source: "lease" | "reservation" | "seen";
+  /** Milliseconds since the epoch. */
+  lastSeenMs: number;
+}
+
+/** A name that a person gave to a device. Published as the fact `device-name/<mac>`. */
+export interface DeviceNameFact {
+  mac: string;
+  name: string;
+}
+
+/** An nftables set that the LAN's DNS fills with the addresses it answers for some domains. Published as `dns-set/<name>`. */
+export interface DnsSetFact {
+  /** `inet otb_device_pinning`, as nft names a table. */
+  table: string;
+  /** Sets for IPv4 and IPv6 addresses. */
+  set4: string;
+  set6: string;
+  /** Domains, each with everything below it. */
+  domains: string[];
+}
+
 /** What a plugin tells of itself for people and for `otb status`; any JSON object. */
 export type Status = { [key: string]: Json };
 
@@ -171,7 +248,11 @@ export interface Store {
 
 /** Small facts that plugins tell each other, each under the name of who published it. */
 export interface Facts {
-  /** Publishes or replaces one fact; `undefined` takes it back. Facts of a stopped plugin are gone. */
+  /**
+   * Publishes or replaces one fact; `undefined` takes it back. Facts of a stopped plugin are gone; the manifest's
+   * `publishes` must name the key's beginning.
+   * @throws OtbError `fact-not-declared`
+   */
   publish(key: string, value: Json | object | undefined): void;
   /**
    * Follows all facts whose key starts with `prefix`, of any plugin; the manifest's `reads` must name it.

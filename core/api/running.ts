@@ -7,7 +7,16 @@ import { Secrets } from "../config/secrets.ts";
 import { nativeLibraryPath } from "../native/ffi.ts";
 import type { Resource } from "../net/model.ts";
 import type { Net } from "../net/net.ts";
-import { type Json, type Link, type Network, OtbError, type PathFact, type Role } from "../plugin.ts";
+import {
+  type Json,
+  type Link,
+  type LinkFact,
+  type LinkHealthFact,
+  type Network,
+  OtbError,
+  type PathFact,
+  type Role,
+} from "../plugin.ts";
 import type { DatabaseSync } from "node:sqlite";
 import { migrate, transaction } from "../state/database.ts";
 import { observeLinks } from "../state/links.ts";
@@ -125,7 +134,9 @@ export class RunningCore implements Core {
     }
     this.#effective = effective;
     this.#network.set(networkView(networkOf(effective)));
-    net.onObserved(() => this.#links.set(this.#observe(networkOf(this.#effective))));
+    const follow = () => this.#links.set(this.#observe(networkOf(this.#effective)));
+    net.onObserved(follow);
+    this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     this.#links.set(this.#observe(networkOf(effective)));
     net.watch(this.#watching.signal);
@@ -231,7 +242,13 @@ export class RunningCore implements Core {
 
   #observe(network: NetworkSettings): Link[] {
     const { observed } = this.#parts.net;
-    return observed ? observeLinks(network.links, observed) : [];
+    if (!observed) return [];
+    const under = <T>(prefix: string) =>
+      new Map(this.#facts.under([prefix]).map(([key, value]) => [key.slice(prefix.length), value as T]));
+    return observeLinks(network.links, observed, {
+      links: under<LinkFact>("link/"),
+      health: under<LinkHealthFact>("link-health/"),
+    });
   }
 
   #ownHealth(): StatusReport["health"] {
@@ -258,16 +275,22 @@ function networkOf(effective: Effective): NetworkSettings {
 function coreClaims(
   { lan, links }: NetworkSettings,
 ): { owner: string; key: string; resources: Resource[] }[] {
-  const addresses = [lan, ...Object.values(links)].flatMap((place): Resource[] =>
-    place?.address ? [{ kind: "address", interface: place.interface, cidr: place.address }] : []
+  const places = [lan, ...Object.values(links)].flatMap((place) =>
+    place?.interface ? [{ interface: place.interface, address: place.address }] : []
   );
-  const names = new Set([lan, ...Object.values(links)].flatMap((place) => place ? [place.interface] : []));
+  // A modem on the LAN itself: its link may have the LAN's own address.
+  const addresses = new Map(
+    places.flatMap(({ interface: device, address: cidr }): [string, Resource][] =>
+      cidr ? [[`${device} ${cidr}`, { kind: "address", interface: device, cidr }]] : []
+    ),
+  );
+  const names = new Set(places.map((place) => place.interface));
   const switches = [...names].map((name): Resource => ({
     kind: "interfaceState",
     interface: name,
     up: true,
   }));
-  return [{ owner: "core", key: "interfaces", resources: [...switches, ...addresses] }];
+  return [{ owner: "core", key: "interfaces", resources: [...switches, ...addresses.values()] }];
 }
 
 /** The proxy's counters, whichever plugin publishes them. */

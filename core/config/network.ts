@@ -24,7 +24,9 @@ const cidr = z.string().refine(
 const rate = z.number().positive().max(100_000);
 
 const linkSchema = z.strictObject({
-  interface: device.describe("network device that the link is reached by"),
+  interface: device.optional().describe(
+    "network device that the link is reached by; absent: the settings are about a link found under this name",
+  ),
   address: cidr.optional().describe("own address on the link; absent: what the system gave the interface"),
   gateway: ip.optional().describe("the modem's address; absent: the system's default route on the interface"),
   tier: z.enum(["primary", "secondary", "backup", "never"]).default("primary")
@@ -75,6 +77,16 @@ export function checkNetwork(network: NetworkSettings): Problem[] {
   const byAddress = new Map<string, string>();
   for (const [name, link] of Object.entries(links)) {
     const at = (field: string) => `links.${name}.${field}`;
+    if (!link.interface && (link.address || link.gateway)) {
+      refuse(
+        "interface-missing",
+        at("interface"),
+        `Cannot use link "${name}" as an address or a gateway needs its interface: current value is "${
+          link.address ?? link.gateway
+        }"`,
+        "Add --interface IF.",
+      );
+    }
     if (link.address && !link.gateway) {
       refuse(
         "gateway-missing",
@@ -111,7 +123,8 @@ export function checkNetwork(network: NetworkSettings): Problem[] {
       );
     }
     byAddress.set(own, name);
-    if (lan && overlaps(lan.address, link.address)) {
+    // A modem on the LAN itself has its subnet there, and one address of the box does for both.
+    if (lan && lan.interface !== link.interface && overlaps(lan.address, link.address)) {
       refuse(
         "lan-overlaps-link",
         "lan.address",

@@ -1,9 +1,9 @@
-// From what is configured and what the kernel shows to the links as everybody sees them. Pure.
-import type { Link, Tier } from "../plugin.ts";
+// From what is configured, what was found and what the kernel shows to the links as everybody sees them. Pure.
+import type { Link, LinkFact, LinkHealthFact, Tier } from "../plugin.ts";
 
-/** Settings of one link, as in the `network` section of the configuration. */
+/** Settings of one link, as in the `network` section of the configuration; without an interface they are about a found link. */
 export interface LinkSettings {
-  interface: string;
+  interface?: string;
   /** CIDR */
   address?: string;
   gateway?: string;
@@ -26,19 +26,43 @@ export interface ObservedLinks {
 
 const MAIN_TABLE = 254;
 
-/** Joins settings with what is there; a link without an own address or gateway takes what its interface has. */
-export function observeLinks(settings: { [name: string]: LinkSettings }, observed: ObservedLinks): Link[] {
-  return Object.entries(settings).map(([name, link]) => ({
-    name,
-    interface: link.interface,
-    tier: link.tier,
-    downMbps: link.downMbps,
-    upMbps: link.upMbps,
-    observed: observeLink(link, observed),
-  }));
+/** What plugins found out about links, by name. */
+export interface FoundLinks {
+  links: ReadonlyMap<string, LinkFact>;
+  health: ReadonlyMap<string, LinkHealthFact>;
 }
 
-function observeLink(link: LinkSettings, { interfaces, routes }: ObservedLinks): Link["observed"] {
+/**
+ * Joins settings with what was found and what is there; a link without an own address or gateway takes what its interface has.
+ *
+ * Settings win over what was found under the same name; settings without an interface whose link nobody found are no link yet.
+ */
+export function observeLinks(
+  settings: { [name: string]: LinkSettings },
+  observed: ObservedLinks,
+  found: FoundLinks = { links: new Map(), health: new Map() },
+): Link[] {
+  const names = new Set([...Object.keys(settings), ...found.links.keys()]);
+  return [...names].flatMap((name): Link[] => {
+    const { interface: device, address, gateway, ...wished } = {
+      ...found.links.get(name),
+      ...settings[name],
+    };
+    if (device === undefined) return [];
+    const { tier = "primary", downMbps, upMbps } = wished as Partial<LinkSettings>;
+    return [{
+      name,
+      interface: device,
+      tier,
+      downMbps,
+      upMbps,
+      observed: observeLink({ interface: device, address, gateway }, observed),
+      health: found.health.get(name),
+    }];
+  });
+}
+
+function observeLink(link: LinkFact, { interfaces, routes }: ObservedLinks): Link["observed"] {
   const device = interfaces.find(({ name }) => name === link.interface);
   if (!device) return { state: "missing", reason: `interface ${link.interface} is not there` };
   const wanted = link.address?.split("/")[0];

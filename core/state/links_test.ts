@@ -57,3 +57,28 @@ Deno.test("links say what the kernel shows and what is missing", () => {
     assert.equal(state(settings, observed), expected, name);
   }
 });
+
+Deno.test("a found link is a link; settings of its name hold for it, and its health goes with it", () => {
+  const found = {
+    links: new Map([["livebox", {
+      interface: "wan1",
+      address: "192.168.11.2/24",
+      gateway: "192.168.11.1",
+      description: "Livebox",
+    }]]),
+    health: new Map([["livebox", { state: "degraded" as const, sinceMs: 1 }]]),
+  };
+  const there: ObservedLinks = { interfaces: [wan1], routes: [] };
+  const [plain] = observeLinks({}, there, found);
+  assert.deepEqual([plain!.tier, plain!.observed.state, plain!.observed.gateway, plain!.health?.state], [
+    "primary",
+    "up",
+    "192.168.11.1",
+    "degraded",
+  ]);
+  const [set] = observeLinks({ livebox: { tier: "backup", upMbps: 3 } }, there, found);
+  assert.deepEqual([set!.tier, set!.upMbps, set!.interface], ["backup", 3, "wan1"]);
+  assert.deepEqual(observeLinks({ gone: { tier: "backup" } }, there, found).map(({ name }) => name), [
+    "livebox",
+  ]);
+});

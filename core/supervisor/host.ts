@@ -216,6 +216,12 @@ class Host<Config> {
     };
     const facts: Facts = {
       publish: (key, value) => {
+        if (!params.publishes.some((declared) => key.startsWith(declared))) {
+          throw new OtbError(
+            "fact-not-declared",
+            `Cannot publish a fact as the manifest's "publishes" must name it: current value is "${key}"`,
+          );
+        }
         const plain = value === undefined ? undefined : JSON.parse(JSON.stringify(value)) as Json;
         if (JSON.stringify(this.#published.get(key)) === JSON.stringify(plain)) return;
         if (plain === undefined) this.#published.delete(key);

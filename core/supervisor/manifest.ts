@@ -34,6 +34,7 @@ const manifestSchema = z.object({
     }).prefault({}),
     claims: z.array(claimKinds).default([]),
     reads: z.array(z.string()).default([]),
+    publishes: z.array(z.string()).default([]),
     secrets: z.array(z.string()).default([]),
     memoryLimitMb: z.number().int().min(32).max(4096).default(256),
   }),

@@ -23,6 +23,7 @@ export interface Start {
   network: Network;
   facts: [key: string, value: Json][];
   reads: string[];
+  publishes: string[];
 }
 
 /** What becomes of new settings: taken, or the core must restart the plugin. */

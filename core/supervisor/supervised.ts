@@ -173,12 +173,17 @@ export class Supervised {
   }
 
   #handlers(): Record<string, Handler> {
-    const { core, name } = this;
+    const { core, name, manifest } = this;
     return {
       claim: ([key, resources]: [string, Resource[]]) => this.#claim(key, resources),
       fact: ([key, value]: [string, Json | null]) => {
-        if (!core.facts.publish(name, key, value)) {
-          core.log(name, { level: "warning", message: `The fact "${key}" belongs to another plugin` });
+        // The process may be hostile: what its own side of the contract refuses is refused here again.
+        const declared = manifest.publishes.some((prefix) => key.startsWith(prefix));
+        if (!declared || !core.facts.publish(name, key, value)) {
+          const message = declared
+            ? `The fact "${key}" belongs to another plugin`
+            : `The fact "${key}" is not declared in the manifest's "publishes"`;
+          core.log(name, { level: "warning", message });
         }
       },
       status: (status: Status) => void (this.#status = status),
@@ -206,13 +211,18 @@ export class Supervised {
       network: core.network.current,
       facts: core.facts.under(manifest.reads),
       reads: manifest.reads,
+      publishes: manifest.publishes,
     };
   }
 
   async #takeOver(process: PluginProcess): Promise<void> {
     const { claims, facts, health, status } = process.hello;
     for (const [key, resources] of claims) await this.#claim(key, resources);
-    for (const [key, value] of facts) this.core.facts.publish(this.name, key, value);
+    for (const [key, value] of facts) {
+      if (this.manifest.publishes.some((prefix) => key.startsWith(prefix))) {
+        this.core.facts.publish(this.name, key, value);
+      }
+    }
     for (const condition of health) this.#takeHealth(condition.code, condition);
     this.#status = status;
     for (const [key, value] of this.core.facts.under(this.manifest.reads)) {

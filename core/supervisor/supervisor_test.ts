@@ -206,6 +206,7 @@ Deno.test("the sandbox holds: files, network, programs, undeclared claims and fa
       ["ffi", `Deno.dlopen("/lib/x86_64-linux-gnu/libc.so.6", {})`],
       ["claim", `await ctx.claim("x", [{ kind: "sysctl", name: "net/ipv4/ip_forward", value: "1" }])`],
       ["watch", `ctx.facts.watch("path/")`],
+      ["publish", `ctx.facts.publish("path/fibre", {})`],
       ["secret", `ctx.secret("psk")`],
     ];
     const plugin = lead(writePlugin(
@@ -220,9 +221,14 @@ Deno.test("the sandbox holds: files, network, programs, undeclared claims and fa
        ctx.publishStatus(outcome);`,
     ));
     await plugin.start();
-    const { claim, watch, secret, ...rest } = plugin.report().status;
+    const { claim, watch, publish, secret, ...rest } = plugin.report().status;
     assert.deepEqual(Object.entries(rest).filter(([, outcome]) => outcome !== "refused"), []);
-    assert.deepEqual([claim, watch, secret], ["claim-not-declared", "fact-not-declared", "secret-missing"]);
+    assert.deepEqual([claim, watch, publish, secret], [
+      "claim-not-declared",
+      "fact-not-declared",
+      "fact-not-declared",
+      "secret-missing",
+    ]);
   });
 });
 

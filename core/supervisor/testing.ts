@@ -33,7 +33,14 @@ export default definePlugin({
       name: `@test/${name}`,
       version: "1.0.0",
       exports: "./mod.ts",
-      otb: { contract: 1, summary: "A plugin for a test", roles: ["box"], claims: ["address"], ...extra.otb },
+      otb: {
+        contract: 1,
+        summary: "A plugin for a test",
+        roles: ["box"],
+        claims: ["address"],
+        publishes: ["said", "f", "greeting", "again"],
+        ...extra.otb,
+      },
     }),
     directory,
   );
