@@ -171,7 +171,10 @@ export interface LinkWayFact {
   mark: number;
 }
 
-/** The firewall mark's bits that choose a link, 0 for none; set by who pins, routed by who owns the links. */
+/**
+ * The firewall mark's bits that choose a link, 0 for none; set by who pins, before nftables' priority mangle in prerouting, on packets
+ * that come from devices (and not on what comes back to them); routed by who owns the links.
+ */
 export const LINK_MARK_MASK = 0xff00;
 
 /** Whether the peer can be reached at all. Published as the fact `peer/<name>`. */

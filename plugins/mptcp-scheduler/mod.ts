@@ -1,12 +1,31 @@
 // The plugin: on the box it owns routes, endpoints and first paths of all links; in the cloud the settings of the other end.
 import { type Native, openNative } from "../../core/native/ffi.ts";
-import { type Context, definePlugin, type Json, type PathFact, type Peer } from "../../core/plugin.ts";
+import {
+  type Context,
+  definePlugin,
+  type Json,
+  type PathFact,
+  type Peer,
+  type PeerFact,
+} from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { firstPaths } from "./first_path.ts";
+import { PeerReach } from "./peer_reach.ts";
 import { Prober } from "./prober.ts";
-import { assignSlots, caps, routes, settings, type UsableLink, usableLinks } from "./routing.ts";
+import {
+  assignSlots,
+  caps,
+  forwarding,
+  isUsed,
+  linkWays,
+  routedLinks,
+  routes,
+  settings,
+  type UsableLink,
+  wayOut,
+} from "./routing.ts";
 import { Overflow } from "./secondary.ts";
 import { Suspicion } from "./suspicion.ts";
 import { type PathSample, Telemetry } from "./telemetry.ts";
@@ -17,6 +36,8 @@ const BUSY_MS = 100, BUSY_MS_PER_SOCKET = 0.2, IDLE_MS = 1_000;
 const QUIET_BITS = 100_000;
 /** Over what time a rate is smoothed, and how slowly a peak is forgotten, a beat. */
 const SMOOTHING_MS = 300, PEAK_FADING = 0.9995;
+/** While the peer seems to be gone, it is looked for this often over every link. */
+const DOUBTFUL_PROBE_MS = 2_000;
 /** Facts for people are published, and tiers reconsidered, this often. */
 const PUBLISH_MS = 500;
 /** A connection older than this has its subflows everywhere, or something keeps them away. */
@@ -88,6 +109,7 @@ class Scheduler {
   readonly #telemetry = new Telemetry();
   readonly #prober: Prober;
   readonly #overflow = new Overflow();
+  readonly #peerReach = new PeerReach();
   readonly #memories = new Map<string, Memory>();
   #slots = new Map<string, number>();
   #tokensSinceMs = new Map<number, number>();
@@ -97,6 +119,8 @@ class Scheduler {
   #claiming: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #published = new Set<string>();
+  #publishedWays = new Set<string>();
+  #peerFact: PeerFact = { state: "unknown", sinceMs: 0 };
 
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
     this.#prober = new Prober(native);
@@ -150,12 +174,19 @@ class Scheduler {
     return memory;
   }
 
+  #routed(): UsableLink[] {
+    return routedLinks(this.ctx.links.current, this.#slots, (name) => this.#memory(name).congestion);
+  }
+
   #usable(): UsableLink[] {
-    return usableLinks(this.ctx.links.current, this.#slots, (name) => this.#memory(name).congestion);
+    return this.#routed().filter(isUsed);
   }
 
   async #linksChanged(): Promise<void> {
-    const names = this.ctx.links.current.filter(({ tier }) => tier !== "never").map(({ name }) => name);
+    // Those that carry come first; a link that is never used has its own way out all the same.
+    const names = [...this.ctx.links.current].sort((a, b) =>
+      Number(a.tier === "never") - Number(b.tier === "never")
+    ).map(({ name }) => name);
     const slots = assignSlots(names, this.#slots);
     if (JSON.stringify([...slots]) !== JSON.stringify([...this.#slots])) {
       this.#slots = slots;
@@ -168,11 +199,13 @@ class Scheduler {
 
   /** Claims what is wanted now; unchanged wishes cost nothing. */
   #apply(): Promise<void> {
-    const links = this.#usable();
+    const links = this.#usable(), routed = this.#routed();
     const wishes: [string, ReturnType<typeof routes>][] = [
-      ["routes", routes(links)],
+      ["forwarding", forwarding(this.ctx.network.current.lan)],
+      ["ways", linkWays([...this.#slots.values()])],
+      ["routes", routes(routed)],
       ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
-      ["caps", this.ctx.config.enforceRates ? caps(links) : []],
+      ["caps", this.ctx.config.enforceRates ? caps(routed) : []],
     ];
     const text = JSON.stringify(wishes);
     if (text === this.#claimed) return this.#claiming;
@@ -257,7 +290,10 @@ class Scheduler {
     memory.rx += ((sample?.rxBitsPerSecond ?? 0) - memory.rx) * weight;
     memory.tx += ((sample?.txBitsPerSecond ?? 0) - memory.tx) * weight;
     memory.peak = Math.max(memory.peak * PEAK_FADING, memory.rx, memory.tx);
-    if (rate > 0) memory.lastHeardMs = nowMs;
+    if (rate > 0) {
+      memory.lastHeardMs = nowMs;
+      this.#peerReach.heard("answered", nowMs);
+    }
     if (rate > QUIET_BITS) memory.lastBusyMs = nowMs;
     const quietMs = nowMs - memory.lastBusyMs;
     const { out, probeWithinMs } = memory.suspicion.beat({
@@ -266,20 +302,28 @@ class Scheduler {
       silentMs: sample?.silentMs ?? 0,
       backoff: sample?.backoff ?? 0,
       wentQuiet: rate === 0 && quietMs > 100 && quietMs < 3_000 && total > QUIET_BITS,
-      stale: nowMs - memory.lastHeardMs > this.ctx.config.probeIdleSeconds * 1000,
+      stale: nowMs - memory.lastHeardMs >
+        (this.#peerReach.doubtful ? DOUBTFUL_PROBE_MS : this.ctx.config.probeIdleSeconds * 1000),
     });
     // With a single link there is nothing to move to; taking it out would only add a wound.
-    memory.verdict.out = out && count > 1;
+    memory.verdict.out = (out || this.#reportedDown(name)) && count > 1;
     if (probeWithinMs !== undefined) void this.#probe(name, memory, probeWithinMs);
+  }
+
+  /** Who watches the links says that this one is down, though the peer may answer over it: a captive portal, for one. */
+  #reportedDown(name: string): boolean {
+    return this.ctx.links.current.find((link) => link.name === name)?.health?.state === "down";
   }
 
   async #probe(name: string, memory: Memory, withinMs: number): Promise<void> {
     const source = this.ctx.links.current.find((link) => link.name === name)?.observed.address;
-    const rttMs = source === undefined
+    const answered = source === undefined
       ? undefined
       : await this.#prober.probe({ host: this.#peer.address, port: this.#peer.port }, source, withinMs);
     if (this.ctx.signal.aborted || this.#memories.get(name) !== memory) return;
     const nowMs = performance.now();
+    const rttMs = answered?.rttMs;
+    this.#peerReach.heard(answered ? answered.refused ? "refused" : "answered" : "silent", nowMs);
     if (rttMs !== undefined) {
       memory.probedRttMs = rttMs;
       memory.lastHeardMs = nowMs;
@@ -288,7 +332,11 @@ class Scheduler {
     const back = memory.suspicion.probed(rttMs !== undefined, nowMs);
     if (back) {
       // Subflows that the kernel closed are not made again by themselves.
-      memory.verdict = { ...memory.verdict, out: false, generation: memory.verdict.generation + 1 };
+      memory.verdict = {
+        ...memory.verdict,
+        out: this.#reportedDown(name),
+        generation: memory.verdict.generation + 1,
+      };
       memory.lastHeardMs = nowMs;
       this.ctx.log.info(`Link "${name}" answers again`, { rttMs: Math.round(rttMs!) });
       await this.#apply();
@@ -426,7 +474,7 @@ class Scheduler {
         : !used
         ? link.observed.reason ?? "it has no slot: 8 links are the limit"
         : memory?.verdict.out
-        ? "it stopped answering"
+        ? link.health?.state === "down" ? link.health.reason ?? "it is down" : "it stopped answering"
         : memory?.stripped
         ? "Multipath TCP does not pass it"
         : undefined;
@@ -443,6 +491,8 @@ class Scheduler {
     }
     for (const name of this.#published) if (!names.has(name)) ctx.facts.publish(`path/${name}`, undefined);
     this.#published = names;
+    this.#publishWays(this.#routed());
+    this.#publishPeer(nowMs);
     ctx.facts.publish(
       "first-path",
       firstPaths(
@@ -465,6 +515,31 @@ class Scheduler {
       secondariesJoined: this.#overflow.promoted,
       congestion: Object.fromEntries(usable.map(({ link, congestion }) => [link.name, congestion])),
     });
+  }
+
+  #publishWays(usable: UsableLink[]): void {
+    const names = new Set(usable.map(({ link }) => link.name));
+    for (const link of usable) this.ctx.facts.publish(`link-way/${link.link.name}`, wayOut(link));
+    for (const name of this.#publishedWays) {
+      if (!names.has(name)) this.ctx.facts.publish(`link-way/${name}`, undefined);
+    }
+    this.#publishedWays = names;
+  }
+
+  #publishPeer(nowMs: number): void {
+    const { state, reason } = this.#peerReach.state(nowMs);
+    const { health, facts } = this.ctx;
+    const { name, address, port } = this.#peer;
+    if (state !== this.#peerFact.state) this.#peerFact = { state, sinceMs: this.ctx.clock.now() };
+    facts.publish(`peer/${name}`, { ...this.#peerFact, reason });
+    if (state === "down") {
+      health.raise({
+        code: "peer-gone",
+        severity: "error",
+        message: `The peer ${address}:${port} is gone: ${reason}`,
+        next: "Look whether it runs (otb status there) and whether a firewall lets its port through.",
+      });
+    } else health.clear("peer-gone");
   }
 }
 

@@ -4,7 +4,7 @@ import type { Link, Resource, Tier } from "../../core/plugin.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { type Candidate, firstPaths } from "./first_path.ts";
-import { assignSlots, caps, routes, settings, usableLinks } from "./routing.ts";
+import { assignSlots, caps, isUsed, linkWays, routedLinks, routes, settings, wayOut } from "./routing.ts";
 import { Overflow } from "./secondary.ts";
 
 function link(name: string, index: number, extra: Partial<Link> = {}): Link {
@@ -30,7 +30,7 @@ function said(resources: Resource[]): string[] {
 }
 
 function usable(links: Link[]) {
-  return usableLinks(links, assignSlots(links.map(({ name }) => name), new Map()), () => "cubic");
+  return routedLinks(links, assignSlots(links.map(({ name }) => name), new Map()), () => "cubic");
 }
 
 Deno.test("two links: a table and a rule each, the better tier first in the main table", () => {
@@ -46,13 +46,27 @@ Deno.test("two links: a table and a rule each, the better tier first in the main
   ]);
 });
 
-Deno.test("a link that is down, never used or without a gateway gets nothing", () => {
+Deno.test("a link that is down or without a gateway gets nothing, one that is never used only its own way out", () => {
   const links = [
     link("down", 1, { observed: { state: "down", reason: "no carrier" } }),
     link("never", 2, { tier: "never" }),
     link("lost", 3, { observed: { state: "up", address: "192.168.13.2", prefixLength: 24 } }),
   ];
-  assert.deepEqual(usable(links), []);
+  const never = usable(links);
+  assert.deepEqual(never.map(({ link, slot }) => [link.name, slot]), [["never", 2]]);
+  assert.deepEqual(never.filter(isUsed), []);
+  assert.deepEqual(said(routes(never)), [
+    "route 4 wan2 192.168.12.2 1002 192.168.12.0/24",
+    "route 4 wan2 192.168.12.2 1002 default 192.168.12.1 cubic",
+    "rule 4 1002 192.168.12.2 1002",
+  ]);
+  assert.equal(wayOut(never[0]!).mark, 0x200);
+  assert.deepEqual(said(linkWays([2])), [
+    "rule 4 902 0x200/0xff00 1002",
+    "route 4 1002 default unreachable 10000",
+    "rule 6 902 0x200/0xff00 1002",
+    "route 6 1002 default unreachable 10000",
+  ]);
 });
 
 Deno.test("tiers become endpoints; secondaries rest until they are called; who is out has none", () => {

@@ -1,11 +1,20 @@
 // Asks whether the peer answers over one link: a TCP handshake from that link's address, ended at once.
 import { type Address, type Native, PollEvents, WAKE_TAG } from "../../core/native/ffi.ts";
 
+/** What a probe met: the port open, or the address alive and the port closed; `rttMs` in milliseconds. */
+export interface Answered {
+  rttMs: number;
+  refused: boolean;
+}
+
+/** errno(3) */
+const ECONNREFUSED = 111;
+
 interface Pending {
   fd: number;
   startedMs: number;
   timer: ReturnType<typeof setTimeout>;
-  resolve(rttMs: number | undefined): void;
+  resolve(answered: Answered | undefined): void;
 }
 
 /** Probes run side by side; the waiting thread is used only while one is under way. */
@@ -22,8 +31,8 @@ export class Prober {
     this.#poll = native.poll();
   }
 
-  /** The round trip in milliseconds, undefined when nothing answered in time; a refusal is an answer too. */
-  probe(remote: Address, source: string, withinMs: number): Promise<number | undefined> {
+  /** What answered, undefined when nothing did in time; a refusal proves the path as well. */
+  probe(remote: Address, source: string, withinMs: number): Promise<Answered | undefined> {
     return new Promise((resolve) => {
       let fd: number;
       try {
@@ -55,19 +64,20 @@ export class Prober {
         const pending = tag === WAKE_TAG ? undefined : this.#pending.get(tag);
         if (!pending) continue;
         const result = this.#native.connectResult(pending.fd);
-        const answered = result === 0 || result === -111;
-        this.#finish(tag, answered ? performance.now() - pending.startedMs : undefined);
+        const refused = result === -ECONNREFUSED;
+        const rttMs = performance.now() - pending.startedMs;
+        this.#finish(tag, result === 0 || refused ? { rttMs, refused } : undefined);
       }
     }
     this.#waiting = undefined;
   }
 
-  #finish(tag: number, rttMs: number | undefined): void {
+  #finish(tag: number, answered: Answered | undefined): void {
     const pending = this.#pending.get(tag);
     if (!pending) return;
     this.#pending.delete(tag);
     clearTimeout(pending.timer);
     this.#native.abort(pending.fd);
-    pending.resolve(rttMs);
+    pending.resolve(answered);
   }
 }

@@ -1,9 +1,13 @@
 // From links to what the kernel needs for using each of them: a table and a source rule per link, and the settings that
 // MPTCP over several links wants. Pure.
-import type { Link, Resource } from "../../core/plugin.ts";
+import { type Lan, type Link, LINK_MARK_MASK, type LinkWayFact, type Resource } from "../../core/plugin.ts";
 
 /** Tables and rules of link slots start here. */
 const FIRST_TABLE = 1000;
+/** Before the rules by source address: a mark was set on purpose. */
+const FIRST_MARK_PRIORITY = 900;
+/** Behind a link's own default route. */
+const UNREACHABLE_METRIC = 10_000;
 /** Behind every default route that somebody else made. */
 const DEFAULT_METRIC = 4000;
 const MAIN_TABLE = 254;
@@ -18,8 +22,8 @@ export interface UsableLink {
   congestion: string;
 }
 
-/** Links with everything known that routing needs, in the order of their slots. */
-export function usableLinks(
+/** Links with everything known that routing needs, in the order of their slots; one of tier `never` is for who is pinned to it. */
+export function routedLinks(
   links: Link[],
   slots: ReadonlyMap<string, number>,
   congestion: (link: string) => string,
@@ -28,16 +32,21 @@ export function usableLinks(
     const { state, address, prefixLength, gateway } = link.observed;
     const slot = slots.get(link.name);
     if (
-      link.tier === "never" || state !== "up" || !address || prefixLength === undefined || !gateway ||
+      state !== "up" || !address || prefixLength === undefined || !gateway ||
       slot === undefined
     ) return [];
     return [{ link, slot, address, prefixLength, gateway, congestion: congestion(link.name) }];
   }).sort((a, b) => a.slot - b.slot);
 }
 
+/** Whether connections to the peer may use it. */
+export function isUsed({ link }: UsableLink): boolean {
+  return link.tier !== "never";
+}
+
 /** A table with a default route per link, a rule by source address, and a way out of last resort in the main table. */
 export function routes(links: UsableLink[]): Resource[] {
-  const ranked = [...links].sort((a, b) =>
+  const ranked = links.filter(isUsed).sort((a, b) =>
     TIER_RANK[a.link.tier] - TIER_RANK[b.link.tier] || a.slot - b.slot
   );
   return links.flatMap(({ link, slot, address, prefixLength, gateway, congestion }): Resource[] => {
@@ -48,15 +57,56 @@ export function routes(links: UsableLink[]): Resource[] {
       { ...way, table, to: subnet(address, prefixLength) },
       { ...way, table, to: "default", via: gateway, congestion },
       { kind: "rule", family, priority: table, from: address, table },
-      {
-        ...way,
-        table: MAIN_TABLE,
-        to: "default",
-        via: gateway,
-        metric: DEFAULT_METRIC + ranked.findIndex((other) => other.slot === slot),
-      },
+      ...ranked.flatMap((other, index): Resource[] =>
+        other.slot === slot
+          ? [{ ...way, table: MAIN_TABLE, to: "default", via: gateway, metric: DEFAULT_METRIC + index }]
+          : []
+      ),
     ];
   });
+}
+
+/**
+ * Rules by mark for leaving over one link alone. They stand while a link has its slot: what is pinned to a link that is gone
+ * is turned away, and does not leave by another one.
+ */
+export function linkWays(slots: number[]): Resource[] {
+  return slots.flatMap((slot) =>
+    ([4, 6] as const).flatMap((family): Resource[] => {
+      const table = FIRST_TABLE + slot;
+      const mark = `0x${(slot << 8).toString(16)}/0x${LINK_MARK_MASK.toString(16)}`;
+      return [
+        { kind: "rule", family, priority: FIRST_MARK_PRIORITY + slot, mark, table },
+        { kind: "route", family, table, to: "default", type: "unreachable", metric: UNREACHABLE_METRIC },
+      ];
+    })
+  );
+}
+
+/** What others need for sending something over this link alone. */
+export function wayOut({ link, slot, address }: UsableLink): LinkWayFact {
+  return {
+    link: link.name,
+    interface: link.interface,
+    source: address,
+    table: FIRST_TABLE + slot,
+    mark: slot << 8,
+  };
+}
+
+/** A router passes packets on; where modems and devices share a segment, it does not send devices past itself. */
+export function forwarding(lan: Lan | undefined): Resource[] {
+  if (!lan) return [];
+  const sysctl = (name: string, value: string): Resource => ({
+    kind: "sysctl",
+    name: `net/ipv4/${name}`,
+    value,
+  });
+  return [
+    sysctl("ip_forward", "1"),
+    sysctl("conf/all/send_redirects", "0"),
+    sysctl(`conf/${lan.interface}/send_redirects`, "0"),
+  ];
 }
 
 const TIER_RANK = { primary: 0, secondary: 1, backup: 2, never: 3 };
@@ -140,7 +190,7 @@ function subnet(address: string, prefixLength: number): string {
   return `${[24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join(".")}/${prefixLength}`;
 }
 
-/** Gives every link a slot that it keeps while it exists; at most 8. Pure. */
+/** Gives every link a slot that it keeps while it exists; at most 8, to the first names first. Pure. */
 export function assignSlots(names: string[], former: ReadonlyMap<string, number>): Map<string, number> {
   const slots = new Map(
     names.flatMap((name) => former.has(name) ? [[name, former.get(name)!] as const] : []),

@@ -1,12 +1,14 @@
 // Transparent interception: what the kernel is asked for, and the listener that takes what it hands over.
 import { ADDRESS_BYTES, decodeAddress, type Native, PollEvents } from "../../core/native/ffi.ts";
-import type { Link, Network, Resource } from "../../core/plugin.ts";
+import { type Link, LINK_MARK_MASK, type Network, type Resource } from "../../core/plugin.ts";
 import { writeRecord } from "./address.ts";
 import type { Reactor } from "./reactor.ts";
 import type { Tunnels } from "./tunnel.ts";
 
 /** Mark of intercepted packets: one bit, so that marks of others go on living beside it. */
 const MARK = "0x10000";
+/** Who pins a flow to a link takes it past the proxy. */
+const LINK_MARKS = `0x${LINK_MARK_MASK.toString(16)}`;
 /** Table whose only route delivers marked packets to this machine. */
 const TABLE = 1157;
 const RULE_PRIORITY = 157;
@@ -37,6 +39,7 @@ export function interception(network: Network, links: Link[], exclude: string[],
     type filter hook prerouting priority mangle; policy accept;
     iifname != "${lan.interface}" return
     meta nfproto != ipv4 return
+    meta mark and ${LINK_MARKS} != 0 return
     fib daddr type { local, broadcast, multicast } return
     ip daddr @left_alone return
     meta l4proto tcp tproxy ip to 127.0.0.1:${port} meta mark set meta mark or ${MARK} accept

@@ -110,6 +110,24 @@ Deno.test("tiers: never carries nothing, backup carries only when the others are
   assert.ok((await share()).cable! - after.cable! > 4_000_000);
 });
 
+Deno.test("a mark takes a packet over its link alone, and no other stands in when that one is gone", async () => {
+  await using world = await World.up(`mark${Deno.pid}`, { links: links("20/10/5", "20/10/10") });
+  const way = async (mark: string) => {
+    const { stdout } = await world.lab.spawn("box", ["ip", "route", "get", "203.0.113.10", "mark", mark], {
+      stdout: "piped",
+      stderr: "null",
+    }).output();
+    return new TextDecoder().decode(stdout).match(/dev (\S+)/)?.[1];
+  };
+  assert.deepEqual([await way("0x100"), await way("0x200")], ["wan1", "wan2"]);
+  await world.lab.spawn("modem2", ["ip", "link", "set", "box", "down"]).status;
+  // The routes go a moment after the carrier.
+  for (let attempt = 0; attempt < 200 && await way("0x200") !== undefined; attempt++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.deepEqual([await way("0x100"), await way("0x200"), await way("0")], ["wan1", undefined, "wan1"]);
+});
+
 Deno.test("a link's rates are caps, both ways; a secondary joins in when the primary is full", async () => {
   await using world = await World.up(`caps${Deno.pid}`, { links: links("40/20/5", "20/10/10") });
   await world.box.otb(["link", "set", "cable", "--tier", "never", "--yes"]);

@@ -1,0 +1,47 @@
+// Whether the peer itself is there, told from what connections and probes over all links say. Pure.
+import type { PeerFact } from "../../core/plugin.ts";
+
+/** No link has heard of it for this long, in spite of asking: it is gone. */
+const GONE_AFTER_MS = 5_000;
+/** It must have answered this long without a miss to be believed again. */
+const BACK_AFTER_MS = 3_000;
+
+/** How the last question ended: the peer's port answered, something there refused it, or nothing came. */
+export type Answer = "answered" | "refused" | "silent";
+
+/** The peer as seen over all links together. */
+export class PeerReach {
+  #state: PeerFact["state"] = "unknown";
+  #missingSinceMs: number | undefined;
+  #answeringSinceMs: number | undefined;
+  #last: Answer = "silent";
+
+  /** Something is amiss, so that asking more often pays. */
+  get doubtful(): boolean {
+    return this.#state !== "up" || this.#missingSinceMs !== undefined;
+  }
+
+  heard(answer: Answer, nowMs: number): void {
+    this.#last = answer;
+    if (answer === "answered") {
+      this.#answeringSinceMs ??= nowMs;
+      this.#missingSinceMs = undefined;
+    } else {
+      this.#missingSinceMs ??= nowMs;
+      this.#answeringSinceMs = undefined;
+    }
+  }
+
+  /** What to say of it now. */
+  state(nowMs: number): Pick<PeerFact, "state" | "reason"> {
+    const missing = this.#missingSinceMs !== undefined && nowMs - this.#missingSinceMs >= GONE_AFTER_MS;
+    // The first answer of a start is believed at once: there is nothing to come back from.
+    const wait = this.#state === "down" ? BACK_AFTER_MS : 0;
+    const back = this.#answeringSinceMs !== undefined && nowMs - this.#answeringSinceMs >= wait;
+    const next = missing ? "down" : back ? "up" : this.#state;
+    this.#state = next;
+    if (next !== "down") return { state: next };
+    const refused = "its address answers, but nothing listens on its port";
+    return { state: next, reason: this.#last === "refused" ? refused : "no link reaches it" };
+  }
+}

@@ -1,0 +1,67 @@
+import { strict as assert } from "node:assert";
+import * as fc from "fast-check";
+import { type Answer, PeerReach } from "./peer_reach.ts";
+
+/** Plays answers at their seconds; says the state after each. */
+function play(...steps: [seconds: number, answer: Answer | undefined][]): string[] {
+  const reach = new PeerReach();
+  return steps.map(([seconds, answer]) => {
+    if (answer) reach.heard(answer, seconds * 1000);
+    const { state, reason } = reach.state(seconds * 1000);
+    return reason ? `${state}: ${reason}` : state;
+  });
+}
+
+Deno.test("a peer is up with its first answer, gone after 5 s of asking, and back after 3 s of answers", () => {
+  assert.deepEqual(
+    play(
+      [0, undefined],
+      [1, "answered"],
+      [2, "silent"],
+      [6, "silent"],
+      [7, "silent"],
+      [8, "answered"],
+      [10, "answered"],
+      [11, "answered"],
+    ),
+    [
+      "unknown",
+      "up",
+      "up",
+      "up",
+      "down: no link reaches it",
+      "down: no link reaches it",
+      "down: no link reaches it",
+      "up",
+    ],
+  );
+});
+
+Deno.test("one link that hears of it is enough, and a refusal is told from silence", () => {
+  assert.deepEqual(play([0, "answered"], [3, "silent"], [7, "answered"], [9, "silent"]).at(-1), "up");
+  assert.deepEqual(
+    play([0, "refused"], [6, "refused"]).at(-1),
+    "down: its address answers, but nothing listens on its port",
+  );
+});
+
+Deno.test("property: it is never down while something was heard in the last 5 s, and never up 5 s into silence", () => {
+  const answers = fc.array(
+    fc.tuple(fc.integer({ min: 1, max: 4_000 }), fc.constantFrom<Answer>("answered", "refused", "silent")),
+    { maxLength: 60 },
+  );
+  fc.assert(fc.property(answers, (steps) => {
+    const reach = new PeerReach();
+    let nowMs = 0, heardMs = -Infinity, missedMs: number | undefined, wasUp = false;
+    for (const [afterMs, answer] of steps) {
+      nowMs += afterMs;
+      reach.heard(answer, nowMs);
+      if (answer === "answered") [heardMs, missedMs] = [nowMs, undefined];
+      else missedMs ??= nowMs;
+      const { state } = reach.state(nowMs);
+      if (wasUp && state === "down") assert.ok(nowMs - heardMs >= 5_000);
+      if (missedMs !== undefined && nowMs - missedMs >= 5_000) assert.equal(state, "down");
+      wasUp = state === "up";
+    }
+  }));
+});
