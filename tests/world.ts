@@ -66,15 +66,24 @@ export class End {
 
   /** Starts `otb up` and waits until every plugin is ready. */
   async up(environment: Record<string, string> = {}): Promise<void> {
-    this.process = this.lab.spawn(this.role, [`${ROOT}/otb`, "up", "--state", this.state], {
+    const process = this.lab.spawn(this.role, [`${ROOT}/otb`, "up", "--state", this.state], {
       stdin: "null",
       stdout: "null",
-      stderr: "null",
+      stderr: "piped",
       env: environment,
     });
-    await this.until((status) =>
-      status.plugins.length > 0 && status.plugins.every(({ state }) => state === "ready")
-    );
+    this.process = process;
+    const said = new Response(process.stderr).text().catch(() => "");
+    const ended = process.status.then(async ({ code }) => {
+      throw new Error(`otb up of ${this.role} ended with ${code}: ${(await said).slice(-2_000)}`);
+    });
+    ended.catch(() => {});
+    await Promise.race([
+      ended,
+      this.until((status) =>
+        status.plugins.length > 0 && status.plugins.every(({ state }) => state === "ready")
+      ),
+    ]);
   }
 
   /** Stops in order; afterwards nothing of otb is left in the namespace. */
