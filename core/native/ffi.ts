@@ -27,10 +27,10 @@ const SYMBOLS = {
   otb_poll_add: { parameters: ["i32", "i32", "u32", "u32"], result: "i32" },
   otb_poll_set: { parameters: ["i32", "i32", "u32", "u32"], result: "i32" },
   otb_poll_remove: { parameters: ["i32", "i32"], result: "i32" },
-  otb_poll_wait: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  otb_poll_wait: { parameters: ["i32", "buffer", "u32", "i32", "u32"], result: "i32" },
   otb_poll_wait_async: {
     name: "otb_poll_wait",
-    parameters: ["i32", "buffer", "u32", "i32"],
+    parameters: ["i32", "buffer", "u32", "i32", "u32"],
     result: "i32",
     nonblocking: true,
   },
@@ -415,9 +415,12 @@ export class Poll {
     return this.#symbols.otb_poll_remove(this.fd, fd);
   }
 
-  /** Fills `out` with [tag, events] pairs, at most MAX_EVENTS; blocks the thread for up to `timeoutMs`. */
-  wait(out: Uint32Array<ArrayBuffer>, timeoutMs: number): number {
-    return this.#symbols.otb_poll_wait(this.fd, out, out.length >>> 1, timeoutMs);
+  /**
+   * Fills `out` with [tag, events] pairs, at most MAX_EVENTS; blocks the thread for up to `timeoutMs`. Before it sleeps it
+   * gives way to others `yields` times (sched_yield(2)) and looks again, which is cheaper than to be woken.
+   */
+  wait(out: Uint32Array<ArrayBuffer>, timeoutMs: number, yields = 0): number {
+    return this.#symbols.otb_poll_wait(this.fd, out, out.length >>> 1, timeoutMs, yields);
   }
 
   /**
@@ -427,7 +430,7 @@ export class Poll {
   async waitAsync(out: Uint32Array<ArrayBuffer>, timeoutMs: number): Promise<number> {
     this.#lent = out;
     try {
-      return await this.#symbols.otb_poll_wait_async(this.fd, out, out.length >>> 1, timeoutMs);
+      return await this.#symbols.otb_poll_wait_async(this.fd, out, out.length >>> 1, timeoutMs, 0);
     } finally {
       this.#lent = undefined;
     }
@@ -696,10 +699,11 @@ export class Native {
 
   /**
    * Accepts one connection, nonblocking, and fills two address records: the peer's, and the local one (under nft `tproxy`
-   * the address the client wanted). Returns the descriptor or a negative errno (-EAGAIN when none waits).
+   * the address the client wanted; null where nobody asks, which saves a call). Returns the descriptor or a negative errno
+   * (-EAGAIN when none waits).
    */
-  accept(fd: number, peer: Bytes, local: Bytes): number {
-    if (bad(peer, 0, ADDRESS_BYTES) || bad(local, 0, ADDRESS_BYTES)) return -Errno.EINVAL;
+  accept(fd: number, peer: Bytes, local: Bytes | null): number {
+    if (bad(peer, 0, ADDRESS_BYTES) || local && bad(local, 0, ADDRESS_BYTES)) return -Errno.EINVAL;
     return this.#symbols.otb_accept(fd, peer, local);
   }
 

@@ -1,15 +1,11 @@
 // Addresses of targets as SOCKS5 and Shadowsocks write them (RFC 1928 section 5). Pure.
-import { type Address, ADDRESS_BYTES, decodeAddress } from "../../core/native/ffi.ts";
+import { ADDRESS_BYTES } from "../../core/native/ffi.ts";
+import { arena } from "./arena.ts";
 
-/** A target: an IP address or a name, and a port. */
-export interface Target {
-  host: string;
-  port: number;
-  /** The host is a name that the peer must look up. */
-  named: boolean;
-  /** The same as a kernel address record, unless it is a name. */
-  record?: Uint8Array<ArrayBuffer>;
-}
+/** A target: a name that the peer must look up, or a kernel address record; and a port. */
+export type Target =
+  | { named: true; host: string; port: number }
+  | { named: false; record: Bytes; port: number };
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -27,33 +23,45 @@ export function writeRecord(record: Bytes, out: Bytes, offset: number): number {
   return length + 3;
 }
 
+/** Length of the address at `offset` with its port: 0 when bytes are missing, -1 when it is malformed. */
+export function targetLength(bytes: Bytes, offset: number, end: number): number {
+  if (offset >= end) return 0;
+  const kind = bytes[offset];
+  if (kind === IPV4) return offset + 7 > end ? 0 : 7;
+  if (kind === IPV6) return offset + 19 > end ? 0 : 19;
+  if (kind !== NAME) return -1;
+  if (offset + 1 >= end) return 0;
+  const size = bytes[offset + 1]!;
+  if (size === 0) return -1;
+  if (offset + 4 + size > end) return 0;
+  for (let at = offset + 2; at < offset + 2 + size; at++) if (!isNameByte(bytes[at]!)) return -1;
+  return size + 4;
+}
+
+/** Letters, digits, dash, dot and underscore. */
+function isNameByte(byte: number): boolean {
+  return byte >= 97 && byte <= 122 || byte >= 65 && byte <= 90 || byte >= 45 && byte <= 57 && byte !== 47 ||
+    byte === 95;
+}
+
 /** Reads one address; undefined when it is malformed, `length` 0 when bytes are missing. */
 export function readTarget(
   bytes: Bytes,
   offset: number,
   end: number,
 ): { target?: Target; length: number } | undefined {
-  if (offset >= end) return { length: 0 };
-  const kind = bytes[offset];
-  if (kind !== IPV4 && kind !== NAME && kind !== IPV6) return undefined;
-  if (kind === NAME && offset + 1 >= end) return { length: 0 };
-  const start = offset + (kind === NAME ? 2 : 1);
-  const size = kind === IPV4 ? 4 : kind === IPV6 ? 16 : bytes[offset + 1]!;
-  if (size === 0) return undefined;
-  if (start + size + 2 > end) return { length: 0 };
-  const port = bytes[start + size]! * 256 + bytes[start + size + 1]!;
-  const length = start + size + 2 - offset;
-  if (kind === NAME) {
-    const host = String.fromCharCode(...bytes.subarray(start, start + size));
-    // A name that is an address in disguise is looked at as the address it is.
-    if (!/^[A-Za-z0-9_.-]+$/.test(host)) return undefined;
-    return { target: { host, port, named: true }, length };
+  const length = targetLength(bytes, offset, end);
+  if (length <= 0) return length === 0 ? { length } : undefined;
+  const port = bytes[offset + length - 2]! * 256 + bytes[offset + length - 1]!;
+  if (bytes[offset] === NAME) {
+    // A name that is an address in disguise is looked at as the address it is, after the lookup.
+    const host = String.fromCharCode(...bytes.subarray(offset + 2, offset + length - 2));
+    return { target: { named: true, host, port }, length };
   }
-  const record = new Uint8Array(ADDRESS_BYTES);
-  record[0] = kind === IPV4 ? 2 : 10;
+  const record = arena.take(ADDRESS_BYTES);
+  record[0] = bytes[offset] === IPV4 ? 2 : 10;
   record[2] = port & 255;
   record[3] = port >> 8;
-  record.set(bytes.subarray(start, start + size), 4);
-  const { host }: Address = decodeAddress(record);
-  return { target: { host, port, named: false, record }, length };
+  for (let index = 0; index < length - 3; index++) record[4 + index] = bytes[offset + 1 + index]!;
+  return { target: { named: false, record, port }, length };
 }

@@ -6,6 +6,8 @@ import { type Native, type Poll, WAKE_TAG } from "../../core/native/ffi.ts";
 const YIELD_EVERY_MS = 5;
 /** After work the thread waits this long by itself: cheaper than a hand-over to the waiting thread. */
 const LINGER_MS = 1;
+/** And before it sleeps it looks this often again: some 10 us at most, when nobody else wants the processor. */
+const LINGER_YIELDS = 32;
 const IDLE_WAIT_MS = 1_000;
 const EVENTS = 256;
 
@@ -55,7 +57,9 @@ export class Reactor {
     let yieldedMs = performance.now();
     let busy = false;
     while (!this.#stopped) {
-      let count = this.#poll.wait(this.#events, busy ? LINGER_MS : 0);
+      let count: number = busy
+        ? this.#poll.wait(this.#events, LINGER_MS, LINGER_YIELDS)
+        : this.#poll.wait(this.#events, 0);
       busy = count > 0;
       if (!busy) {
         count = await this.#poll.waitAsync(this.#events, IDLE_WAIT_MS);

@@ -1,10 +1,10 @@
 // The peer's end: takes sealed connections, refuses what is forged, old or replayed without a sign, and dials the target.
 import { lookup } from "node:dns/promises";
 import {
-  type Address,
   ADDRESS_BYTES,
   type AeadSession,
   decodeAddress,
+  encodeAddress,
   Errno,
   type Native,
   PollEvents,
@@ -12,6 +12,7 @@ import {
   TAG_BYTES,
 } from "../../core/native/ffi.ts";
 import { readTarget, type Target } from "./address.ts";
+import { arena } from "./arena.ts";
 import type { Reactor } from "./reactor.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import type { Salts } from "./salts.ts";
@@ -20,7 +21,7 @@ import { openRequestBody, openRequestHead, REQUEST_HEAD, sealResponse } from "./
 import type { Targets } from "./targets.ts";
 import { RandomPool } from "./random.ts";
 import { KEEPALIVE_SECONDS } from "./transport.ts";
-import { join, METHOD, PROTOCOL_SAMPLE } from "./tunnel.ts";
+import { METHOD, PROTOCOL_SAMPLE } from "./tunnel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -132,10 +133,13 @@ export class Server {
   #accept(): void {
     const { native } = this.settings;
     for (let count = 0; count < 64; count++) {
-      const fd = native.accept(this.#fd, peerRecord, localRecord);
+      const fd = native.accept(this.#fd, peerRecord, null);
       if (fd < 0) return;
       if (this.#strangers.size >= MAX_STRANGERS) this.#strangers.values().next().value!.drop();
-      this.#strangers.add(new Stranger(this.settings, this.#strangers, fd));
+      const stranger = new Stranger(this.settings, this.#strangers, fd);
+      this.#strangers.add(stranger);
+      // The request has often come by now.
+      stranger.onReadable();
     }
   }
 }
@@ -160,7 +164,7 @@ class Stranger {
     private readonly all: Set<Stranger>,
     private readonly fd: number,
   ) {
-    this.#tag = settings.reactor.add(fd, PollEvents.in, () => this.#onReadable());
+    this.#tag = settings.reactor.add(fd, PollEvents.in, () => this.onReadable());
   }
 
   /** Ends it with a reset, whatever it is. */
@@ -172,7 +176,8 @@ class Stranger {
     this.all.delete(this);
   }
 
-  #onReadable(): void {
+  /** Reads what has come, if anything has. */
+  onReadable(): void {
     const { native } = this.settings;
     const { input } = scratch;
     const length = native.read(this.fd, input, 0, input.length);
@@ -204,12 +209,12 @@ class Stranger {
     let bytes = input;
     let end = length;
     if (this.#bytes) {
-      bytes = join(this.#bytes, input, length);
+      bytes = arena.join(this.#bytes, input, length);
       end = bytes.length;
     }
     const bodyEnd = REQUEST_HEAD + this.#bodyLength + TAG_BYTES;
     if (end < bodyEnd) {
-      this.#bytes = bytes.slice(0, end);
+      this.#bytes = arena.copy(bytes, 0, end);
       return;
     }
     const opener = this.#opener!;
@@ -223,9 +228,9 @@ class Stranger {
     if (more < 0) return this.#reject("forged");
     const { native, psk, random } = this.settings;
     const salt = random.take(SALT_BYTES);
-    const requestSalt = bytes.slice(0, SALT_BYTES);
+    const requestSalt = arena.copy(bytes, 0, SALT_BYTES);
     const codec = new ServerCodec(this.settings, native.aead(METHOD, psk, salt), opener, salt, requestSalt);
-    this.#serve(codec, opened.target, output.slice(0, first + more));
+    this.#serve(codec, opened.target, arena.copy(output, 0, first + more));
   }
 
   /** SIP004: the salt, then frames whose payload begins with the target. */
@@ -234,13 +239,13 @@ class Stranger {
     if (!this.#opener) {
       if (length < SALT_BYTES) return this.#reject("short");
       this.#opener = openLegacy(this.settings.native, this.settings.psk, input);
-      this.#salt = input.slice(0, SALT_BYTES);
+      this.#salt = arena.copy(input, 0, SALT_BYTES);
       at = SALT_BYTES;
     }
     const { output } = scratch;
     const opened = this.#opener.openFrames(input, at, length - at, output, 0);
     if (opened < 0) return this.#reject("forged");
-    this.#bytes = join(this.#bytes ?? new Uint8Array(0), output, opened);
+    this.#bytes = this.#bytes ? arena.join(this.#bytes, output, opened) : arena.copy(output, 0, opened);
     const read = readTarget(this.#bytes, 0, this.#bytes.length);
     if (!read || this.#bytes.length > MAX_LEGACY_HEAD && !read.target) return this.#reject("malformed");
     // Remembered once the first frame has proven that its sender knows the key: forgeries fill no memory.
@@ -252,7 +257,7 @@ class Stranger {
     const { random, native, psk } = this.settings;
     const salt = random.take(SALT_BYTES);
     const codec = new LegacyCodec(native.aead("aes-256-gcm", psk, salt), this.#opener, salt);
-    this.#serve(codec, read.target, this.#bytes.slice(read.length));
+    this.#serve(codec, read.target, this.#bytes.subarray(read.length));
   }
 
   /** From here on it is a client: its target is dialled. */
@@ -304,15 +309,19 @@ function dial(
     native.abort(sealed.fd);
     codec.free();
   };
-  const tryEach = (hosts: string[]) => {
-    const host = hosts.find((host) => target.port !== 0 && settings.targets.allows(host));
-    if (host === undefined) return refused();
-    const rest = hosts.slice(hosts.indexOf(host) + 1);
-    const dialled = target.record ?? { host, port: target.port };
-    settings.dials.add(new Dial(settings, dialled, (plain) => plain ? connected(plain) : tryEach(rest)));
+  const tryEach = (records: Bytes[]) => {
+    const index = records.findIndex((record) => target.port !== 0 && settings.targets.allows(record));
+    if (index < 0) return refused();
+    const rest = records.slice(index + 1);
+    settings.dials.add(
+      new Dial(settings, records[index]!, (plain) => plain ? connected(plain) : tryEach(rest)),
+    );
   };
-  if (!target.named) return tryEach([target.host]);
-  lookup(target.host, { all: true }).then((found) => tryEach(found.map(({ address }) => address)), refused);
+  if (!target.named) return tryEach([target.record]);
+  const { host, port } = target;
+  lookup(host, { all: true })
+    .then((found) => found.map(({ address }) => encodeAddress({ host: address, port })))
+    .then(tryEach, refused);
 }
 
 /** One connection to a target that is being made; calls back, as promises would wait for Deno's own loop. */
@@ -323,7 +332,7 @@ export class Dial {
 
   constructor(
     private readonly settings: Serving,
-    remote: Address | Bytes,
+    remote: Bytes,
     private readonly done: (plain: Registered | undefined) => void,
   ) {
     const { native, reactor } = settings;

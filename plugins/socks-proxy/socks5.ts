@@ -2,9 +2,10 @@
 import { timingSafeEqual } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, decodeAddress, Errno, type Native, PollEvents } from "../../core/native/ffi.ts";
-import { readTarget } from "./address.ts";
+import { targetLength } from "./address.ts";
+import { arena } from "./arena.ts";
 import type { Reactor } from "./reactor.ts";
-import { join, type Tunnels } from "./tunnel.ts";
+import type { Tunnels } from "./tunnel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -46,10 +47,10 @@ export function step(stage: Stage, bytes: Bytes, login: Login | undefined): Step
   }
   if (bytes.length < 4) return { kind: "more" };
   if (bytes[1] !== CONNECT) return { kind: "refuse", reply: answer(COMMAND_UNKNOWN) };
-  const read = readTarget(bytes, 3, bytes.length);
-  if (!read) return { kind: "refuse", reply: answer(ADDRESS_UNKNOWN) };
-  if (!read.target) return { kind: "more" };
-  return { kind: "connect", used: 3 + read.length, target: bytes.slice(3, 3 + read.length) };
+  const length = targetLength(bytes, 3, bytes.length);
+  if (length < 0) return { kind: "refuse", reply: answer(ADDRESS_UNKNOWN) };
+  if (length === 0) return { kind: "more" };
+  return { kind: "connect", used: 3 + length, target: arena.copy(bytes, 3, 3 + length) };
 }
 
 function checkLogin(bytes: Bytes, { username, password }: Login): Step {
@@ -117,7 +118,7 @@ export class Socks5 {
 
   #accept(): void {
     for (let count = 0; count < 64; count++) {
-      const fd = this.native.accept(this.#fd, peer, local);
+      const fd = this.native.accept(this.#fd, peer, null);
       if (fd < 0) return;
       this.#converse(fd);
     }
@@ -126,7 +127,8 @@ export class Socks5 {
   #converse(fd: number): void {
     const { native, reactor } = this;
     let stage: Stage = "greeting";
-    let bytes: Bytes = new Uint8Array(0);
+    /** What was said and is no whole step yet. */
+    let kept: Bytes | undefined;
     const end = () => {
       reactor.forget(tag);
       this.#dialogues.delete(dialogue);
@@ -143,10 +145,13 @@ export class Socks5 {
       const length = native.read(fd, chunk, 0, chunk.length);
       if (length === -Errno.EAGAIN || length === -Errno.EINTR) return;
       if (length <= 0) return dialogue.drop();
-      bytes = join(bytes, chunk, length);
+      let bytes = kept ? arena.join(kept, chunk, length) : chunk.subarray(0, length);
       for (;;) {
         const next = step(stage, bytes, this.login);
-        if (next.kind === "more") return bytes.length > MAX_BYTES ? dialogue.drop() : undefined;
+        if (next.kind === "more") {
+          kept = arena.copy(bytes, 0, bytes.length);
+          return kept.length > MAX_BYTES ? dialogue.drop() : undefined;
+        }
         if (next.kind === "refuse") {
           native.write(fd, Uint8Array.from(next.reply), 0, next.reply.length);
           end();
@@ -156,18 +161,25 @@ export class Socks5 {
           this.#dialogues.delete(dialogue);
           // Success is said before the peer has dialled: a round trip less, and a failure is a reset as from a router.
           native.write(fd, SUCCESS, 0, SUCCESS.length);
-          return this.tunnels.open({ fd, tag, watched: PollEvents.in }, next.target, bytes.slice(next.used));
+          return this.tunnels.open(
+            { fd, tag, watched: PollEvents.in },
+            next.target,
+            bytes.subarray(next.used),
+          );
         }
-        chunk.set(next.reply);
-        native.write(fd, chunk, 0, next.reply.length);
+        reply.set(next.reply);
+        native.write(fd, reply, 0, next.reply.length);
         stage = next.stage;
-        bytes = bytes.slice(next.used);
+        bytes = bytes.subarray(next.used);
       }
     };
     const tag = reactor.add(fd, PollEvents.in, onReadable);
+    // Who speaks first has often done so by now.
+    onReadable();
   }
 }
 
 const peer = new Uint8Array(ADDRESS_BYTES);
 const local = new Uint8Array(ADDRESS_BYTES);
 const chunk = new Uint8Array(MAX_BYTES);
+const reply = new Uint8Array(16);

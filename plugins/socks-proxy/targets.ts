@@ -1,5 +1,6 @@
 // Which targets the peer may dial for a box: the Internet, not the peer itself nor anything private behind it.
 import ipaddr from "ipaddr.js";
+import { decodeAddress } from "../../core/native/ffi.ts";
 
 /** Special-purpose ranges (RFC 6890 and its registries) that are nobody's public service. */
 const REFUSED = [
@@ -32,7 +33,8 @@ const REMEMBERED = 10_000;
 
 /** Decides per address; decisions are remembered. */
 export class Targets {
-  #decisions = new Map<string, boolean>();
+  /** By IPv4 address as a number, or by the text of another one. */
+  #decisions = new Map<number | string, boolean>();
   #allowed: ReturnType<typeof ipaddr.parseCIDR>[];
   #own = new Set<string>();
 
@@ -47,13 +49,16 @@ export class Targets {
     this.#decisions.clear();
   }
 
-  /** Whether an IP address may be dialled. */
-  allows(host: string): boolean {
-    let decision = this.#decisions.get(host);
+  /** Whether the address of a kernel address record may be dialled. */
+  allows(record: Uint8Array<ArrayBuffer>): boolean {
+    const key = record[0] === 2
+      ? ((record[4]! * 256 + record[5]!) * 256 + record[6]!) * 256 + record[7]!
+      : decodeAddress(record).host;
+    let decision = this.#decisions.get(key);
     if (decision === undefined) {
       if (this.#decisions.size >= REMEMBERED) this.#decisions.clear();
-      decision = this.#decide(ipaddr.process(host));
-      this.#decisions.set(host, decision);
+      decision = this.#decide(ipaddr.process(decodeAddress(record).host));
+      this.#decisions.set(key, decision);
     }
     return decision;
   }

@@ -20,6 +20,8 @@ export interface Transport {
 /** Kernel Multipath TCP (RFC 8684): the kernel's path manager adds the other links, configured by mptcp-scheduler. */
 export class MptcpTransport implements Transport {
   readonly #remote: Uint8Array<ArrayBuffer>;
+  /** Address records of the links' own addresses; they are few. */
+  readonly #sources = new Map<string, Uint8Array<ArrayBuffer>>();
 
   /** @param mptcp false for plain TCP: one path, for comparisons */
   constructor(private readonly native: Native, peer: Peer, private readonly mptcp = true) {
@@ -27,11 +29,22 @@ export class MptcpTransport implements Transport {
   }
 
   connect(path: Path): number {
-    const source = path && { host: path.source, port: 0 };
-    const { fd } = this.native.connect(this.#remote, { mptcp: this.mptcp, source });
+    const { fd } = this.native.connect(this.#remote, {
+      mptcp: this.mptcp,
+      source: path && this.#source(path.source),
+    });
     this.native.setNoDelay(fd, true);
     this.native.setKeepalive(fd, KEEPALIVE_SECONDS);
     return fd;
+  }
+
+  #source(host: string): Uint8Array<ArrayBuffer> {
+    let record = this.#sources.get(host);
+    if (!record) {
+      if (this.#sources.size >= 64) this.#sources.clear();
+      this.#sources.set(host, record = encodeAddress({ host, port: 0 }));
+    }
+    return record;
   }
 
   protocol(fd: number): "mptcp" | "tcp" {

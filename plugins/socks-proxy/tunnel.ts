@@ -10,6 +10,7 @@ import {
   TAG_BYTES,
 } from "../../core/native/ffi.ts";
 import type { FirstPathFact } from "../../core/plugin.ts";
+import { arena } from "./arena.ts";
 import type { Reactor } from "./reactor.ts";
 import { RandomPool } from "./random.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
@@ -89,7 +90,7 @@ export class Tunnels {
   /**
    * Carries a LAN connection to `target` (wire form); owns the descriptor from now on.
    * @param plain in the reactor, watched for `in`
-   * @param first bytes the client has said already
+   * @param first bytes the client has said already; copied
    */
   open(plain: Registered, target: Bytes, first: Bytes = NOTHING): void {
     const { counters, choices } = this.#settings;
@@ -101,7 +102,7 @@ export class Tunnels {
       this.#connecting,
       plain,
       target,
-      first,
+      first.length > 0 ? arena.copy(first, 0, first.length) : NOTHING,
       paths,
     );
     this.#connecting.add(connecting);
@@ -172,7 +173,7 @@ class Connecting {
     if (length < 0) return this.#abandon();
     if (length === 0) this.#ended = true;
     else {
-      this.first = join(this.first, scratch.input, length);
+      this.first = arena.join(this.first, scratch.input, length);
     }
     if (length < room && length > 0) return;
     this.plain.watched = 0;
@@ -252,14 +253,6 @@ class Connecting {
   }
 }
 
-/** `before` and the first `length` bytes of `more` in a new piece of memory. */
-export function join(before: Bytes, more: Bytes, length: number): Bytes {
-  const joined = new Uint8Array(before.length + length);
-  joined.set(before);
-  joined.set(more.subarray(0, length), before.length);
-  return joined;
-}
-
 /** Where a request is put together. */
 const request = new Uint8Array(REQUEST_OVERHEAD + FIRST_PAYLOAD);
 
@@ -275,10 +268,10 @@ class ClientCodec extends FrameCodec implements Codec {
 
   override open(input: Bytes, length: number, output: Bytes): number {
     if (!this.#head) return super.open(input, length, output);
-    const bytes = this.#head.length === 0 ? input.subarray(0, length) : join(this.#head, input, length);
+    const bytes = this.#head.length === 0 ? input.subarray(0, length) : arena.join(this.#head, input, length);
     // Kept until it is whole; what is not yet is copied, as the buffer is everybody's.
     const wait = () => {
-      this.#head = bytes.slice();
+      this.#head = arena.copy(bytes, 0, bytes.length);
       return 0;
     };
     if (bytes.length < RESPONSE_HEAD) return wait();

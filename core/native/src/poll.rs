@@ -61,18 +61,31 @@ pub extern "C" fn otb_poll_remove(poll: c_int, fd: c_int) -> Outcome {
     )
 }
 
-/// Writes up to `max` pairs of tag and events.
+/// Writes up to `max` pairs of tag and events. Before it sleeps it gives way to other threads `yields` times and looks
+/// again: while it does not sleep, nobody pays for waking it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otb_poll_wait(
     poll: c_int,
     out: *mut [u32; 2],
     max: u32,
     timeout_ms: c_int,
+    yields: u32,
 ) -> Outcome {
     let mut events = [epoll_event { events: 0, u64: 0 }; MAX_EVENTS];
     let room = (max as usize).min(MAX_EVENTS) as c_int;
     unsafe {
-        let count = libc::epoll_wait(poll, events.as_mut_ptr(), room, timeout_ms);
+        let mut wait = |timeout_ms| libc::epoll_wait(poll, events.as_mut_ptr(), room, timeout_ms);
+        let mut count = 0;
+        for _ in 0..yields {
+            libc::sched_yield();
+            count = wait(0);
+            if count != 0 {
+                break;
+            }
+        }
+        if count == 0 {
+            count = wait(timeout_ms);
+        }
         if count < 0 {
             // A signal is no event: the caller's loop just goes round.
             let error = last_error();

@@ -119,7 +119,7 @@ pub unsafe extern "C" fn otb_listen(local: *const u8, flags: u32, backlog: u32) 
     listen(unsafe { Address::read(local) }, flags, backlog).unwrap_or_else(|error| error)
 }
 
-/// Accepts one connection and fills the records of both its ends.
+/// Accepts one connection and fills the records of both its ends; that of the local one may be null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otb_accept(fd: c_int, peer_out: *mut u8, local_out: *mut u8) -> Outcome {
     let mut peer = SocketAddress::empty();
@@ -130,6 +130,9 @@ pub unsafe extern "C" fn otb_accept(fd: c_int, peer_out: *mut u8, local_out: *mu
             return last_error();
         }
         Address::from_socket(&peer).write(peer_out);
+        if local_out.is_null() {
+            return accepted;
+        }
         let named = otb_socket_name(accepted, 0, local_out);
         if named < 0 {
             libc::close(accepted);
