@@ -275,6 +275,7 @@ export interface Context<Config> {
   readonly clock: Clock;
   readonly store: Store;
   readonly facts: Facts;
+  /** On the box its links; in the cloud what the peer itself leaves by, `uplink` and `uplink6`. */
   readonly links: View<Link[]>;
   readonly network: View<Network>;
   /** Own directory for files, readable and writable by this plugin only. */

@@ -19,7 +19,7 @@ import {
 } from "../plugin.ts";
 import type { DatabaseSync } from "node:sqlite";
 import { migrate, transaction } from "../state/database.ts";
-import { observeLinks } from "../state/links.ts";
+import { observeLinks, observeUplinks } from "../state/links.ts";
 import type { Logs } from "../state/log.ts";
 import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../supervisor/live_view.ts";
@@ -243,6 +243,7 @@ export class RunningCore implements Core {
   #observe(network: NetworkSettings): Link[] {
     const { observed } = this.#parts.net;
     if (!observed) return [];
+    if (network.role === "cloud") return observeUplinks(observed);
     const under = <T>(prefix: string) =>
       new Map(this.#facts.under([prefix]).map(([key, value]) => [key.slice(prefix.length), value as T]));
     return observeLinks(network.links, observed, {

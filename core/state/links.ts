@@ -62,6 +62,31 @@ export function observeLinks(
   });
 }
 
+/** What a peer has for links: its ways out by the system's default routes, `uplink` for IPv4 and `uplink6`. */
+export function observeUplinks({ interfaces, routes }: ObservedLinks): Link[] {
+  return ([4, 6] as const).flatMap((family): Link[] => {
+    const route = routes.find((route) =>
+      route.family === family && route.table === MAIN_TABLE && route.to === "default" &&
+      route.via !== undefined
+    );
+    const device = interfaces.find(({ name }) => name === route?.interface);
+    if (!route || !device) return [];
+    const address = device.addresses.find((address) => address.family === family);
+    return [{
+      name: family === 4 ? "uplink" : "uplink6",
+      interface: device.name,
+      tier: "primary",
+      observed: {
+        state: "up",
+        address: address?.address,
+        prefixLength: address?.prefixLength,
+        gateway: route.via,
+        mtu: device.mtu,
+      },
+    }];
+  });
+}
+
 function observeLink(link: LinkFact, { interfaces, routes }: ObservedLinks): Link["observed"] {
   const device = interfaces.find(({ name }) => name === link.interface);
   if (!device) return { state: "missing", reason: `interface ${link.interface} is not there` };

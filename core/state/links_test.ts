@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { type LinkSettings, type ObservedLinks, observeLinks } from "./links.ts";
+import { type LinkSettings, type ObservedLinks, observeLinks, observeUplinks } from "./links.ts";
 
 const fibre: LinkSettings = {
   interface: "wan1",
@@ -81,4 +81,21 @@ Deno.test("a found link is a link; settings of its name hold for it, and its hea
   assert.deepEqual(observeLinks({ gone: { tier: "backup" } }, there, found).map(({ name }) => name), [
     "livebox",
   ]);
+});
+
+Deno.test("a peer's uplink is the system's default route", () => {
+  const routes = [
+    { family: 4 as const, table: 254, to: "10.0.0.0/8", via: "192.168.11.9", interface: "wan1" },
+    { family: 4 as const, table: 254, to: "default", via: "192.168.11.1", interface: "wan1" },
+    { family: 6 as const, table: 254, to: "default", via: "fe80::1", interface: "gone" },
+  ];
+  assert.deepEqual(
+    observeUplinks({ interfaces: [wan1], routes }).map(({ name, interface: device, observed }) => [
+      name,
+      device,
+      observed.gateway,
+      observed.address,
+    ]),
+    [["uplink", "wan1", "192.168.11.1", "192.168.11.2"]],
+  );
 });

@@ -9,9 +9,11 @@ import {
   type PeerFact,
 } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
+import { CloudPaths } from "./cloud.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { firstPaths } from "./first_path.ts";
+import { pathFact, totalRate } from "./path_fact.ts";
 import { PeerReach } from "./peer_reach.ts";
 import { Prober } from "./prober.ts";
 import {
@@ -50,39 +52,11 @@ export default definePlugin<Config>({
   async start(ctx) {
     const native = openNative();
     await ctx.claim("settings", settings(ctx.config.maxBufferMb));
-    if (ctx.role === "cloud") return startCloud(ctx, native);
+    if (ctx.role === "cloud") return await new CloudPaths(ctx, native).start();
     const scheduler = new Scheduler(ctx, native);
     await scheduler.start();
   },
 });
-
-/** In the cloud paths are told by the boxes' public addresses; nothing is decided here. */
-function startCloud(ctx: Context<Config>, native: Native): void {
-  const telemetry = new Telemetry();
-  const port = ctx.network.current.peers[0]!.port;
-  let last = performance.now();
-  let published = new Set<string>();
-  const timer = setInterval(() => {
-    const now = performance.now();
-    const paths = telemetry.beat(
-      native.tcpDiag({ localPort: port }),
-      now - last,
-      ({ remote }) => remote.host,
-    );
-    last = now;
-    const total = totalRate(paths);
-    for (const [name, sample] of paths) {
-      ctx.facts.publish(`path/${name}`, pathFact(name, "cloud", "active", sample, total));
-    }
-    for (const name of published) if (!paths.has(name)) ctx.facts.publish(`path/${name}`, undefined);
-    published = new Set(paths.keys());
-    ctx.publishStatus({
-      paths: paths.size,
-      subflows: [...paths.values()].reduce((sum, { subflows }) => sum + subflows, 0),
-    });
-  }, IDLE_MS);
-  ctx.defer(() => clearInterval(timer));
-}
 
 /** What is remembered of one link. */
 interface Memory {
@@ -541,40 +515,4 @@ class Scheduler {
       });
     } else health.clear("peer-gone");
   }
-}
-
-function rateOf(sample: PathSample | undefined): number {
-  return sample ? sample.rxBitsPerSecond + sample.txBitsPerSecond : 0;
-}
-
-function totalRate(paths: Map<string, PathSample>): number {
-  return [...paths.values()].reduce((sum, sample) => sum + rateOf(sample), 0);
-}
-
-function pathFact(
-  link: string,
-  peer: string,
-  state: PathFact["state"],
-  sample: PathSample | undefined,
-  total: number,
-): PathFact {
-  const protocol = !sample || sample.subflows + sample.plain === 0
-    ? "unknown"
-    : sample.subflows > 0
-    ? "mptcp"
-    : "tcp";
-  return {
-    link,
-    peer,
-    state,
-    protocol,
-    rttMs: sample?.rttMs,
-    minRttMs: sample?.minRttMs,
-    loss: sample?.loss,
-    rxBitsPerSecond: Math.round(sample?.rxBitsPerSecond ?? 0),
-    txBitsPerSecond: Math.round(sample?.txBitsPerSecond ?? 0),
-    share: total > 0 ? Math.round(rateOf(sample) / total * 1000) / 1000 : 0,
-    subflows: sample?.subflows ?? 0,
-    congestion: sample?.congestion ?? "",
-  };
 }

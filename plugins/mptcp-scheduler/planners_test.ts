@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import type { Link, Resource, Tier } from "../../core/plugin.ts";
+import { congestionRoutes } from "./cloud.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { type Candidate, firstPaths } from "./first_path.ts";
@@ -201,4 +202,22 @@ Deno.test("bbr is for paths that lose without being full, and goes when the loss
   assert.equal(choose("cubic", 0.01, 120), "cubic", "a full queue loses by itself");
   assert.equal(choose("bbr", 0.003, 22), "bbr", "between the thresholds nothing changes");
   assert.equal(choose("bbr", 0.0005, 22), "cubic");
+});
+
+Deno.test("the peer has a route for each address that wants another congestion control, by its own way out", () => {
+  const uplink = link("uplink", 1, {
+    interface: "eth0",
+    observed: { state: "up", address: "198.51.100.11", prefixLength: 29, gateway: "198.51.100.9" },
+  });
+  const ways = new Map([
+    ["203.0.113.7", { congestion: "bbr" }],
+    ["203.0.113.5", { congestion: "cubic" }],
+    ["2001:db8::7", { congestion: "bbr" }],
+    ["203.0.113.6", { congestion: "bbr" }],
+  ]);
+  assert.deepEqual(said(congestionRoutes([uplink], ways)), [
+    "route 4 254 203.0.113.6/32 198.51.100.9 eth0 bbr",
+    "route 4 254 203.0.113.7/32 198.51.100.9 eth0 bbr",
+  ]);
+  assert.deepEqual(congestionRoutes([], ways), []);
 });

@@ -107,6 +107,8 @@ export class Server {
     // Inherited by what it accepts.
     native.setNoDelay(fd, true);
     native.setKeepalive(fd, KEEPALIVE_SECONDS);
+    // Whatever the machine's default is; a route of mptcp-scheduler's says otherwise. A kernel may refuse it.
+    native.setCongestion(fd, "cubic");
     this.#tag = reactor.add(fd, PollEvents.in, () => this.#accept());
     this.#sweep = setInterval(() => {
       const now = performance.now();

@@ -1,6 +1,7 @@
 // The main job: a LAN device's plain TCP connection over all links, encrypted, out of the peer.
 import { strict as assert } from "node:assert";
 import { links } from "../measure.ts";
+import type { StatusReport } from "../../core/client.ts";
 import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
 
 /** What the kernel shows of addresses, routes, rules, MPTCP, nft and settings in one namespace. */
@@ -148,6 +149,34 @@ Deno.test("a link's rates are caps, both ways; a secondary joins in when the pri
   });
   assert.equal(carrying.links.find(({ name }) => name === "fibre")!.path!.state, "active");
   assert.equal((await full).checksumOk, true);
+});
+
+Deno.test("the peer sends with bbr over the path that loses packets, and with cubic over the other", async () => {
+  const [good, lossy] = links("20/10/5", "20/10/15");
+  await using world = await World.up(`lossy${Deno.pid}`, { links: [good!, { ...lossy!, lossPercent: 1.5 }] });
+  const learning = world.transfer("device1", { seconds: 12 });
+  const paths = (status: StatusReport) =>
+    status.plugins.find(({ name }) => name === "mptcp-scheduler")!.status.congestion as Record<
+      string,
+      string
+    >;
+  // Two addresses as the Internet sees them: the modems'.
+  await world.cloud.until((status) => Object.keys(paths(status)).length === 2);
+  // The learned one is for the subflows that come after.
+  const routes = async () => {
+    const { stdout } = await world.lab.spawn("site1", ["ip", "route"], { stdout: "piped" }).output();
+    return new TextDecoder().decode(stdout).split("\n").filter((line) => line.includes("congctl"));
+  };
+  for (let attempt = 0; attempt < 300 && (await routes()).length === 0; attempt++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.match((await routes()).join(), /^198\.18\.2\.2 via 198\.51\.100\.9 dev eth0 .*congctl bbr/);
+  assert.equal((await learning).error, undefined);
+  const next = world.transfer("device1", { bytes: 10_000_000 });
+  await world.cloud.until((status) =>
+    paths(status)["198.18.2.2"] === "bbr" && paths(status)["198.18.1.2"] === "cubic"
+  );
+  assert.equal((await next).checksumOk, true);
 });
 
 Deno.test("the congestion control chosen for a path is what its subflows use", async () => {

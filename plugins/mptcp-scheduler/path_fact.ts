@@ -1,0 +1,41 @@
+// From what was sampled of a path to what is told of it. Pure.
+import type { PathFact } from "../../core/plugin.ts";
+import type { PathSample } from "./telemetry.ts";
+
+function rateOf(sample: PathSample | undefined): number {
+  return sample ? sample.rxBitsPerSecond + sample.txBitsPerSecond : 0;
+}
+
+/** Both directions of all paths together, bits per second. */
+export function totalRate(paths: Map<string, PathSample>): number {
+  return [...paths.values()].reduce((sum, sample) => sum + rateOf(sample), 0);
+}
+
+/** What is told of a path; `total` is the traffic of all. */
+export function pathFact(
+  link: string,
+  peer: string,
+  state: PathFact["state"],
+  sample: PathSample | undefined,
+  total: number,
+): PathFact {
+  const protocol = !sample || sample.subflows + sample.plain === 0
+    ? "unknown"
+    : sample.subflows > 0
+    ? "mptcp"
+    : "tcp";
+  return {
+    link,
+    peer,
+    state,
+    protocol,
+    rttMs: sample?.rttMs,
+    minRttMs: sample?.minRttMs,
+    loss: sample?.loss,
+    rxBitsPerSecond: Math.round(sample?.rxBitsPerSecond ?? 0),
+    txBitsPerSecond: Math.round(sample?.txBitsPerSecond ?? 0),
+    share: total > 0 ? Math.round(rateOf(sample) / total * 1000) / 1000 : 0,
+    subflows: sample?.subflows ?? 0,
+    congestion: sample?.congestion ?? "",
+  };
+}
