@@ -56,10 +56,21 @@ export class Changes {
   recover(): void {
     const pending = this.revisions.pending();
     if (!pending) return;
-    if (!this.surroundings.live || pending.revertsAtMs! <= Date.now()) {
+    if (this.surroundings.live && pending.revertsAtMs! > Date.now()) return this.#arm(pending);
+    // From here on it is not in force, whether or not the disk has room to say so.
+    this.#goingBack = pending.revision;
+    this.onReverted(`nobody confirmed revision ${pending.revision} in time`);
+    this.#record(pending);
+  }
+
+  /** Stores that a change was taken back, later if it can't be now; it was never applied by this core. */
+  #record(pending: StoredRevision): void {
+    try {
       this.revisions.setState(pending.revision, "reverted");
-      this.onReverted(`nobody confirmed revision ${pending.revision} in time`);
-    } else this.#arm(pending);
+    } catch (error) {
+      if (!this.surroundings.live) throw error;
+      this.#timer = setTimeout(() => this.#record(pending), this.tryAgainMs);
+    }
   }
 
   /** Stops waiting; the deadline is stored and holds for the next core. */
@@ -68,7 +79,7 @@ export class Changes {
   }
 
   async snapshot(): Promise<ConfigSnapshot> {
-    const { revision, document } = this.revisions.inForce();
+    const { revision, document } = this.#inForce();
     // Reading must work even where a plugin's code can't be asked.
     const { effective } = await this.surroundings.evaluate(document).catch(() => ({ effective: undefined }));
     return {
@@ -246,7 +257,13 @@ export class Changes {
   }
 
   #standing(): { current: StoredRevision; newest: number } {
-    return { newest: this.revisions.newest()?.revision ?? 0, current: this.revisions.inForce() };
+    return { newest: this.revisions.newest()?.revision ?? 0, current: this.#inForce() };
+  }
+
+  /** The newest revision that is not on its way back. */
+  #inForce(): StoredRevision {
+    const newest = this.revisions.inForce();
+    return newest.revision === this.#goingBack ? this.revisions.confirmed() ?? newest : newest;
   }
 
   #requirePending(): StoredRevision {

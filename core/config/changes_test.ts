@@ -174,6 +174,24 @@ Deno.test("the former settings come back although the disk is full, and it is re
   assert.deepEqual(bench.revisions.inForce().document.network, { n: 0 });
 });
 
+Deno.test("a core that starts on a full disk runs the former settings, and records it when there is room", async () => {
+  using disk = new SmallDisk();
+  using bench = new Bench({ n: 0 }, disk.folder);
+  const first = bench.changes({}, 1);
+  await first.propose(propose(1));
+  first.stop();
+  disk.fill();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const next = bench.changes();
+  next.recover();
+  assert.deepEqual((await next.snapshot()).document.network, { n: 0 });
+  assert.ok(bench.revisions.pending(), "no room to say so yet");
+  await assert.rejects(next.confirm(), { code: "nothing-pending" });
+  disk.empty();
+  while (bench.revisions.pending()) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(bench.revisions.inForce().document.network, { n: 0 });
+});
+
 Deno.test("a failure while applying tells its own reason, even when going back fails too", async () => {
   using bench = new Bench();
   let tries = 0;

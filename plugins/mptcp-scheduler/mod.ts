@@ -1,13 +1,6 @@
 // The plugin: on the box it owns routes, endpoints and first paths of all links; in the cloud the settings of the other end.
 import { type Native, openNative } from "../../core/native/ffi.ts";
-import {
-  type Context,
-  definePlugin,
-  type Json,
-  type PathFact,
-  type Peer,
-  type PeerFact,
-} from "../../core/plugin.ts";
+import { type Context, definePlugin, type Json, type Peer, type PeerFact } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
 import { CloudPaths } from "./cloud.ts";
 import { chooseCongestion } from "./congestion.ts";
