@@ -3,7 +3,7 @@
 //   server 203.0.113.10 ── inet ──┬── site1 198.51.100.11
 //                           │     └── site2 198.51.100.22
 //            198.18.i.1     │ one veth pair a link
-//                         [emu]   rate, delay, queue, loss, jitter, cut: tests/lab/emulator
+//                         [emu]   rate, delay, queue, loss, jitter, cut: netem, or tests/lab/emulator
 //            198.18.i.2     │
 //                        modem<i> ── solo<i> 192.168.(10+i).50   a device plugged straight into this modem
 //        192.168.(10+i).1   │
@@ -17,11 +17,13 @@
 import { OtbError } from "../../core/plugin.ts";
 import { startTicks } from "../../core/supervisor/process.ts";
 
+import { chooseEmulation, type Emulation, type EmulationKind, type LinkCounters } from "./emulation.ts";
+import { type CutDrops, NetemEmulation } from "./emulation_netem.ts";
+import { OwnEmulation } from "./emulation_own.ts";
 import { checkLimits, type LinkSpec } from "./parse.ts";
 
 export type { LinkSpec } from "./parse.ts";
 
-const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const STATES = "/run/otb-lab";
 
 /** What `up` builds. */
@@ -32,18 +34,13 @@ export interface LabSpec {
   owner?: boolean;
 }
 
-/** Counters of one direction of a link since the lab was raised. */
-export interface DirectionCounters {
-  packets: number;
-  bytes: number;
-  droppedQueue: number;
-  droppedLoss: number;
-  droppedCut: number;
-}
-
 interface State {
   spec: LabSpec;
+  emulation?: EmulationKind;
+  /** Our own emulator's process. */
   emulator?: { pid: number; startTicks: string };
+  /** What netem dropped by being cut. */
+  cuts: { [device: string]: CutDrops };
   owner?: { pid: number; startTicks: string };
 }
 
@@ -64,23 +61,26 @@ export class Lab {
   static async up(name: string, spec: LabSpec): Promise<Lab> {
     requireName(name);
     await sweepDeadLabs();
-    const there = readState(name);
-    if (there?.owner ? alive(there.owner) : there && alive(there.emulator)) {
-      throw new OtbError(
-        "lab-exists",
-        `Cannot raise a lab as one of that name is up: current value is "${name}"`,
-        `otb lab down ${name}`,
-      );
-    }
+    if (stands(name)) throw exists(name);
     const lab = new Lab(name, {
       spec,
-      owner: spec.owner ? { pid: Deno.pid, startTicks: startTicks(Deno.pid)! } : undefined,
+      cuts: {},
+      // While it rises it is its maker's in any case.
+      owner: { pid: Deno.pid, startTicks: startTicks(Deno.pid)! },
     });
     await lab.down();
-    Deno.mkdirSync(`${STATES}/${name}`, { recursive: true, mode: 0o700 });
+    Deno.mkdirSync(STATES, { recursive: true, mode: 0o700 });
+    try {
+      // Of two at once, only one makes it.
+      Deno.mkdirSync(`${STATES}/${name}`, { mode: 0o700 });
+    } catch (error) {
+      throw error instanceof Deno.errors.AlreadyExists ? exists(name) : error;
+    }
     lab.#save();
     try {
       await lab.#build();
+      if (!spec.owner) delete lab.state.owner;
+      lab.#save();
     } catch (error) {
       await lab.down();
       throw error;
@@ -104,11 +104,7 @@ export class Lab {
 
   /** Names of the labs that are up. */
   static list(): string[] {
-    try {
-      return [...Deno.readDirSync(STATES)].map(({ name }) => name).sort();
-    } catch {
-      return [];
-    }
+    return known().filter(stands);
   }
 
   namespace(role: string): string {
@@ -127,46 +123,23 @@ export class Lab {
     checkLimits({ ...change });
     Object.assign(spec, change);
     this.#save();
-    for (const direction of ["down", "up"] as const) {
-      const rate = direction === "down" ? spec.downMbps : spec.upMbps;
-      const queue = spec.queueBytes ?? Math.max(65_536, rate * 1e6 / 8 * 0.1);
-      await this.#command(
-        `set ${link} ${direction} ${rate} ${spec.delayMs} ${spec.jitterMs ?? 0} ${spec.lossPercent ?? 0} ${
-          Math.round(queue)
-        }`,
-      );
-    }
+    await this.#emulation().shape(this.links.indexOf(spec), spec);
   }
 
   /** Drops every packet silently, both ways; the interfaces keep their carrier. */
   async cut(link: string): Promise<void> {
-    this.#link(link);
-    await this.#command(`cut ${link}`);
+    await this.#emulation().cut(this.links.indexOf(this.#link(link)));
+    this.#save();
   }
 
   async restore(link: string): Promise<void> {
-    this.#link(link);
-    await this.#command(`restore ${link}`);
+    await this.#emulation().restore(this.links.indexOf(this.#link(link)));
+    this.#save();
   }
 
   /** What each link carried and dropped. */
-  async counters(): Promise<{ link: string; up: DirectionCounters; down: DirectionCounters }[]> {
-    const found = new Map<string, { link: string; up: DirectionCounters; down: DirectionCounters }>();
-    for (const line of (await this.#command("counters")).split(";")) {
-      const [link = "", direction, ...numbers] = line.split(" ");
-      const [packets, bytes, droppedQueue, droppedLoss, droppedCut] = numbers.map(Number) as [
-        number,
-        number,
-        number,
-        number,
-        number,
-      ];
-      const entry = found.get(link) ??
-        { link } as { link: string; up: DirectionCounters; down: DirectionCounters };
-      entry[direction as "up" | "down"] = { packets, bytes, droppedQueue, droppedLoss, droppedCut };
-      found.set(link, entry);
-    }
-    return [...found.values()];
+  async counters(): Promise<LinkCounters[]> {
+    return await this.#emulation().counters();
   }
 
   /** Ends every process in the lab's namespaces and takes them away; nothing there is success. */
@@ -348,63 +321,50 @@ export class Lab {
         await run("ip", ["netns", "exec", ns(role), "sh", "-e"], script);
       }),
     );
-    await this.#startEmulator();
+    this.state.emulation = await chooseEmulation(Deno.env.get("OTB_LAB_EMULATION"), () => this.#hasNetem());
+    await this.#emulation().start();
     for (const link of links) await this.set(link.name, {});
   }
 
-  async #startEmulator(): Promise<void> {
-    const words = this.links.flatMap(({ name }, index) => [name, `mod${index + 1}`, `net${index + 1}`]);
-    const child = this.spawn("emu", [emulatorPath(), this.#socket, ...words], {
+  #emulation(): Emulation {
+    if (this.state.emulation === "netem") {
+      return new NetemEmulation(
+        this.links,
+        this.state.cuts,
+        (command, input) => run("ip", ["netns", "exec", this.namespace("emu"), ...command], input),
+      );
+    }
+    return new OwnEmulation(
+      `${STATES}/${this.name}/emulator.sock`,
+      this.links.map(({ name }) => name),
+      (command) => this.#startEmulator(command),
+    );
+  }
+
+  /** Whether the kernel can be asked for netem: tried where it disturbs nothing. */
+  async #hasNetem(): Promise<boolean> {
+    const tc = (verb: string) =>
+      new Deno.Command("ip", {
+        args: ["netns", "exec", this.namespace("emu"), "tc", "qdisc", verb, "dev", "lo", "root", "netem"],
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).output();
+    if (!(await tc("add")).success) return false;
+    await tc("delete");
+    return true;
+  }
+
+  #startEmulator(command: string[]): void {
+    const child = this.spawn("emu", command, {
       stdin: "null",
       stdout: "null",
       stderr: "null",
       detached: true,
     });
     child.unref();
-    for (let attempt = 0;; attempt++) {
-      try {
-        await this.#command("counters");
-        break;
-      } catch (error) {
-        if (attempt > 200) {
-          throw new OtbError(
-            "lab-failed",
-            `Cannot raise the lab as its link emulator does not answer: ${error}`,
-            "otb build",
-          );
-        }
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    }
     this.state.emulator = { pid: child.pid, startTicks: startTicks(child.pid)! };
     this.#save();
-  }
-
-  get #socket(): string {
-    return `${STATES}/${this.name}/emulator.sock`;
-  }
-
-  async #command(line: string): Promise<string> {
-    const stream = await Deno.connect({ transport: "unix", path: this.#socket });
-    try {
-      await stream.write(new TextEncoder().encode(line + "\n"));
-      let answer = "";
-      const chunk = new Uint8Array(65_536);
-      while (!answer.includes("\n")) {
-        const length = await stream.read(chunk);
-        if (length === null) break;
-        answer += new TextDecoder().decode(chunk.subarray(0, length));
-      }
-      if (!answer.startsWith("ok")) {
-        throw new OtbError(
-          "lab-refused",
-          `Cannot change the lab as its emulator refused "${line}": ${answer.trim()}`,
-        );
-      }
-      return answer.slice(3).trim();
-    } finally {
-      stream.close();
-    }
   }
 
   #link(name: string): LinkSpec {
@@ -427,12 +387,37 @@ export class Lab {
 
 /** Takes away the labs whose maker is gone, and with `own` those of this process too. */
 export async function sweepDeadLabs({ own = false } = {}): Promise<void> {
-  for (const name of Lab.list()) {
+  for (const name of known()) {
     const state = readState(name);
     if (state?.owner && (!alive(state.owner) || own && state.owner.pid === Deno.pid)) {
       await Lab.attach(name).down();
     }
   }
+}
+
+/** Names of the labs that left a trace, whether or not they are up. */
+function known(): string[] {
+  try {
+    return [...Deno.readDirSync(STATES)].map(({ name }) => name).sort();
+  } catch {
+    return [];
+  }
+}
+
+/** Whether a lab is up: its maker lives where it ends with it, and so does what emulates its links. */
+function stands(name: string): boolean {
+  const state = readState(name);
+  if (!state) return false;
+  if (state.owner) return alive(state.owner);
+  return state.emulation === "netem" ? listNamespaces().includes(`otb-${name}-emu`) : alive(state.emulator);
+}
+
+function exists(name: string): OtbError {
+  return new OtbError(
+    "lab-exists",
+    `Cannot raise a lab as one of that name is up: current value is "${name}"`,
+    `otb lab down ${name}`,
+  );
 }
 
 function readState(name: string): State | undefined {
@@ -456,20 +441,6 @@ function listNamespaces(): string[] {
     return [...Deno.readDirSync("/run/netns")].map(({ name }) => name);
   } catch {
     return [];
-  }
-}
-
-function emulatorPath(): string {
-  const path = `${ROOT}/target/release/otb-link-emulator`;
-  try {
-    Deno.statSync(path);
-    return path;
-  } catch {
-    throw new OtbError(
-      "emulator-missing",
-      `Cannot raise a lab as the link emulator must have been built: current value is "${path}"`,
-      "./otb build",
-    );
   }
 }
 

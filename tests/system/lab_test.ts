@@ -135,7 +135,10 @@ test("a cut is silent and a restored link goes on", () =>
   withLab([link("a", 20, 5)], async (lab) => {
     await using _server = await serve(lab);
     const moving = transfer(lab, "solo1", "--bytes", "5000000");
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    // In the middle of it, however long the client takes to start.
+    while ((await lab.counters())[0]!.down.bytes < 1_000_000) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     await lab.cut("a");
     const carrier = await ask<{ operstate: string }[]>(lab, "modem1", ["ip", "-j", "link", "show", "wan"]);
     await new Promise((resolve) => setTimeout(resolve, 700));
