@@ -40,6 +40,8 @@ export interface Link {
   name: string;
   /** The Linux network device it is reached by. */
   interface: string;
+  /** It was found (LinkFact), not set by a person. */
+  found: boolean;
   tier: Tier;
   /** Known or capped rates in Mbit/s; absent when nobody said. */
   downMbps?: number;
@@ -56,6 +58,20 @@ export interface Link {
   };
   /** What the watcher of links found, beyond what the kernel shows; absent while nobody watches. */
   health?: LinkHealthFact;
+}
+
+/** A Linux network device as the kernel shows it; its addresses are a link's or the LAN's. */
+export interface NetworkInterface {
+  name: string;
+  mac?: string;
+  up: boolean;
+  carrier: boolean;
+  mtu: number;
+  ethernet: boolean;
+  /** What kind of virtual device it is, such as `bridge`, `veth` or `macvlan`; absent for hardware. */
+  kind?: string;
+  /** The bridge or bond that it is a port of. */
+  master?: string;
 }
 
 /** The cloud end: on the box the peers to reach, in the cloud this peer itself. */
@@ -277,6 +293,7 @@ export interface Context<Config> {
   readonly facts: Facts;
   /** On the box its links; in the cloud what the peer itself leaves by, `uplink` and `uplink6`. */
   readonly links: View<Link[]>;
+  readonly interfaces: View<NetworkInterface[]>;
   readonly network: View<Network>;
   /** Own directory for files, readable and writable by this plugin only. */
   readonly directory: string;

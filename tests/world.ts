@@ -140,11 +140,11 @@ export class World {
     private readonly folder: string,
   ) {}
 
-  /** Raises the lab and sets box and peer up; `start: false` leaves them down. */
+  /** Raises the lab and sets box and peer up; `start: false` leaves them down, `setLinks: false` tells the box of no link. */
   static async up(
     name: string,
     spec: LabSpec,
-    options: { start?: boolean; owner?: boolean } = {},
+    options: { start?: boolean; setLinks?: boolean } = {},
   ): Promise<World> {
     const lab = await Lab.up(name, { owner: true, ...spec });
     const folder = await Deno.makeTempDir({ prefix: "otb" });
@@ -156,7 +156,7 @@ export class World {
     );
     try {
       await world.#serve();
-      await world.#setUp(spec);
+      await world.#setUp(options.setLinks === false ? [] : spec.links);
       if (options.start !== false) await Promise.all([world.cloud.up(), world.box.up()]);
     } catch (error) {
       await world.close();
@@ -182,7 +182,7 @@ export class World {
     reader.releaseLock();
   }
 
-  async #setUp(spec: LabSpec): Promise<void> {
+  async #setUp(links: LabSpec["links"]): Promise<void> {
     const { joinCode } = await this.cloud.otb([
       "init",
       "cloud",
@@ -195,7 +195,7 @@ export class World {
     };
     await this.box.otb(["init", "box", "--join", "-"], joinCode);
     await this.box.otb(["lan", "set", "--interface", "lan0", "--address", "192.168.100.1/24"]);
-    for (const [index, link] of spec.links.entries()) {
+    for (const [index, link] of links.entries()) {
       const network = `192.168.${11 + index}`;
       await this.box.otb([
         "link",

@@ -7,12 +7,14 @@ import { Secrets } from "../config/secrets.ts";
 import { nativeLibraryPath } from "../native/ffi.ts";
 import type { Resource } from "../net/model.ts";
 import type { Net } from "../net/net.ts";
+import type { ObservedInterface } from "../net/os.ts";
 import {
   type Json,
   type Link,
   type LinkFact,
   type LinkHealthFact,
   type Network,
+  type NetworkInterface,
   OtbError,
   type PathFact,
   type Role,
@@ -57,6 +59,7 @@ export class RunningCore implements Core {
   readonly #settings: Settings;
   readonly #supervisor: Supervisor;
   readonly #links = new LiveView<Link[]>([]);
+  readonly #interfaces = new LiveView<NetworkInterface[]>([]);
   readonly #network: LiveView<Network>;
   readonly #facts = new FactBoard();
   readonly #startedAtMs = Date.now();
@@ -83,6 +86,7 @@ export class RunningCore implements Core {
       role,
       places: { run: places.run, data: places.data, root: places.root, nativeLibrary: nativeLibraryPath() },
       links: this.#links,
+      interfaces: this.#interfaces,
       network: this.#network,
       facts: this.#facts,
       claim: (owner, key, resources) => net.claim(owner, key, resources),
@@ -134,11 +138,14 @@ export class RunningCore implements Core {
     }
     this.#effective = effective;
     this.#network.set(networkView(networkOf(effective)));
-    const follow = () => this.#links.set(this.#observe(networkOf(this.#effective)));
+    const follow = () => {
+      this.#links.set(this.#observe(networkOf(this.#effective)));
+      this.#interfaces.set(interfacesOf(net.observed?.interfaces ?? []));
+    };
     net.onObserved(follow);
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
-    this.#links.set(this.#observe(networkOf(effective)));
+    follow();
     net.watch(this.#watching.signal);
     await this.#supervisor.start();
     // What an earlier core left and nobody wants any more goes now, or when the stragglers had their chance.
@@ -270,6 +277,20 @@ export class RunningCore implements Core {
 
 function networkOf(effective: Effective): NetworkSettings {
   return effective.network as unknown as NetworkSettings;
+}
+
+/** The interfaces as plugins see them: without addresses, whose coming and going wakes who follows the links. */
+function interfacesOf(observed: ObservedInterface[]): NetworkInterface[] {
+  return observed.map(({ name, mac, up, carrier, mtu, ethernet = false, type: kind, master }) => ({
+    name,
+    mac,
+    up,
+    carrier,
+    mtu,
+    ethernet,
+    kind,
+    master,
+  }));
 }
 
 /** What the core itself wants of the kernel: the interfaces that a person named switched on, with their addresses. */

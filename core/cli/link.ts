@@ -94,14 +94,29 @@ const remove = verb("remove", {
 });
 
 const list = verb("list", {
-  brief: "List the links as they are set; otb status shows how they are.",
+  brief: "List the links as they are set or were found; otb status shows how they are.",
   example: "otb link list",
   options: {},
   run: (_, { print, withCore, terminal }) =>
     withCore(async (core) => {
-      const links = Object.entries((await read(core)).links).map(([name, link]) => ({ name, ...link }));
+      const settings = Object.entries((await read(core)).links).map(([name, link]) => ({ name, ...link }));
+      const names = new Set(settings.filter((link) => link.interface).map(({ name }) => name));
+      const found = core.live ? (await core.status()).links.filter(({ name }) => !names.has(name)) : [];
+      const links: (LinkSettings & { name: string; found?: boolean })[] = [
+        ...settings.filter(({ name }) => names.has(name)),
+        ...found.map(({ name, interface: device, tier, downMbps, upMbps, observed }) => ({
+          name,
+          interface: device,
+          tier,
+          downMbps,
+          upMbps,
+          address: observed.address,
+          gateway: observed.gateway,
+          found: true,
+        })),
+      ];
       print({ links }, () =>
-        links.length === 0 ? "No link yet: sudo otb link add NAME --interface IF" : table(
+        links.length === 0 ? "No link yet: plug a modem in, or sudo otb link add NAME --interface IF" : table(
           [
             { title: "LINK", shrink: true },
             { title: "INTERFACE" },
@@ -110,8 +125,8 @@ const list = verb("list", {
             { title: "GATEWAY", shrink: true },
             { title: "CAP DOWN/UP" },
           ],
-          links.map(({ name, interface: device, tier, address, gateway, downMbps, upMbps }) => [
-            name,
+          links.map(({ name, interface: device, tier, address, gateway, downMbps, upMbps, found }) => [
+            found ? `${name} (found)` : name,
             device,
             tier,
             address ?? "as the system says",
@@ -140,6 +155,8 @@ async function read(core: Core): Promise<{ links: { [name: string]: LinkSettings
 async function known(core: Core, name: string) {
   const found = await read(core);
   if (Object.hasOwn(found.links, name)) return found;
+  // A link that was found can be given settings by its name.
+  if (core.live && (await core.status()).links.some((link) => link.name === name)) return found;
   throw new OtbError(
     "link-unknown",
     `Cannot find link "${name}" as it must be one of the links: current value is "${

@@ -12,6 +12,7 @@ const report: StatusReport = {
     {
       name: "fibre",
       interface: "eth1",
+      found: false,
       tier: "primary",
       observed: { state: "up", address: "192.168.1.2" },
       path: {
@@ -31,6 +32,7 @@ const report: StatusReport = {
     {
       name: "lte",
       interface: "wwan0",
+      found: false,
       tier: "backup",
       observed: { state: "missing", reason: "There is no interface wwan0\x1b[2J" },
     },

@@ -46,6 +46,7 @@ const SYMBOLS = {
   },
   otb_random: { parameters: ["buffer", "u32"], result: "i32" },
   otb_tcp_diag: { parameters: ["u32", "u32", "u32", "buffer", "u32"], result: "i32" },
+  otb_packet_open: { parameters: ["buffer", "u32", "u32"], result: "i32" },
   otb_tun_open: { parameters: ["buffer", "u32", "u32", "u32", "buffer"], result: "pointer" },
   otb_tun_close: { parameters: ["pointer"], result: "void" },
   otb_tun_receive: { parameters: ["pointer", "buffer", "u32", "u32", "u32", "buffer"], result: "i32" },
@@ -260,6 +261,9 @@ export interface Socket {
   fd: number;
   mptcp: boolean;
 }
+
+/** What a packet socket gets: UDP to port 67 or 68, ARP (RFC 826), ICMPv6 type 134 (RFC 4861). */
+const PACKET_KINDS = { dhcp: 1, arp: 2, routerAdvertisement: 3 } as const;
 
 const PLAIN_TCP = 0x4000_0000; // socket.rs: set in the returned descriptor when MPTCP was asked for and is disabled
 const LISTEN_MPTCP = 1, TRANSPARENT = 2, REUSE_PORT = 4;
@@ -826,6 +830,16 @@ export class Native {
       bytesAcked: Number(view.getBigUint64(72, true)),
       subflows,
     };
+  }
+
+  /**
+   * Opens a nonblocking packet socket (packet(7)); `read` and `write` then take whole Ethernet frames of that kind. Needs CAP_NET_RAW.
+   * @throws OtbError `native-enodev` and others
+   */
+  packetOpen(device: string, kind: keyof typeof PACKET_KINDS): number {
+    const name = text(device)!;
+    const fd = this.#symbols.otb_packet_open(name, name.length, PACKET_KINDS[kind]);
+    return checked(fd, `open a packet socket on ${device}`);
   }
 
   /** A new epoll set. */

@@ -20,6 +20,9 @@ export function parseInterfaces(printed: Printed[]): ObservedInterface[] {
       carrier: flags.includes("LOWER_UP"),
       type: info?.info_kind,
       parent: device.link as string | undefined,
+      master: device.master as string | undefined,
+      // ARPHRD_ETHER (if_arp.h), as `-N` prints it.
+      ethernet: device.link_type === "[1]",
       addresses: (device.addr_info as Printed[] ?? []).filter((address) => address.local).map((address) => {
         const family: Family = address.family === "inet6" ? 6 : 4;
         return {

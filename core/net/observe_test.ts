@@ -16,6 +16,8 @@ Deno.test("interfaces with their addresses", () => {
       ifindex: 3,
       link: "d1",
       ifname: "d0",
+      master: "bridge",
+      link_type: "[1]",
       flags: ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP", "M-DOWN"],
       mtu: 1500,
       address: "5e:87:a4:49:e0:68",
@@ -35,6 +37,8 @@ Deno.test("interfaces with their addresses", () => {
       carrier: false,
       type: "veth",
       parent: "d1",
+      master: "bridge",
+      ethernet: true,
       addresses: [
         { family: 4, address: "10.0.0.1", prefixLength: 24 },
         { family: 6, address: "fd00::2", prefixLength: 64 },

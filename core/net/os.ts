@@ -30,6 +30,10 @@ export interface ObservedInterface {
   type?: string;
   /** Name of the device below, where it is in the same namespace. */
   parent?: string;
+  /** Name of the bridge or bond that it is a port of. */
+  master?: string;
+  /** Its link layer is Ethernet. */
+  ethernet?: boolean;
 }
 
 /** A route as the kernel has it. */

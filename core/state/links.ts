@@ -53,6 +53,7 @@ export function observeLinks(
     return [{
       name,
       interface: device,
+      found: settings[name]?.interface === undefined,
       tier,
       downMbps,
       upMbps,
@@ -75,6 +76,7 @@ export function observeUplinks({ interfaces, routes }: ObservedLinks): Link[] {
     return [{
       name: family === 4 ? "uplink" : "uplink6",
       interface: device.name,
+      found: true,
       tier: "primary",
       observed: {
         state: "up",

@@ -5,6 +5,7 @@ import {
   type Json,
   type Link,
   type Network,
+  NetworkInterface,
   OtbError,
   type Resource,
   type Role,
@@ -29,6 +30,7 @@ export interface Core {
   role: Role;
   places: Places;
   links: LiveView<Link[]>;
+  interfaces: LiveView<NetworkInterface[]>;
   network: LiveView<Network>;
   facts: FactBoard;
   claim(owner: string, key: string, resources: Resource[]): Promise<void>;
@@ -208,6 +210,7 @@ export class Supervised {
       config: core.config(this.name),
       secrets,
       links: core.links.current,
+      interfaces: core.interfaces.current,
       network: core.network.current,
       facts: core.facts.under(manifest.reads),
       reads: manifest.reads,
@@ -229,6 +232,7 @@ export class Supervised {
       process.rpc.notify("fact", [key, value]);
     }
     process.rpc.notify("links", this.core.links.current);
+    process.rpc.notify("interfaces", this.core.interfaces.current);
     process.rpc.notify("network", this.core.network.current);
     this.core.log("core", {
       level: "info",
@@ -273,6 +277,7 @@ export class Supervised {
     const { core, manifest } = this;
     this.#unsubscribe.push(
       core.links.subscribe((links) => process.rpc.notify("links", links)),
+      core.interfaces.subscribe((interfaces) => process.rpc.notify("interfaces", interfaces)),
       core.network.subscribe((network) => process.rpc.notify("network", network)),
       core.facts.subscribe((key, value) => {
         if (manifest.reads.some((prefix) => key.startsWith(prefix))) process.rpc.notify("fact", [key, value]);

@@ -5,7 +5,7 @@ import { judge } from "./links_up.ts";
 import plugin from "./mod.ts";
 
 function link(name: string, state: "up" | "down"): Link {
-  return { name, interface: `${name}0`, tier: "primary", observed: { state } };
+  return { name, interface: `${name}0`, found: false, tier: "primary", observed: { state } };
 }
 
 Deno.test("links that are up are counted, and too few raise a condition", () => {

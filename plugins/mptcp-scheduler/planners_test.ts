@@ -13,6 +13,7 @@ function link(name: string, index: number, extra: Partial<Link> = {}): Link {
   return {
     name,
     interface: `wan${index}`,
+    found: false,
     tier: "primary",
     observed: { state: "up", address: `${net}.2`, prefixLength: 24, gateway: `${net}.1` },
     ...extra,

@@ -5,6 +5,7 @@
 mod address;
 mod aead;
 mod diag;
+mod packet;
 mod poll;
 mod socket;
 mod tun;
