@@ -1,4 +1,5 @@
 // Transparent interception: what the kernel is asked for, and the listener that takes what it hands over.
+import ipaddr from "ipaddr.js";
 import { ADDRESS_BYTES, decodeAddress, type Native, PollEvents } from "../../core/native/ffi.ts";
 import { type Link, LINK_MARK_MASK, type Network, type Resource } from "../../core/plugin.ts";
 import { writeRecord } from "./address.ts";
@@ -13,36 +14,47 @@ const LINK_MARKS = `0x${LINK_MARK_MASK.toString(16)}`;
 const TABLE = 1157;
 const RULE_PRIORITY = 157;
 
-/** The claims for carrying the LAN's TCP to a local port. Pure. */
-export function interception(network: Network, links: Link[], exclude: string[], port: number): Resource[] {
+/** What is never the Internet: link-local and multicast addresses (RFC 4291). */
+const LEFT_ALONE6 = ["fe80::/10", "ff00::/8"];
+
+/** The claims for carrying the LAN's TCP of one family to a local port. Pure. */
+export function interception(
+  network: Network,
+  links: Link[],
+  exclude: string[],
+  family: 4 | 6,
+  port: number,
+): Resource[] {
   const { lan, peers } = network;
   if (!lan) return [];
   const own = links.flatMap(({ observed: { address, prefixLength } }) =>
-    address && prefixLength !== undefined && !address.includes(":") ? [`${address}/${prefixLength}`] : []
+    address && prefixLength !== undefined ? [`${address}/${prefixLength}`] : []
   );
-  const ranges = [lan.address, ...own, ...peers.map(({ address }) => address), ...exclude].filter((range) =>
-    !range.includes(":")
-  ).map(network4);
+  const ranges = [lan.address, ...own, ...peers.map(({ address }) => address), ...exclude]
+    .filter((range) => range.includes(":") === (family === 6)).map(family === 4 ? network4 : network6);
+  if (family === 6) ranges.push(...LEFT_ALONE6);
+  const [type, ip, to] = family === 4
+    ? ["ipv4_addr", "ip", `127.0.0.1:${port}`]
+    : ["ipv6_addr", "ip6", `[::1]:${port}`];
   return [
-    { kind: "rule", family: 4, priority: RULE_PRIORITY, mark: `${MARK}/${MARK}`, table: TABLE },
-    { kind: "route", family: 4, table: TABLE, to: "default", type: "local", interface: "lo" },
+    { kind: "rule", family, priority: RULE_PRIORITY, mark: `${MARK}/${MARK}`, table: TABLE },
+    { kind: "route", family, table: TABLE, to: "default", type: "local", interface: "lo" },
     {
       kind: "nftTable",
-      family: "inet",
+      family: ip as "ip" | "ip6",
       name: "otb_socks_proxy",
       body: `
   set left_alone {
-    type ipv4_addr; flags interval; auto-merge
+    type ${type}; flags interval; auto-merge
     elements = { ${[...new Set(ranges)].sort().join(", ")} }
   }
   chain prerouting {
     type filter hook prerouting priority mangle; policy accept;
     iifname != "${lan.interface}" return
-    meta nfproto != ipv4 return
     meta mark and ${LINK_MARKS} != 0 return
-    fib daddr type { local, broadcast, multicast } return
-    ip daddr @left_alone return
-    meta l4proto tcp tproxy ip to 127.0.0.1:${port} meta mark set meta mark or ${MARK} accept
+    fib daddr type { local, ${family === 4 ? "broadcast, " : ""}multicast } return
+    ${ip} daddr @left_alone return
+    meta l4proto tcp tproxy to ${to} meta mark set meta mark or ${MARK} accept
   }
 `,
     },
@@ -58,6 +70,13 @@ function network4(range: string): string {
   return `${[24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join(".")}/${bits}`;
 }
 
+/** `2001:db8::2/64` to `2001:db8::/64`. */
+function network6(range: string): string {
+  const [address = "", length = "128"] = range.split("/");
+  const network = ipaddr.IPv6.networkAddressFromCIDR(`${address}/${length}`);
+  return `${network.toString()}/${length}`;
+}
+
 /** Accepts intercepted connections; the local address of each is the target that the device wanted. */
 export class Interceptor {
   readonly port: number;
@@ -68,9 +87,11 @@ export class Interceptor {
     private readonly native: Native,
     private readonly reactor: Reactor,
     private readonly tunnels: Tunnels,
+    private readonly family: 4 | 6,
   ) {
     // Only what the kernel hands over reaches a loopback address.
-    this.#fd = native.listen({ host: "127.0.0.1", port: 0 }, { transparent: true, backlog: 4096 }).fd;
+    const host = family === 4 ? "127.0.0.1" : "::1";
+    this.#fd = native.listen({ host, port: 0 }, { transparent: true, backlog: 4096 }).fd;
     native.localAddress(this.#fd, own);
     // Inherited by what it accepts.
     native.setNoDelay(this.#fd, true);
@@ -87,7 +108,7 @@ export class Interceptor {
     for (let count = 0; count < 64; count++) {
       const fd = this.native.accept(this.#fd, device, wanted);
       if (fd < 0) return;
-      if (wanted[4] === 127) {
+      if (this.family === 4 ? wanted[4] === 127 : isLoopback6(wanted)) {
         // Somebody on this machine came straight to the port: there is no target.
         this.native.abort(fd);
         continue;
@@ -98,6 +119,11 @@ export class Interceptor {
       this.tunnels.open(plain, target.subarray(0, writeRecord(wanted, target, 0)));
     }
   }
+}
+
+/** Whether an address record is `::1`. */
+function isLoopback6(record: Uint8Array<ArrayBuffer>): boolean {
+  return record[19] === 1 && record.subarray(4, 19).every((byte) => byte === 0);
 }
 
 const own = new Uint8Array(ADDRESS_BYTES);

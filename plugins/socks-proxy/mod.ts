@@ -81,16 +81,30 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
     ctx.defer(() => proxy.close());
   }
   if (intercept.enabled) {
-    const interceptor = new Interceptor(native, reactor, tunnels);
+    await interceptFamily(4);
+    try {
+      await interceptFamily(6);
+    } catch (error) {
+      // A machine without IPv6 has nothing of it to carry.
+      ctx.log.info("The LAN's IPv6 is not carried", { reason: (error as Error).message });
+    }
+  }
+  async function interceptFamily(family: 4 | 6): Promise<void> {
+    const interceptor = new Interceptor(native, reactor, tunnels, family);
     ctx.defer(() => interceptor.close());
-    const wish = () =>
-      interception(ctx.network.current, ctx.links.current, intercept.exclude, interceptor.port);
     let claimed = "";
     const claim = async () => {
-      const wanted = wish();
+      const { network, links } = ctx;
+      const wanted = interception(
+        network.current,
+        links.current,
+        intercept.exclude,
+        family,
+        interceptor.port,
+      );
       if (JSON.stringify(wanted) === claimed) return;
       claimed = JSON.stringify(wanted);
-      await ctx.claim("intercept", wanted);
+      await ctx.claim(`intercept${family}`, wanted);
     };
     await claim();
     const again = () =>

@@ -111,6 +111,56 @@ Deno.test("tiers: never carries nothing, backup carries only when the others are
   assert.ok((await share()).cable! - after.cable! > 4_000_000);
 });
 
+Deno.test("TCP over IPv6 is carried over IPv4 links too, and leaves with the peer's IPv6 address", async () => {
+  await using world = await World.up(`six${Deno.pid}`, { links: links("20/10/5", "20/10/10") }, {
+    start: false,
+  });
+  const run = (role: string, ...lines: string[]) =>
+    world.lab.spawn(role, ["sh", "-ec", lines.join("\n")]).status;
+  const on = "echo 0 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
+  const address = (cidr: string, device: string) => `ip address add ${cidr} dev ${device} nodad`;
+  const way = (gateway: string) => `ip route add default via ${gateway}`;
+  await run(
+    "inet",
+    on,
+    "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding",
+    address("2001:db8:9::1/64", "server"),
+    address("2001:db8:1::9/64", "site1"),
+  );
+  await run("server", on, address("2001:db8:9::10/64", "eth0"), way("2001:db8:9::1"));
+  await run("site1", on, address("2001:db8:1::11/64", "eth0"), way("2001:db8:1::9"));
+  await run("box", on, address("2001:db8:100::1/64", "lan0"));
+  await run("device1", on, address("2001:db8:100::10/64", "eth0"), way("2001:db8:100::1"));
+  const script = (role: string, code: string, stdout: "piped" | "null") =>
+    world.lab.spawn(role, [Deno.execPath(), "eval", "--no-lock", code], {
+      stdin: "null",
+      stdout,
+      stderr: "null",
+    });
+  // It tells everybody where they seem to come from.
+  script(
+    "server",
+    `for await (const stream of Deno.listen({ hostname: "::", port: 8081 })) {
+       await stream.write(new TextEncoder().encode(stream.remoteAddr.hostname));
+       stream.close();
+     }`,
+    "null",
+  );
+  await Promise.all([world.cloud.up(), world.box.up()]);
+  const asked = await script(
+    "device1",
+    `for (let attempt = 0; attempt < 50; attempt++) {
+       try {
+         const stream = await Deno.connect({ hostname: "2001:db8:9::10", port: 8081 });
+         console.log(await new Response(stream.readable).text());
+         break;
+       } catch { await new Promise((resolve) => setTimeout(resolve, 100)); }
+     }`,
+    "piped",
+  ).output();
+  assert.equal(new TextDecoder().decode(asked.stdout).trim(), "2001:db8:1::11");
+});
+
 Deno.test("a mark takes a packet over its link alone, and no other stands in when that one is gone", async () => {
   await using world = await World.up(`mark${Deno.pid}`, { links: links("20/10/5", "20/10/10") });
   const way = async (mark: string) => {
