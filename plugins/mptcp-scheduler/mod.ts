@@ -283,6 +283,8 @@ class Scheduler {
   }
 
   async #probe(name: string, memory: Memory, withinMs: number): Promise<void> {
+    // A link that has just come has no route yet: what is asked now says nothing of it.
+    await this.#claiming.catch(() => {});
     const source = this.ctx.links.current.find((link) => link.name === name)?.observed.address;
     const answered = source === undefined
       ? undefined
