@@ -62,9 +62,9 @@ const box = verb("box", {
     const { peer } = await initialiseBox(state, { joinCode });
     print({ peer }, () => [
       `This box will use the peer ${peer.address} port ${peer.port}. Next, its LAN and its links:`,
-      "  sudo otb lan set --interface IF --address 192.168.100.1/24",
-      "  sudo otb link add NAME --interface IF       (once per link)",
-      "  sudo otb up",
+      "  sudo otb setup                                      (asks for what is missing), or by hand:",
+      "  sudo otb lan set --interface IF --address 192.168.177.1/24",
+      "  sudo otb up                                         (modems with DHCP become links by themselves)",
     ]);
   },
 });

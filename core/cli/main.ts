@@ -12,6 +12,7 @@ import { logsVerb } from "./logs.ts";
 import { pluginVerbs } from "./plugin.ts";
 import { downVerb, upVerb } from "./run.ts";
 import { serviceVerbs } from "./service.ts";
+import { setupVerb } from "./setup.ts";
 import { statusVerb } from "./status.ts";
 import { processTerminal, report, type Terminal, UsageError } from "./terminal.ts";
 import { type Cli, globalOptions, oneOf, type Parsed, type Verb, withCore } from "./verb.ts";
@@ -19,6 +20,7 @@ import { versionVerb } from "./version.ts";
 
 /** Every verb, in the order of help. */
 export const VERBS: Verb[] = [
+  setupVerb,
   initVerbs,
   upVerb,
   downVerb,

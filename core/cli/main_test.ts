@@ -275,3 +275,18 @@ Deno.test("what needs a running core says so", async () => {
   assert.deepEqual(await place.json(["logs"]), { lines: [] });
   assert.equal((await place.json(["plugin", "list"])).plugins[0].name, "link-count");
 });
+
+Deno.test("setup says what is missing, and its exit status whether anything is", async () => {
+  using place = new Place();
+  const open = async () => {
+    const { code, out } = await place.otb(["setup", "--json"]);
+    assert.equal(code, 1);
+    return JSON.parse(out).steps.filter(({ done }: { done: boolean }) => !done).map((
+      { id }: { id: string },
+    ) => id);
+  };
+  assert.equal((await open())[0], "join");
+  await place.box();
+  await place.json(["lan", "set", "--interface", "eth0", "--address", "192.168.177.1/24"]);
+  assert.deepEqual(await open(), ["running", "links", "peer", "devices"]);
+});

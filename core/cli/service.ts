@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { OtbError } from "../client.ts";
 import { serviceUnit } from "./service_unit.ts";
 import { notRoot } from "./terminal.ts";
-import { group, verb } from "./verb.ts";
+import { type Cli, group, verb } from "./verb.ts";
 
 const UNIT = "otb.service";
 const UNIT_FILE = `/etc/systemd/system/${UNIT}`;
@@ -12,19 +12,22 @@ const install = verb("install", {
   brief: "Start otb with the machine, and now.",
   example: "sudo otb service install",
   options: {},
-  async run(_, { state, print, withCore }) {
-    requireSystemd("service install");
-    await withCore(() => Promise.resolve());
-    const launcher = fileURLToPath(new URL("../../otb", import.meta.url));
-    await Deno.writeTextFile(UNIT_FILE, serviceUnit(launcher, await Deno.realPath(state)));
-    await systemctl("daemon-reload");
-    await systemctl("enable", "--now", UNIT);
-    print(
-      { installed: UNIT_FILE },
-      () => `Installed and started (${UNIT_FILE}). Look at it with: otb status`,
-    );
-  },
+  run: (_, cli) => installService(cli),
 });
+
+/** Installs the unit, enables and starts it. @throws OtbError `not-root`, `no-systemd`, `not-initialised`, `systemctl-failed` */
+export async function installService({ state, print, withCore }: Cli): Promise<void> {
+  requireSystemd("service install");
+  await withCore(() => Promise.resolve());
+  const launcher = fileURLToPath(new URL("../../otb", import.meta.url));
+  await Deno.writeTextFile(UNIT_FILE, serviceUnit(launcher, await Deno.realPath(state)));
+  await systemctl("daemon-reload");
+  await systemctl("enable", "--now", UNIT);
+  print(
+    { installed: UNIT_FILE },
+    () => `Installed and started (${UNIT_FILE}). Look at it with: otb status`,
+  );
+}
 
 const remove = verb("remove", {
   brief: "Stop otb and no longer start it with the machine; settings stay.",
