@@ -1,6 +1,9 @@
 // One core per state directory: a file lock that the kernel releases with the process (flock(2)).
 import { OtbError } from "../plugin.ts";
 
+/** Who only asks whether the lock is free has it for a moment: that is no reason not to start. */
+const TRIES = 40, TRY_AGAIN_MS = 25;
+
 /**
  * Takes the lock for the life of this process.
  *
@@ -8,10 +11,13 @@ import { OtbError } from "../plugin.ts";
  */
 export async function takeLock(path: string): Promise<Deno.FsFile> {
   const file = await Deno.open(path, { create: true, read: true, write: true, mode: 0o600 });
-  if (await file.tryLock(true)) {
-    await file.truncate();
-    await file.write(new TextEncoder().encode(String(Deno.pid)));
-    return file;
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    if (await file.tryLock(true)) {
+      await file.truncate();
+      await file.write(new TextEncoder().encode(String(Deno.pid)));
+      return file;
+    }
+    await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS));
   }
   file.close();
   throw new OtbError(

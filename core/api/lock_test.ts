@@ -32,3 +32,18 @@ Deno.test("a lock has one holder, who is named, and is free when he is gone", as
     await Deno.remove(path);
   }
 });
+
+Deno.test("those who ask whether it runs do not keep it from starting", async () => {
+  const path = await Deno.makeTempFile({ prefix: "otb" });
+  try {
+    let asking = true;
+    const asked = Promise.all(Array.from({ length: 8 }, async () => {
+      while (asking) await lockHolder(path);
+    }));
+    for (let start = 0; start < 20; start++) (await takeLock(path)).close();
+    asking = false;
+    await asked;
+  } finally {
+    await Deno.remove(path);
+  }
+});
