@@ -60,20 +60,6 @@ export interface Link {
   health?: LinkHealthFact;
 }
 
-/** A Linux network device as the kernel shows it; its addresses are a link's or the LAN's. */
-export interface NetworkInterface {
-  name: string;
-  mac?: string;
-  up: boolean;
-  carrier: boolean;
-  mtu: number;
-  ethernet: boolean;
-  /** What kind of virtual device it is, such as `bridge`, `veth` or `macvlan`; absent for hardware. */
-  kind?: string;
-  /** The bridge or bond that it is a port of. */
-  master?: string;
-}
-
 /** The cloud end: on the box the peers to reach, in the cloud this peer itself. */
 export interface Peer {
   name: string;
@@ -154,6 +140,34 @@ export interface FirstPathFact {
 }
 
 /**
+ * A network device as the kernel has it. Published by the core as the fact `interface/<name>` on a box, so that a plugin
+ * follows what is plugged in and pulled out.
+ */
+export interface InterfaceFact {
+  name: string;
+  /** Kernel index; a device that was pulled and plugged in again has a new one. */
+  index: number;
+  mac?: string;
+  mtu: number;
+  /** Administratively up. */
+  up: boolean;
+  /** Cable plugged, association done. */
+  carrier: boolean;
+  /** Kind of hardware as ARP numbers it (linux/if_arp.h): 1 Ethernet, 512 PPP. */
+  hardware: number;
+  /** Kind of a virtual device: `bridge`, `macvlan`, `veth`... */
+  type?: string;
+  /** Kernel driver of a physical one: `r8169`, `rndis_host`... */
+  driver?: string;
+  /** The device below a macvlan or VLAN. */
+  parent?: string;
+  /** The bridge or bond that it is a port of. */
+  controller?: string;
+  /** IPv4 and IPv6 addresses, CIDR. */
+  addresses: string[];
+}
+
+/**
  * A link that was found rather than configured. Published as the fact `link/<name>`; the core adds it to the links, and
  * settings under the same name (a tier, caps) hold for it. Its addresses are claimed by who found it.
  */
@@ -201,6 +215,35 @@ export interface PeerFact {
   sinceMs: number;
 }
 
+/** A DHCP server that was heard on an interface. Published as the fact `dhcp-server/<mac>`. */
+export interface DhcpServerFact {
+  mac: string;
+  /** Its address (option 54 of RFC 2132). */
+  server: string;
+  interface: string;
+  router?: string;
+  /** What it gives addresses of, CIDR. */
+  network?: string;
+  vendor?: string;
+  /** Milliseconds since the epoch; every answer to a probe renews it. */
+  lastSeenMs: number;
+  onLan: boolean;
+}
+
+/** When the DHCP servers of an interface were last asked. Published as the fact `dhcp-probe/<interface>`. */
+export interface DhcpProbeFact {
+  interface: string;
+  /** Milliseconds since the epoch. */
+  atMs: number;
+}
+
+/** Somebody must know now who serves on an interface. Published as the fact `dhcp-probe-wanted`; every new `atMs` is a question. */
+export interface DhcpProbeWantedFact {
+  interface: string;
+  /** Milliseconds since the epoch. */
+  atMs: number;
+}
+
 /** A device on the LAN. Published as the fact `device/<mac>`, the address in small letters with colons. */
 export interface DeviceFact {
   mac: string;
@@ -229,6 +272,25 @@ export interface DnsSetFact {
   set6: string;
   /** Domains, each with everything below it. */
   domains: string[];
+}
+
+/**
+ * Where connections to some domains go, in order, the first match deciding. Published as the fact `domain-rules`, for who sees
+ * a connection's server name before choosing its way.
+ */
+export interface DomainRulesFact {
+  rules: {
+    rule: string;
+    /** Each with everything below it. */
+    domains: string[];
+    /** MAC addresses; absent for every device. */
+    devices?: string[];
+    /** Target ports like `443` or `8000-8100`; absent for all. */
+    ports?: string[];
+    way: "bonded" | "link" | "block";
+    /** For the way `link`: the firewall mark that leads there, under LINK_MARK_MASK. */
+    mark: number;
+  }[];
 }
 
 /** What a plugin tells of itself for people and for `otb status`; any JSON object. */
@@ -293,7 +355,6 @@ export interface Context<Config> {
   readonly facts: Facts;
   /** On the box its links; in the cloud what the peer itself leaves by, `uplink` and `uplink6`. */
   readonly links: View<Link[]>;
-  readonly interfaces: View<NetworkInterface[]>;
   readonly network: View<Network>;
   /** Own directory for files, readable and writable by this plugin only. */
   readonly directory: string;

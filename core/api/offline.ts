@@ -7,6 +7,7 @@ import { Net } from "../net/net.ts";
 import { OsLinux } from "../net/os_linux.ts";
 import { OtbError, type Role } from "../plugin.ts";
 import { openDatabase } from "../state/database.ts";
+import { observeLinks } from "../state/links.ts";
 import { readLines } from "../state/log.ts";
 import { findPlugins, type Manifest } from "../supervisor/manifest.ts";
 import { endRecorded } from "../supervisor/process.ts";
@@ -21,7 +22,11 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
   const revisions = new Revisions(db);
   const { role } = revisions.inForce().document.network as unknown as { role: Role };
   const { manifests } = findPlugins(places.plugins, role);
-  const settings = new Settings(manifests, places.root);
+  const settings = new Settings(
+    manifests,
+    places.root,
+    ({ links }) => observeLinks(links, { interfaces: [], routes: [] }),
+  );
   const changes = new Changes(revisions, { evaluate: (document) => settings.evaluate(document) });
   // A change that waited for its confirmation lost it with the core; one that is starting recovers by itself.
   if (await lockHolder(places.lock) === undefined) changes.recover();

@@ -7,20 +7,20 @@ import { Secrets } from "../config/secrets.ts";
 import { nativeLibraryPath } from "../native/ffi.ts";
 import type { Resource } from "../net/model.ts";
 import type { Net } from "../net/net.ts";
-import type { ObservedInterface } from "../net/os.ts";
 import {
+  type InterfaceFact,
   type Json,
   type Link,
   type LinkFact,
   type LinkHealthFact,
   type Network,
-  type NetworkInterface,
   OtbError,
   type PathFact,
   type Role,
 } from "../plugin.ts";
 import type { DatabaseSync } from "node:sqlite";
 import { migrate, transaction } from "../state/database.ts";
+import { interfaceChanges } from "../state/interfaces.ts";
 import { observeLinks, observeUplinks } from "../state/links.ts";
 import type { Logs } from "../state/log.ts";
 import { FactBoard } from "../supervisor/facts.ts";
@@ -59,7 +59,6 @@ export class RunningCore implements Core {
   readonly #settings: Settings;
   readonly #supervisor: Supervisor;
   readonly #links = new LiveView<Link[]>([]);
-  readonly #interfaces = new LiveView<NetworkInterface[]>([]);
   readonly #network: LiveView<Network>;
   readonly #facts = new FactBoard();
   readonly #startedAtMs = Date.now();
@@ -86,7 +85,6 @@ export class RunningCore implements Core {
       role,
       places: { run: places.run, data: places.data, root: places.root, nativeLibrary: nativeLibraryPath() },
       links: this.#links,
-      interfaces: this.#interfaces,
       network: this.#network,
       facts: this.#facts,
       claim: (owner, key, resources) => net.claim(owner, key, resources),
@@ -138,11 +136,12 @@ export class RunningCore implements Core {
     }
     this.#effective = effective;
     this.#network.set(networkView(networkOf(effective)));
-    const follow = () => {
-      this.#links.set(this.#observe(networkOf(this.#effective)));
-      this.#interfaces.set(interfacesOf(net.observed?.interfaces ?? []));
-    };
+    const follow = () => this.#links.set(this.#observe(networkOf(this.#effective)));
     net.onObserved(follow);
+    if (this.#parts.role === "box") {
+      this.#tellInterfaces();
+      net.onObserved(() => this.#tellInterfaces());
+    }
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     follow();
@@ -259,6 +258,15 @@ export class RunningCore implements Core {
     });
   }
 
+  #tellInterfaces(): void {
+    const published = new Map(
+      this.#facts.under(["interface/"]).map(([key, value]) => [key, value as unknown as InterfaceFact]),
+    );
+    for (const [key, fact] of interfaceChanges(published, this.#parts.net.observed?.interfaces ?? [])) {
+      this.#facts.publish("core", key, fact as Json);
+    }
+  }
+
   #ownHealth(): StatusReport["health"] {
     return this.#links.current.filter(({ tier, observed }) => tier !== "never" && observed.state !== "up")
       .map((link) => ({
@@ -277,20 +285,6 @@ export class RunningCore implements Core {
 
 function networkOf(effective: Effective): NetworkSettings {
   return effective.network as unknown as NetworkSettings;
-}
-
-/** The interfaces as plugins see them: without addresses, whose coming and going wakes who follows the links. */
-function interfacesOf(observed: ObservedInterface[]): NetworkInterface[] {
-  return observed.map(({ name, mac, up, carrier, mtu, ethernet = false, type: kind, master }) => ({
-    name,
-    mac,
-    up,
-    carrier,
-    mtu,
-    ethernet,
-    kind,
-    master,
-  }));
 }
 
 /** What the core itself wants of the kernel: the interfaces that a person named switched on, with their addresses. */

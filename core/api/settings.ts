@@ -18,11 +18,11 @@ export function networkView({ role, lan, peers }: NetworkSettings): Network {
 export class Settings {
   #answers = new Map<string, Promise<Inspection>>();
 
-  /** @param links how links look now under given network settings; empty where nothing runs */
+  /** @param links how links look now under given network settings; without interfaces where nothing runs */
   constructor(
     private readonly manifests: Manifest[],
     private readonly root: string,
-    private readonly links: (network: NetworkSettings) => Link[] = () => [],
+    private readonly links: (network: NetworkSettings) => Link[],
   ) {}
 
   async evaluate(document: Document): Promise<{ effective?: Effective; problems: Problem[] }> {

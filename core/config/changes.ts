@@ -187,7 +187,14 @@ export class Changes {
     const differences = difference(current.document as unknown as Json, document as unknown as Json);
     if (differences.length === 0) return { problems: [], differences, plan: [], revision: current.revision };
     const { effective, problems } = await this.surroundings.evaluate(document);
-    if (!effective || problems.length > 0) return { problems, differences, plan: [] };
+    if (!effective) return { problems, differences, plan: [] };
+    if (problems.length > 0) {
+      // What stood before, as when a modem that a rule names was unplugged since, is no reason against another change.
+      const former = await this.surroundings.evaluate(current.document);
+      const stood = new Set(former.problems.map((problem) => JSON.stringify(problem)));
+      const brought = problems.filter((problem) => !stood.has(JSON.stringify(problem)));
+      if (brought.length > 0) return { problems: brought, differences, plan: [] };
+    }
     const { live } = this.surroundings;
     const plan = await live?.plan(effective) ?? [];
     if (dryRun) return { problems: [], differences, plan };

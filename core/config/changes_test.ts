@@ -363,3 +363,24 @@ Deno.test("whatever is proposed and taken back, what is in force is valid and wh
     { numRuns: 40 },
   );
 });
+
+Deno.test("a change is refused for what it brings, not for what was wrong before it", async () => {
+  using bench = new Bench({ link: "phone", n: 0 } as Json);
+  // The phone was unplugged since: what names it is a problem now, in whatever is proposed.
+  const changes = new Changes(bench.revisions, {
+    evaluate: (document: Document) => {
+      const { link } = document.network as unknown as { link: string };
+      const message = `there is no link "${link}"`;
+      const problems = link === "fibre" ? [] : [{ code: "link-unknown", path: "link", message }];
+      return Promise.resolve({ effective: document, problems });
+    },
+  });
+  const propose = (network: Json) => changes.propose({ patch: { network }, author: "test" });
+  assert.deepEqual((await propose({ n: 1 })).problems, []);
+  assert.deepEqual((await propose({ link: "dsl" })).problems.map(({ message }) => message), [
+    'there is no link "dsl"',
+  ]);
+  assert.deepEqual((await propose({ link: "fibre" })).problems, []);
+  assert.deepEqual((await propose({ link: "phone" })).problems.length, 1);
+  changes.stop();
+});

@@ -137,7 +137,8 @@ function changes(live?: Partial<NonNullable<Surroundings["live"]>>, problems: st
     evaluate: (document: Document) =>
       Promise.resolve({
         effective: document as never,
-        problems: problems.map((code) => ({ code, path: "", message: code })),
+        // They are about what is proposed: what stood before is no reason to refuse.
+        problems: problems.map((code) => ({ code, path: "", message: JSON.stringify(document.network) })),
       }),
     live: live && {
       plan: () => Promise.resolve(["ip link"]),

@@ -46,11 +46,11 @@ const SYMBOLS = {
   },
   otb_random: { parameters: ["buffer", "u32"], result: "i32" },
   otb_tcp_diag: { parameters: ["u32", "u32", "u32", "buffer", "u32"], result: "i32" },
-  otb_packet_open: { parameters: ["buffer", "u32", "u32"], result: "i32" },
   otb_tun_open: { parameters: ["buffer", "u32", "u32", "u32", "buffer"], result: "pointer" },
   otb_tun_close: { parameters: ["pointer"], result: "void" },
   otb_tun_receive: { parameters: ["pointer", "buffer", "u32", "u32", "u32", "buffer"], result: "i32" },
   otb_tun_send: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
+  otb_packet_open: { parameters: ["u32", "buffer", "u32", "u32"], result: "i32" },
   otb_udp_open: { parameters: ["buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
   otb_udp_send: { parameters: ["i32", "buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
   otb_udp_receive: { parameters: ["i32", "buffer", "u32", "buffer", "u32"], result: "i32" },
@@ -261,9 +261,6 @@ export interface Socket {
   fd: number;
   mptcp: boolean;
 }
-
-/** What a packet socket gets: UDP to port 67 or 68, ARP (RFC 826), ICMPv6 type 134 (RFC 4861). */
-const PACKET_KINDS = { dhcp: 1, arp: 2, routerAdvertisement: 3 } as const;
 
 const PLAIN_TCP = 0x4000_0000; // socket.rs: set in the returned descriptor when MPTCP was asked for and is disabled
 const LISTEN_MPTCP = 1, TRANSPARENT = 2, REUSE_PORT = 4;
@@ -676,6 +673,33 @@ export const UDP_META_BYTES = 32;
 /** Messages one `udpReceive` takes at most. */
 export const MAX_MESSAGES = 64;
 
+// ---------------------------------------------------------------- packet
+
+/** One instruction of classic BPF: `[code, jt, jf, k]` (struct sock_filter, linux/filter.h). */
+export type BpfInstruction = readonly [code: number, jumpTrue: number, jumpFalse: number, k: number];
+
+/** How to open a packet socket. */
+export interface PacketOptions {
+  /** Which frames to receive; they start with the Ethernet header. Without VLAN tags, which the kernel keeps apart. */
+  filter: readonly BpfInstruction[];
+  /** Frames to other stations' addresses too (PACKET_MR_PROMISC). */
+  promiscuous?: boolean;
+}
+
+const BPF_BYTES = 8;
+
+function encodeBpf(filter: readonly BpfInstruction[]): Bytes {
+  const bytes = new Uint8Array(filter.length * BPF_BYTES);
+  const view = new DataView(bytes.buffer);
+  for (const [index, [code, jumpTrue, jumpFalse, k]] of filter.entries()) {
+    view.setUint16(index * BPF_BYTES, code, true);
+    view.setUint8(index * BPF_BYTES + 2, jumpTrue);
+    view.setUint8(index * BPF_BYTES + 3, jumpFalse);
+    view.setUint32(index * BPF_BYTES + 4, k, true);
+  }
+  return bytes;
+}
+
 // ---------------------------------------------------------------- all of it
 
 /** The loaded library. */
@@ -832,16 +856,6 @@ export class Native {
     };
   }
 
-  /**
-   * Opens a nonblocking packet socket (packet(7)); `read` and `write` then take whole Ethernet frames of that kind. Needs CAP_NET_RAW.
-   * @throws OtbError `native-enodev` and others
-   */
-  packetOpen(device: string, kind: keyof typeof PACKET_KINDS): number {
-    const name = text(device)!;
-    const fd = this.#symbols.otb_packet_open(name, name.length, PACKET_KINDS[kind]);
-    return checked(fd, `open a packet socket on ${device}`);
-  }
-
   /** A new epoll set. */
   poll(): Poll {
     return new Poll(this.#symbols);
@@ -903,6 +917,21 @@ export class Native {
    */
   tun(name: string, options: TunOptions): Tun {
     return new Tun(this.#symbols, name, options);
+  }
+
+  /**
+   * Opens a packet socket, nonblocking, on the interface of that index (packet(7)): `read` and `write` then take one
+   * whole Ethernet frame each. Never sees what this machine sends. Needs CAP_NET_RAW.
+   * @throws OtbError `native-<errno>` (`native-enodev` when the interface went away)
+   */
+  packetOpen(interfaceIndex: number, { filter, promiscuous }: PacketOptions): number {
+    const fd = this.#symbols.otb_packet_open(
+      interfaceIndex,
+      encodeBpf(filter),
+      filter.length,
+      promiscuous ? 1 : 0,
+    );
+    return checked(fd, `open a packet socket on interface ${interfaceIndex}`, "it needs CAP_NET_RAW");
   }
 
   /**

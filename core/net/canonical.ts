@@ -13,6 +13,7 @@ const SYSCTL_VALUE = /^[\x20-\x7e\t]{1,256}$/;
 const NFT_NAME = /^otb_[a-z0-9_]{1,40}$/;
 // Whitespace, quotes, backslash, `#` and `;` mean something to the batch readers of ip and tc.
 const TC_WORD = /^[!$-&(-:<-\[\]-~]{1,128}$/;
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 const MARK = /^(0x[0-9a-f]{1,8}|\d{1,10})(\/(0x[0-9a-f]{1,8}|\d{1,10}))?$/i;
 
 function refuse(resource: Resource, rule: string, value: unknown): never {
@@ -36,6 +37,13 @@ export function canonical(resource: Resource): Resource {
   const address = (text: string, family?: Family) =>
     canonicalAddress(text, family) ??
       refuse(resource, `an address must be IPv${family ?? "4 or IPv6"}`, text);
+  const mac = (text: string) => {
+    const lower = text.toLowerCase();
+    // The lowest bit of the first byte marks groups of stations (IEEE 802).
+    const single = MAC.test(lower) && (parseInt(lower.slice(0, 2), 16) & 1) === 0;
+    must(single && lower !== "00:00:00:00:00:00", "mac must be one station's address", text);
+    return lower;
+  };
   const prefix = (text: string, family: Family) =>
     canonicalPrefix(text, family) ?? refuse(resource, `a prefix must be IPv${family} in CIDR`, text);
 
@@ -49,8 +57,21 @@ export function canonical(resource: Resource): Resource {
         "an address needs its prefix length",
         resource.cidr,
       );
-      return { kind: "address", interface: resource.interface, cidr: `${host}/${Number(length)}` };
+      return compact({
+        kind: "address",
+        interface: resource.interface,
+        cidr: `${host}/${Number(length)}`,
+        noPrefixRoute: resource.noPrefixRoute || undefined,
+      });
     }
+    case "neighbour":
+      device(resource.interface);
+      return {
+        kind: "neighbour",
+        interface: resource.interface,
+        address: address(resource.address),
+        mac: mac(resource.mac),
+      };
     case "route": {
       const { family, table, interface: dev, via, source, metric, mtu, congestion } = resource;
       must(family === 4 || family === 6, "family must be 4 or 6", family);
@@ -204,6 +225,7 @@ export function canonical(resource: Resource): Resource {
         name: resource.name,
         type: resource.type,
         parent: resource.type === "macvlan" ? resource.parent : undefined,
+        mac: resource.type === "macvlan" && resource.mac !== undefined ? mac(resource.mac) : undefined,
         up: resource.up,
       });
     default:

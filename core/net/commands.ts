@@ -30,7 +30,15 @@ export function commandsOf({ verb, resource, was }: Operation): Command[] {
     case "address": {
       // The address is configured by us alone, so waiting for duplicate detection would only delay binding to it.
       const nodad = verb !== "delete" && resource.cidr.includes(":") && "nodad";
-      return [command("ip", "address", verb, resource.cidr, "dev", resource.interface, nodad)];
+      const plain = verb !== "delete" && resource.noPrefixRoute && "noprefixroute";
+      return [command("ip", "address", verb, resource.cidr, "dev", resource.interface, nodad, plain)];
+    }
+    case "neighbour": {
+      const { interface: device, address, mac } = resource;
+      if (verb === "delete") return [command("ip", "neighbour", "delete", address, "dev", device)];
+      // Not `add`: an entry that the kernel learned by itself would be in the way.
+      const words = ["lladdr", mac, "dev", device, "nud", "permanent", "protocol", OTB_PROTOCOL];
+      return [command("ip", "neighbour", "replace", address, ...words)];
     }
     case "route": {
       const { family, table, to, type, via, interface: device, source, metric, congestion, mtu } = resource;
@@ -102,7 +110,7 @@ export function commandsOf({ verb, resource, was }: Operation): Command[] {
     case "interfaceState":
       return [command("ip", "link", "set", "dev", resource.interface, resource.up ? "up" : "down")];
     case "interface": {
-      const { name, type, parent, up } = resource;
+      const { name, type, parent, mac, up } = resource;
       if (verb === "delete") return [command("ip", "link", "delete", "dev", name)];
       const mode = type === "macvlan" ? ["mode", "bridge"] : [];
       const add = command(
@@ -112,6 +120,7 @@ export function commandsOf({ verb, resource, was }: Operation): Command[] {
         ...option("link", parent),
         "name",
         name,
+        ...option("address", mac),
         "type",
         type,
         ...mode,
@@ -138,6 +147,8 @@ export function describe(resource: Resource): string {
   switch (resource.kind) {
     case "address":
       return `address ${resource.cidr} on ${resource.interface}`;
+    case "neighbour":
+      return `neighbour ${resource.address} (${resource.mac}) on ${resource.interface}`;
     case "mptcpEndpoint":
       return `MPTCP endpoint ${resource.id} (${resource.address} on ${resource.interface})`;
     case "mptcpLimits":

@@ -9,6 +9,17 @@ export interface AddressResource {
   interface: string;
   /** CIDR, for example `192.168.10.2/24`. */
   cidr: string;
+  /** Asks the kernel for no route to the subnet; an address that is there already is taken as it is. */
+  noPrefixRoute?: boolean;
+}
+
+/** A permanent entry of the neighbour table (ip-neighbour(8)): which station has an address on that interface. */
+export interface NeighbourResource {
+  kind: "neighbour";
+  interface: string;
+  address: string;
+  /** Six bytes in hexadecimal with colons. */
+  mac: string;
 }
 
 /** A route (ip-route(8)); otb's own are marked with its routing protocol number. */
@@ -99,6 +110,8 @@ export interface InterfaceResource {
   type: "ifb" | "dummy" | "macvlan";
   /** For macvlan: the interface below. */
   parent?: string;
+  /** For macvlan: its own address; the kernel makes one up when absent. */
+  mac?: string;
   up: boolean;
 }
 
@@ -112,6 +125,7 @@ export interface InterfaceStateResource {
 /** Everything a plugin may claim. */
 export type Resource =
   | AddressResource
+  | NeighbourResource
   | RouteResource
   | RuleResource
   | MptcpEndpointResource
@@ -132,6 +146,8 @@ export function identity(resource: Resource): string {
   switch (resource.kind) {
     case "address":
       return `address ${resource.interface} ${resource.cidr}`;
+    case "neighbour":
+      return `neighbour ${resource.interface} ${resource.address}`;
     case "route":
       return `route ${resource.family} ${resource.table} ${resource.to} ${resource.metric ?? 0}`;
     case "rule":

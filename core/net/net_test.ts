@@ -158,8 +158,8 @@ Deno.test("an nft table that somebody changed is put back; a preview runs nothin
   const { os, net } = start();
   const table: Resource = { kind: "nftTable", family: "inet", name: "otb_x", body: "chain c { }" };
   deepStrictEqual(await net.preview([{ owner: "a", key: "k", resources: [table, FORWARD] }]), [
-    'sysctl -w "net/ipv4/ip_forward=1"',
     "nft -f - <<END\nadd table inet otb_x\ndelete table inet otb_x\ntable inet otb_x {\nchain c { }\n}\nEND",
+    'sysctl -w "net/ipv4/ip_forward=1"',
   ]);
   strictEqual(os.history.length, 0);
   await net.claim("a", "k", [table]);

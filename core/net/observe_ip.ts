@@ -1,10 +1,13 @@
 // What `ip -json -details -N` prints, as our model. Pure.
 import { canonicalAddress, canonicalMark, canonicalPrefix, IPV6_DEFAULT_METRIC } from "./canonical.ts";
 import type { Family, MptcpEndpointResource, MptcpLimitsResource, RouteResource } from "./model.ts";
-import type { ObservedInterface, ObservedRoute, ObservedRule } from "./os.ts";
+import type { ObservedInterface, ObservedNeighbour, ObservedRoute, ObservedRule } from "./os.ts";
 
 /** One object as iproute2 prints it. */
 export type Printed = Record<string, unknown>;
+
+/** Some versions of iproute2 print names even with `-N`. */
+const HARDWARE: { [name: string]: number } = { ether: 1, ppp: 512, loopback: 772 };
 
 /** Interfaces from `ip -j -d -N address`. */
 export function parseInterfaces(printed: Printed[]): ObservedInterface[] {
@@ -20,9 +23,9 @@ export function parseInterfaces(printed: Printed[]): ObservedInterface[] {
       carrier: flags.includes("LOWER_UP"),
       type: info?.info_kind,
       parent: device.link as string | undefined,
-      master: device.master as string | undefined,
-      // ARPHRD_ETHER (if_arp.h), as `-N` prints it.
-      ethernet: device.link_type === "[1]",
+      controller: device.master as string | undefined,
+      hardware: HARDWARE[device.link_type as string] ??
+        Number(/^\[(\d+)\]$/.exec(device.link_type as string)?.[1] ?? 0),
       addresses: (device.addr_info as Printed[] ?? []).filter((address) => address.local).map((address) => {
         const family: Family = address.family === "inet6" ? 6 : 4;
         return {
@@ -137,6 +140,17 @@ export function parseRules(printed: Printed[], family: Family): ObservedRule[] {
       protocol: Number(rule.protocol ?? 0),
     }) as ObservedRule;
   });
+}
+
+/** Neighbours from `ip -4|-6 -j -N neighbour show nud permanent`; those without an address of the lower layer are left out. */
+export function parseNeighbours(printed: Printed[], family: Family): ObservedNeighbour[] {
+  return printed.filter((neighbour) => neighbour.lladdr).map((neighbour) => ({
+    kind: "neighbour",
+    interface: neighbour.dev as string,
+    address: canonicalAddress(neighbour.dst as string, family) ?? neighbour.dst as string,
+    mac: neighbour.lladdr as string,
+    protocol: Number(neighbour.protocol ?? 0),
+  }));
 }
 
 /** Endpoints from `ip -j mptcp endpoint show`; an interface that went away is shown as `ifN`. */

@@ -3,6 +3,7 @@ import {
   parseInterfaces,
   parseMptcpEndpoints,
   parseMptcpLimits,
+  parseNeighbours,
   parseRoutes,
   parseRules,
 } from "./observe_ip.ts";
@@ -16,10 +17,10 @@ Deno.test("interfaces with their addresses", () => {
       ifindex: 3,
       link: "d1",
       ifname: "d0",
-      master: "bridge",
-      link_type: "[1]",
       flags: ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP", "M-DOWN"],
       mtu: 1500,
+      link_type: "[1]",
+      master: "br0",
       address: "5e:87:a4:49:e0:68",
       linkinfo: { info_kind: "veth" },
       addr_info: [
@@ -33,17 +34,28 @@ Deno.test("interfaces with their addresses", () => {
       index: 3,
       mac: "5e:87:a4:49:e0:68",
       mtu: 1500,
+      hardware: 1,
+      controller: "br0",
       up: true,
       carrier: false,
       type: "veth",
       parent: "d1",
-      master: "bridge",
-      ethernet: true,
       addresses: [
         { family: 4, address: "10.0.0.1", prefixLength: 24 },
         { family: 6, address: "fd00::2", prefixLength: 64 },
       ],
     }],
+  );
+});
+
+Deno.test("permanent neighbours; one without a lower layer's address is left out", () => {
+  deepStrictEqual(
+    parseNeighbours([
+      { dst: "10.0.0.1", dev: "d0", lladdr: "02:00:00:00:00:01", state: ["PERMANENT"], protocol: "157" },
+      { dst: "10.0.0.2", dev: "d0", lladdr: "02:00:00:00:00:03", state: ["PERMANENT"] },
+      { dst: "10.0.0.3", dev: "d0", state: ["PERMANENT"] },
+    ], 4).map(({ address, mac, protocol }) => [address, mac, protocol]),
+    [["10.0.0.1", "02:00:00:00:00:01", 157], ["10.0.0.2", "02:00:00:00:00:03", 0]],
   );
 });
 

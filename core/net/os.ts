@@ -4,6 +4,7 @@ import type {
   Family,
   MptcpEndpointResource,
   MptcpLimitsResource,
+  NeighbourResource,
   NftTableResource,
   QdiscResource,
   Resource,
@@ -30,10 +31,12 @@ export interface ObservedInterface {
   type?: string;
   /** Name of the device below, where it is in the same namespace. */
   parent?: string;
-  /** Name of the bridge or bond that it is a port of. */
-  master?: string;
-  /** Its link layer is Ethernet. */
-  ethernet?: boolean;
+  /** The bridge or bond that it is a port of. */
+  controller?: string;
+  /** Kind of hardware as ARP numbers it (linux/if_arp.h): 1 Ethernet, 512 PPP. */
+  hardware: number;
+  /** Kernel driver of a physical device, for example `r8169` or `rndis_host`. */
+  driver?: string;
 }
 
 /** A route as the kernel has it. */
@@ -49,6 +52,11 @@ export interface ObservedRule extends RuleResource {
   protocol: number;
 }
 
+/** A permanent neighbour as the kernel has it; those that it learned by itself are left out. */
+export interface ObservedNeighbour extends NeighbourResource {
+  protocol: number;
+}
+
 /** An nftables table that is there; the hash is over its stateless text without set elements. */
 export type ObservedNftTable = Pick<NftTableResource, "family" | "name"> & { hash: string };
 
@@ -60,6 +68,7 @@ export interface Observed {
   interfaces: ObservedInterface[];
   routes: ObservedRoute[];
   rules: ObservedRule[];
+  neighbours: ObservedNeighbour[];
   mptcpEndpoints: MptcpEndpointResource[];
   /** Absent where the kernel has no MPTCP. */
   mptcpLimits?: MptcpLimitsResource;

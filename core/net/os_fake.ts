@@ -25,6 +25,7 @@ export class OsFake implements Os {
       interfaces: [fakeInterface("lo", 1)],
       routes: [],
       rules: [],
+      neighbours: [],
       mptcpEndpoints: [],
       mptcpLimits: { kind: "mptcpLimits", subflows: 2, addAddrAccepted: 0 },
       nftTables: [],
@@ -73,6 +74,7 @@ export class OsFake implements Os {
     const index = state.interfaces.find((device) => device.name === name)?.index;
     state.interfaces = state.interfaces.filter((device) => device.name !== name && device.parent !== name);
     state.routes = state.routes.filter((route) => route.interface !== name);
+    state.neighbours = state.neighbours.filter((neighbour) => neighbour.interface !== name);
     state.qdiscs = state.qdiscs.filter((qdisc) => qdisc.interface !== name);
     for (const endpoint of state.mptcpEndpoints) {
       if (endpoint.interface === name) endpoint.interface = `if${index}`;
@@ -118,6 +120,11 @@ export class OsFake implements Os {
         if (removing) state.routes = state.routes.filter((route) => route.source !== address);
         return;
       }
+      case "neighbour":
+        if (!device) return removing ? undefined : "Cannot find device";
+        state.neighbours = state.neighbours.filter((neighbour) => identity(neighbour) !== identity(resource));
+        if (!removing) state.neighbours.push({ ...resource, protocol: OTB_PROTOCOL });
+        return;
       case "route": {
         const id = identity(resource);
         if (removing) {
@@ -199,6 +206,7 @@ export function fakeInterface(name: string, index: number, cidrs: string[] = [])
   return {
     name,
     index,
+    hardware: 1,
     mtu: 1500,
     up: true,
     carrier: true,

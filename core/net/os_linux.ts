@@ -7,12 +7,13 @@ import {
   parseInterfaces,
   parseMptcpEndpoints,
   parseMptcpLimits,
+  parseNeighbours,
   parseRoutes,
   parseRules,
   type Printed,
 } from "./observe_ip.ts";
 import { parseNftTables, parseQdiscs } from "./observe_nft_tc.ts";
-import { ApplyError, type Observed, type Operation, type Os } from "./os.ts";
+import { ApplyError, type Observed, type ObservedInterface, type Operation, type Os } from "./os.ts";
 
 /** No command of ours takes long; one that does hangs in the kernel. */
 const COMMAND_TIMEOUT_MS = 15_000;
@@ -36,7 +37,7 @@ export class OsLinux implements Os {
 
   /** @throws OtbError `observe-failed` */
   async observe(sysctls: Iterable<string> = []): Promise<Observed> {
-    const batch = "route show table all\nrule show\n";
+    const batch = "route show table all\nrule show\nneighbour show nud permanent\n";
     const [addresses, ipv4, ipv6, endpoints, limits, ruleset, qdiscs, settings] = await Promise.all([
       this.#read(["ip", "-j", "-d", "-N", "address"]),
       this.#read(["ip", "-4", "-j", "-d", "-N", "-batch", "-"], batch),
@@ -48,18 +49,34 @@ export class OsLinux implements Os {
       this.#read(["tc", "-j", "qdisc"]),
       this.#readSysctls([...sysctls]),
     ]);
-    const [routes4 = [], rules4 = []] = jsonArrays(ipv4);
-    const [routes6 = [], rules6 = []] = jsonArrays(ipv6);
+    const [routes4 = [], rules4 = [], neighbours4 = []] = jsonArrays(ipv4);
+    const [routes6 = [], rules6 = [], neighbours6 = []] = jsonArrays(ipv6);
+    const interfaces = parseInterfaces(jsonArrays(addresses)[0] ?? []);
+    await this.#addDrivers(interfaces);
     return {
-      interfaces: parseInterfaces(jsonArrays(addresses)[0] ?? []),
+      interfaces,
       routes: [...parseRoutes(routes4, 4), ...parseRoutes(routes6, 6)],
       rules: [...parseRules(rules4, 4), ...parseRules(rules6, 6)],
+      neighbours: [...parseNeighbours(neighbours4, 4), ...parseNeighbours(neighbours6, 6)],
       mptcpEndpoints: parseMptcpEndpoints(jsonArrays(endpoints.stdout)[0] ?? []),
       mptcpLimits: parseMptcpLimits(limits.stdout),
       nftTables: parseNftTables(ruleset),
       qdiscs: parseQdiscs(jsonArrays(qdiscs)[0] ?? []),
       sysctls: settings,
     };
+  }
+
+  /** Physical devices have a driver, whose name sysfs(5) has; of another namespace it shows nothing. */
+  async #addDrivers(interfaces: ObservedInterface[]): Promise<void> {
+    if (this.#prefix.length > 0) return;
+    await Promise.all(
+      interfaces.filter(({ type }) => type === undefined).map(async (device) => {
+        const path = await Deno.readLink(`/sys/class/net/${device.name}/device/driver`).catch(() =>
+          undefined
+        );
+        device.driver = path?.split("/").at(-1);
+      }),
+    );
   }
 
   async apply(operations: Operation[]): Promise<void> {

@@ -67,6 +67,35 @@ const ENDPOINT: MptcpEndpointResource = {
   flags: ["subflow"],
 };
 
+Deno.test(
+  inKernel(
+    "a neighbour is fixed even where the kernel learned another; a macvlan of another address is made anew",
+  ),
+  async () => {
+    await using namespace = await Namespace.create();
+    await namespace.run("ip", "neigh", "add", "10.1.0.1", "lladdr", "02:00:00:00:00:09", "dev", "wan0");
+    await namespace.run("ip", "neigh", "change", "10.1.0.1", "dev", "wan0", "nud", "stale");
+    const { net } = netOf(namespace);
+    const wish = (mac: string): Resource[] => [
+      { kind: "interface", name: "mv0", type: "macvlan", parent: "wan0", mac, up: true },
+      { kind: "neighbour", interface: "mv0", address: "10.1.0.1", mac: "02:00:00:00:00:01" },
+      { kind: "neighbour", interface: "wan0", address: "10.1.0.1", mac: "02:00:00:00:00:01" },
+    ];
+    for (const mac of ["02:00:00:00:00:aa", "02:00:00:00:00:bb"]) {
+      await net.claim("test", "all", wish(mac));
+      match(await namespace.run("ip", "link", "show", "mv0"), new RegExp(mac));
+      for (const device of ["mv0", "wan0"]) {
+        match(
+          await namespace.run("ip", "neigh", "show", "dev", device),
+          /10\.1\.0\.1 lladdr 02:00:00:00:00:01 PERMANENT/,
+        );
+      }
+    }
+    await net.release("test");
+    strictEqual(await namespace.run("ip", "neigh", "show", "nud", "permanent"), "");
+  },
+);
+
 /** A Net over a namespace, with its journal in memory. */
 function netOf(namespace: Namespace) {
   const database = new DatabaseSync(":memory:");

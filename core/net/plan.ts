@@ -1,6 +1,13 @@
 // The pure difference between what is desired, what the kernel has and what we remember to have put there.
 // In one file, though long: the rules of who may change what are only right together, and it must import nothing but the model.
-import { type Family, identity, type Resource, type ResourceKind, type SysctlResource } from "./model.ts";
+import {
+  type Family,
+  identity,
+  type InterfaceResource,
+  type Resource,
+  type ResourceKind,
+  type SysctlResource,
+} from "./model.ts";
 import type { Observed, Operation } from "./os.ts";
 
 /** A desired resource with who wants it, and under which of the owner's keys. */
@@ -52,18 +59,22 @@ export interface Plan {
 /** The owner of what is in the kernel and not in our journal. */
 export const THE_SYSTEM = "the system";
 
-/** Kinds in the order in which one needs the other; taken away in reverse. */
+/**
+ * Kinds in the order in which one needs the other; taken away in reverse. A firewall stands before anything can pass it, and
+ * is the last to go but for interfaces, which it may name.
+ */
 const ORDER: ResourceKind[] = [
   "interface",
   "interfaceState",
+  "nftTable",
   "sysctl",
   "address",
+  "neighbour",
   "route",
   "rule",
   "mptcpLimits",
   "mptcpEndpoint",
   "qdisc",
-  "nftTable",
 ];
 
 /** What the kernel has at an identity. */
@@ -210,6 +221,11 @@ function isSame(desired: Resource, present: Present, entry: JournalEntry | undef
       if (noted && !noted.foreign && (!noted.applied || generation !== desired.generation)) return false;
       return content(desired) === content(present.resource);
     }
+    case "interface": {
+      // Where nobody asks for an address, any will do.
+      const { mac: _, ...anyAddress } = present.resource as InterfaceResource;
+      return content(desired) === content(desired.mac ? present.resource : anyAddress as Resource);
+    }
     default:
       return content(desired) === content(present.resource);
   }
@@ -251,7 +267,8 @@ function isReplaceable(to: Resource, from: Resource | undefined, entry: JournalE
         from.interface === to.interface && fixed(from.flags) === fixed(to.flags);
     }
     case "interface":
-      return from?.kind === "interface" && from.type === to.type && from.parent === to.parent;
+      return from?.kind === "interface" && from.type === to.type && from.parent === to.parent &&
+        (to.mac === undefined || from.mac === to.mac);
     case "qdisc":
       // The same kind without children keeps its queue; with children, theirs would be in the way.
       return from?.kind === "qdisc" && from.spec.find(isKind) === to.spec.find(isKind) &&
@@ -310,6 +327,7 @@ function waiting(desired: Owned[], observed: Observed, leaving: Set<string>) {
   return (resource: Resource): string | undefined => {
     switch (resource.kind) {
       case "address":
+      case "neighbour":
       case "qdisc":
       case "interfaceState":
         return missing(resource.interface);
@@ -355,12 +373,12 @@ function index(observed: Observed, protocol: number): Map<string, Present[]> {
   };
   const addResource = (resource: Resource, marked = false) => add(identity(resource), { resource, marked });
   for (const device of observed.interfaces) {
-    const { name, type, parent, up } = device;
+    const { name, type, parent, mac, up } = device;
     addResource({
       kind: "interface",
       name,
       type: (type ?? "physical") as "ifb",
-      ...(type === "macvlan" ? { parent } : {}),
+      ...(type === "macvlan" ? { parent, mac } : {}),
       up,
     });
     addResource({ kind: "interfaceState", interface: name, up });
@@ -370,6 +388,7 @@ function index(observed: Observed, protocol: number): Map<string, Present[]> {
   }
   for (const { protocol: by, ...route } of observed.routes) addResource(route, by === protocol);
   for (const { protocol: by, ...rule } of observed.rules) addResource(rule, by === protocol);
+  for (const { protocol: by, ...neighbour } of observed.neighbours) addResource(neighbour, by === protocol);
   for (const endpoint of observed.mptcpEndpoints) addResource(endpoint);
   if (observed.mptcpLimits) addResource(observed.mptcpLimits);
   for (const [name, value] of Object.entries(observed.sysctls)) addResource({ kind: "sysctl", name, value });
@@ -408,9 +427,10 @@ function specificity(resource: Resource): number {
 /** What the kernel can show of a resource, as comparable text. */
 function content(resource: Resource | undefined): string {
   if (!resource) return "";
-  const { generation: _, optional: __, ...rest } = resource as Resource & {
+  const { generation: _, optional: __, noPrefixRoute: ___, ...rest } = resource as Resource & {
     generation?: number;
     optional?: boolean;
+    noPrefixRoute?: boolean;
   };
   return text(rest);
 }

@@ -8,9 +8,13 @@ export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 export const EVERYTHING: Resource[] = [
   { kind: "interface", name: "ifb7", type: "ifb", up: true },
   { kind: "interface", name: "mv0", type: "macvlan", parent: "wan0", up: true },
+  { kind: "interface", name: "mv1", type: "macvlan", parent: "wan0", mac: "02:0A:00:00:00:07", up: true },
   { kind: "interfaceState", interface: "spare0", up: true },
   { kind: "address", interface: "wan0", cidr: "192.168.10.2/24" },
   { kind: "address", interface: "wan0", cidr: "FD00:0::2/64" },
+  { kind: "address", interface: "mv1", cidr: "192.168.10.9/24", noPrefixRoute: true },
+  { kind: "neighbour", interface: "mv1", address: "192.168.10.1", mac: "02:0B:00:00:00:01" },
+  { kind: "neighbour", interface: "mv0", address: "FE80:0::1", mac: "02:0b:00:00:00:01" },
   {
     kind: "route",
     family: 4,
@@ -124,6 +128,7 @@ export class Namespace {
       ["ip", "-6", "route", "show", "table", "all"],
       ["ip", "-4", "rule"],
       ["ip", "-6", "rule"],
+      ["ip", "neighbour", "show", "nud", "permanent"],
       ["ip", "mptcp", "endpoint", "show"],
       ["ip", "mptcp", "limits", "show"],
       ["nft", "-s", "list", "ruleset"],

@@ -32,6 +32,12 @@ const resource: fc.Arbitrary<Resource> = fc.oneof(
     table: fc.constantFrom(101, 102),
   }),
   fc.record({
+    kind: fc.constant("neighbour" as const),
+    interface: device,
+    address,
+    mac: fc.constantFrom("02:00:00:00:00:01", "02:00:00:00:00:02"),
+  }),
+  fc.record({
     kind: fc.constant("sysctl" as const),
     name: fc.constantFrom("net/ipv4/ip_forward", "net/ipv4/conf/gone0/rp_filter"),
     value: fc.constantFrom("0", "1", "2"),

@@ -23,6 +23,13 @@ export class FactBoard {
     }
   }
 
+  /** Takes back what `plugin` published under other keys than these. */
+  keep(plugin: string, keys: ReadonlySet<string>): void {
+    for (const [key, fact] of [...this.#facts]) {
+      if (fact.plugin === plugin && !keys.has(key)) this.publish(plugin, key, null);
+    }
+  }
+
   get(key: string): Json | undefined {
     return this.#facts.get(key)?.value;
   }

@@ -9,7 +9,6 @@ import {
   type Link,
   type Log,
   type Network,
-  type NetworkInterface,
   OtbError,
   type Plugin,
   type Resource,
@@ -46,7 +45,6 @@ class Host<Config> {
   #status: Status = {};
   // What the core tells us.
   #links = new LiveView<Link[]>([]);
-  #interfaces = new LiveView<NetworkInterface[]>([]);
   #network = new LiveView<Network>({ role: "box", peers: [] });
   #facts = new Map<string, Json>();
   #watches: { prefix: string; view: LiveView<ReadonlyMap<string, unknown>> }[] = [];
@@ -85,7 +83,6 @@ class Host<Config> {
       ping: () => true,
       act: (params: { action: string; args?: Json }) => this.#act(params.action, params.args),
       links: (links: Link[]) => this.#links.set(links),
-      interfaces: (interfaces: NetworkInterface[]) => this.#interfaces.set(interfaces),
       network: (network: Network) => this.#network.set(network),
       fact: ([key, value]: [string, Json | null]) => this.#takeFact(key, value),
     });
@@ -127,7 +124,6 @@ class Host<Config> {
   async #start(params: Start): Promise<void> {
     this.#secrets = params.secrets;
     this.#links.set(params.links);
-    this.#interfaces.set(params.interfaces);
     this.#network.set(params.network);
     for (const [key, value] of params.facts) this.#facts.set(key, value);
     this.#config = this.#plugin.config.parse(params.config);
@@ -257,7 +253,6 @@ class Host<Config> {
       store,
       facts,
       links: this.#links,
-      interfaces: this.#interfaces,
       network: this.#network,
       secret: (name) => {
         const value = params.secrets[name];

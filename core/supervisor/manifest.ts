@@ -4,6 +4,7 @@ import { CONTRACT_VERSION, OtbError, type Role } from "../plugin.ts";
 
 const claimKinds = z.enum([
   "address",
+  "neighbour",
   "route",
   "rule",
   "mptcpEndpoint",

@@ -1,14 +1,5 @@
 // What core and plugin process say to each other over their socket. Types only.
-import type {
-  HealthCondition,
-  Json,
-  Link,
-  Network,
-  NetworkInterface,
-  Resource,
-  Role,
-  Status,
-} from "../plugin.ts";
+import type { HealthCondition, Json, Link, Network, Resource, Role, Status } from "../plugin.ts";
 
 /** Plugin to core, once per connection; `started` when the core was restarted under a running plugin. */
 export interface Hello {
@@ -29,7 +20,6 @@ export interface Start {
   config: Json;
   secrets: { [name: string]: string };
   links: Link[];
-  interfaces: NetworkInterface[];
   network: Network;
   facts: [key: string, value: Json][];
   reads: string[];

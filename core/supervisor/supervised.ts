@@ -5,7 +5,6 @@ import {
   type Json,
   type Link,
   type Network,
-  NetworkInterface,
   OtbError,
   type Resource,
   type Role,
@@ -30,7 +29,6 @@ export interface Core {
   role: Role;
   places: Places;
   links: LiveView<Link[]>;
-  interfaces: LiveView<NetworkInterface[]>;
   network: LiveView<Network>;
   facts: FactBoard;
   claim(owner: string, key: string, resources: Resource[]): Promise<void>;
@@ -58,6 +56,7 @@ export class Supervised {
   #stopping = false;
   #claimKeys = new Set<string>();
   #claimedThisRun = new Set<string>();
+  #toldThisRun = new Set<string>();
   #claimQueue: Promise<unknown> = Promise.resolve();
   #unsubscribe: (() => void)[] = [];
 
@@ -73,6 +72,7 @@ export class Supervised {
     clearTimeout(this.#restartTimer);
     this.#enter("starting");
     this.#claimedThisRun.clear();
+    this.#toldThisRun.clear();
     let process: PluginProcess;
     try {
       process = await PluginProcess.open(this.manifest, this.core.places, this.#handlers());
@@ -94,6 +94,8 @@ export class Supervised {
     this.#follow(process);
     this.#enter("ready");
     clearTimeout(this.#graceTimer);
+    // What the new run will tell of again may take it a while to find.
+    this.#graceTimer = setTimeout(() => this.core.facts.keep(this.name, this.#toldThisRun), CLAIM_GRACE_MS);
     await this.#sweepClaims();
   }
 
@@ -186,7 +188,7 @@ export class Supervised {
             ? `The fact "${key}" belongs to another plugin`
             : `The fact "${key}" is not declared in the manifest's "publishes"`;
           core.log(name, { level: "warning", message });
-        }
+        } else this.#toldThisRun.add(key);
       },
       status: (status: Status) => void (this.#status = status),
       health: ([code, condition]: [string, HealthCondition | null]) => this.#takeHealth(code, condition),
@@ -210,7 +212,6 @@ export class Supervised {
       config: core.config(this.name),
       secrets,
       links: core.links.current,
-      interfaces: core.interfaces.current,
       network: core.network.current,
       facts: core.facts.under(manifest.reads),
       reads: manifest.reads,
@@ -224,6 +225,7 @@ export class Supervised {
     for (const [key, value] of facts) {
       if (this.manifest.publishes.some((prefix) => key.startsWith(prefix))) {
         this.core.facts.publish(this.name, key, value);
+        this.#toldThisRun.add(key);
       }
     }
     for (const condition of health) this.#takeHealth(condition.code, condition);
@@ -232,7 +234,6 @@ export class Supervised {
       process.rpc.notify("fact", [key, value]);
     }
     process.rpc.notify("links", this.core.links.current);
-    process.rpc.notify("interfaces", this.core.interfaces.current);
     process.rpc.notify("network", this.core.network.current);
     this.core.log("core", {
       level: "info",
@@ -277,7 +278,6 @@ export class Supervised {
     const { core, manifest } = this;
     this.#unsubscribe.push(
       core.links.subscribe((links) => process.rpc.notify("links", links)),
-      core.interfaces.subscribe((interfaces) => process.rpc.notify("interfaces", interfaces)),
       core.network.subscribe((network) => process.rpc.notify("network", network)),
       core.facts.subscribe((key, value) => {
         if (manifest.reads.some((prefix) => key.startsWith(prefix))) process.rpc.notify("fact", [key, value]);

@@ -1,5 +1,5 @@
 // Real plugins in real processes for the supervisor's tests: written into a temporary folder, led by a core without a kernel.
-import type { Json, Link, Network, NetworkInterface, Resource } from "../plugin.ts";
+import type { Json, Link, Network, Resource } from "../plugin.ts";
 import { FactBoard } from "./facts.ts";
 import { LiveView } from "./live_view.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
@@ -50,7 +50,6 @@ export default definePlugin({
 export class RecordingCore implements Core {
   role = "box" as const;
   links = new LiveView<Link[]>([]);
-  interfaces = new LiveView<NetworkInterface[]>([]);
   network = new LiveView<Network>({ role: "box", peers: [] });
   facts = new FactBoard();
   claims = new Map<string, Resource[]>();
