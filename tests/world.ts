@@ -1,6 +1,6 @@
 // A whole otb in a lab: box and peer run as a user runs them, through the launcher, each in its own namespace.
 import { connect, type Core, type StatusReport } from "../core/client.ts";
-import { Lab, type LabSpec } from "./lab/lab.ts";
+import { Lab, type LabSpec, type LinkSpec } from "./lab/lab.ts";
 
 export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 /** The peer's port in every world. */
@@ -34,7 +34,7 @@ export class End {
   process: Deno.ChildProcess | undefined;
   #core: Core | undefined;
 
-  constructor(readonly lab: Lab, readonly role: "box" | "site1", readonly state: string) {}
+  constructor(readonly lab: Pick<Lab, "spawn">, readonly role: "box" | "site1", readonly state: string) {}
 
   /** Runs one `otb` command in this end's namespace and returns its JSON. @throws Error with what it printed */
   async otb(args: string[], stdin?: string): Promise<unknown> {
@@ -140,11 +140,15 @@ export class World {
     private readonly folder: string,
   ) {}
 
-  /** Raises the lab and sets box and peer up; `start: false` leaves them down, `setLinks: false` tells the box of no link. */
+  /** Raises the lab and sets box and peer up; `start: false` leaves them down. */
   static async up(
     name: string,
     spec: LabSpec,
-    options: { start?: boolean; setLinks?: boolean } = {},
+    options: {
+      start?: boolean;
+      /** Links are for the box to find. */
+      found?: boolean;
+    } = {},
   ): Promise<World> {
     const lab = await Lab.up(name, { owner: true, ...spec });
     const folder = await Deno.makeTempDir({ prefix: "otb" });
@@ -156,7 +160,7 @@ export class World {
     );
     try {
       await world.#serve();
-      await world.#setUp(options.setLinks === false ? [] : spec.links);
+      await world.#setUp(options.found ? [] : spec.links, spec.lan ?? "192.168.100.1/24");
       if (options.start !== false) await Promise.all([world.cloud.up(), world.box.up()]);
     } catch (error) {
       await world.close();
@@ -182,7 +186,7 @@ export class World {
     reader.releaseLock();
   }
 
-  async #setUp(links: LabSpec["links"]): Promise<void> {
+  async #setUp(links: LinkSpec[], lan: string): Promise<void> {
     const { joinCode } = await this.cloud.otb([
       "init",
       "cloud",
@@ -194,7 +198,7 @@ export class World {
       joinCode: string;
     };
     await this.box.otb(["init", "box", "--join", "-"], joinCode);
-    await this.box.otb(["lan", "set", "--interface", "lan0", "--address", "192.168.100.1/24"]);
+    await this.box.otb(["lan", "set", "--interface", "lan0", "--address", lan]);
     for (const [index, link] of links.entries()) {
       const network = `192.168.${11 + index}`;
       await this.box.otb([

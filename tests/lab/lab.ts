@@ -13,6 +13,7 @@
 //                           │
 //                     device1..k  192.168.100.10+, default gateway 192.168.100.1
 //
+// A modem may be on the LAN's segment instead of a port, have another address, and run a DHCP server: modem.ts.
 // Every lab has its own set of namespaces, so any number live side by side.
 import { OtbError } from "../../core/plugin.ts";
 import { startTicks } from "../../core/supervisor/process.ts";
@@ -20,16 +21,23 @@ import { startTicks } from "../../core/supervisor/process.ts";
 import { chooseEmulation, type Emulation, type EmulationKind, type LinkCounters } from "./emulation.ts";
 import { type CutDrops, NetemEmulation } from "./emulation_netem.ts";
 import { OwnEmulation } from "./emulation_own.ts";
+import { addressOf, type ModemSpec, serverCommand, serverConfig, type ServerKind } from "./modem.ts";
 import { checkLimits, type LinkSpec } from "./parse.ts";
 
 export type { LinkSpec } from "./parse.ts";
 
 const STATES = "/run/otb-lab";
+/** The least time that a cable is out when it is plugged elsewhere. */
+const HAND_MS = 700;
 
 /** What `up` builds. */
 export interface LabSpec {
   links: LinkSpec[];
   devices?: number;
+  /** The box's address on the LAN, a /24; default `192.168.100.1/24`. Devices have .10 and up, and it as their gateway. */
+  lan?: string;
+  /** What is special of each link's modem, in the same order. */
+  modems?: ModemSpec[];
   /** Ends with the process that made it: the next `sweepDeadLabs` takes it away. */
   owner?: boolean;
 }
@@ -41,6 +49,8 @@ interface State {
   emulator?: { pid: number; startTicks: string };
   /** What netem dropped by being cut. */
   cuts: { [device: string]: CutDrops };
+  /** DHCP servers that run, by link. */
+  servers?: { [link: string]: { pid: number; startTicks: string } };
   owner?: { pid: number; startTicks: string };
 }
 
@@ -137,6 +147,71 @@ export class Lab {
     this.#save();
   }
 
+  /** Plugs a modem's LAN cable in, or pulls it: both ends lose their carrier. */
+  async plug(link: string, into = true): Promise<void> {
+    const { modem } = this.#modem(link);
+    await run("ip", ["-n", this.namespace(modem), "link", "set", "box", into ? "up" : "down"]);
+  }
+
+  /** Exchanges the sockets that two modems' LAN cables are plugged into, as slowly as a quick hand does. */
+  async swap(link: string, other: string): Promise<void> {
+    const [a, b] = [this.#modem(link), this.#modem(other)].map(({ modem }) => this.namespace(modem));
+    await Promise.all([this.plug(link, false), this.plug(other, false)]);
+    await new Promise((resolve) => setTimeout(resolve, HAND_MS));
+    const script = `
+      ip -n ${a} link set box netns ${b} name moved
+      ip -n ${b} link set box netns ${a}
+      ip -n ${b} link set moved name box
+      for modem in ${a} ${b}; do ip -n $modem link set box master lan up; done`;
+    await run("sh", ["-ec", script]);
+  }
+
+  /** Ends a modem's DHCP server, and starts one of this kind. */
+  async dhcp(link: string, kind: ServerKind | undefined): Promise<void> {
+    const { modem, spec, index } = this.#modem(link);
+    const servers = this.state.servers ??= {};
+    const running = servers[link];
+    delete servers[link];
+    if (running && alive(running)) Deno.kill(running.pid, "SIGKILL");
+    while (alive(running)) await new Promise((resolve) => setTimeout(resolve, 10));
+    if (kind) {
+      const folder = `${STATES}/${this.name}/${modem}`;
+      await Deno.mkdir(folder, { recursive: true });
+      await Deno.writeTextFile(`${folder}/config`, serverConfig(kind, spec, addressOf(spec, index), folder));
+      await Deno.writeTextFile(`${folder}/leases`, "", { append: true });
+      const quiet = { stdin: "null", stdout: "null", stderr: "null", detached: true } as const;
+      const child = this.spawn(modem, serverCommand(kind, folder), quiet);
+      child.unref();
+      servers[link] = { pid: child.pid, startTicks: startTicks(child.pid)! };
+    }
+    this.#save();
+  }
+
+  /** Gives a modem another address and subnet, as somebody would on its web page; its DHCP server is to be started anew. */
+  async renumber(link: string, address: string): Promise<void> {
+    const { modem, spec, index } = this.#modem(link);
+    await this.dhcp(link, undefined);
+    const device = ["dev", "lan"];
+    await run("ip", ["-n", this.namespace(modem), "address", "delete", addressOf(spec, index), ...device]);
+    await run("ip", ["-n", this.namespace(modem), "address", "add", address, ...device]);
+    const modems = this.state.spec.modems ??= [];
+    modems[index - 1] = { ...spec, address, pool: undefined };
+    this.#save();
+  }
+
+  /** The Ethernet address that a modem has on its LAN side. */
+  async macOf(link: string): Promise<string> {
+    const shown = await run("ip", [
+      "-n",
+      this.namespace(this.#modem(link).modem),
+      "-j",
+      "link",
+      "show",
+      "lan",
+    ]);
+    return JSON.parse(shown)[0].address;
+  }
+
   /** What each link carried and dropped. */
   async counters(): Promise<LinkCounters[]> {
     return await this.#emulation().counters();
@@ -175,8 +250,11 @@ export class Lab {
   }
 
   async #build(): Promise<void> {
-    const { links, devices = 1 } = this.state.spec;
+    const { links, devices = 1, modems = [], lan = "192.168.100.1/24" } = this.state.spec;
+    const [gateway = ""] = lan.split("/");
     const indexes = links.map((_, index) => index + 1);
+    const onLan = indexes.filter((i) => modems[i - 1]?.cable === "lan");
+    const ports = indexes.filter((i) => !onLan.includes(i));
     const deviceNames = Array.from({ length: devices }, (_, index) => `device${index + 1}`);
     const roles = [
       "inet",
@@ -205,7 +283,9 @@ export class Lab {
         ...indexes.flatMap((i) => [
           veth("inet", `link${i}`, "emu", `net${i}`),
           veth(`modem${i}`, "wan", "emu", `mod${i}`),
-          veth(`modem${i}`, "box", "box", `wan${i}`),
+          modems[i - 1]?.cable === "lan"
+            ? veth(`modem${i}`, "box", "lan", `modem${i}`)
+            : veth(`modem${i}`, "box", "box", `wan${i}`),
           veth(`modem${i}`, "solo", `solo${i}`, "eth0"),
         ]),
       ].join("\n"),
@@ -261,12 +341,14 @@ export class Lab {
           `link set mod${i} arp off txqueuelen 10000 up`,
         ]),
       },
-      box: { batch: ["link set lan0 up", ...indexes.map((i) => `link set wan${i} up`)] },
+      box: { batch: ["link set lan0 up", ...ports.map((i) => `link set wan${i} up`)] },
       lan: {
         batch: [
           "link add bridge type bridge",
           "link set bridge up",
-          ...["box", ...deviceNames].map((name) => `link set ${name} master bridge up`),
+          ...["box", ...deviceNames, ...onLan.map((i) => `modem${i}`)].map((name) =>
+            `link set ${name} master bridge up`
+          ),
         ],
       },
     };
@@ -275,22 +357,25 @@ export class Lab {
         sysctls: tall,
         batch: [
           "link set eth0 up",
-          `address add 192.168.100.${10 + index}/24 dev eth0`,
-          "route add default via 192.168.100.1",
+          `address add ${gateway.replace(/\d+$/, String(10 + index))}/24 dev eth0`,
+          `route add default via ${gateway}`,
         ],
       };
     }
     for (const [index, link] of links.entries()) {
       const i = index + 1;
-      const lan = `192.168.${10 + i}`;
+      const modem = modems[index];
+      const [address = ""] = addressOf(modem, i).split("/");
+      const neighbour = address.replace(/\d+$/, "50");
       work[`modem${i}`] = {
         sysctls: router,
         batch: [
-          "link add lan type bridge",
+          // A bridge would take the address of a port, and change it with the cable.
+          `link add lan address ${modem?.mac ?? `02:00:00:00:0${i}:01`} type bridge`,
           "link set lan up",
-          "link set box master lan up",
+          `link set box master lan ${modem?.unplugged ? "down" : "up"}`,
           "link set solo master lan up",
-          `address add ${lan}.1/24 dev lan`,
+          `address add ${addressOf(modem, i)} dev lan`,
           wire("wan"),
           `address add 198.18.${i}.2/30 dev wan`,
           `route add default via 198.18.${i}.1`,
@@ -306,7 +391,11 @@ export class Lab {
       };
       work[`solo${i}`] = {
         sysctls: tall,
-        batch: ["link set eth0 up", `address add ${lan}.50/24 dev eth0`, `route add default via ${lan}.1`],
+        batch: [
+          "link set eth0 up",
+          `address add ${neighbour}/24 dev eth0`,
+          `route add default via ${address}`,
+        ],
       };
     }
     await Promise.all(
@@ -324,6 +413,7 @@ export class Lab {
     this.state.emulation = await chooseEmulation(Deno.env.get("OTB_LAB_EMULATION"), () => this.#hasNetem());
     await this.#emulation().start();
     for (const link of links) await this.set(link.name, {});
+    for (const [index, link] of links.entries()) await this.dhcp(link.name, modems[index]?.dhcp);
   }
 
   #emulation(): Emulation {
@@ -365,6 +455,11 @@ export class Lab {
     child.unref();
     this.state.emulator = { pid: child.pid, startTicks: startTicks(child.pid)! };
     this.#save();
+  }
+
+  #modem(link: string): { modem: string; spec: ModemSpec; index: number } {
+    const index = this.links.indexOf(this.#link(link)) + 1;
+    return { modem: `modem${index}`, spec: this.state.spec.modems?.[index - 1] ?? {}, index };
   }
 
   #link(name: string): LinkSpec {
