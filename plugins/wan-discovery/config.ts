@@ -1,4 +1,4 @@
-// Settings of the finder of modems.
+// Settings of discovery.
 import * as z from "zod/mini";
 
 /** Notes what a setting is for, where documentation and forms find it. */
@@ -7,24 +7,36 @@ function described<T extends z.ZodMiniType>(schema: T, description: string): T {
   return schema;
 }
 
-const mac = z.string().check(z.regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/));
-const name = z.string().check(z.regex(/^[a-z][a-z0-9-]{0,14}$/));
-const device = z.string().check(z.regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/));
+const mac = z.string().check(
+  z.regex(
+    /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/,
+    "an Ethernet address is six bytes in small letters: 02:00:5e:10:00:01",
+  ),
+);
+const name = z.string().check(
+  z.regex(
+    /^[a-z][a-z0-9-]{0,14}$/,
+    "a name has 1 to 15 small letters, digits or dashes and starts with a letter",
+  ),
+);
 
 /** Every field has a default; descriptions become documentation. */
 export const config = z.strictObject({
-  enabled: described(z._default(z.boolean(), true), "look for modems and make links of them"),
-  ignoreInterfaces: described(z._default(z.array(device), []), "interfaces that are left alone"),
   modems: described(
     z._default(
-      z.record(mac, z.strictObject({ name: z.optional(name), ignore: z._default(z.boolean(), false) })),
+      z.record(mac, z.strictObject({ name: z.optional(name), ignore: z.optional(z.boolean()) })),
       {},
     ),
-    "by the modem's MAC address: the name of its link, or that it is no way out",
+    "what its link is called, or that it is left alone, by a modem's Ethernet address",
   ),
+  ignoreInterfaces: described(z._default(z.array(z.string()), []), "interfaces that are not searched"),
   probeSeconds: described(
     z._default(z.number().check(z.int(), z.minimum(5), z.maximum(3600)), 60),
-    "how often every interface is asked again who serves there",
+    "how often to look for DHCP servers",
+  ),
+  watchSeconds: described(
+    z._default(z.number().check(z.int(), z.minimum(1), z.maximum(60)), 5),
+    "how often to ask by ARP whether the modems are there; four times in vain means no",
   ),
 });
 

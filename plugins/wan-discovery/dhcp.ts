@@ -1,157 +1,196 @@
-// DHCP messages, byte for byte (RFC 2131, 2132, 3396, 4361). Pure; what comes in is hostile.
-import { addressBytes, addressText, macBytes, macText } from "./frame.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
+// DHCP messages (RFC 2131, 2132) between bytes and what they say, from a client's side. Replies are hostile: every length
+// is checked, what is malformed in one option is as if it were absent, what is malformed in the frame is undefined. Pure.
+import { ANY, type Bytes, ipv4Bytes, isHost, macBytes, readIpv4, readMac, toNumber } from "./addresses.ts";
 
 export const CLIENT_PORT = 68, SERVER_PORT = 67;
-export const UNSPECIFIED = "0.0.0.0", LIMITED_BROADCAST = "255.255.255.255";
 
-const TYPES = ["discover", "offer", "request", "decline", "ack", "nak", "release", "inform"] as const;
+/** Message types of option 53. */
+export const TYPES = [
+  ...["none", "discover", "offer", "request", "decline", "ack", "nak", "release", "inform"],
+] as const;
+export type MessageType = (typeof TYPES)[number];
 
-/** What a message is (option 53). */
-export type MessageType = typeof TYPES[number];
+const MAGIC = 0x63825363;
+const FIXED = 240;
+/** RFC 2131 2: a client must take 576 bytes of IP; no wire here carries more than a jumbo frame. */
+const LONGEST = 9000;
+/** What we ask servers to tell us, in option 55. */
+const ASKED = [1, 3, 6, 12, 15, 26, 43, 51, 54, 58, 59, 60, 66, 67, 114, 121];
 
-/** A message of a client or of a server; addresses as text, times in seconds. */
-export interface Message {
-  /** Who speaks. */
-  from: "client" | "server";
+/** A message of a client. */
+export interface ClientMessage {
   type: MessageType;
   xid: number;
-  /** The client asks for answers by broadcast. */
-  broadcast?: boolean;
-  clientMac: string;
-  /** ciaddr: the address that the client has. */
+  secs: number;
+  /** The client's Ethernet address. */
+  mac: string;
+  /** The address that the client has already. */
   clientAddress?: string;
-  /** yiaddr: the address that the server gives. */
-  yourAddress?: string;
-  subnetMask?: string;
-  routers?: string[];
-  dns?: string[];
-  hostName?: string;
+  /** Option 50. */
   requestedAddress?: string;
-  leaseSeconds?: number;
-  serverId?: string;
-  /** What a server says about a refusal. */
-  text?: string;
-  renewSeconds?: number;
-  rebindSeconds?: number;
-  vendorClass?: string;
-  clientId?: Bytes;
+  /** Option 54: the server that is meant. */
+  server?: string;
+  hostName?: string;
+  /** Asks for answers to everybody, as the client cannot receive to an address it has not. */
+  broadcast: boolean;
 }
 
-const FIXED = 236, COOKIE = 0x63825363, MIN_BYTES = 300;
-const PAD = 0, END = 255, OVERLOAD = 52;
-/** Subnet mask, router, DNS, host name, domain, broadcast, lease, T1, T2. */
-const ASKED_FOR = [1, 3, 6, 12, 15, 28, 51, 58, 59];
+/** A reply of a server. */
+export interface Reply {
+  type: "offer" | "ack" | "nak";
+  xid: number;
+  mac: string;
+  /** The address given; absent in a NAK. */
+  address?: string;
+  /** Option 54. */
+  server: string;
+  /** From the netmask, option 1. */
+  prefixLength?: number;
+  /** Default router: from option 121 where there is one, else the first of option 3 (RFC 3442). */
+  router?: string;
+  dns: string[];
+  hostName?: string;
+  domain?: string;
+  mtu?: number;
+  /** 4294967295 is for ever. */
+  leaseSeconds?: number;
+  renewSeconds?: number;
+  rebindSeconds?: number;
+  /** Option 60, and option 43 as text where it is text: hints at the maker. */
+  vendorClass?: string;
+  vendorSpecific?: string;
+  /** Options 66 and 67. */
+  bootServer?: string;
+  bootFile?: string;
+  /** Option 114 (RFC 8910). */
+  captivePortal?: string;
+}
 
-/** Writes a message of a client; at least 300 bytes, which old relays want (RFC 1542 section 2.1). */
-export function writeMessage(message: Message): Bytes {
-  const options: number[] = [];
-  const put = (code: number, bytes: Iterable<number>) => {
-    const list = [...bytes];
-    options.push(code, list.length, ...list);
-  };
-  put(53, [TYPES.indexOf(message.type) + 1]);
-  if (message.clientId) put(61, message.clientId);
-  if (message.requestedAddress) put(50, addressBytes(message.requestedAddress));
-  if (message.serverId) put(54, addressBytes(message.serverId));
-  if (message.hostName) put(12, new TextEncoder().encode(message.hostName.slice(0, 63)));
-  if (message.type === "discover" || message.type === "request" || message.type === "inform") {
-    put(57, [1500 >> 8, 1500 & 255]);
-    put(55, ASKED_FOR);
+/** The bytes of a client's message. */
+export function encode(message: ClientMessage): Bytes {
+  const { type, xid, secs, mac, clientAddress, requestedAddress, server, hostName, broadcast } = message;
+  const options = [53, 1, TYPES.indexOf(type), 61, 7, 1, ...macBytes(mac)];
+  if (requestedAddress) options.push(50, 4, ...ipv4Bytes(requestedAddress));
+  if (server) options.push(54, 4, ...ipv4Bytes(server));
+  if (type !== "release" && type !== "decline") {
+    options.push(57, 2, 1500 >> 8, 1500 & 255, 55, ASKED.length, ...ASKED);
+    if (hostName) {
+      const name = new TextEncoder().encode(hostName).subarray(0, 63);
+      options.push(12, name.length, ...name);
+    }
   }
-  options.push(END);
-  const bytes = new Uint8Array(Math.max(MIN_BYTES, FIXED + 4 + options.length));
+  options.push(255);
+  // BOOTP's minimum (RFC 1542 2.1): some servers drop what is shorter.
+  const bytes = new Uint8Array(Math.max(300, FIXED + options.length));
   const view = new DataView(bytes.buffer);
-  bytes.set([message.from === "client" ? 1 : 2, 1, 6, 0]);
-  view.setUint32(4, message.xid);
-  if (message.broadcast) view.setUint16(10, 0x8000);
-  if (message.clientAddress) bytes.set(addressBytes(message.clientAddress), 12);
-  if (message.yourAddress) bytes.set(addressBytes(message.yourAddress), 16);
-  bytes.set(macBytes(message.clientMac), 28);
-  view.setUint32(FIXED, COOKIE);
-  bytes.set(options, FIXED + 4);
+  bytes.set([1, 1, 6, 0]);
+  view.setUint32(4, xid);
+  view.setUint16(8, Math.min(secs, 0xffff));
+  view.setUint16(10, broadcast ? 0x8000 : 0);
+  bytes.set(ipv4Bytes(clientAddress ?? ANY), 12);
+  bytes.set(macBytes(mac), 28);
+  view.setUint32(236, MAGIC);
+  bytes.set(options, FIXED);
   return bytes;
 }
 
-/** Reads a message; undefined when it is malformed, for another kind of network, or says not what it is. */
-export function readMessage(bytes: Bytes): Message | undefined {
-  if (bytes.length < FIXED + 4) return undefined;
+/** What a server's reply says. */
+export function decode(bytes: Bytes): Reply | undefined {
+  if (bytes.length < FIXED || bytes.length > LONGEST) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const operation = bytes[0]!;
-  if (operation !== 1 && operation !== 2 || bytes[1] !== 1 || bytes[2] !== 6) return undefined;
-  if (view.getUint32(FIXED) !== COOKIE) return undefined;
+  if (bytes[0] !== 2 || bytes[1] !== 1 || bytes[2] !== 6 || view.getUint32(236) !== MAGIC) return undefined;
   const options = readOptions(bytes);
-  const type = options && TYPES[(options.get(53)?.length === 1 ? options.get(53)![0]! : 0) - 1];
-  if (!options || !type) return undefined;
-  const addresses = (code: number) => {
+  if (!options) return undefined;
+  const one = (code: number, length: number) => {
     const value = options.get(code);
-    if (!value || value.length === 0 || value.length % 4 !== 0 || value.length > 64) return undefined;
-    return Array.from({ length: value.length / 4 }, (_, index) => addressText(value, index * 4));
+    return value?.length === length ? new DataView(value.buffer, value.byteOffset, length) : undefined;
   };
-  const seconds = (code: number) => {
-    const value = options.get(code);
-    return value?.length === 4 ? new DataView(value.buffer, value.byteOffset).getUint32(0) : undefined;
+  const address = (code: number) => addresses(options.get(code))[0];
+  const text = (code: number) => printable(options.get(code));
+  const type = TYPES[one(53, 1)?.getUint8(0) ?? 0];
+  const server = address(54);
+  if (type !== "offer" && type !== "ack" && type !== "nak" || !server) return undefined;
+  const head = { type, xid: view.getUint32(4), mac: readMac(bytes, 28), server };
+  if (type === "nak") return { ...head, dns: [] };
+  const given = readIpv4(bytes, 16);
+  // The answer to an INFORM gives none.
+  if (!isHost(given) && given !== ANY) return undefined;
+  const reply: Reply = {
+    ...head,
+    address: given === ANY ? undefined : given,
+    prefixLength: prefixLength(one(1, 4)?.getUint32(0)),
+    router: options.has(121) ? defaultRoute(options.get(121)!) : address(3),
+    dns: addresses(options.get(6)).slice(0, 4),
+    hostName: text(12),
+    domain: text(15),
+    mtu: one(26, 2)?.getUint16(0),
+    leaseSeconds: one(51, 4)?.getUint32(0),
+    renewSeconds: one(58, 4)?.getUint32(0),
+    rebindSeconds: one(59, 4)?.getUint32(0),
+    vendorClass: text(60),
+    vendorSpecific: text(43),
+    bootServer: text(66),
+    bootFile: text(67),
+    captivePortal: text(114),
   };
-  const words = (code: number) => options.has(code) ? printable(options.get(code)!) : undefined;
-  const unlessZero = (at: number) => {
-    const address = addressText(bytes, at);
-    return address === UNSPECIFIED ? undefined : address;
-  };
-  return {
-    from: operation === 1 ? "client" : "server",
-    type,
-    xid: view.getUint32(4),
-    broadcast: (view.getUint16(10) & 0x8000) !== 0,
-    clientMac: macText(bytes, 28),
-    clientAddress: unlessZero(12),
-    yourAddress: unlessZero(16),
-    subnetMask: addresses(1)?.[0],
-    routers: addresses(3),
-    dns: addresses(6),
-    hostName: words(12),
-    requestedAddress: addresses(50)?.[0],
-    leaseSeconds: seconds(51),
-    serverId: addresses(54)?.[0],
-    text: words(56),
-    renewSeconds: seconds(58),
-    rebindSeconds: seconds(59),
-    vendorClass: words(60),
-    clientId: options.get(61),
-  };
+  return reply;
 }
 
-/** Options by code, pieces of one code joined (RFC 3396), also from `file` and `sname` where option 52 says so. */
+/** Options by code, those in several parts joined (RFC 3396), those in the fields `file` and `sname` too (option 52). */
 function readOptions(bytes: Bytes): Map<number, Bytes> | undefined {
   const options = new Map<number, Bytes>();
-  if (!collect(bytes, FIXED + 4, bytes.length, options)) return undefined;
-  const overload = options.get(OVERLOAD)?.[0] ?? 0;
-  if (overload & 1 && !collect(bytes, 108, 236, options)) return undefined;
-  if (overload & 2 && !collect(bytes, 44, 108, options)) return undefined;
+  if (!addOptions(options, bytes.subarray(FIXED))) return undefined;
+  const overload = options.get(52)?.[0] ?? 0;
+  if (overload & 1 && !addOptions(options, bytes.subarray(108, 236))) return undefined;
+  if (overload & 2 && !addOptions(options, bytes.subarray(44, 108))) return undefined;
   return options;
 }
 
-function collect(bytes: Bytes, from: number, to: number, options: Map<number, Bytes>): boolean {
-  for (let at = from; at < to;) {
-    const code = bytes[at]!;
-    if (code === END) return true;
-    if (code === PAD) {
+function addOptions(options: Map<number, Bytes>, field: Bytes): boolean {
+  for (let at = 0; at < field.length && field[at] !== 255;) {
+    const code = field[at]!;
+    if (code === 0) {
       at++;
       continue;
     }
-    if (at + 1 >= to) return false;
-    const end = at + 2 + bytes[at + 1]!;
-    if (end > to) return false;
+    const length = field[at + 1];
+    if (length === undefined || at + 2 + length > field.length) return false;
+    const value = field.subarray(at + 2, at + 2 + length);
     const former = options.get(code);
-    const piece = bytes.slice(at + 2, end);
-    options.set(code, former ? new Uint8Array([...former, ...piece]) : piece);
-    at = end;
+    options.set(code, former ? new Uint8Array([...former, ...value]) : value);
+    at += 2 + length;
   }
-  // An end mark is missing in the wild, too: what was read holds.
   return true;
 }
 
-/** Text of a stranger: printable ASCII, short; the rest is dropped. */
-function printable(bytes: Bytes): string {
-  return String.fromCharCode(...[...bytes].filter((byte) => byte >= 32 && byte < 127)).slice(0, 64);
+function addresses(value: Bytes | undefined): string[] {
+  if (!value || value.length % 4 !== 0) return [];
+  return Array.from({ length: value.length / 4 }, (_, index) => readIpv4(value, index * 4)).filter(isHost);
+}
+
+/** A netmask's prefix length; undefined when its ones are not contiguous or there are none. */
+function prefixLength(mask: number | undefined): number | undefined {
+  if (!mask) return undefined;
+  const length = mask.toString(2).replace(/0+$/, "").length;
+  return mask === toNumber(`255.255.255.255`) - (2 ** (32 - length) - 1) ? length : undefined;
+}
+
+/** The router of 0.0.0.0/0 in classless static routes (RFC 3442); absent when there is none or a route is malformed. */
+function defaultRoute(value: Bytes): string | undefined {
+  let router: string | undefined;
+  for (let at = 0; at < value.length;) {
+    const length = value[at]!;
+    const size = 1 + Math.ceil(length / 8) + 4;
+    if (length > 32 || at + size > value.length) return undefined;
+    if (length === 0) router ??= readIpv4(value, at + 1);
+    at += size;
+  }
+  return router && isHost(router) ? router : undefined;
+}
+
+/** Plain text of a bounded length, or nothing: it will be shown to people. */
+function printable(value: Bytes | undefined): string | undefined {
+  if (!value) return undefined;
+  const text = new TextDecoder("latin1").decode(value.subarray(0, 256)).replace(/\0+$/, "");
+  return /^[\x20-\x7e]{1,255}$/.test(text) ? text : undefined;
 }

@@ -1,266 +1,377 @@
-// The life of one DHCP lease from one chosen server (RFC 2131 section 4.4). Pure: time and messages in, messages out.
-import { type Message, UNSPECIFIED } from "./dhcp.ts";
+// One DHCP client that asks one chosen server of one modem (RFC 2131 4.4) and holds an address only after ARP said that
+// nobody has it (RFC 5227); where the server fell silent it keeps what it had. Pure: time and chance come from outside,
+// what is to be sent is returned.
+import { inside, isHost, range, toAddress, toNumber } from "./addresses.ts";
+import type { ClientMessage, Reply } from "./dhcp.ts";
 
-/** First and last wait between repetitions (section 4.1), in milliseconds; each is blurred by up to a second. */
-const REPEAT_FIRST_MS = 4_000, REPEAT_LAST_MS = 64_000, BLUR_MS = 1_000;
-/** Repetitions without an answer before the remembered address is given up, and before the search is called vain. */
-const REBOOT_TRIES = 2, SELECT_TRIES = 4;
-/** Between repetitions while renewing, at least (section 4.4.5). */
-const RENEW_REPEAT_MS = 60_000;
-const MIN_LEASE_SECONDS = 60, MAX_LEASE_SECONDS = 7 * 86_400;
-
-/** An address as a server gave it. */
-export interface Lease {
+/** What a modem gave, or once gave. */
+export interface Grant {
   address: string;
   prefixLength: number;
-  gateway: string;
+  router: string;
   dns: string[];
-  /** Milliseconds of the caller's clock. */
-  renewAtMs: number;
-  rebindAtMs: number;
-  expiresAtMs: number;
 }
 
-/** Who asks whom. */
-export interface LeaseOptions {
-  clientMac: string;
-  clientId: Uint8Array<ArrayBuffer>;
-  hostName: string;
-  /** Option 54 of the server that is asked; others are not listened to. */
-  server: string;
-  /** An address from earlier, asked for first. */
-  remembered?: string;
-  /** From 0 to 1, exclusive. */
-  random(): number;
+/** Whom to ask and how. */
+export interface Target {
+  /** Own Ethernet address on that link. */
+  mac: string;
+  /** The chosen server; absent while the modem answers no DHCP. */
+  server?: { address: string; mac: string };
+  /** What to use when there is no server. */
+  former?: Grant;
 }
 
-/** A message to send: to everybody, or to the server alone. */
-export interface Outgoing {
-  message: Message;
-  unicast: boolean;
-}
+/** What to send: a message to the server (`toServer`: to its own address, else to everybody), or an ARP packet. */
+export type Outgoing =
+  | { kind: "dhcp"; message: ClientMessage; toServer: boolean }
+  | { kind: "arp-probe"; address: string }
+  | { kind: "arp-announcement"; address: string };
 
-export type LeaseState =
-  | "rebooting"
-  | "selecting"
-  | "requesting"
-  | "bound"
-  | "renewing"
-  | "rebinding"
-  | "vain";
+type Phase = "select" | "request" | "check" | "bound" | "renew" | "rebind" | "kept";
 
-/** A client for one address. */
+/** RFC 2131 4.1: 4 s, doubled up to 64 s, each a second more or less. */
+const FIRST_RETRY_MS = 4_000, LAST_RETRY_MS = 64_000, RETRY_JITTER_MS = 1_000;
+/** RFC 2131 3.1.5: after a DECLINE wait at least this long; so too after refusals in a row. */
+const DECLINE_PAUSE_MS = 10_000;
+/** RFC 2131 4.4.5: no renewal more often than this. */
+const RENEW_LEAST_MS = 60_000;
+const REQUESTS = 4;
+/**
+ * RFC 5227 has 3 probes within 7 s; these wires are Ethernets that answer within milliseconds, and a person waits for the
+ * link. Conflicts that come later are seen as well.
+ */
+const ARP_PROBES = 3, ARP_PROBE_MS = 250;
+/** RFC 5227 2.4 DEFEND_INTERVAL. */
+const DEFEND_MS = 10_000;
+/** Leases outside of this are taken as the nearest: a minute would be nothing but renewals, for ever would never be noticed. */
+const LEASE_LEAST_S = 60, LEASE_MOST_S = 30 * 86_400;
+/** Times to ask for another address when the offered one is in use by another link of this box. */
+const ALTERNATIVES = 6;
+
+/** The client of one modem. */
 export class LeaseClient {
-  #state: LeaseState;
-  #xid: number;
-  #nextMs: number;
-  #repeatMs = REPEAT_FIRST_MS;
+  #phase: Phase = "select";
+  #dueMs = 0;
   #tries = 0;
-  #offered: string | undefined;
-  #lease: Lease | undefined;
-  #requestedMs = 0;
+  #xid = 0;
+  #sinceMs = 0;
+  #wanted: string | undefined;
+  #candidate: Grant | undefined;
+  /** How long the candidate may be used; absent when no server said so. */
+  #term: { renewMs: number; rebindMs: number; endMs: number } | undefined;
+  #held: Grant | undefined;
+  #alternatives = 0;
+  #conflictMs = -Infinity;
 
-  constructor(private readonly options: LeaseOptions, nowMs: number) {
-    this.#state = options.remembered ? "rebooting" : "selecting";
-    this.#xid = this.#fresh();
-    this.#nextMs = nowMs;
+  constructor(
+    private target: Target,
+    /** Whether an address is in use by this box elsewhere, or must not be used. */
+    private readonly isTaken: (address: string) => boolean,
+    /** 0 to 1. */
+    private readonly random: () => number,
+  ) {
+    this.#wanted = target.former?.address;
   }
 
-  get state(): LeaseState {
-    return this.#state;
+  /** The address to use now; stays over a silent server. */
+  get held(): Grant | undefined {
+    return this.#held;
   }
 
-  /** Its server was asked more than once and said nothing. */
-  get unanswered(): boolean {
-    return this.#state === "vain" || this.#state === "rebinding" || this.#tries > 1 ||
-      this.#state === "selecting" && this.options.remembered !== undefined && this.#tries > 0;
+  /** The address that it has or is about to have: another link must not take it meanwhile. */
+  get claimed(): string | undefined {
+    return (this.#held ?? this.#candidate)?.address;
   }
 
-  /** The lease while it holds. */
-  get lease(): Lease | undefined {
-    return this.#lease;
+  /** `lease` while a server stands by it, `kept` without one. */
+  get source(): "lease" | "kept" | undefined {
+    if (!this.#held) return undefined;
+    return this.#phase === "bound" || this.#phase === "renew" || this.#phase === "rebind" ? "lease" : "kept";
   }
 
-  /** When `tick` has something to do, in the caller's clock. */
-  get nextMs(): number {
-    return this.#nextMs;
+  /** No address of its own was to be had: every one offered is in use by another link of this box. */
+  get clashes(): boolean {
+    return this.#alternatives >= ALTERNATIVES;
   }
 
-  /** What is to be sent now. */
-  tick(nowMs: number): Outgoing | undefined {
-    if (nowMs < this.#nextMs) return undefined;
-    switch (this.#state) {
-      case "vain":
-        return this.#restart(nowMs);
-      case "rebooting":
-        if (this.#tries >= REBOOT_TRIES) return this.#restart(nowMs);
-        return this.#repeat(nowMs, this.#request({ requestedAddress: this.options.remembered }));
-      case "selecting":
-        if (this.#tries >= SELECT_TRIES) {
-          this.#state = "vain";
-          this.#nextMs = nowMs + REPEAT_LAST_MS;
-          return undefined;
-        }
-        return this.#repeat(nowMs, this.#message("discover"));
-      case "requesting":
-        if (this.#tries >= SELECT_TRIES) return this.#restart(nowMs);
-        return this.#repeat(
-          nowMs,
-          this.#request({ requestedAddress: this.#offered, serverId: this.options.server }),
-        );
-      default:
-        return this.#keep(nowMs);
+  /** When `tick` has something to do, on the same clock. */
+  get dueMs(): number {
+    return this.#dueMs;
+  }
+
+  /** Takes up an address that an earlier run of this process held and the kernel still has; the server is asked for it again. */
+  resume(grant: Grant): void {
+    this.#held = grant;
+  }
+
+  /** Follows what is known of the modem: a server that came up or went away. */
+  retarget(server: Target["server"], nowMs: number): void {
+    const { address, mac } = this.target.server ?? {};
+    if (address === server?.address && mac === server?.mac) return;
+    this.target = { ...this.target, server };
+    if (this.source !== "lease" && this.#phase !== "check") this.#select(nowMs);
+  }
+
+  /** Does what is due; gives what is to be sent. */
+  tick(nowMs: number): Outgoing[] {
+    if (nowMs < this.#dueMs) return [];
+    switch (this.#phase) {
+      case "select":
+        return this.#discover(nowMs);
+      case "request":
+        if (this.#tries >= REQUESTS) return this.#discover(this.#select(nowMs));
+        return this.#request(nowMs);
+      case "check":
+        return this.#check(nowMs);
+      case "bound":
+      case "renew":
+      case "rebind":
+        return this.#renew(nowMs);
+      case "kept":
+        this.#dueMs = Infinity;
+        return [];
     }
   }
 
-  /** Takes a server's message; answers what to send at once. */
-  take(message: Message, nowMs: number): Outgoing | undefined {
-    const { server, clientMac } = this.options;
-    if (message.from !== "server" || message.xid !== this.#xid || message.clientMac !== clientMac) return;
-    if (message.serverId !== server) return;
-    if (message.type === "offer" && this.#state === "selecting" && usable(message.yourAddress)) {
-      this.#offered = message.yourAddress;
-      this.#enter("requesting", nowMs);
-      return this.tick(nowMs);
+  /** Takes a server's reply from the station that sent it. */
+  reply(reply: Reply, fromMac: string, nowMs: number): Outgoing[] {
+    const { server, mac } = this.target;
+    // Two modems may have one address: only the station tells their replies apart.
+    if (reply.xid !== this.#xid || reply.mac !== mac || fromMac !== server?.mac) return [];
+    const { address, prefixLength, router } = reply;
+    const renewing = this.#phase === "renew" || this.#phase === "rebind";
+    if (reply.type === "nak" && (this.#phase === "request" || renewing)) {
+      this.#held = undefined;
+      this.#wanted = undefined;
+      this.#select(nowMs + DECLINE_PAUSE_MS);
+      return [];
     }
-    const asked = this.#state !== "selecting" && this.#state !== "vain" && this.#state !== "bound";
-    if (message.type === "nak" && asked) {
-      this.#lease = undefined;
-      return this.#restart(nowMs);
-    }
-    if (message.type === "ack" && asked) {
-      const lease = leaseOf(message, this.#requestedMs);
-      if (!lease) return;
-      this.#lease = lease;
-      this.#state = "bound";
+    if (!address || !prefixLength || !router || !isHost(address) || address === router) return [];
+    const grant: Grant = { address, prefixLength, router, dns: reply.dns };
+    if (reply.type === "offer" && this.#phase === "select" && reply.server === server.address) {
+      if (this.isTaken(address)) return this.#askForAnother(grant, nowMs);
+      this.#candidate = grant;
+      this.#phase = "request";
       this.#tries = 0;
-      this.#nextMs = lease.renewAtMs;
+      return this.#request(nowMs);
     }
-  }
-
-  /** Somebody else has the address: the server is told, and after a rest another one is asked for (section 3.1, 5). */
-  decline(nowMs: number): Outgoing | undefined {
-    if (!this.#lease) return undefined;
-    const message = this.#message("decline", {
-      requestedAddress: this.#lease.address,
-      serverId: this.options.server,
-    });
-    this.#lease = undefined;
-    this.#enter("selecting", nowMs + 10_000);
-    return message;
-  }
-
-  /** Gives the address back. */
-  release(): Outgoing | undefined {
-    if (!this.#lease) return undefined;
-    const { address } = this.#lease;
-    return {
-      ...this.#message("release", { clientAddress: address, serverId: this.options.server }),
-      unicast: true,
-    };
-  }
-
-  #keep(nowMs: number): Outgoing | undefined {
-    const lease = this.#lease!;
-    if (nowMs >= lease.expiresAtMs) {
-      this.#lease = undefined;
-      return this.#restart(nowMs);
-    }
-    const rebinding = nowMs >= lease.rebindAtMs;
-    const state = rebinding ? "rebinding" : "renewing";
-    if (this.#state !== state) {
-      this.#state = state;
-      this.#xid = this.#fresh();
-    }
-    const until = rebinding ? lease.expiresAtMs : lease.rebindAtMs;
-    // Half of what is left, but not less than a minute (section 4.4.5).
-    this.#nextMs = Math.min(until, nowMs + Math.max(RENEW_REPEAT_MS, (until - nowMs) / 2));
-    this.#requestedMs = nowMs;
-    const request = this.#request({ clientAddress: lease.address });
-    return { ...request, unicast: !rebinding };
-  }
-
-  #restart(nowMs: number): Outgoing | undefined {
-    this.#enter("selecting", nowMs);
-    return this.tick(nowMs);
-  }
-
-  #enter(state: LeaseState, nowMs: number): void {
-    this.#state = state;
+    if (reply.type !== "ack" || !(renewing || this.#phase === "request")) return [];
+    if (address !== this.#candidate?.address) return [];
+    this.#term = term(reply, nowMs, this.random());
+    this.#candidate = grant;
+    if (renewing) return this.#bind();
+    this.#phase = "check";
     this.#tries = 0;
-    this.#repeatMs = REPEAT_FIRST_MS;
-    this.#nextMs = nowMs;
-    // Offer and request are one exchange (section 4.4.1).
-    if (state !== "requesting") this.#xid = this.#fresh();
+    return this.#check(nowMs);
   }
 
-  #repeat(nowMs: number, outgoing: Outgoing): Outgoing {
-    this.#tries++;
-    this.#requestedMs = nowMs;
-    this.#nextMs = nowMs + this.#repeatMs + (this.options.random() * 2 - 1) * BLUR_MS;
-    this.#repeatMs = Math.min(REPEAT_LAST_MS, this.#repeatMs * 2);
-    return outgoing;
+  /** Somebody else said by ARP that an address is theirs. */
+  conflict(address: string, nowMs: number): Outgoing[] {
+    if (this.#phase === "check" && address === this.#candidate?.address) return this.#decline(nowMs);
+    if (address !== this.#held?.address) return [];
+    if (nowMs - this.#conflictMs > DEFEND_MS) {
+      this.#conflictMs = nowMs;
+      return [{ kind: "arp-announcement", address }];
+    }
+    this.#held = undefined;
+    return this.#decline(nowMs);
   }
 
-  #request(parts: Partial<Message>): Outgoing {
-    return this.#message("request", parts);
+  /** Gives the address back to the server (RFC 2131 4.4.6). */
+  release(): Outgoing[] {
+    const { server } = this.target;
+    const address = this.#held?.address;
+    if (!address || !server || this.source !== "lease") return [];
+    this.#held = undefined;
+    return [{
+      kind: "dhcp",
+      toServer: true,
+      message: { ...this.#message("release", 0), clientAddress: address, server: server.address },
+    }];
   }
 
-  #message(type: Message["type"], parts: Partial<Message> = {}): Outgoing {
-    const { clientMac, clientId, hostName } = this.options;
-    const asks = type === "discover" || type === "request";
-    return {
-      unicast: false,
+  #select(nowMs: number): number {
+    this.#phase = "select";
+    this.#tries = 0;
+    this.#dueMs = nowMs;
+    this.#sinceMs = nowMs;
+    return nowMs;
+  }
+
+  #discover(nowMs: number): Outgoing[] {
+    const { server, former } = this.target;
+    const last = this.#held ?? this.#candidate ?? former;
+    if (!server && this.#held) {
+      this.#phase = "kept";
+      this.#dueMs = Infinity;
+      return [];
+    }
+    // Nobody gives an address, yet the modem is there: the one it gave before, where it is free.
+    if ((!server || this.#tries >= 2) && last && !this.#held) return this.#keep(last, nowMs);
+    if (!server) {
+      this.#dueMs = Infinity;
+      return [];
+    }
+    if (this.#tries === 0) this.#newXid();
+    this.#dueMs = nowMs + this.#retryMs();
+    return [{
+      kind: "dhcp",
+      toServer: false,
+      message: { ...this.#message("discover", nowMs), requestedAddress: this.#wanted ?? last?.address },
+    }];
+  }
+
+  #request(nowMs: number): Outgoing[] {
+    this.#dueMs = nowMs + this.#retryMs();
+    return [{
+      kind: "dhcp",
+      toServer: false,
       message: {
-        from: "client",
-        type,
-        xid: this.#xid,
-        // Before it has its address no answer to it alone would be taken by every kernel on the way.
-        broadcast: asks && !parts.clientAddress,
-        clientMac,
-        clientId,
-        hostName: asks ? hostName : undefined,
-        ...parts,
+        ...this.#message("request", nowMs),
+        requestedAddress: this.#candidate!.address,
+        server: this.target.server!.address,
       },
-    };
+    }];
   }
 
-  #fresh(): number {
-    return Math.floor(this.options.random() * 0x1_0000_0000);
+  #check(nowMs: number): Outgoing[] {
+    if (this.#tries++ >= ARP_PROBES) return this.#bind();
+    this.#dueMs = nowMs + ARP_PROBE_MS;
+    return [{ kind: "arp-probe", address: this.#candidate!.address }];
+  }
+
+  #bind(): Outgoing[] {
+    const fresh = this.#held?.address !== this.#candidate!.address;
+    this.#held = this.#candidate;
+    this.#wanted = undefined;
+    this.#alternatives = 0;
+    this.#phase = this.#term ? "bound" : "kept";
+    this.#dueMs = this.#term?.renewMs ?? Infinity;
+    return fresh ? [{ kind: "arp-announcement", address: this.#held!.address }] : [];
+  }
+
+  #renew(nowMs: number): Outgoing[] {
+    const { renewMs: _, rebindMs, endMs } = this.#term!;
+    if (nowMs >= endMs || !this.target.server) {
+      // The lease is over, and with a modem whose server was switched off that is no reason to lose the link.
+      this.#term = undefined;
+      return this.#discover(this.#select(nowMs));
+    }
+    if (this.#phase === "bound") {
+      this.#newXid();
+      this.#sinceMs = nowMs;
+    }
+    this.#phase = nowMs >= rebindMs ? "rebind" : "renew";
+    const limit = this.#phase === "rebind" ? endMs : rebindMs;
+    this.#dueMs = Math.min(limit, nowMs + Math.max(RENEW_LEAST_MS, (limit - nowMs) / 2));
+    return [{
+      kind: "dhcp",
+      toServer: this.#phase === "renew",
+      message: { ...this.#message("request", nowMs), clientAddress: this.#held!.address },
+    }];
+  }
+
+  /** Takes an address without a lease, after the same check. */
+  #keep(last: Grant, nowMs: number): Outgoing[] {
+    const address = this.isTaken(last.address)
+      ? alternative(last, this.isTaken, this.random())
+      : last.address;
+    if (!address) {
+      this.#dueMs = nowMs + LAST_RETRY_MS;
+      return [];
+    }
+    this.#candidate = { ...last, address };
+    this.#term = undefined;
+    this.#phase = "check";
+    this.#tries = 0;
+    return this.#check(nowMs);
+  }
+
+  #decline(nowMs: number): Outgoing[] {
+    const lost = this.#candidate!;
+    const given = this.#term !== undefined;
+    this.#term = undefined;
+    this.#wanted = undefined;
+    this.#select(nowMs + DECLINE_PAUSE_MS);
+    const { server } = this.target;
+    if (!given || !server) {
+      const address = alternative(lost, (one) => one === lost.address || this.isTaken(one), this.random());
+      this.#candidate = address ? { ...lost, address } : undefined;
+      this.target = { ...this.target, former: this.#candidate };
+      return [];
+    }
+    this.#candidate = undefined;
+    this.target = { ...this.target, former: undefined };
+    return [{
+      kind: "dhcp",
+      toServer: false,
+      message: {
+        ...this.#message("decline", 0),
+        requestedAddress: lost.address,
+        server: server.address,
+      },
+    }];
+  }
+
+  /** The offered address is in use by another link: asks for a neighbouring one, as often as is decent. */
+  #askForAnother(offer: Grant, nowMs: number): Outgoing[] {
+    this.#alternatives++;
+    const refused = this.#wanted;
+    this.#wanted = alternative(offer, (one) => one === refused || this.isTaken(one), this.random());
+    if (!this.#wanted || this.clashes) {
+      this.#alternatives = ALTERNATIVES;
+      this.#select(nowMs + LAST_RETRY_MS);
+      return [];
+    }
+    return this.#discover(this.#select(nowMs));
+  }
+
+  #message(type: ClientMessage["type"], nowMs: number): ClientMessage {
+    const secs = nowMs > 0 ? Math.max(0, Math.floor((nowMs - this.#sinceMs) / 1000)) : 0;
+    return { type, xid: this.#xid, secs, mac: this.target.mac, broadcast: false };
+  }
+
+  #newXid(): void {
+    this.#xid = Math.floor(this.random() * 2 ** 32);
+  }
+
+  #retryMs(): number {
+    const base = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#tries++);
+    return base + (2 * this.random() - 1) * RETRY_JITTER_MS;
   }
 }
 
-/** What an acknowledgement gives; undefined when it can't be lived with: no address, no router. */
-export function leaseOf(message: Message, requestedMs: number): Lease | undefined {
-  const { yourAddress, subnetMask, routers, dns, leaseSeconds, renewSeconds, rebindSeconds } = message;
-  const gateway = routers?.find(usable);
-  if (!usable(yourAddress) || !gateway || gateway === yourAddress) return undefined;
-  const seconds = Math.min(MAX_LEASE_SECONDS, Math.max(MIN_LEASE_SECONDS, leaseSeconds ?? 3600));
-  const within = (value: number | undefined, low: number, high: number, usual: number) =>
-    value !== undefined && value >= low && value < high ? value : usual;
-  const rebind = within(rebindSeconds, 1, seconds, seconds * 0.875);
-  const renew = within(renewSeconds, 1, rebind, Math.min(rebind, seconds / 2));
+/** T1, T2 and the end (RFC 2131 4.4.5), a little early by chance so that boxes do not renew in step. */
+function term(reply: Reply, nowMs: number, chance: number) {
+  const seconds = Math.min(LEASE_MOST_S, Math.max(LEASE_LEAST_S, reply.leaseSeconds ?? LEASE_LEAST_S));
+  const { renewSeconds = 0, rebindSeconds = 0 } = reply;
+  const sane = renewSeconds >= LEASE_LEAST_S / 2 && renewSeconds < rebindSeconds && rebindSeconds < seconds;
+  const [renew, rebind] = sane ? [renewSeconds, rebindSeconds] : [seconds / 2, seconds * 0.875];
+  const early = 1 - 0.05 * chance;
   return {
-    address: yourAddress!,
-    prefixLength: prefixOf(subnetMask) ?? 24,
-    gateway,
-    dns: (dns ?? []).filter(usable),
-    renewAtMs: requestedMs + renew * 1000,
-    rebindAtMs: requestedMs + rebind * 1000,
-    expiresAtMs: requestedMs + seconds * 1000,
+    renewMs: nowMs + renew * early * 1000,
+    rebindMs: nowMs + rebind * 1000,
+    endMs: nowMs + seconds * 1000,
   };
 }
 
-/** Whether an address can be somebody's: not this network, loopback, link-local, multicast or reserved (RFC 6890). */
-export function usable(address: string | undefined): boolean {
-  if (!address || address === UNSPECIFIED) return false;
-  const [a = 0, b = 0] = address.split(".").map(Number);
-  return a !== 0 && a !== 127 && a < 224 && !(a === 169 && b === 254);
-}
-
-/** Length of a mask of ones and then zeros; undefined for any other. */
-export function prefixOf(mask: string | undefined): number | undefined {
-  if (!mask) return undefined;
-  const bits = mask.split(".").map((part) => Number(part).toString(2).padStart(8, "0")).join("");
-  return /^1*0*$/.test(bits) ? bits.indexOf("0") < 0 ? 32 : bits.indexOf("0") : undefined;
+/** Another address of the same subnet that is not taken, from a place by chance on; undefined when few were tried in vain. */
+export function alternative(
+  { address, prefixLength, router }: Grant,
+  isTaken: (address: string) => boolean,
+  chance: number,
+): string | undefined {
+  const { first, last } = range(`${address}/${prefixLength}`);
+  const [low, high] = prefixLength >= 31 ? [first, last] : [first + 1, last - 1];
+  const size = high - low + 1;
+  // Close to the address that was given, where the modem's pool is, and far enough not to meet its next guest.
+  const start = toNumber(address) - low + Math.floor(chance * Math.min(size, 32)) + 1;
+  for (let step = 0; step < Math.min(size, 64); step++) {
+    const candidate = toAddress(low + (start + step) % size);
+    if (candidate !== router && candidate !== address && inside(candidate, `${address}/${prefixLength}`)) {
+      if (!isTaken(candidate)) return candidate;
+    }
+  }
+  return undefined;
 }

@@ -1,35 +1,28 @@
-// The plugin: finds modems and tells of them as links.
-import { openNative } from "../../core/native/ffi.ts";
+// The plugin: finds modems on every interface, and gives each a link.
 import { definePlugin } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
-import { Finder } from "./finder.ts";
+import { type Discovery, startDiscovery } from "./discovery.ts";
 
-let finder: Finder | undefined;
+let discovery: Discovery | undefined;
 
 export default definePlugin<Config>({
   config,
 
   async start(ctx) {
-    if (!ctx.config.enabled) return ctx.publishStatus({ enabled: false });
-    finder = new Finder(ctx, openNative());
-    await finder.start();
+    discovery = await startDiscovery(ctx);
   },
 
   actions: {
     probe: {
-      summary: "Ask every interface now who serves there",
-      run() {
-        finder?.probe();
-        return finder !== undefined;
-      },
+      summary: "Looks for DHCP servers and modems now, and says what was found",
+      run: () => discovery!.probe(),
     },
   },
 
-  panel: ({ links = [] }) => [{
-    kind: "table",
-    columns: ["Link", "Interface", "Address", "Gateway", "What"],
-    rows: (links as { [key: string]: string }[]).map((link) =>
-      ["name", "interface", "address", "gateway", "description"].map((column) => link[column] ?? "")
-    ),
-  }],
+  panel({ modems = [] }) {
+    const rows = (modems as { [field: string]: string }[]).map((modem) =>
+      ["name", "description", "interface", "address", "state"].map((field) => modem[field] ?? "")
+    );
+    return [{ kind: "table", columns: ["Link", "Modem", "Interface", "Address", "State"], rows }];
+  },
 });

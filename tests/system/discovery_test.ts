@@ -1,107 +1,267 @@
-// Modems are found by themselves: real DHCP servers in the modems' namespaces, and a box that was told of no link.
+// Modems found by real DHCP servers, in any order, on ports of their own or on the LAN's segment.
 import { strict as assert } from "node:assert";
+import type { StatusReport } from "../../core/client.ts";
+import type { Link } from "../../core/plugin.ts";
+import { type ModemSpec, SERVERS } from "../lab/modem.ts";
 import { links } from "../measure.ts";
-import { World } from "../world.ts";
+import { ROOT, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
 
-/** Starts a DHCP server of one kind in a modem; it ends with the lab. */
-async function serve(
-  world: World,
-  modem: number,
-  kind: "dnsmasq" | "udhcpd" | "dhcpd",
-): Promise<Deno.ChildProcess> {
-  const net = `192.168.${10 + modem}`;
-  const folder = await Deno.makeTempDir({ prefix: "otb" });
-  const commands = {
-    dnsmasq: [
-      "dnsmasq",
-      "--keep-in-foreground",
-      "--conf-file=/dev/null",
-      "--port=0",
-      "--interface=lan",
-      "--bind-interfaces",
-      `--dhcp-range=${net}.100,${net}.150,120`,
-      `--dhcp-leasefile=${folder}/leases`,
-      "--pid-file=",
-    ],
-    udhcpd: ["udhcpd", "-f", `${folder}/udhcpd.conf`],
-    dhcpd: [
-      "dhcpd",
-      "-f",
-      "-q",
-      "-cf",
-      `${folder}/dhcpd.conf`,
-      "-lf",
-      `${folder}/leases`,
-      "-pf",
-      `${folder}/pid`,
-      "lan",
-    ],
-  };
-  await Deno.writeTextFile(`${folder}/leases`, "");
-  await Deno.writeTextFile(
-    `${folder}/udhcpd.conf`,
-    `start ${net}.100\nend ${net}.150\ninterface lan\nlease_file ${folder}/leases\npidfile ${folder}/pid\n` +
-      `option subnet 255.255.255.0\noption router ${net}.1\noption lease 120\n`,
-  );
-  await Deno.writeTextFile(
-    `${folder}/dhcpd.conf`,
-    `authoritative; default-lease-time 120; max-lease-time 120;\n` +
-      `subnet ${net}.0 netmask 255.255.255.0 { range ${net}.100 ${net}.150; option routers ${net}.1; }\n`,
-  );
-  return world.lab.spawn(`modem${modem}`, commands[kind], { stdin: "null", stdout: "null", stderr: "null" });
+/** A box alone among modems, that looks often. */
+async function among(name: string, modems: ModemSpec[], lan?: string): Promise<World> {
+  const world = await World.up(`${name}${Deno.pid}`, {
+    links: links(...modems.map((_, index) => `20/10/${5 * index + 5}`)),
+    modems,
+    lan,
+  }, { found: true, start: false });
+  await world.box.otb(["config", "set", "wan-discovery.probeSeconds=5", "wan-discovery.watchSeconds=1"]);
+  await world.box.up();
+  return world;
 }
 
-Deno.test("a port per modem, three kinds of DHCP servers: three links are found and carry, nothing was set", async () => {
-  await using world = await World.up(
-    `found${Deno.pid}`,
-    { links: links("20/10/5", "20/10/10", "20/10/15") },
-    {
-      start: false,
-      setLinks: false,
-    },
-  );
-  const servers = await Promise.all([
-    serve(world, 1, "dnsmasq"),
-    serve(world, 2, "udhcpd"),
-    serve(world, 3, "dhcpd"),
-  ]);
-  try {
-    await Promise.all([world.cloud.up(), world.box.up()]);
-    const { links: found } = await world.box.until(({ links }) =>
-      links.length === 3 && links.every(({ observed }) => observed.state === "up")
-    );
-    assert.deepEqual(
-      found.map(({ name, interface: device, observed }) => [name, device, observed.gateway]).sort(),
-      [1, 2, 3].map((i) => [`wan-wan${i}`, `wan${i}`, `192.168.${10 + i}.1`]),
-    );
-    for (const { observed } of found) assert.match(observed.address!, /^192\.168\.1[123]\.1\d\d$/);
-    const { checksumOk, mbps, error } = await world.transfer("device1", { bytes: 20_000_000 });
-    assert.equal(checksumOk, true, error);
-    assert.ok(mbps > 25, `${mbps} Mbit/s: more than any link alone`);
+/** Gateways of the links that are up, sorted. */
+function gateways(links: Link[]): string[] {
+  return links.filter(({ observed }) => observed.state === "up").map(({ observed }) => observed.gateway!)
+    .sort();
+}
 
-    // A modem whose server is switched off stays a link; one whose cable is pulled is none, and is one again afterwards.
-    servers[1]!.kill("SIGKILL");
-    await world.lab.spawn("modem3", ["ip", "link", "set", "box", "down"]).status;
-    await world.box.until(({ links }) => links.length === 2);
-    await world.lab.spawn("modem3", ["ip", "link", "set", "box", "up"]).status;
-    const again = await world.box.until(({ links }) =>
-      links.length === 3 && links.every(({ observed }) => observed.state === "up")
-    );
-    assert.deepEqual(again.links.map(({ name }) => name).sort(), ["wan-wan1", "wan-wan2", "wan-wan3"]);
-    await world.box.down();
-    await world.box.up();
-    // What it remembers of the second is enough: its server has been silent since before the start.
-    await world.box.until(({ links }) =>
-      links.length === 3 && links.every(({ observed }) => observed.state === "up")
-    );
-  } finally {
-    for (const server of servers) {
-      try {
-        server.kill("SIGKILL");
-      } catch {
-        // It was the one that was switched off.
-      }
-      await server.status;
-    }
+/** What discovery says of its modems; the lab numbers them in their Ethernet addresses. */
+function modemsOf({ plugins }: StatusReport): { name: string; state: string; number: number }[] {
+  const { status } = plugins.find(({ name }) => name === "wan-discovery")!;
+  const modems = status.modems as { name: string; state: string; mac: string }[];
+  return modems.map(({ name, state, mac }) => ({ name, state, number: Number(mac.split(":")[4]) }));
+}
+
+/** Fails unless a link leaves by its modem's public address, once the routes are there: the server is asked who called. */
+async function leavesBy(world: World, { name, observed }: Link, modem: number): Promise<void> {
+  let said = "";
+  for (let attempt = 0; attempt < 40; attempt++) {
+    const { stdout } = await world.lab.spawn("box", [
+      ...["curl", "-s", "-m", "5", "--interface", observed.address!],
+      `http://${SERVER_ADDRESS}:${SERVER_PORT}/whoami`,
+    ], { stdin: "null", stdout: "piped", stderr: "null" }).output();
+    said = new TextDecoder().decode(stdout).trim();
+    if (said === `198.18.${modem}.2`) return;
+    await new Promise((resolve) => setTimeout(resolve, 250));
   }
+  throw new Error(`${name} leaves by "${said}", not by modem ${modem}`);
+}
+
+/** Fails unless every link leaves by the modem that it is said to be of; gives the modems' numbers by name. */
+async function allLeave(world: World, links: Link[]): Promise<Map<string, number>> {
+  const modems = new Map(modemsOf(await world.box.status()).map(({ name, number }) => [name, number]));
+  await Promise.all(links.map((link) => leavesBy(world, link, modems.get(link.name)!)));
+  return modems;
+}
+
+Deno.test("a port per modem: each server's modem is a link, and one connection uses them all", async () => {
+  await using world = await World.up(`found${Deno.pid}`, {
+    links: links("20/10/5", "20/10/10", "20/10/15"),
+    modems: [{ dhcp: "dnsmasq" }, { dhcp: "udhcpd" }, { dhcp: "isc" }],
+  }, { found: true });
+  const status = await world.box.until(({ links }) => gateways(links).length === 3);
+  assert.deepEqual(
+    status.links.map(({ interface: on, observed }) => `${on} ${observed.gateway}`).sort(),
+    ["wan1 192.168.11.1", "wan2 192.168.12.1", "wan3 192.168.13.1"],
+  );
+  const running = world.transfer("device1", { bytes: 15_000_000 });
+  await world.box.until(({ links }) => links.every(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
+  const result = await running;
+  assert.equal(result.checksumOk, true, result.error);
 });
+
+Deno.test("a single port with three modems, two of one subnet and one at the LAN's: three links, the LAN's address reused", async () => {
+  await using world = await World.up(`shared${Deno.pid}`, {
+    links: links("20/10/5", "20/10/10", "20/10/15"),
+    modems: [
+      { cable: "lan", dhcp: "dnsmasq", address: "192.168.1.1/24" },
+      {
+        cable: "lan",
+        dhcp: "udhcpd",
+        address: "192.168.1.254/24",
+        pool: ["192.168.1.160", "192.168.1.200"],
+      },
+      { cable: "lan", dhcp: "isc", address: "192.168.8.1/24" },
+    ],
+    lan: "192.168.1.5/24",
+  }, { found: true });
+  const status = await world.box.until(({ links }) => gateways(links).length === 3);
+  assert.deepEqual(gateways(status.links), ["192.168.1.1", "192.168.1.254", "192.168.8.1"]);
+  assert.equal(status.links.filter(({ observed }) => observed.address === "192.168.1.5").length, 1);
+  assert.equal(new Set(status.links.map(({ interface: on }) => on)).size, 3);
+  const running = world.transfer("device1", { bytes: 15_000_000 });
+  await world.box.until(({ links }) => links.every(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
+  const result = await running;
+  assert.equal(result.checksumOk, true, result.error);
+});
+
+for (const cable of ["lan", "port"] as const) {
+  const where = cable === "lan" ? "the LAN" : "a port";
+  Deno.test(`two modems with the very same address, each on ${where}: both are used`, async () => {
+    const same = { cable, address: "192.168.1.1/24", pool: ["192.168.1.100", "192.168.1.103"] } as ModemSpec;
+    await using world = await among(`same${cable}`, [{ ...same, dhcp: "dnsmasq" }, { ...same, dhcp: "isc" }]);
+    const status = await world.box.until(({ links }) => gateways(links).length === 2);
+    assert.deepEqual(gateways(status.links), ["192.168.1.1", "192.168.1.1"]);
+    const modems = await allLeave(world, status.links);
+    assert.deepEqual([...modems.values()].sort(), [1, 2]);
+    await world.box.until(({ health }) => health.some(({ code }) => code === "modems-share-address"));
+  });
+}
+
+Deno.test("a link keeps its name and its modem: cable out and in, another port, another subnet, DHCP off and on", async () => {
+  await using world = await among("moves", [
+    { dhcp: "dnsmasq", address: "192.168.1.1/24" },
+    { dhcp: "udhcpd", address: "192.168.2.1/24" },
+  ]);
+  const { lab, box } = world;
+  const { links } = await box.until(({ links }) => gateways(links).length === 2);
+  const nameOf = (gateway: string) => links.find(({ observed }) => observed.gateway === gateway)!.name;
+  const [first, second] = [nameOf("192.168.1.1"), nameOf("192.168.2.1")];
+  /** Waits until a link is reached so, and leaves by its own modem. */
+  const settles = async (name: string, modem: number, device: string, gateway: string) => {
+    const isThere = (link: Link) =>
+      link.name === name && link.observed.state === "up" && link.interface === device &&
+      link.observed.gateway === gateway;
+    const { links } = await box.until(({ links }) => links.some(isThere));
+    await leavesBy(world, links.find(isThere)!, modem);
+  };
+
+  await lab.plug("fibre", false);
+  await box.until(({ links }) =>
+    links.some(({ name, observed }) => name === first && observed.state === "down")
+  );
+  await lab.plug("fibre");
+  await settles(first, 1, "wan1", "192.168.1.1");
+
+  await lab.swap("fibre", "cable");
+  await settles(first, 1, "wan2", "192.168.1.1");
+  await settles(second, 2, "wan1", "192.168.2.1");
+
+  await lab.renumber("fibre", "10.20.30.1/16");
+  await lab.dhcp("fibre", "isc");
+  await settles(first, 1, "wan2", "10.20.30.1");
+
+  const isNow = (wanted: string) =>
+    box.until((status) => modemsOf(status).some(({ name, state }) => name === second && state === wanted));
+  await lab.dhcp("cable", undefined);
+  await box.down();
+  await box.up();
+  await isNow("kept");
+  await settles(second, 2, "wan1", "192.168.2.1");
+  await lab.dhcp("cable", "udhcpd");
+  await isNow("lease");
+});
+
+Deno.test("single addresses, a huge pool, a server without a way out, and a modem at the box's own address", async () => {
+  await using world = await among("odd", [
+    {
+      dhcp: "isc",
+      address: "100.64.0.1/24",
+      pool: ["100.64.0.9", "100.64.0.9"],
+      toldMask: "255.255.255.255",
+    },
+    { dhcp: "dnsmasq", address: "10.0.0.1/8", pool: ["10.0.0.2", "10.255.255.254"] },
+    { dhcp: "dnsmasq", address: "192.168.3.1/24", noRouter: true },
+    { dhcp: "udhcpd", address: "192.168.100.1/24" },
+  ]);
+  const { box } = world;
+  const { links } = await box.until(({ links }) => gateways(links).length === 2);
+  assert.deepEqual(gateways(links), ["10.0.0.1", "100.64.0.1"]);
+  await allLeave(world, links);
+  await box.until(({ health }) => health.some(({ code }) => code === "modem-has-own-address"));
+  const { result: { servers } } = await box.otb(["plugin", "act", "wan-discovery", "probe"]) as {
+    result: { servers: { server: string; router?: string; onLan: boolean }[] };
+  };
+  assert.deepEqual(
+    servers.map(({ server, router, onLan }) => [server, router, onLan]).sort(),
+    [
+      ["10.0.0.1", "10.0.0.1", false],
+      ["100.64.0.1", "100.64.0.1", false],
+      ["192.168.100.1", "192.168.100.1", false],
+      ["192.168.3.1", undefined, false],
+    ],
+  );
+  assert.equal((await box.status()).links.length, 2);
+});
+
+Deno.test("a flood of servers, routers and false answers on the LAN: bounded, told, and the real links stay as they were", async () => {
+  await using world = await among("rogue", [
+    { cable: "lan", dhcp: "dnsmasq", address: "192.168.1.1/24" },
+    { dhcp: "isc", address: "192.168.2.1/24" },
+  ]);
+  const { lab, box } = world;
+  const before = (await box.until(({ links }) => gateways(links).length === 2)).links;
+  const shown = await lab.spawn("device1", ["cat", "/sys/class/net/eth0/ifindex"], { stdout: "piped" })
+    .output();
+  const rogue = lab.spawn("device1", [
+    ...[Deno.execPath(), "run", "-A", "--quiet", `--config=${ROOT}/deno.json`, `${ROOT}/tests/lab/rogue.ts`],
+    ...[new TextDecoder().decode(shown.stdout).trim(), "192.168.1.1", "15"],
+  ], { stdin: "null", stdout: "null", stderr: "inherit" });
+  const codes = ["dhcp-flood", "router-advertisement-flood", "gateway-answered-twice"];
+  await box.until(({ health }) => codes.every((code) => health.some((condition) => condition.code === code)));
+  const { links } = await box.until(({ links }) => gateways(links).length >= 2);
+  // None of the hundred servers has a router that answers by ARP.
+  assert.deepEqual(
+    links.map(({ name, interface: on, observed }) => [name, on, observed.address]),
+    before.map(({ name, interface: on, observed }) => [name, on, observed.address]),
+  );
+  await allLeave(world, links);
+  assert.equal((await rogue.status).code, 0);
+  assert.equal((await box.status()).plugins.find(({ name }) => name === "wan-discovery")!.restarts, 0);
+});
+
+/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+function seeded(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(seed ^ seed >>> 15, 1 | seed);
+    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed;
+    return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Orders of plugging in that each topology is put through: every other one all at once. */
+const ORDERS = 4;
+const NAMES = ["fibre", "cable", "dsl"];
+const MODEMS: ModemSpec[] = [
+  { address: "192.168.1.1/24", pool: ["192.168.1.100", "192.168.1.120"] },
+  { address: "192.168.1.254/24", pool: ["192.168.1.130", "192.168.1.150"] },
+  { address: "192.168.8.1/24", pool: ["192.168.8.100", "192.168.8.150"] },
+];
+const TOPOLOGIES: { [name: string]: ("lan" | "port")[] } = {
+  ports: ["port", "port", "port"],
+  shared: ["lan", "lan", "lan"],
+  mixed: ["lan", "port", "lan"],
+};
+
+for (const [seed, [topology, cables]] of Object.entries(TOPOLOGIES).entries()) {
+  Deno.test(`${topology}: three modems, two of one subnet, plugged in any order: always the right links`, async () => {
+    const random = seeded(seed + 1);
+    const modems = cables.map((cable, index) => {
+      const dhcp = SERVERS[(index + seed) % SERVERS.length];
+      return { ...MODEMS[index], cable, dhcp, unplugged: true };
+    });
+    await using world = await among(topology, modems, topology === "shared" ? "192.168.1.5/24" : undefined);
+    const { lab, box } = world;
+    let known: string[] | undefined;
+    for (let order = 0; order < ORDERS; order++) {
+      const shuffled = NAMES.map((name) => ({ name, rank: random() })).sort((a, b) => a.rank - b.rank);
+      if (order % 2 === 1) await Promise.all(NAMES.map((name) => lab.plug(name)));
+      for (const { name } of order % 2 === 0 ? shuffled : []) {
+        await lab.plug(name);
+        await new Promise((resolve) => setTimeout(resolve, random() * 2_000));
+      }
+      const { links } = await box.until(({ links }) => gateways(links).length === 3);
+      const numbers = await allLeave(world, links);
+      const found = links.map(({ name, observed }) => `${numbers.get(name)} ${observed.gateway}/24 ${name}`)
+        .sort();
+      assert.deepEqual(
+        found.map((way) => way.replace(/ [^ ]*$/, "")),
+        MODEMS.map(({ address }, index) => `${index + 1} ${address}`),
+      );
+      // Whatever the order: a modem's link has the name that it had.
+      assert.deepEqual(found, known ??= found);
+      await Promise.all(NAMES.map((name) => lab.plug(name, false)));
+      await box.until(({ links }) => gateways(links).length === 0);
+    }
+  });
+}

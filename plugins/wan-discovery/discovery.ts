@@ -1,0 +1,471 @@
+// The running search: frames in, evidence, plan, addresses, claims and facts out. The only part with I/O and time.
+import { type Native, openNative } from "../../core/native/ffi.ts";
+import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "../../core/plugin.ts";
+import { ANY, BROADCAST, type Bytes, inside, readMac } from "./addresses.ts";
+import { linkResources, portResources } from "./claims.ts";
+import type { Config } from "./config.ts";
+import { CLIENT_PORT, decode, encode, SERVER_PORT } from "./dhcp.ts";
+import { Evidence } from "./evidence.ts";
+import { arpFrame, arpProbe, parseAdvertisement, parseArp, parseUdp, udpFrame } from "./frames.ts";
+import { isSearchable } from "./interfaces.ts";
+import { type Grant, LeaseClient, type Outgoing } from "./lease.ts";
+import { type Memory, readMemory } from "./memory.ts";
+import { gatewaysToAsk, type Plan, plan, type PlannedLink } from "./planner.ts";
+import { COLLECT_MS, Prober } from "./prober.ts";
+import { clashCondition, facts, floodConditions, modemRows, oddConditions, serverFact } from "./report.ts";
+import { Wires } from "./wire.ts";
+
+/** Rounds in vain until a server is gone; ARP questions in vain until a modem is. */
+const MISSED_ROUNDS = 3, MISSED_WATCHES = 4;
+const BEAT_MS = 100, IDLE_BEAT_MS = 500;
+/** As long as a router says at most that it stays one (RFC 4861 6.2.1). */
+const ADVERTISED_MS = 9_000_000;
+
+/** One searched interface. */
+interface Searched {
+  name: string;
+  index: number;
+  mac: string;
+  carrier: boolean;
+  prober: Prober;
+}
+
+/** The search as a whole; `probe` looks at once and says what was found. */
+export interface Discovery {
+  probe(): Promise<Json>;
+}
+
+/** Starts the search; it ends with the context. */
+export async function startDiscovery(ctx: Context<Config>): Promise<Discovery> {
+  const search = new Search(ctx, openNative());
+  await search.start();
+  return search;
+}
+
+/** How long until the kernel or the core is asked again for what it refused. */
+const REFUSED_MS = 5_000;
+
+class Search implements Discovery {
+  #refusedUntilMs = 0;
+  readonly #evidence = new Evidence();
+  readonly #wires: Wires;
+  #devices: InterfaceFact[] = [];
+  #searched = new Map<string, Searched>();
+  #clients = new Map<string, { client: LeaseClient; link: PlannedLink }>();
+  #memory: Memory[] = [];
+  #plan: Plan = { links: [], memory: [], conditions: [] };
+  /** Ethernet addresses of this box. */
+  #own = new Set<string>();
+  #nextWatchMs = 0;
+  #claimed = new Map<string, string>();
+  #published = new Set<string>();
+  #raised = new Set<string>();
+  #stored = "";
+  #following: Promise<void> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+    this.#wires = new Wires(
+      native,
+      (device, frame) => this.#take(device, frame),
+      (device, reason) => ctx.log.debug("Cannot listen", { device, reason }),
+    );
+  }
+
+  async start(): Promise<void> {
+    const { ctx } = this;
+    ctx.defer(async () => {
+      clearTimeout(this.#timer);
+      await this.#wires.close();
+      await this.#following;
+    });
+    this.#memory = readMemory(await ctx.store.get("modems"));
+    this.#holdPort();
+    const interfaces = ctx.facts.watch<InterfaceFact>("interface/");
+    const look = () => this.#lookAtInterfaces([...interfaces.current.values()]);
+    ctx.defer(interfaces.subscribe(look));
+    const wanted = ctx.facts.watch<DhcpProbeWantedFact>("dhcp-probe-wanted");
+    ctx.defer(wanted.subscribe((facts) => {
+      const device = facts.get("dhcp-probe-wanted")?.interface;
+      if (device !== undefined) this.#searched.get(device)?.prober.hurry(this.#nowMs());
+      this.#soon();
+    }));
+    ctx.defer(ctx.network.subscribe(look));
+    look();
+    this.#resume();
+    // What an earlier run claimed must be claimed again before this one is ready.
+    await this.#follow();
+    this.#beat();
+  }
+
+  async probe(): Promise<Json> {
+    const nowMs = this.#nowMs();
+    for (const { prober } of this.#searched.values()) prober.hurry(nowMs);
+    this.#soon();
+    await new Promise((resolve) => setTimeout(resolve, COLLECT_MS));
+    await this.#follow();
+    const servers = this.#evidence.servers.map((server) =>
+      serverFact(server, this.#lan?.interface, this.#epochOf)
+    );
+    return JSON.parse(JSON.stringify({ servers, modems: this.#rows() }));
+  }
+
+  get #lan(): Lan | undefined {
+    return this.ctx.network.current.lan;
+  }
+
+  get #freshMs(): number {
+    return MISSED_WATCHES * this.ctx.config.watchSeconds * 1000;
+  }
+
+  #nowMs(): number {
+    return this.ctx.clock.monotonicMs();
+  }
+
+  /** The same moment reads the same every time, or who follows the facts would take it for a new one; a clock that was set is followed. */
+  #epochOf = (seenMs: number): number => {
+    const apartMs = this.ctx.clock.now() - this.#nowMs();
+    if (Math.abs(apartMs - this.#apartMs) > 1_000) this.#apartMs = apartMs;
+    return Math.round(seenMs + this.#apartMs);
+  };
+  /** How far the wall clock is ahead of the one that never goes back. */
+  #apartMs = 0;
+
+  /** Replies to a renewal come to a port where nobody of ours listens by UDP; this keeps the kernel from refusing them. */
+  #holdPort(): void {
+    try {
+      const fd = this.native.udpOpen({ host: ANY, port: CLIENT_PORT });
+      this.ctx.defer(() => this.native.close(fd));
+    } catch (error) {
+      this.ctx.log.debug("Another DHCP client holds its port", { reason: String(error) });
+    }
+  }
+
+  /** Links whose addresses an earlier run left in the kernel go on, as if their modems had just answered. */
+  #resume(): void {
+    for (const { mac, interface: on, own, slot, gateway, address } of this.#memory) {
+      const device = this.#devices.find(({ name }) => name === (own ? on : `otb-wan${slot}`));
+      const held = device?.addresses.some((cidr) => cidr.split("/")[0] === address);
+      if (held && this.#searched.has(on)) this.#evidence.noteStation(on, gateway, mac, this.#nowMs());
+    }
+  }
+
+  #lookAtInterfaces(all: InterfaceFact[]): void {
+    const { ignoreInterfaces } = this.ctx.config;
+    const nowMs = this.#nowMs();
+    this.#own = new Set(all.flatMap(({ mac }) => mac ? [mac] : []));
+    const searched = new Map<string, Searched>();
+    for (const device of all) {
+      if (!isSearchable(device, this.#lan?.interface) || ignoreInterfaces.includes(device.name)) continue;
+      const { name, index, carrier } = device;
+      const asked = { mac: device.mac!, onLan: name === this.#lan?.interface };
+      const former = this.#searched.get(name);
+      const prober = former?.index === index
+        ? former.prober
+        : new Prober(asked, this.#strangerMac(), () => this.native.randomUint32());
+      const was = former?.index === index && former.carrier;
+      if (carrier && (!was || former.mac !== device.mac)) {
+        prober.restart(asked, nowMs);
+        this.#nextWatchMs = 0;
+      }
+      if (!carrier && was) this.#evidence.unplugged(name);
+      searched.set(name, { name, index, mac: device.mac!, carrier, prober });
+    }
+    this.#searched = searched;
+    this.#devices = all;
+    this.#wires.follow(new Map([...searched.values()].map(({ name, index }) => [name, index])));
+    this.#soon();
+  }
+
+  #soon(): void {
+    clearTimeout(this.#timer);
+    if (!this.ctx.signal.aborted) this.#timer = setTimeout(() => this.#beat(), 0);
+  }
+
+  #beat(): void {
+    if (this.ctx.signal.aborted) return;
+    const nowMs = this.#nowMs();
+    const everyMs = this.ctx.config.probeSeconds * 1000;
+    for (const { name, carrier, prober } of this.#searched.values()) {
+      for (const frame of carrier ? prober.tick(nowMs, everyMs) : []) this.#wires.send(name, frame);
+      // Silence says something only of who was asked: others tell by this when that was.
+      if (prober.roundMs === nowMs) {
+        this.ctx.facts.publish(`dhcp-probe/${name}`, { interface: name, atMs: this.ctx.clock.now() });
+      }
+    }
+    if (nowMs >= this.#nextWatchMs) this.#watch(nowMs);
+    for (const { client, link } of this.#clients.values()) this.#send(link, client.tick(nowMs));
+    this.#evidence.forget(nowMs, {
+      serversMs: everyMs * MISSED_ROUNDS + COLLECT_MS,
+      stationsMs: 4 * this.#freshMs,
+      routersMs: ADVERTISED_MS,
+    }, new Set(this.#searched.keys()));
+    void this.#follow();
+    const busy = [...this.#searched.values()].some(({ prober }) => prober.isCollecting(nowMs)) ||
+      [...this.#clients.values()].some(({ client }) => client.dueMs - nowMs < 1_000);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#beat(), busy ? BEAT_MS : IDLE_BEAT_MS);
+  }
+
+  /** Asks every known gateway whether it is there. */
+  #watch(nowMs: number): void {
+    this.#nextWatchMs = nowMs + this.ctx.config.watchSeconds * 1000 * (0.9 + 0.2 * Math.random());
+    for (const { name, mac, carrier } of this.#searched.values()) {
+      if (!carrier) continue;
+      for (const gateway of this.#gatewaysOn(name)) this.#wires.send(name, arpProbe(mac, gateway));
+    }
+  }
+
+  #gatewaysOn(device: string): string[] {
+    return gatewaysToAsk({ servers: this.#evidence.servers, memory: this.#memory }, device);
+  }
+
+  #take(device: string, frame: Bytes): void {
+    const port = this.#searched.get(device);
+    // Another interface of this box on the same segment, or our own DHCP server.
+    if (!port || frame.length < 14 || this.#own.has(readMac(frame, 6))) return;
+    const nowMs = this.#nowMs();
+    const arp = parseArp(frame);
+    if (arp) {
+      if (arp.sender !== ANY) this.#heard(device, arp.sender, arp.senderMac, nowMs);
+      return;
+    }
+    const advertisement = parseAdvertisement(frame);
+    if (advertisement) return this.#evidence.noteAdvertisement(device, advertisement, nowMs);
+    const datagram = parseUdp(frame);
+    if (datagram?.fromPort !== SERVER_PORT || datagram.toPort !== CLIENT_PORT) return;
+    const reply = decode(datagram.payload);
+    if (!reply) return;
+    if (port.prober.isAnswer(reply)) {
+      this.#evidence.noteReply(device, reply, datagram.fromMac, nowMs);
+      if (reply.router) this.#wires.send(device, arpProbe(port.mac, reply.router));
+      return;
+    }
+    for (const { client, link } of this.#clients.values()) {
+      if (link.interface === device) this.#send(link, client.reply(reply, datagram.fromMac, nowMs));
+    }
+  }
+
+  /** A station said that it has an address: a gateway that lives, or somebody with an address of ours. */
+  #heard(device: string, address: string, mac: string, nowMs: number): void {
+    if (this.#gatewaysOn(device).includes(address)) {
+      if (this.#evidence.noteStation(device, address, mac, nowMs)) this.#soon();
+    }
+    for (const { client, link } of this.#clients.values()) {
+      const near = link.interface === device || this.#lan?.interface === device;
+      if (near && mac !== link.deviceMac) this.#send(link, client.conflict(address, nowMs));
+    }
+  }
+
+  #send(link: PlannedLink, messages: Outgoing[]): void {
+    const lan = this.#lan;
+    for (const outgoing of messages) {
+      this.#wires.send(link.interface, frameOf(link, outgoing));
+      // A modem on a port may have the LAN's subnet: the link's address must not hide a device there.
+      if (outgoing.kind === "arp-probe" && lan && !link.onLan && inside(outgoing.address, lan.address)) {
+        const port = this.#searched.get(lan.interface);
+        if (port) this.#wires.send(port.name, arpProbe(port.mac, outgoing.address));
+      }
+    }
+    if (messages.length > 0) this.#soon();
+  }
+
+  /** Plans anew and makes clients, claims and facts follow; a call while one is under way shares it. */
+  #follow(): Promise<void> {
+    return this.#following ??= (async () => {
+      try {
+        this.#decide();
+        await this.#claim(this.#plan.links);
+        if (this.ctx.signal.aborted) return;
+        this.#tell();
+        await this.#store();
+      } catch (error) {
+        if (!this.ctx.signal.aborted) {
+          this.ctx.log.error("Cannot follow what was found", { reason: String(error) });
+        }
+      } finally {
+        this.#following = undefined;
+      }
+    })();
+  }
+
+  #decide(): void {
+    const { ctx } = this;
+    const nowMs = this.#nowMs();
+    // The view of links lags behind what was published or taken back a moment ago.
+    const found = new Set([...this.#memory, ...this.#plan.links].map(({ name }) => name));
+    const addresses = new Map(this.#devices.map((device) => [device.name, device.addresses]));
+    this.#plan = plan({
+      nowMs,
+      epochMs: ctx.clock.now(),
+      freshMs: this.#freshMs,
+      lan: this.#lan,
+      ports: [...this.#searched.values()].map(({ name, mac, carrier }) => ({
+        ...{ name, mac, carrier },
+        addresses: (addresses.get(name) ?? []).filter((cidr) => !cidr.includes(":")),
+      })),
+      servers: this.#evidence.servers,
+      stations: this.#evidence.stations,
+      memory: this.#memory,
+      configured: ctx.links.current.filter(({ name }) => !found.has(name))
+        .map(({ name, interface: on, observed }) => ({ name, interface: on, gateway: observed.gateway })),
+      wishes: ctx.config.modems,
+    });
+    this.#memory = this.#plan.memory;
+    this.#employ(nowMs);
+  }
+
+  /** A DHCP client for every link that needs an address of its own; one out of sight keeps its client. */
+  #employ(nowMs: number): void {
+    const planned = new Map(
+      this.#plan.links.filter(({ lanAddress }) => !lanAddress).map((link) => [link.mac, link]),
+    );
+    for (const [mac, { client, link }] of this.#clients) {
+      const next = planned.get(mac);
+      const same = next && next.interface === link.interface && next.deviceMac === link.deviceMac &&
+        next.gateway === link.gateway;
+      if (same) continue;
+      if (this.ctx.config.modems[mac]?.ignore) this.#send(link, client.release());
+      this.#clients.delete(mac);
+    }
+    for (const [mac, link] of planned) {
+      const known = this.#clients.get(mac);
+      if (known) {
+        known.link = link;
+        if (link.present) known.client.retarget(link.server, nowMs);
+      } else if (link.present) {
+        const { deviceMac, server, former } = link;
+        const isTaken = (address: string) => this.#isTaken(address, mac);
+        const client = new LeaseClient({ mac: deviceMac, server, former }, isTaken, Math.random);
+        if (former && this.#isHere(former, link.device)) client.resume(former);
+        this.#clients.set(mac, { client, link });
+        this.#send(link, client.tick(nowMs));
+      }
+    }
+  }
+
+  /** Whether the kernel has the address on that device already. */
+  #isHere({ address }: Grant, device: string): boolean {
+    return this.#devices.some(({ name, addresses }) =>
+      name === device && addresses.some((cidr) => cidr.split("/")[0] === address)
+    );
+  }
+
+  /** Whether an address is in use by this box for something else, or by what was found. */
+  #isTaken(address: string, mac: string): boolean {
+    return this.#lan?.address.split("/")[0] === address ||
+      [...this.#clients].some(([other, { client }]) => other !== mac && client.claimed === address) ||
+      this.#memory.some(({ gateway }) => gateway === address) ||
+      this.#evidence.servers.some(({ server, router }) => server === address || router === address) ||
+      this.ctx.links.current.some(({ name, observed }) =>
+        observed.address === address && !this.#plan.links.some((link) => link.name === name)
+      );
+  }
+
+  async #claim(links: PlannedLink[]): Promise<void> {
+    // What was refused is asked for again, but not with every beat.
+    if (this.#nowMs() < this.#refusedUntilMs) return;
+    // Interfaces that a person named are the core's to switch on.
+    const named = new Set([
+      this.#lan?.interface,
+      ...this.ctx.links.current.filter(({ found }) => !found).map((link) => link.interface),
+    ]);
+    const ports = [...this.#searched.keys()].filter((name) => !named.has(name));
+    const wishes = new Map([["ports", portResources(ports, links)]]);
+    for (const link of links) wishes.set(`link-${link.slot}`, linkResources(link, this.#grantOf(link)));
+    for (const key of this.#claimed.keys()) if (!wishes.has(key)) wishes.set(key, []);
+    // What goes makes room for what comes.
+    const order = [...wishes].sort(([, a], [, b]) => Math.sign(a.length) - Math.sign(b.length));
+    let refused: string | undefined;
+    for (const [key, resources] of order) {
+      const text = JSON.stringify(resources);
+      if ((this.#claimed.get(key) ?? "[]") === text) continue;
+      try {
+        await this.ctx.claim(key, resources);
+        if (resources.length > 0) this.#claimed.set(key, text);
+        else this.#claimed.delete(key);
+      } catch (error) {
+        refused = (error as Error).message;
+      }
+    }
+    if (refused === undefined) return this.ctx.health.clear("link-refused");
+    this.#refusedUntilMs = this.#nowMs() + REFUSED_MS;
+    this.ctx.health.raise({
+      code: "link-refused",
+      severity: "error",
+      message: `A found link cannot be set up: ${refused}`,
+    });
+  }
+
+  #grantOf = (link: PlannedLink): Grant | undefined =>
+    this.#clients.get(link.mac)?.client.held ?? (link.present ? undefined : link.former);
+
+  #rows() {
+    return modemRows(this.#plan.links, ({ mac }) => this.#clients.get(mac)?.client);
+  }
+
+  #tell(): void {
+    const { ctx } = this;
+    const { links } = this.#plan;
+    const lan = this.#lan?.interface;
+    const evidence = this.#evidence;
+    const found = facts({ links, evidence, lan, grantOf: this.#grantOf, epochOf: this.#epochOf });
+    for (const key of this.#published) if (!found.has(key)) ctx.facts.publish(key, undefined);
+    for (const [key, fact] of found) ctx.facts.publish(key, fact);
+    this.#published = new Set(found.keys());
+
+    const clashing = [...this.#clients.values()].filter(({ client }) => client.clashes && !client.held);
+    const conditions = [
+      ...this.#plan.conditions,
+      ...clashCondition(clashing.map(({ link }) => link)),
+      ...floodConditions(evidence),
+      ...oddConditions(this.#devices, new Set(ctx.links.current.map((link) => link.interface))),
+    ];
+    for (const condition of conditions) ctx.health.raise(condition);
+    const codes = new Set(conditions.map(({ code }) => code));
+    for (const code of this.#raised) if (!codes.has(code)) ctx.health.clear(code);
+    this.#raised = codes;
+    ctx.publishStatus({ modems: this.#rows(), servers: evidence.servers.length });
+  }
+
+  async #store(): Promise<void> {
+    this.#memory = this.#memory.map((entry) => {
+      const held = this.#clients.get(entry.mac)?.client.held;
+      return held ? { ...entry, address: held.address } : entry;
+    });
+    const text = JSON.stringify(this.#memory);
+    if (text === this.#stored) return;
+    await this.ctx.store.set("modems", JSON.parse(text));
+    this.#stored = text;
+  }
+
+  /** A locally administered Ethernet address that nobody has. */
+  #strangerMac(): string {
+    const bytes = this.native.random(new Uint8Array(6));
+    bytes[0] = bytes[0]! & 0xfc | 0x02;
+    return readMac(bytes, 0);
+  }
+}
+
+/** What a link's client wants to send, in its frame. */
+function frameOf({ deviceMac, server, mac }: PlannedLink, outgoing: Outgoing): Bytes {
+  if (outgoing.kind === "arp-probe") return arpProbe(deviceMac, outgoing.address);
+  if (outgoing.kind === "arp-announcement") {
+    const { address } = outgoing;
+    return arpFrame({
+      ...{ operation: "request", senderMac: deviceMac, sender: address },
+      ...{ targetMac: "00:00:00:00:00:00", target: address },
+    });
+  }
+  const { message, toServer } = outgoing;
+  return udpFrame({
+    fromMac: deviceMac,
+    // To that modem alone, also where it reads "to everybody": another one with the same address must not answer.
+    toMac: server?.mac ?? mac,
+    from: message.clientAddress ?? ANY,
+    to: toServer ? server?.address ?? BROADCAST : BROADCAST,
+    fromPort: CLIENT_PORT,
+    toPort: SERVER_PORT,
+    payload: encode(message),
+  });
+}

@@ -1,0 +1,329 @@
+// From evidence to links: which modems there are, what each one's link is called, and which device and address it gets. Pure.
+import { createHash } from "node:crypto";
+import type { HealthCondition, Lan } from "../../core/plugin.ts";
+import { inside, range, toAddress } from "./addresses.ts";
+import { conditions } from "./conditions.ts";
+import type { ServerSeen, StationSeen } from "./evidence.ts";
+import type { Grant } from "./lease.ts";
+import type { Memory } from "./memory.ts";
+import { guess } from "./vendors.ts";
+
+/** An interface that is searched. */
+export interface Port {
+  name: string;
+  mac: string;
+  carrier: boolean;
+  /** IPv4 addresses, CIDR. */
+  addresses: string[];
+}
+
+/** A link that a person configured with its interface. */
+export interface Configured {
+  name: string;
+  interface: string;
+  gateway?: string;
+}
+
+/** What a person said of a modem, by its Ethernet address. */
+export interface Wish {
+  name?: string;
+  ignore?: boolean;
+}
+
+/** Everything that is known. Times are of one clock that never goes back, `epochMs` apart. */
+export interface Known {
+  nowMs: number;
+  epochMs: number;
+  /** An answer older than this is no sign of life. */
+  freshMs: number;
+  lan?: Lan;
+  ports: Port[];
+  servers: ServerSeen[];
+  stations: StationSeen[];
+  memory: Memory[];
+  configured: Configured[];
+  wishes: { [mac: string]: Wish };
+}
+
+/** A link to be, or one that is out of sight (`present: false`) and keeps its place while its cable is out. */
+export interface PlannedLink {
+  name: string;
+  mac: string;
+  slot: number;
+  present: boolean;
+  /** The interface that the modem is behind. */
+  interface: string;
+  /** The device that the link is: the interface itself, or a macvlan on it. */
+  device: string;
+  deviceMac: string;
+  onLan: boolean;
+  /** The LAN's own address serves; nothing is to be asked or claimed. */
+  lanAddress?: string;
+  gateway: string;
+  prefixLength: number;
+  server?: { address: string; mac: string };
+  former?: Grant;
+  /** Another station has the gateway's address: it must be fixed by MAC. */
+  fixed: boolean;
+  description: string;
+}
+
+export interface Plan {
+  links: PlannedLink[];
+  memory: Memory[];
+  conditions: HealthCondition[];
+}
+
+/** Modem seen on an interface now. */
+export interface Sighting {
+  mac: string;
+  interface: string;
+  gateway: string;
+  prefixLength: number;
+  server?: ServerSeen;
+}
+
+/** The kernel's path manager knows 8 endpoints (ip-mptcp(8)). */
+export const MOST_LINKS = 8;
+/** Modems remembered. */
+const MOST_MODEMS = 32;
+/** A link whose cable is out stays on the list this long. */
+const PARKED_MS = 86_400_000;
+const REMEMBER_STEP_MS = 600_000;
+
+/** Decides everything anew from what is known; the same evidence gives the same plan. */
+export function plan(known: Known): Plan {
+  const seen = sightings(known);
+  const links: PlannedLink[] = [];
+  const memory = new Map(known.memory.map((entry) => [entry.mac, entry]));
+  const chosen = choosePlaces(seen, known);
+  const refused = chosen.slice(MOST_LINKS);
+  for (const sighting of chosen.slice(0, MOST_LINKS)) {
+    const former = memory.get(sighting.mac);
+    const link = place(sighting, former, links, known, memory);
+    links.push(link);
+    memory.set(sighting.mac, remember(link, sighting, former, known.epochMs));
+  }
+  for (const entry of known.memory) {
+    const parked = park(entry, links, known);
+    if (parked) links.push(parked);
+  }
+  const present = new Set(links.map(({ mac }) => mac));
+  const kept = [...memory.values()].sort((a, b) =>
+    Number(present.has(b.mac)) - Number(present.has(a.mac)) || b.lastSeenMs - a.lastSeenMs ||
+    (a.mac < b.mac ? -1 : 1)
+  ).slice(0, MOST_MODEMS);
+  links.sort((a, b) => a.slot - b.slot);
+  return { links, memory: kept, conditions: conditions(known, links, seen, refused) };
+}
+
+/** The addresses to ask for by ARP on an interface: routers that servers there name, and gateways of remembered modems. */
+export function gatewaysToAsk(
+  { servers, memory }: Pick<Known, "servers" | "memory">,
+  device: string,
+): string[] {
+  const routers = servers.filter((server) => server.interface === device).map(({ router }) => router);
+  return [...new Set([...routers, ...memory.map(({ gateway }) => gateway)])].filter((one) =>
+    one !== undefined
+  );
+}
+
+/** Modems that answer now: a router that a server names and that answers by ARP, or a remembered one that answers. */
+function sightings({ nowMs, freshMs, ports, servers, stations, memory, wishes }: Known): Sighting[] {
+  const found = new Map<string, Sighting>();
+  const own = new Set(ports.flatMap(({ addresses }) => addresses.map((cidr) => cidr.split("/")[0]!)));
+  const there = new Set(ports.filter(({ carrier }) => carrier).map(({ name }) => name));
+  const fresh = stations.filter(({ lastSeenMs, interface: device, address, mac }) =>
+    nowMs - lastSeenMs <= freshMs && there.has(device) && !own.has(address) && !wishes[mac]?.ignore
+  );
+  const note = (sighting: Sighting) => {
+    const key = `${sighting.interface} ${sighting.mac}`;
+    const former = found.get(key);
+    if (!former || isBetter(sighting, former)) found.set(key, sighting);
+  };
+  for (const server of servers) {
+    const { interface: device, router, prefixLength } = server;
+    if (!router || !prefixLength) continue;
+    const answers = fresh.filter((station) => station.interface === device && station.address === router);
+    // The router is who serves; else the only one that has its address, else one known from before.
+    const station = answers.find(({ mac }) => mac === server.mac) ??
+      (answers.length === 1
+        ? answers[0]
+        : answers.find(({ mac }) => memory.some((entry) => entry.mac === mac)));
+    if (station) note({ mac: station.mac, interface: device, gateway: router, prefixLength, server });
+  }
+  for (const { mac, gateway, prefixLength } of memory) {
+    for (const station of fresh) {
+      if (station.mac === mac && station.address === gateway) {
+        note({ mac, interface: station.interface, gateway, prefixLength });
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+/** Of two sightings of one modem on one interface: with a server, with its own server, the later seen, the lower address. */
+function isBetter(a: Sighting, b: Sighting): boolean {
+  if (!a.server || !b.server) return a.server !== undefined;
+  const own = Number(a.server.mac === a.mac) - Number(b.server.mac === b.mac);
+  if (own !== 0) return own > 0;
+  if (a.gateway !== b.gateway) return a.server.lastSeenMs > b.server.lastSeenMs;
+  return a.server.server < b.server.server;
+}
+
+/** One sighting a modem, known ones first; what a person configured is left to that. */
+function choosePlaces(seen: Sighting[], { memory, lan, configured }: Known): Sighting[] {
+  const remembered = new Map(memory.map((entry) => [entry.mac, entry]));
+  const rank = (sighting: Sighting) => {
+    const former = remembered.get(sighting.mac);
+    if (former?.interface === sighting.interface) return 0;
+    return sighting.interface === lan?.interface ? 2 : 1;
+  };
+  const free = seen.filter((sighting) =>
+    !configured.some(({ interface: device, gateway }) =>
+      device === sighting.interface && (gateway === undefined || gateway === sighting.gateway)
+    )
+  );
+  const best = new Map<string, Sighting>();
+  for (const sighting of free.sort((a, b) => rank(a) - rank(b) || order(a, b))) {
+    if (!best.has(sighting.mac)) best.set(sighting.mac, sighting);
+  }
+  return [...best.values()].sort((a, b) =>
+    Number(remembered.has(b.mac)) - Number(remembered.has(a.mac)) || order(a, b)
+  );
+}
+
+function order(a: Sighting, b: Sighting): number {
+  const text = (one: Sighting) => `${one.interface} ${one.gateway} ${one.mac}`;
+  return text(a) < text(b) ? -1 : 1;
+}
+
+/** Gives a modem its name, slot and device. */
+function place(
+  { mac, interface: on, gateway, prefixLength, server }: Sighting,
+  former: Memory | undefined,
+  links: PlannedLink[],
+  known: Known,
+  memory: ReadonlyMap<string, Memory>,
+): PlannedLink {
+  const { lan, ports, configured, wishes, stations, nowMs, freshMs } = known;
+  const port = ports.find(({ name }) => name === on)!;
+  const onLan = on === lan?.interface;
+  const stays = former?.interface === on;
+  // Who has the interface itself keeps it; another one gets it when nobody else on it had it.
+  const claimed = links.some((link) => link.interface === on && link.device === on) ||
+    configured.some((link) => link.interface === on) ||
+    !(stays && former!.own) &&
+      [...memory.values()].some((entry) =>
+        entry.mac !== mac && entry.interface === on && entry.own && isFresh(entry, known)
+      );
+  const fits = !onLan || inside(gateway, lan.address) && gateway !== lan.address.split("/")[0];
+  const own = fits && !claimed && (!stays || former!.own);
+  const taken = new Set(links.map(({ slot }) => slot));
+  const slots = Array.from({ length: MOST_LINKS }, (_, index) => index + 1);
+  const slot = former && !taken.has(former.slot)
+    ? former.slot
+    : slots.find((one) => !taken.has(one) && ![...memory.values()].some((entry) => entry.slot === one)) ??
+      slots.find((one) => !taken.has(one))!;
+  const hints = guess(mac, server?.hints ?? []);
+  const names = new Set([
+    ...links.map(({ name }) => name),
+    ...configured.map(({ name }) => name),
+    ...[...memory.values()].filter((entry) => entry.mac !== mac).map(({ name }) => name),
+    ...Object.entries(wishes).flatMap(([whose, { name }]) => whose !== mac && name ? [name] : []),
+  ]);
+  return {
+    name: wishes[mac]?.name ?? unique(former?.name ?? hints.name ?? `wan-${plain(on)}`, names),
+    mac,
+    slot,
+    present: true,
+    interface: on,
+    device: own ? on : `otb-wan${slot}`,
+    deviceMac: own ? port.mac : former?.macvlanMac ?? madeUpMac(port.mac, mac),
+    onLan,
+    lanAddress: own && onLan ? lan!.address : undefined,
+    gateway,
+    prefixLength,
+    server: server && { address: server.server, mac: server.mac },
+    former: former?.address && former.gateway === gateway
+      ? { address: former.address, prefixLength, router: gateway, dns: former.dns }
+      : undefined,
+    fixed: stations.some((station) =>
+      station.interface === on && station.address === gateway && station.mac !== mac &&
+      nowMs - station.lastSeenMs <= freshMs
+    ),
+    description: server || !former ? `${hints.label ?? "Modem"} at ${gateway}` : former.description,
+  };
+}
+
+/** Whether a remembered modem answers on its interface now. */
+function isFresh({ mac, interface: device, gateway }: Memory, { stations, nowMs, freshMs }: Known): boolean {
+  return stations.some((station) =>
+    station.mac === mac && station.interface === device && station.address === gateway &&
+    nowMs - station.lastSeenMs <= freshMs
+  );
+}
+
+/** A link whose cable is out: it keeps its place, and is back at once when the cable is. */
+function park(entry: Memory, links: PlannedLink[], { ports, lan, epochMs, wishes, configured }: Known) {
+  const port = ports.find(({ name }) => name === entry.interface);
+  const { mac, name, slot, interface: on, address, gateway, prefixLength, dns, description, own } = entry;
+  const onLan = on === lan?.interface;
+  if (
+    port?.carrier || !address && !(own && onLan) || wishes[mac]?.ignore ||
+    epochMs - entry.lastSeenMs > PARKED_MS ||
+    links.some((link) => link.mac === mac || link.slot === slot || link.name === name) ||
+    configured.some((link) => link.interface === on || link.name === name)
+  ) return undefined;
+  const parked: PlannedLink = {
+    ...{ name, mac, slot, present: false, interface: on, onLan, gateway, prefixLength, description },
+    device: own ? on : `otb-wan${slot}`,
+    deviceMac: own ? port?.mac ?? entry.macvlanMac : entry.macvlanMac,
+    lanAddress: own && onLan ? lan!.address : undefined,
+    former: address ? { address, prefixLength, router: gateway, dns } : undefined,
+    fixed: false,
+  };
+  return parked;
+}
+
+function remember(
+  link: PlannedLink,
+  { server }: Sighting,
+  former: Memory | undefined,
+  epochMs: number,
+): Memory {
+  const { mac, name, interface: on, device, slot, gateway, prefixLength, description } = link;
+  const same = former?.gateway === gateway ? former : undefined;
+  return {
+    ...{ mac, name, interface: on, own: device === on, slot, gateway, prefixLength, description },
+    macvlanMac: former?.macvlanMac ?? (device === on ? madeUpMac(link.deviceMac, mac) : link.deviceMac),
+    address: same?.address,
+    dns: server?.dns ?? same?.dns ?? [],
+    lastSeenMs: Math.floor(epochMs / REMEMBER_STEP_MS) * REMEMBER_STEP_MS,
+  };
+}
+
+/** A locally administered address that a box always makes the same for a modem (IEEE 802). */
+function madeUpMac(own: string, modem: string): string {
+  const hash = createHash("sha256").update(`${own} ${modem}`).digest("hex");
+  return ["02", ...Array.from({ length: 5 }, (_, index) => hash.slice(2 * index, 2 * index + 2))].join(":");
+}
+
+/** A name that nobody has, at most 15 characters long as names of links are. */
+function unique(name: string, taken: ReadonlySet<string>): string {
+  if (!taken.has(name)) return name;
+  for (let count = 2;; count++) {
+    const numbered = `${name.slice(0, 15 - `-${count}`.length)}-${count}`;
+    if (!taken.has(numbered)) return numbered;
+  }
+}
+
+/** An interface's name with only what a link's name may have. */
+function plain(device: string): string {
+  return device.toLowerCase().replaceAll(/[^a-z0-9-]/g, "-").slice(0, 11);
+}
+
+/** The subnet of a modem in CIDR. */
+export function subnetOf({ gateway, prefixLength }: { gateway: string; prefixLength: number }): string {
+  return `${toAddress(range(`${gateway}/${prefixLength}`).first)}/${prefixLength}`;
+}

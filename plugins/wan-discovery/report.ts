@@ -1,0 +1,143 @@
+// What others are told of the search: facts for plugins, rows and conditions for people. Pure.
+import type { HealthCondition, InterfaceFact } from "../../core/plugin.ts";
+import { linkFact } from "./claims.ts";
+import type { Evidence, ServerSeen } from "./evidence.ts";
+import { kindOf } from "./interfaces.ts";
+import type { Grant, LeaseClient } from "./lease.ts";
+import type { PlannedLink } from "./planner.ts";
+import { guess } from "./vendors.ts";
+
+/** A DHCP server that is not this box. Published as `dhcp-server/<mac>`. */
+export interface DhcpServerFact {
+  mac: string;
+  /** Its own address, option 54. */
+  server: string;
+  interface: string;
+  /** The default router that it tells; absent: it serves a LAN without a way out, or only refused. */
+  router?: string;
+  /** The subnet that it gives addresses of, CIDR. */
+  network?: string;
+  /** Milliseconds since the epoch. */
+  lastSeenMs: number;
+  /** Guessed by its Ethernet address and its own words. */
+  vendor?: string;
+  /** It is on the LAN's segment, where devices hear it. */
+  onLan: boolean;
+}
+
+/** What a report is made of. */
+export interface Findings {
+  links: readonly PlannedLink[];
+  evidence: Evidence;
+  lan: string | undefined;
+  grantOf(link: PlannedLink): Grant | undefined;
+  /** From the search's own clock to milliseconds since the epoch. */
+  epochOf(seenMs: number): number;
+}
+
+/** Everything to publish, by key. */
+export function facts({ links, evidence, lan, grantOf, epochOf }: Findings): Map<string, object> {
+  const found = new Map<string, object>();
+  for (const link of links) {
+    const grant = grantOf(link);
+    if (grant || link.lanAddress) found.set(`link/${link.name}`, linkFact(link, grant));
+  }
+  // Of a station with several servers, the one seen last.
+  for (const server of evidence.servers.sort((a, b) => a.lastSeenMs - b.lastSeenMs)) {
+    found.set(`dhcp-server/${server.mac}`, serverFact(server, lan, epochOf));
+  }
+  for (const { lastSeenMs, ...router } of evidence.routers) {
+    found.set(`router-advertisement/${router.mac}`, {
+      ...router,
+      lastSeenMs: epochOf(lastSeenMs),
+      onLan: router.interface === lan,
+    });
+  }
+  return found;
+}
+
+/** One server as others see it. */
+export function serverFact(
+  { mac, server, interface: on, router, network, lastSeenMs, hints }: ServerSeen,
+  lan: string | undefined,
+  epochOf: (seenMs: number) => number,
+): DhcpServerFact {
+  return {
+    ...{ mac, server, interface: on, router, network, lastSeenMs: epochOf(lastSeenMs) },
+    vendor: guess(mac, hints).label,
+    onLan: on === lan,
+  };
+}
+
+/** One line a modem, for the status and the panel. */
+export function modemRows(
+  links: readonly PlannedLink[],
+  clientOf: (link: PlannedLink) => LeaseClient | undefined,
+) {
+  return links.map((link) => {
+    const { name, mac, interface: on, gateway, description, present, lanAddress } = link;
+    const client = clientOf(link);
+    return {
+      ...{ name, mac, interface: on, gateway, description },
+      address: lanAddress?.split("/")[0] ?? client?.held?.address ?? "",
+      state: !present
+        ? "out of sight"
+        : lanAddress
+        ? "on the LAN"
+        : client?.source ?? "asking for an address",
+    };
+  });
+}
+
+/** Links whose modem has no address for them that is not in use already. */
+export function clashCondition(clashing: readonly PlannedLink[]): HealthCondition[] {
+  if (clashing.length === 0) return [];
+  return [{
+    code: "address-clash",
+    severity: "warning",
+    message: `${
+      clashing.map(({ name, description }) => `"${name}" (${description})`).join(", ")
+    } only gives addresses that another link of this box has already, and cannot be used`,
+    next: "Give that modem another subnet, or a larger range of addresses to hand out.",
+  }];
+}
+
+/** Tables that were full. */
+export function floodConditions(evidence: Evidence): HealthCondition[] {
+  const words = {
+    dhcp: ["dhcp-flood", "DHCP servers"],
+    ra: ["router-advertisement-flood", "IPv6 routers"],
+  } as const;
+  return Object.entries(words).flatMap(([kind, [code, many]]) => {
+    const devices = [...evidence.floods.values()].filter((flood) => flood.kind === kind).map((flood) =>
+      flood.interface
+    );
+    if (devices.length === 0) return [];
+    return [{
+      code,
+      severity: "warning" as const,
+      message: `So many ${many} answer on ${devices.join(", ")} that not all are noted`,
+      next: "Look for a device that pretends to be many, and unplug it.",
+    }];
+  });
+}
+
+/** Interfaces that may be ways out but are no Ethernet: there is nobody to ask by DHCP or ARP. PPP, and raw mobile links. */
+export function oddConditions(
+  devices: readonly InterfaceFact[],
+  used: ReadonlySet<string>,
+): HealthCondition[] {
+  const PPP = 512, NONE = 65534, RAW = 519;
+  const odd = devices.filter(({ name, hardware, driver }) =>
+    !used.has(name) && (hardware === PPP || driver !== undefined && (hardware === NONE || hardware === RAW))
+  );
+  if (odd.length === 0) return [];
+  return [{
+    code: "interface-needs-settings",
+    severity: "info",
+    message: `${
+      odd.map((device) => `${device.name} (${kindOf(device)})`).join(", ")
+    } may be a way to the Internet, but has no gateway that could be found`,
+    next: "otb link add NAME --interface IF --address ADDRESS --gateway IP",
+  }];
+}
