@@ -1,0 +1,54 @@
+// Addresses that are somebody's although nobody leased them here: seen by ARP, or refused by a device. Pure.
+import type { Lease } from "./leases.ts";
+import type { Neighbour } from "./neighbours.ts";
+
+/** An address that was seen with its owner: nobody else gets it, and its owner may have it when it asks. */
+export interface Hold {
+  mac: string;
+  address: string;
+}
+
+/** Addresses one station may hold: who answers for everybody (proxy ARP, an attacker) must not empty the pool. */
+const MAX_PER_STATION = 4;
+/** Addresses held in all. */
+const MAX_HOLDS = 256;
+/** A refused address rests so long (as dnsmasq does it with fixed ones). */
+const QUARANTINE_MS = 600_000;
+/** Addresses in quarantine, in all and by one station: whoever refuses everything must not empty the pool. */
+const MAX_QUARANTINED = 32, MAX_REFUSED_PER_STATION = 4;
+
+/** Holds of before, together with those who are there now and have no lease for their address. */
+export function holdsWith(former: Hold[], seen: Neighbour[], leases: Lease[]): Hold[] {
+  const holds = [...former];
+  const leased = new Set(leases.map(({ address }) => address));
+  const taken = new Set(holds.map(({ address }) => address));
+  for (const { mac, address } of seen) {
+    if (taken.has(address) || leased.has(address)) continue;
+    if (holds.length >= MAX_HOLDS || holds.filter((hold) => hold.mac === mac).length >= MAX_PER_STATION) {
+      continue;
+    }
+    taken.add(address);
+    holds.push({ mac, address });
+  }
+  return holds.length === former.length ? former : holds;
+}
+
+/** An address that a device refused because somebody else has it (DHCPDECLINE, RFC 2131 section 4.4.4). */
+export interface Refused {
+  address: string;
+  mac: string;
+  untilMs: number;
+}
+
+/** The quarantine after one more refusal, ended ones left out. */
+export function quarantineWith(
+  former: Refused[],
+  refusal: { address: string; mac: string },
+  nowMs: number,
+): Refused[] {
+  const rest = former.filter(({ untilMs, address }) => untilMs > nowMs && address !== refusal.address);
+  const own = rest.filter(({ mac }) => mac === refusal.mac);
+  // Who refuses one after the other keeps only the last few from others.
+  const kept = own.length < MAX_REFUSED_PER_STATION ? rest : rest.filter((one) => one !== own[0]);
+  return [...kept, { ...refusal, untilMs: nowMs + QUARANTINE_MS }].slice(-MAX_QUARANTINED);
+}

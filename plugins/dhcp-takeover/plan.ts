@@ -1,0 +1,245 @@
+// What to serve: networks, ranges, routers and times, from the phase and what is around. Pure.
+import type { Lan, Link } from "../../core/plugin.ts";
+import type { Config } from "./config.ts";
+import {
+  contains,
+  isPrivate,
+  maskOf,
+  type Network,
+  networkOf,
+  overlaps,
+  toNumber,
+  toText,
+  without,
+} from "./ipv4.ts";
+import type { Hold } from "./holds.ts";
+import type { Server } from "./machine.ts";
+
+/** A network that addresses are given in. */
+export interface ServedNetwork {
+  /** Its first address. */
+  network: string;
+  mask: string;
+  /** The LAN's own; the others share its segment. */
+  own: boolean;
+  router: string;
+  dns: string;
+  /** First and last addresses. */
+  ranges: [string, string][];
+}
+
+/** A fixed address. */
+export interface Reservation {
+  mac: string;
+  address: string;
+  name?: string;
+}
+
+/** Everything that dnsmasq is told; what is absent it does not do. */
+export interface ServePlan {
+  interface: string;
+  /** The box's own address on the LAN. */
+  address: string;
+  networks: ServedNetwork[];
+  leaseSeconds: number;
+  /** T1 and T2 (RFC 2131 section 4.4.5); absent: half and seven eighths. */
+  renewSeconds?: number;
+  rebindSeconds?: number;
+  reservations: Reservation[];
+  /** Addresses that were seen with their owners: theirs for the asking, and nobody else's. */
+  holds: Hold[];
+  /** Names that a person gave, by MAC address. */
+  names: [mac: string, name: string][];
+  captivePortalUrl?: string;
+  dns?: {
+    domain: string;
+    resolvers: string[];
+    /** What nftables sets learn from answers, as dnsmasq writes it. */
+    sets: { domains: string[]; table: string; set4: string; set6: string }[];
+  };
+  /** A prefix that is known to be routed here; IPv6 is announced only with one. */
+  prefix?: string;
+}
+
+/** What a plan is made of. */
+export interface Surroundings {
+  lan: Lan;
+  links: Link[];
+  /** Other servers, silent or not: their networks are on this segment. */
+  servers: Server[];
+  /** Addresses that were seen with their owners. */
+  holds: Hold[];
+  /** Addresses that a device refused: given to nobody. */
+  refused: string[];
+  names: [mac: string, name: string][];
+  sets: { domains: string[]; table: string; set4: string; set6: string }[];
+  prefix?: string;
+}
+
+/** The pool of a LAN where the settings say nothing starts here and has this many addresses. */
+const POOL_START = 50, POOL_SIZE = 200;
+/** Another server's network is served only from this size on (a smaller number is a larger network): no half of the Internet. */
+const LARGEST_NETWORK = 16, SMALLEST_NETWORK = 30;
+/** Networks beside the LAN's own. */
+const MAX_NETWORKS = 8;
+
+/** The plan while ours is the LAN's server. */
+export function planServing(phase: "trial" | "confirmed", config: Config, around: Surroundings): ServePlan {
+  const { lan, servers } = around;
+  const own = networkOf(lan.address)!;
+  const address = lan.address.split("/")[0]!;
+  const taken = takenAddresses(around);
+  const serverNetworks = uniqueNetworks(servers);
+  const networks: ServedNetwork[] = [{
+    ...named(own),
+    own: true,
+    router: address,
+    dns: address,
+    // Where a modem gave addresses of this very network, any of them may be in use.
+    ranges: rangesOf(
+      serverNetworks.some((network) => overlaps(network, own)) ? hosts(own) : pool(own, config.pool),
+      taken,
+    ),
+  }];
+  for (const network of serverNetworks) {
+    if (networks.length > MAX_NETWORKS || overlaps(network, own)) continue;
+    // Without an address of ours there, its devices could not reach us as their router.
+    const link = around.links.find(({ observed }) =>
+      observed.address && contains(network, toNumber(observed.address))
+    );
+    if (!link) continue;
+    networks.push({
+      ...named(network),
+      own: false,
+      router: link.observed.address!,
+      dns: address,
+      ranges: rangesOf(hosts(network), taken),
+    });
+  }
+  const short = phase === "trial";
+  const leaseSeconds = short ? config.trialLeaseSeconds : config.leaseSeconds;
+  return {
+    interface: lan.interface,
+    address,
+    networks: networks.filter(({ ranges }) => ranges.length > 0),
+    leaseSeconds,
+    ...(short || config.renewSeconds * 2 >= leaseSeconds
+      ? {}
+      : { renewSeconds: config.renewSeconds, rebindSeconds: Math.round(config.renewSeconds * 1.5) }),
+    ...common(config, around),
+  };
+}
+
+/** The plan while devices are led back: the modem's network, router and DNS, for a short time each. */
+export function planGivingBack(modem: Server, config: Config, around: Surroundings): ServePlan | undefined {
+  const network = usableNetwork(modem);
+  if (!network || !modem.router) return undefined;
+  const { lan } = around;
+  const { reservations, holds, names } = common(config, around);
+  const inside = ({ address }: { address: string }) => contains(network, toNumber(address));
+  return {
+    interface: lan.interface,
+    address: lan.address.split("/")[0]!,
+    networks: [{
+      ...named(network),
+      own: overlaps(network, networkOf(lan.address)!),
+      router: modem.router,
+      dns: modem.router,
+      ranges: rangesOf(hosts(network), takenAddresses(around)),
+    }],
+    leaseSeconds: config.trialLeaseSeconds,
+    reservations: reservations.filter(inside),
+    holds: holds.filter(inside),
+    names,
+  };
+}
+
+function common(config: Config, around: Surroundings) {
+  const { links, names, sets, prefix } = around;
+  const reservations = Object.entries(config.reservations).map(([mac, { address, name }]) => ({
+    mac,
+    address,
+    ...(name ? { name } : {}),
+  }));
+  const reserved = new Set(reservations.flatMap(({ mac, address }) => [mac, address]));
+  const taken = takenAddresses(around);
+  const modems = [...new Set(links.flatMap(({ observed }) => observed.gateway ?? []))].sort();
+  return {
+    reservations,
+    // dnsmasq refuses to start when an address stands twice.
+    holds: around.holds.filter(({ mac, address }) =>
+      !reserved.has(mac) && !reserved.has(address) && !taken.has(toNumber(address))
+    ),
+    names: names.filter(([mac]) => !reserved.has(mac)),
+    ...(config.captivePortalUrl ? { captivePortalUrl: config.captivePortalUrl } : {}),
+    ...(config.dns.enabled
+      ? {
+        dns: {
+          domain: config.dns.domain,
+          resolvers: config.dns.resolvers.length > 0 ? config.dns.resolvers : modems,
+          sets,
+        },
+      }
+      : {}),
+    ...(prefix ? { prefix } : {}),
+  };
+}
+
+/** First and last address of the LAN's pool, as the settings say or fitting the network. */
+export function pool(own: Network, { from, to }: Config["pool"]): { first: number; last: number } {
+  const all = hosts(own);
+  const wide = all.last - all.first >= POOL_START + POOL_SIZE;
+  const first = from ? toNumber(from) : wide ? own.first + POOL_START : all.first;
+  return { first, last: to ? toNumber(to) : Math.min(all.last, first + POOL_SIZE - 1) };
+}
+
+function hosts({ first, last }: Network): { first: number; last: number } {
+  return { first: first + 1, last: last - 1 };
+}
+
+function rangesOf(range: { first: number; last: number }, taken: Set<number>): [string, string][] {
+  return without(range, taken).map(({ first, last }) => [toText(first), toText(last)]);
+}
+
+function named(network: Network): { network: string; mask: string } {
+  return { network: toText(network.first), mask: maskOf(network) };
+}
+
+/** Addresses of this box, of modems and of whoever else has one. */
+function takenAddresses({ lan, links, servers, refused }: Surroundings): Set<number> {
+  return new Set(
+    [
+      lan.address.split("/")[0],
+      ...links.flatMap(({ observed }) => [observed.address, observed.gateway]),
+      ...servers.flatMap(({ server, router }) => [server, router]),
+      ...refused,
+    ].flatMap((address) => {
+      try {
+        return address ? [toNumber(address)] : [];
+      } catch {
+        return []; // IPv6, or nonsense that a server said.
+      }
+    }),
+  );
+}
+
+function usableNetwork({ network, router }: Server): Network | undefined {
+  const parsed = network ? networkOf(network) : undefined;
+  if (!parsed || parsed.length < LARGEST_NETWORK || parsed.length > SMALLEST_NETWORK || !isPrivate(parsed)) {
+    return undefined;
+  }
+  try {
+    return router === undefined || contains(hosts(parsed), toNumber(router)) ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function uniqueNetworks(servers: Server[]): Network[] {
+  const networks: Network[] = [];
+  for (const server of servers) {
+    const network = usableNetwork(server);
+    if (network && !networks.some((other) => overlaps(network, other))) networks.push(network);
+  }
+  return networks.sort((a, b) => a.first - b.first);
+}
