@@ -12,9 +12,9 @@ import { Prober } from "./prober.ts";
 import {
   assignSlots,
   caps,
-  forwarding,
   isUsed,
   linkWays,
+  redirects,
   routedLinks,
   routes,
   settings,
@@ -168,7 +168,7 @@ class Scheduler {
   #apply(): Promise<void> {
     const links = this.#usable(), routed = this.#routed();
     const wishes: [string, ReturnType<typeof routes>][] = [
-      ["forwarding", forwarding(this.ctx.network.current.lan)],
+      ["redirects", redirects(this.ctx.network.current.lan)],
       ["ways", linkWays([...this.#slots.values()])],
       ["routes", routes(routed)],
       ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
@@ -236,8 +236,8 @@ class Scheduler {
     const publishing = nowMs - this.#lastPublishMs >= PUBLISH_MS;
     if (publishing) this.#secondaries(links);
     this.#chooseCongestion(links, paths);
-    void this.#apply();
-    if (publishing) this.#publish(nowMs);
+    // What is told of a path holds: its routes come first.
+    void this.#apply().then(() => publishing && !this.ctx.signal.aborted && this.#publish(nowMs));
     const busy = total > QUIET_BITS || [...this.#memories.values()].some(({ verdict }) => verdict.out);
     return busy ? Math.min(IDLE_MS, BUSY_MS + BUSY_MS_PER_SOCKET * samples.length) : IDLE_MS;
   }
@@ -283,8 +283,6 @@ class Scheduler {
   }
 
   async #probe(name: string, memory: Memory, withinMs: number): Promise<void> {
-    // A link that has just come has no route yet: what is asked now says nothing of it.
-    await this.#claiming.catch(() => {});
     const source = this.ctx.links.current.find((link) => link.name === name)?.observed.address;
     const answered = source === undefined
       ? undefined

@@ -94,8 +94,8 @@ export function wayOut({ link, slot, address }: UsableLink): LinkWayFact {
   };
 }
 
-/** A router passes packets on; where modems and devices share a segment, it does not send devices past itself. */
-export function forwarding(lan: Lan | undefined): Resource[] {
+/** Where modems and devices share a segment, a router does not send devices past itself. */
+export function redirects(lan: Lan | undefined): Resource[] {
   if (!lan) return [];
   const sysctl = (name: string, value: string): Resource => ({
     kind: "sysctl",
@@ -103,7 +103,6 @@ export function forwarding(lan: Lan | undefined): Resource[] {
     value,
   });
   return [
-    sysctl("ip_forward", "1"),
     sysctl("conf/all/send_redirects", "0"),
     sysctl(`conf/${lan.interface}/send_redirects`, "0"),
   ];

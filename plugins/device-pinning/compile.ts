@@ -1,0 +1,292 @@
+// From rules, links and the peer's state to the nftables table that carries them out (nft(8)). Pure.
+//
+// A connection is decided once, at its first packet from the LAN. The decision is kept in its connection mark, which this
+// plugin owns:
+//   0x0000ff00  the link it leaves by (as in LINK_MARK_MASK), 0 for the bond
+//   0x00020000  it has been decided
+//   0x00040000  it leaves by a link for want of anything bonded, and not because a rule says so
+//   0xfff00000  the number of the rule that decided, 0 for none
+import { type Lan, LINK_MARK_MASK, OtbError } from "../../core/plugin.ts";
+import { addressText, type Clause, clausesOf, domainsOf, rangeOf } from "./clauses.ts";
+import { groupClauses } from "./groups.ts";
+import type { Carried, Family } from "./kernel.ts";
+import { bondedOutcome, exceptions, type Outcome, ruleOutcome, type Situation } from "./policy.ts";
+
+/** The table's name; its family is inet. */
+export const TABLE = "otb_device_pinning";
+/** Bits of the connection mark. */
+export const DECIDED = 0x20000, OPEN = 0x40000, RULE_SHIFT = 20;
+/** As many rules as their numbers have room for. */
+export const MAX_RULE_NUMBER = 0xfff;
+/** Interfaces of otb's own tunnels to the peer start so. */
+const TUNNELS = "otb*";
+/** Addresses that DNS answered for a rule are forgotten after this long; a set keeps at most so many. */
+const NAMED_SECONDS = 86_400, NAMED_MAX = 65_536;
+
+/** Everything that the table follows from. */
+export interface Wish extends Situation {
+  lan: Lan;
+  /** Interfaces of all links, usable or not. */
+  interfaces: string[];
+  /** Subnets of the links, CIDR: the modems' own pages are there. */
+  near: string[];
+  /** Number of every rule, for marks, counters and sets. */
+  numbers: ReadonlyMap<string, number>;
+}
+
+/** Names of the sets for a rule's DNS answers. */
+export function setNames(number: number): { set4: string; set6: string } {
+  return { set4: `named_${number}_4`, set6: `named_${number}_6` };
+}
+
+/**
+ * The table's body. `carried` has what must outlive its predecessor: counters and DNS answers.
+ * @throws OtbError `interface-unsafe`
+ */
+export function compile(wish: Wish, carried: Carried): string {
+  const { lan, config, numbers, peerGone } = wish;
+  for (const name of [lan.interface, ...wish.interfaces]) requireSafe(name);
+  const rules = config.rules.filter(({ enabled, name }) => enabled && numbers.has(name));
+  const { open, closed } = exceptions(config);
+  const device = quoted(lan.interface);
+  const links = anyOf([...new Set(wish.interfaces)].sort().map(quoted));
+  const ways = wish.ways.filter(({ usable }) => usable);
+  const near = byFamily([lan.address, ...wish.near]);
+  const home = byFamily([lan.address]);
+  /** Starts a rule that holds for devices behind the kill-switch only; undefined where there are none. */
+  const ifClosed = config.whenPeerGone === "block"
+    ? open.length > 0 ? `ether saddr != ${anyOf(open)} ` : ""
+    : closed.length > 0
+    ? `ether saddr ${anyOf(closed)} `
+    : undefined;
+  const closedOnly = (rest: string) => ifClosed === undefined ? [] : [`${ifClosed}${rest}`];
+  const go = (outcome: Outcome) =>
+    outcome.kind === "bonded"
+      ? "goto bonded"
+      : outcome.kind === "refuse"
+      ? "goto refuse"
+      : `goto ${outcome.open ? "open" : "way"}_${hex(outcome.way.mark)}`;
+  const bonded = (tcp: boolean, forClosed: boolean) => {
+    const outcome = bondedOutcome(tcp, forClosed, wish);
+    return outcome.kind === "bonded" ? "accept" : go(outcome);
+  };
+
+  const chains: [name: string, lines: string[]][] = [
+    ["refuse", [
+      "counter name refused",
+      "meta l4proto tcp reject with tcp reset",
+      "reject with icmpx admin-prohibited",
+    ]],
+    ["keep", [`meta mark set ct mark & 0x${hex(LINK_MARK_MASK)} accept`]],
+    ...ways.flatMap(({ mark }): [string, string[]][] =>
+      ([["way", mark], ["open", mark | OPEN]] as const).map(([kind, bits]) => [`${kind}_${hex(mark)}`, [
+        `ct mark set ct mark or 0x${hex(bits)}`,
+        `meta mark set meta mark or 0x${hex(mark)}`,
+        "accept",
+      ]])
+    ),
+    ["bonded", [
+      ...closedOnly(`meta l4proto tcp ${bonded(true, true)}`),
+      ...closedOnly(bonded(false, true)),
+      `meta l4proto tcp ${bonded(true, false)}`,
+      bonded(false, false),
+    ]],
+    ...rules.map((rule): [string, string[]] => {
+      const number = numbers.get(rule.name)!;
+      const outcome = ruleOutcome(rule, wish);
+      return [`rule_${number}`, [
+        `counter name rule_${number}`,
+        `ct mark set 0x${hex(number * 2 ** RULE_SHIFT + DECIDED)}`,
+        // A device with a kill-switch of its own is not let out by a rule that happens to match it.
+        ...outcome.kind === "link" && closed.length > 0 ? [`ether saddr ${anyOf(closed)} goto bonded`] : [],
+        go(outcome),
+      ]];
+    }),
+    ...([4, 6] as const).map((family): [string, string[]] => [
+      `decide${family}`,
+      groupClauses(rules.flatMap((rule) => clausesOf(rule, family, config)))
+        .map(({ clauses }) => lookup(clauses, family, numbers)),
+    ]),
+    ["decided", [
+      ...closed.length > 0
+        ? [`ether saddr ${anyOf(closed)} ct mark & 0x${hex(LINK_MARK_MASK)} != 0 goto refuse`]
+        : [],
+      ...closedOnly(`ct mark & 0x${hex(OPEN)} != 0 goto refuse`),
+      `ct mark & 0x${hex(LINK_MARK_MASK)} vmap { ${
+        [
+          `0x0 : ${peerGone ? "goto refuse" : "accept"}`,
+          ...ways.map(({ mark }) => `0x${hex(mark)} : goto keep`),
+        ]
+          .join(", ")
+      } }`,
+      // Its link is dead: an end at once is better than none.
+      "goto refuse",
+    ]],
+    ["midstream", [
+      // A connection that runs already, and is the proxy's; nobody else can carry on what began elsewhere.
+      "socket transparent 1 return",
+      "goto refuse",
+    ]],
+    ["prerouting", [
+      "type filter hook prerouting priority mangle - 10; policy accept",
+      `iifname != ${device} return`,
+      // What the proxy holds has nobody to go to.
+      ...peerGone ? ["meta l4proto tcp socket transparent 1 goto refuse"] : [],
+      "ct direction reply return",
+      `ct mark & 0x${hex(DECIDED)} != 0 goto decided`,
+      "fib daddr type { local, broadcast, anycast, multicast } return",
+      ...[4, 6].flatMap((family) =>
+        near[family as Family].length > 0
+          ? [`${family === 4 ? "ip" : "ip6"} daddr ${anyOf(near[family as Family])} return`]
+          : []
+      ),
+      "tcp flags & (fin | syn | rst | ack) != syn goto midstream",
+      "meta nfproto vmap { ipv4 : jump decide4, ipv6 : jump decide6 }",
+      `ct mark set 0x${hex(DECIDED)}`,
+      "goto bonded",
+    ]],
+    ["input", [
+      "type filter hook input priority filter - 10; policy accept",
+      // Answers would have to be fetched past the peer.
+      ...peerGone ? closedOnly(`iifname ${device} meta l4proto { tcp, udp } th dport 53 goto refuse`) : [],
+    ]],
+    ["from_lan", [
+      `oifname "${TUNNELS}" return`,
+      ...([4, 6] as const).flatMap((family) =>
+        home[family].length > 0
+          ? [`oifname ${device} ${family === 4 ? "ip" : "ip6"} daddr ${anyOf(home[family])} return`]
+          : []
+      ),
+      ...links ? [`ct mark & 0x${hex(LINK_MARK_MASK)} != 0 oifname ${links} return`] : [],
+      ...closedOnly("goto refuse"),
+      "ct direction reply return",
+      ...([4, 6] as const).flatMap((family) =>
+        near[family].length > 0 ? [`${family === 4 ? "ip" : "ip6"} daddr ${anyOf(near[family])} return`] : []
+      ),
+      "goto refuse",
+    ]],
+    ["from_link", [
+      "ct state established,related return",
+      "ct status dnat return",
+      "counter name uninvited drop",
+    ]],
+    ["forward", [
+      "type filter hook forward priority filter - 10; policy accept",
+      "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu",
+      `iifname ${device} jump from_lan`,
+      ...links ? [`iifname != ${device} iifname ${links} jump from_link`] : [],
+    ]],
+    ["postrouting", [
+      "type nat hook postrouting priority srcnat; policy accept",
+      ...links
+        ? [
+          ...([4, 6] as const).flatMap((family) => {
+            const word = family === 4 ? "ip" : "ip6",
+              lan = home[family].length > 0 ? anyOf(home[family]) : "";
+            return lan ? [`oifname ${links} ${word} saddr ${lan} ${word} daddr != ${lan} masquerade`] : [];
+          }),
+          `oifname ${links} ct mark & 0x${hex(LINK_MARK_MASK)} != 0 masquerade`,
+        ]
+        : [],
+    ]],
+  ];
+  // What is jumped to must stand before who jumps.
+  return [
+    ...["refused", "uninvited", ...rules.map(({ name }) => `rule_${numbers.get(name)}`)].map((name) => {
+      const { packets, bytes } = carried.counters.get(name) ?? { packets: 0, bytes: 0 };
+      return `  counter ${name} { packets ${packets} bytes ${bytes} }`;
+    }),
+    ...rules.filter(({ match }) => domainsOf(match).length > 0).flatMap(({ name }) => {
+      const { set4, set6 } = setNames(numbers.get(name)!);
+      return [namedSet(set4, "ipv4_addr", carried), namedSet(set6, "ipv6_addr", carried)];
+    }),
+    ...chains.map(([name, lines]) =>
+      `  chain ${name} {\n${lines.map((line) => `    ${line}\n`).join("")}  }`
+    ),
+  ].join("\n") + "\n";
+}
+
+function namedSet(name: string, type: string, { answers }: Carried): string {
+  const elements = (answers.get(name) ?? []).map(({ address, expiresSeconds }) =>
+    `${address} timeout ${NAMED_SECONDS}s expires ${expiresSeconds}s`
+  );
+  return `  set ${name} {\n    type ${type}; flags timeout; timeout ${NAMED_SECONDS}s; size ${NAMED_MAX}\n${
+    elements.length > 0 ? `    elements = { ${elements.join(", ")} }\n` : ""
+  }  }`;
+}
+
+/** One line for clauses of one shape. */
+function lookup(clauses: Clause[], family: Family, numbers: ReadonlyMap<string, number>): string {
+  const [first] = clauses as [Clause];
+  const goal = ({ rule }: Clause) => `goto rule_${numbers.get(rule)}`;
+  const ip = family === 4 ? "ip" : "ip6";
+  if (first.named) {
+    const { mac, ports, rule } = first;
+    const { set4, set6 } = setNames(numbers.get(rule)!);
+    return [
+      ...mac ? [`ether saddr ${mac}`] : [],
+      `${ip} daddr @${family === 4 ? set4 : set6}`,
+      ...ports ? [`meta l4proto ${ports.protocol} th dport ${ports.from}-${ports.to}`] : [],
+      goal(first),
+    ].join(" ");
+  }
+  const key = [
+    ...first.mac ? ["ether saddr"] : [],
+    ...first.address ? [`${ip} daddr`] : [],
+    ...first.ports ? ["meta l4proto . th dport"] : [],
+  ].join(" . ");
+  if (key === "") return goal(first);
+  const elements = clauses.map((clause) => {
+    const { mac, address, ports } = clause;
+    const parts = [
+      ...mac ? [mac] : [],
+      ...address ? [spanText(addressText(address.from, family), addressText(address.to, family))] : [],
+      ...ports ? [`${ports.protocol} . ${spanText(String(ports.from), String(ports.to))}`] : [],
+    ];
+    return `${parts.join(" . ")} : ${goal(clause)}`;
+  });
+  return `${key} vmap { ${elements.join(", ")} }`;
+}
+
+function spanText(from: string, to: string): string {
+  return from === to ? from : `${from}-${to}`;
+}
+
+/** Ranges as nft takes them in an anonymous set, without one inside another. */
+function byFamily(ranges: string[]): Record<Family, string[]> {
+  const result: Record<Family, string[]> = { 4: [], 6: [] };
+  const spans = ranges.flatMap((range) => rangeOf(range) ?? []);
+  for (const { family, span } of spans) {
+    const text = spanText(addressText(span.from, family), addressText(span.to, family));
+    const inside = spans.some((other) =>
+      other.family === family && other.span.from <= span.from && span.to <= other.span.to &&
+      other.span.to - other.span.from > span.to - span.from
+    );
+    if (!inside && !result[family].includes(text)) result[family].push(text);
+  }
+  result[4].sort();
+  result[6].sort();
+  return result;
+}
+
+function anyOf(elements: string[]): string {
+  return elements.length > 0 ? `{ ${elements.join(", ")} }` : "";
+}
+
+function quoted(name: string): string {
+  return `"${name}"`;
+}
+
+function hex(value: number): string {
+  return value.toString(16);
+}
+
+/** Names of interfaces reach nft's parser: what could end a string there is refused. */
+function requireSafe(name: string): void {
+  if (/^[A-Za-z0-9_.@-]{1,15}$/.test(name)) return;
+  throw new OtbError(
+    "interface-unsafe",
+    `Cannot write rules for an interface as its name must have plain characters: current value is "${name}"`,
+    "ip link set dev OLD name NEW",
+  );
+}

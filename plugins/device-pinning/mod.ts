@@ -1,0 +1,422 @@
+// The plugin: joins settings, links and the peer's state to the kernel's table, and answers why.
+import * as z from "zod/mini";
+import { openNative } from "../../core/native/ffi.ts";
+import {
+  type Context,
+  definePlugin,
+  type DeviceFact,
+  type DomainRulesFact,
+  type Json,
+  LINK_MARK_MASK,
+  type LinkWayFact,
+  OtbError,
+  type PathFact,
+  type PeerFact,
+  type View,
+} from "../../core/plugin.ts";
+import { check, shadowed } from "./check.ts";
+import { domainsOf, macsOf } from "./clauses.ts";
+import {
+  compile,
+  DECIDED,
+  MAX_RULE_NUMBER,
+  OPEN,
+  RULE_SHIFT,
+  setNames,
+  TABLE,
+  type Wish,
+} from "./compile.ts";
+import { type Config, config } from "./config.ts";
+import { type Carried, type Ended, findConnection, forgetConnections, NOTHING, readTable } from "./kernel.ts";
+import { Nudger } from "./nudge.ts";
+import { number, type Numbering } from "./numbers.ts";
+import { ruleOutcome } from "./policy.ts";
+import { LinkWatch, PeerWatch } from "./watch.ts";
+import {
+  decide,
+  deviceSentences,
+  findDevice,
+  type Named,
+  parseFlow,
+  verdictJson,
+  verdictSentences,
+} from "./why.ts";
+
+/** How often links and peer are judged, and how often hit counts are read. */
+const LOOK_MS = 500, COUNT_MS = 10_000;
+/** The store is written at most this often: hit counts of the last minute may be lost with the power. */
+const SAVE_MS = 60_000;
+
+let running: Pinning | undefined;
+
+export default definePlugin<Config>({
+  config,
+  check,
+  async start(ctx) {
+    running = new Pinning(ctx);
+    await running.start();
+  },
+  reload: (next) => running!.reload(next),
+  actions: {
+    why: {
+      summary: "Which way a connection or a device takes, and why",
+      args: z.strictObject({ of: z.string().check(z.maxLength(400)) }),
+      run: (args) => running!.why((args as { of: string }).of),
+    },
+    rules: { summary: "The rules with their hits", run: () => running!.rules() },
+    devices: {
+      summary: "Devices on the LAN, with names and what holds for them",
+      run: () => running!.devices(),
+    },
+  },
+  panel: ({ peer, rules = [] }) => [
+    { kind: "stat", label: "Peer", value: String(peer) },
+    {
+      kind: "table",
+      columns: ["Rule", "Now", "Hits"],
+      rows: (rules as { name: string; now: string; hits: number }[]).map((
+        { name, now, hits },
+      ) => [name, now, hits]),
+    },
+  ],
+});
+
+class Pinning {
+  readonly #ways: View<ReadonlyMap<string, LinkWayFact>>;
+  readonly #paths: View<ReadonlyMap<string, PathFact>>;
+  readonly #peers: View<ReadonlyMap<string, PeerFact>>;
+  readonly #seen: View<ReadonlyMap<string, DeviceFact>>;
+  readonly #linkWatch = new LinkWatch();
+  readonly #peerWatch = new PeerWatch();
+  readonly #nudger = new Nudger(openNative());
+  #config: Config;
+  #numbering: Numbering = { numbers: {}, last: 0 };
+  /** What was claimed last, without what it carried over. */
+  #claimed = "";
+  #wish: Wish | undefined;
+  #counted: Carried = NOTHING;
+  #savedMs = 0;
+  #published = new Set<string>();
+  /** Counts the settings taken, so that they need not be compared. */
+  #generation = 0;
+  #work: Promise<void> = Promise.resolve();
+  #waiting: Promise<void> | undefined;
+
+  constructor(private readonly ctx: Context<Config>) {
+    this.#config = ctx.config;
+    this.#ways = ctx.facts.watch("link-way/");
+    this.#paths = ctx.facts.watch("path/");
+    this.#peers = ctx.facts.watch("peer/");
+    this.#seen = ctx.facts.watch("device/");
+  }
+
+  async start(): Promise<void> {
+    const { ctx } = this;
+    this.#numbering = await ctx.store.get<Numbering & Json>("numbering") ?? this.#numbering;
+    const hits = await ctx.store.get<{ [name: string]: { packets: number; bytes: number } }>("counters");
+    // What the kernel still has is newer than what was saved; after a boot only the latter is there.
+    this.#counted = await readTable(TABLE) ?? { ...NOTHING, counters: new Map(Object.entries(hits ?? {})) };
+    ctx.defer(async () => {
+      await this.#work.catch(() => {});
+      await this.#count();
+      await this.#save();
+    });
+    await this.#look();
+    const soon = () => void this.#again().catch((error) => this.#complain(error));
+    const looking = setInterval(soon, LOOK_MS);
+    const counting = setInterval(() => void this.#tell().catch((error) => this.#complain(error)), COUNT_MS);
+    ctx.defer(() => {
+      clearInterval(looking);
+      clearInterval(counting);
+    });
+    for (const view of [this.#ways, this.#peers, ctx.links, ctx.network]) ctx.defer(view.subscribe(soon));
+    await this.#tell();
+  }
+
+  async reload(next: Config): Promise<void> {
+    this.#config = next;
+    this.#generation++;
+    await this.#again();
+    await this.#tell();
+  }
+
+  /** Looks once more when the former look is done; calls while one waits share it. */
+  #again(): Promise<void> {
+    if (this.#waiting) return this.#waiting;
+    const done = this.#work.then(async () => {
+      this.#waiting = undefined;
+      if (!this.ctx.signal.aborted) await this.#look();
+    });
+    this.#work = done.catch(() => {});
+    return this.#waiting = done;
+  }
+
+  #complain(error: unknown): void {
+    this.ctx.log.error("Cannot keep the rules in force", { reason: String(error) });
+  }
+
+  /** Judges, and claims the table anew when it must differ. */
+  async #look(): Promise<void> {
+    const { ctx } = this;
+    const former = this.#wish;
+    const wish = this.#want();
+    this.#wish = wish;
+    if (!wish) {
+      await ctx.claim("rules", []);
+      this.#claimed = "";
+      return;
+    }
+    const key = this.#keyOf(wish);
+    if (key !== this.#claimed) {
+      this.#counted = await readTable(TABLE) ?? this.#counted;
+      await ctx.claim("rules", [
+        { kind: "nftTable", family: "inet", name: TABLE, body: compile(wish, this.#counted) },
+        // Nothing is passed on while there are no rules; the plan sets up tables first and takes them away last.
+        { kind: "sysctl", name: "net/ipv4/ip_forward", value: "1" },
+      ]);
+      this.#claimed = key;
+      await this.#save();
+      this.#publish(wish);
+    }
+    await this.#endConnections(former, wish);
+  }
+
+  /** Everything that the table follows from, as it is now. */
+  #want(): Wish | undefined {
+    const { ctx } = this;
+    const { lan } = ctx.network.current;
+    if (!lan) return undefined;
+    const links = ctx.links.current, nowMs = ctx.clock.monotonicMs();
+    const peerGone = this.#peerWatch.look([...this.#peers.current.values()], nowMs, {
+      goneMs: this.#config.peerGoneAfterSeconds * 1000,
+      backMs: this.#config.peerBackAfterSeconds * 1000,
+    });
+    const ways = this.#linkWatch.look({
+      links,
+      ways: [...this.#ways.current.values()],
+      paths: [...this.#paths.current.values()],
+    }, nowMs);
+    this.#numbering = number(this.#config.rules.map(({ name }) => name), this.#numbering, MAX_RULE_NUMBER);
+    return {
+      config: this.#config,
+      lan,
+      ways,
+      peerGone,
+      interfaces: links.map((link) => link.interface),
+      near: links.flatMap(({ observed: { address, prefixLength } }) =>
+        address && prefixLength !== undefined ? [`${address}/${prefixLength}`] : []
+      ),
+      numbers: new Map(Object.entries(this.#numbering.numbers)),
+    };
+  }
+
+  /** Equal for wishes that make equal tables; cheaper than making them. */
+  #keyOf({ config: _, numbers: __, ways, ...rest }: Wish): string {
+    return JSON.stringify([this.#generation, rest, ways.map(({ reason: _, ...way }) => way)]);
+  }
+
+  /** Connections that cannot go on where they went are forgotten: TCP ends, the rest is decided anew. */
+  async #endConnections(former: Wish | undefined, now: Wish): Promise<void> {
+    const ended: Ended[] = [];
+    for (const { mark, link, usable, reason } of now.ways) {
+      const was = former?.ways.find((way) => way.link === link);
+      if (was?.usable === usable) continue;
+      if (was) {
+        this.ctx.log.info(`Link "${link}" is ${usable ? "alive again" : "dead"}`, usable ? {} : { reason });
+      }
+      if (!usable) ended.push(...await forgetConnections(mark, LINK_MARK_MASK));
+    }
+    if (now.peerGone !== (former?.peerGone ?? false)) {
+      this.ctx.log.warn(now.peerGone ? "No peer answers: bonded connections end" : "A peer answers again");
+      if (now.peerGone) ended.push(...await forgetConnections(DECIDED, DECIDED | LINK_MARK_MASK));
+    }
+    void this.#nudger.nudge(now.lan.interface, ended, this.ctx.signal).catch((error) =>
+      this.ctx.log.warn("Cannot end connections at once", { reason: String(error) })
+    );
+  }
+
+  /** Facts that follow from the settings. */
+  #publish({ config, numbers, ...situation }: Wish): void {
+    const facts = new Map<string, object>();
+    const byDomain: DomainRulesFact["rules"] = [];
+    for (const rule of config.rules) {
+      const domains = domainsOf(rule.match);
+      const number = numbers.get(rule.name);
+      if (!rule.enabled || domains.length === 0 || number === undefined) continue;
+      facts.set(`dns-set/rule-${number}`, { table: `inet ${TABLE}`, ...setNames(number), domains });
+      const outcome = ruleOutcome(rule, { config, ...situation });
+      byDomain.push({
+        rule: rule.name,
+        domains,
+        devices: macsOf(rule.match, config.devices),
+        ports: rule.match.ports,
+        way: outcome.kind === "refuse" ? "block" : outcome.kind,
+        mark: outcome.kind === "link" ? outcome.way.mark : 0,
+      });
+    }
+    for (const [mac, { name }] of Object.entries(config.devices)) {
+      if (name !== undefined) facts.set(`device-name/${mac}`, { mac, name });
+    }
+    facts.set("domain-rules", { rules: byDomain });
+    for (const key of this.#published) if (!facts.has(key)) this.ctx.facts.publish(key, undefined);
+    for (const [key, value] of facts) this.ctx.facts.publish(key, value);
+    this.#published = new Set(facts.keys());
+  }
+
+  async #count(): Promise<void> {
+    const read = await readTable(TABLE, { answers: false });
+    if (read) this.#counted = { counters: read.counters, answers: this.#counted.answers };
+  }
+
+  async #save(): Promise<void> {
+    this.#savedMs = this.ctx.clock.monotonicMs();
+    await this.ctx.store.set("numbering", this.#numbering as unknown as Json);
+    await this.ctx.store.set("counters", Object.fromEntries(this.#counted.counters) as Json);
+  }
+
+  /** Says how things are, for people. */
+  async #tell(): Promise<void> {
+    await this.#count();
+    if (this.ctx.clock.monotonicMs() - this.#savedMs > SAVE_MS) await this.#save();
+    const { ctx } = this;
+    const wish = this.#wish;
+    const hidden = shadowed(this.#config);
+    if (hidden.length > 0) {
+      const { rule, by } = hidden[0]!;
+      ctx.health.raise({
+        code: "rule-shadowed",
+        severity: "warning",
+        message: `Rule "${rule}" can never match, as rule "${by}" before it takes all of it${
+          hidden.length > 1 ? `; so it is with ${hidden.length - 1} more` : ""
+        }.`,
+        next: `otb rule move ${rule} --before ${by}, or otb rule remove ${rule}.`,
+      });
+    } else ctx.health.clear("rule-shadowed");
+    if (wish?.peerGone) {
+      ctx.health.raise({
+        code: "past-the-peer",
+        severity: "warning",
+        message: this.#config.whenPeerGone === "block"
+          ? "No peer answers, and the kill-switch keeps devices from leaving past it."
+          : "No peer answers: devices leave by the best link alone, with its public address.",
+        next: "It ends by itself when a peer answers again: otb status.",
+      });
+    } else ctx.health.clear("past-the-peer");
+    ctx.publishStatus({
+      peer: wish?.peerGone ? "gone" : "there",
+      whenPeerGone: this.#config.whenPeerGone,
+      nonTcp: this.#config.nonTcp,
+      links: Object.fromEntries(
+        (wish?.ways ?? []).map(({ link, usable, reason }) => [link, usable ? "alive" : `dead: ${reason}`]),
+      ),
+      refused: this.#counted.counters.get("refused")?.packets ?? 0,
+      rules: this.rules(),
+    });
+  }
+
+  /** The rules in their order, with what each comes to now and how many connections it decided. */
+  rules() {
+    const wish = this.#wish;
+    return this.#config.rules.map((rule) => {
+      const outcome = wish && ruleOutcome(rule, wish);
+      return {
+        name: rule.name,
+        enabled: rule.enabled,
+        now: !rule.enabled || !outcome
+          ? "off"
+          : outcome.kind === "link"
+          ? `link ${outcome.way.link}`
+          : outcome.kind,
+        hits: this.#counted.counters.get(`rule_${this.#numbering.numbers[rule.name]}`)?.packets ?? 0,
+      };
+    });
+  }
+
+  devices() {
+    const macs = [
+      ...new Set([
+        ...Object.keys(this.#config.devices),
+        ...[...this.#seen.current.values()].map(({ mac }) => mac),
+      ]),
+    ].sort();
+    return macs.map((mac) => {
+      const fact = this.#seen.current.get(`device/${mac}`), own = this.#config.devices[mac];
+      return {
+        mac,
+        name: own?.name ?? fact?.name ?? null,
+        addresses: fact?.addresses ?? [],
+        groups: own?.groups ?? [],
+        whenPeerGone: own?.whenPeerGone ?? this.#config.whenPeerGone,
+        rules: this.#config.rules.filter(({ enabled, match }) =>
+          enabled && macsOf(match, this.#config.devices)?.includes(mac)
+        ).map(({ name }) => name),
+      };
+    });
+  }
+
+  /** @throws OtbError `device-unknown`, `lan-missing` */
+  async why(of: string): Promise<Json> {
+    const wish = this.#wish;
+    if (!wish) {
+      throw new OtbError(
+        "lan-missing",
+        "Cannot say why as the box has no LAN",
+        "otb lan set --interface IF --address CIDR",
+      );
+    }
+    const flow = parseFlow(of);
+    const device = findDevice(flow?.source ?? of.trim(), wish, this.#seen.current.values());
+    if (!flow) {
+      if (device) return { device, sentences: deviceSentences(device.mac, wish) } as unknown as Json;
+      throw new OtbError(
+        "device-unknown",
+        `Cannot say why as it must be a device, or a flow like "192.168.100.20 -> 203.0.113.5:443/tcp": current value is "${of}"`,
+        "otb device list",
+      );
+    }
+    const answers = await readTable(TABLE);
+    const named: Named = (rule, address) => {
+      const { set4, set6 } = setNames(wish.numbers.get(rule) ?? 0);
+      return [set4, set6].some((set) => answers?.answers.get(set)?.some((one) => one.address === address));
+    };
+    const verdict = decide({ mac: device?.mac, ...flow }, wish, named);
+    const source = device?.addresses.find((one) => one.includes(":") === flow.target.includes(":")) ??
+      flow.source;
+    const tracked = /^[0-9a-f.:]+$/.test(flow.target) && /^[0-9a-f]*[.:][0-9a-f.:]+$/.test(source)
+      ? await findConnection({ ...flow, source })
+      : undefined;
+    const sentences = verdictSentences(verdict);
+    if (!device) {
+      sentences.push(`Which device ${flow.source} is, is not known: rules for single devices were left out.`);
+    }
+    if (tracked) sentences.push(this.#runningSentence(tracked, wish));
+    return {
+      flow: of,
+      ...device ? { device } : {},
+      ...verdictJson(verdict),
+      ...tracked ? { running: this.#runningJson(tracked, wish) } : {},
+      sentences,
+    } as unknown as Json;
+  }
+
+  #runningJson({ mark, seenAs }: { mark: number; seenAs: string }, { ways }: Wish) {
+    const ruleNumber = mark >>> RULE_SHIFT;
+    return {
+      rule: Object.entries(this.#numbering.numbers).find(([, number]) => number === ruleNumber)?.[0] ?? null,
+      link: ways.find((way) => way.mark === (mark & LINK_MARK_MASK))?.link ?? null,
+      forWantOfBond: (mark & OPEN) !== 0,
+      decided: (mark & DECIDED) !== 0,
+      seenAs,
+    };
+  }
+
+  #runningSentence(tracked: { mark: number; seenAs: string }, wish: Wish): string {
+    const { rule, link, decided } = this.#runningJson(tracked, wish);
+    if (!decided) return "One such connection runs; it began before the rules and goes its own way.";
+    return `One such connection runs: it was decided by ${
+      rule ? `rule "${rule}"` : "no rule"
+    } when it began and goes ${
+      link ? `by link "${link}", where it is seen as ${tracked.seenAs}` : "through the peer"
+    }.`;
+  }
+}

@@ -1,0 +1,81 @@
+// What a rule comes to, given which links are alive and whether a peer answers: the one place that knows, for the kernel's
+// table and for `why` alike. Pure.
+import type { Config, Rule } from "./config.ts";
+
+/** A link's way out around the peer, as judged now. */
+export interface Way {
+  link: string;
+  interface: string;
+  /** Under LINK_MARK_MASK. */
+  mark: number;
+  /** For whoever asks for no particular link; one of tier `never` is only for who is pinned to it. */
+  general: boolean;
+  usable: boolean;
+  /** Why not, in words. */
+  reason?: string;
+}
+
+/** What decisions depend on beside the rules. */
+export interface Situation {
+  config: Config;
+  /** Every link with a way out, the best first. */
+  ways: Way[];
+  /** No peer answers, and that long enough. */
+  peerGone: boolean;
+}
+
+/** Where a connection goes: to the proxy or tunnel, out by a link (`open`: for want of anything bonded), or back with a refusal. */
+export type Outcome =
+  | { kind: "bonded" }
+  | { kind: "link"; way: Way; open: boolean }
+  | { kind: "refuse"; reason: string };
+
+/** What a rule says while links are as they are; what is bonded then follows `bondedOutcome`. */
+export function ruleOutcome({ way, link, ifDead }: Rule, { ways }: Situation): Outcome {
+  if (way === "bonded") return { kind: "bonded" };
+  if (way === "block") return { kind: "refuse", reason: "the rule blocks it" };
+  const wished = ways.find((candidate) => candidate.link === link);
+  if (wished?.usable) return { kind: "link", way: wished, open: false };
+  if (ifDead === "bonded") return { kind: "bonded" };
+  const other = ifDead === "other-link" ? bestWay(ways) : undefined;
+  if (other) return { kind: "link", way: other, open: false };
+  return {
+    kind: "refuse",
+    reason: `link "${link}" is dead${
+      ifDead === "block" ? " and the rule blocks it then" : " and so is every other"
+    }`,
+  };
+}
+
+/** What a bonded connection comes to; `closed` when its device must not leave past the peer. */
+export function bondedOutcome(tcp: boolean, closed: boolean, { config, ways, peerGone }: Situation): Outcome {
+  if (!peerGone) {
+    if (tcp || config.nonTcp === "tunnel") return { kind: "bonded" };
+    if (config.nonTcp === "block") {
+      return { kind: "refuse", reason: "the setting nonTcp blocks what is not TCP" };
+    }
+  }
+  if (closed) {
+    const what = peerGone ? "no peer answers" : "only TCP passes the peer";
+    return { kind: "refuse", reason: `${what}, and the kill-switch lets nothing leave past it` };
+  }
+  const way = bestWay(ways);
+  return way ? { kind: "link", way, open: true } : { kind: "refuse", reason: "no link is alive" };
+}
+
+/** The best usable link for whoever asks for no particular one. */
+export function bestWay(ways: Way[]): Way | undefined {
+  return ways.find(({ usable, general }) => usable && general);
+}
+
+/** Devices whose own setting differs from, or sharpens, the box's kill-switch. */
+export function exceptions({ devices }: Config): { open: string[]; closed: string[] } {
+  const having = (wish: "direct" | "block") =>
+    Object.keys(devices).filter((mac) => devices[mac]!.whenPeerGone === wish).sort();
+  return { open: having("direct"), closed: having("block") };
+}
+
+/** Whether a device must not leave past the peer. */
+export function isClosed(config: Config, mac: string | undefined): boolean {
+  return (config.devices[mac ?? ""]?.whenPeerGone ?? config.whenPeerGone) === "block";
+}
