@@ -4,12 +4,15 @@ import { runParser } from "@optique/core/facade";
 import { formatMessage, message } from "@optique/core/message";
 import type { Usage } from "@optique/core/usage";
 import { configVerbs } from "./config.ts";
+import { deviceVerbs } from "./device.ts";
+import { dhcpVerbs } from "./dhcp.ts";
 import { doctorVerb } from "./doctor.ts";
 import { initVerbs } from "./init.ts";
 import { lanVerbs } from "./lan.ts";
 import { linkVerbs } from "./link.ts";
 import { logsVerb } from "./logs.ts";
 import { pluginVerbs } from "./plugin.ts";
+import { ruleVerbs } from "./rule.ts";
 import { downVerb, upVerb } from "./run.ts";
 import { serviceVerbs } from "./service.ts";
 import { setupVerb } from "./setup.ts";
@@ -17,6 +20,7 @@ import { statusVerb } from "./status.ts";
 import { processTerminal, report, type Terminal, UsageError } from "./terminal.ts";
 import { type Cli, globalOptions, oneOf, type Parsed, type Verb, withCore } from "./verb.ts";
 import { versionVerb } from "./version.ts";
+import { whyVerb } from "./why.ts";
 
 /** Every verb, in the order of help. */
 export const VERBS: Verb[] = [
@@ -27,6 +31,10 @@ export const VERBS: Verb[] = [
   statusVerb,
   lanVerbs,
   linkVerbs,
+  deviceVerbs,
+  ruleVerbs,
+  whyVerb,
+  dhcpVerbs,
   configVerbs,
   pluginVerbs,
   logsVerb,
