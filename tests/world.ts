@@ -34,7 +34,13 @@ export class End {
   process: Deno.ChildProcess | undefined;
   #core: Core | undefined;
 
-  constructor(readonly lab: Pick<Lab, "spawn">, readonly role: "box" | "site1", readonly state: string) {}
+  constructor(
+    readonly lab: Pick<Lab, "spawn">,
+    readonly role: "box" | "site1",
+    readonly state: string,
+    /** The otb tree that it runs. */
+    readonly root = ROOT,
+  ) {}
 
   /** Runs one `otb` command in this end's namespace and returns its JSON. @throws Error with what it printed */
   async otb(args: string[], stdin?: string): Promise<unknown> {
@@ -45,7 +51,7 @@ export class End {
 
   /** The same without throwing. */
   async tryOtb(args: string[], stdin?: string) {
-    const child = this.lab.spawn(this.role, [`${ROOT}/otb`, ...args, "--state", this.state, "--json"], {
+    const child = this.lab.spawn(this.role, [`${this.root}/otb`, ...args, "--state", this.state, "--json"], {
       stdin: stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
@@ -66,7 +72,7 @@ export class End {
 
   /** Starts `otb up` and waits until every plugin is ready. */
   async up(environment: Record<string, string> = {}): Promise<void> {
-    const process = this.lab.spawn(this.role, [`${ROOT}/otb`, "up", "--state", this.state], {
+    const process = this.lab.spawn(this.role, [`${this.root}/otb`, "up", "--state", this.state], {
       stdin: "null",
       stdout: "null",
       stderr: "piped",

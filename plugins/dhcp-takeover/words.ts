@@ -2,7 +2,8 @@
 import type { HealthCondition, PanelBlock, Status } from "../../core/plugin.ts";
 import type { Rules, Server, State } from "./machine.ts";
 import { receiver } from "./machine.ts";
-import { type Instruction, instructions, type Recipe } from "./recipes.ts";
+import type { Router } from "./ipv6.ts";
+import { type Instruction, instructions, ipv6Instructions, type Recipe } from "./recipes.ts";
 
 /** Everything there is to tell of. */
 export interface Situation {
@@ -13,6 +14,10 @@ export interface Situation {
   rules: Rules;
   serving: "no" | "trial" | "confirmed" | "for-modem";
   answering: Server[];
+  /** Routers that announce IPv6 on the LAN. */
+  leaks: Router[];
+  /** The box's own address in the prefix that it announces. */
+  ipv6: string | undefined;
   recipes: Recipe[];
   /** Why dnsmasq does not run though it should. */
   failure: string | undefined;
@@ -31,6 +36,7 @@ export const CODES = [
   "dhcp-server-fails",
   "dhcp-nobody-looks",
   "dhcp-pool-full",
+  "ipv6-leak",
 ];
 /** Leases that the status carries; all of them: the action `leases`. */
 const SHOWN_LEASES = 100;
@@ -39,7 +45,7 @@ const FULL = 0.95;
 
 /** Conditions that hold now. */
 export function conditions(situation: Situation): HealthCondition[] {
-  const { state, answering, failure, nobodyLooks, serving, poolSize, leases } = situation;
+  const { state, answering, leaks, ipv6, failure, nobodyLooks, serving, poolSize, leases } = situation;
   const found: HealthCondition[] = [];
   const who = namesOf(answering.length > 0 ? answering : state.servers);
   if (state.phase === "instructions") {
@@ -115,7 +121,23 @@ export function conditions(situation: Situation): HealthCondition[] {
       next: "Look for a device that invents others (otb dhcp leases), or set a larger dhcp-takeover.pool.",
     });
   }
+  if (leaks.length > 0 && isOurs(state)) {
+    const routers = leaks.map(({ router, mac }) => `${router} (${mac})`).join(", ");
+    found.push({
+      code: "ipv6-leak",
+      severity: "warning",
+      message: ipv6
+        ? `Another router announces IPv6 on the LAN, so devices may leave around the box: ${routers}; the box announces itself as the better one`
+        : `Another router announces IPv6 on the LAN, so devices leave around the box: ${routers}`,
+      next: "Switch its IPv6 announcements off; otb dhcp status says how.",
+    });
+  }
   return found;
+}
+
+/** Devices should leave by the box. */
+function isOurs({ phase }: State): boolean {
+  return phase === "trial" || phase === "confirmed";
 }
 
 /** The status: what `otb dhcp status` shows, and the panel. */
@@ -136,6 +158,8 @@ export function statusOf(situation: Situation): Status {
       vendor: server.vendor ?? "",
       isAnswering: answering.includes(server),
     })),
+    ipv6: situation.ipv6 ?? "",
+    ipv6Routers: situation.leaks.map(({ mac, router, prefixes }) => ({ mac, router, prefixes })),
     instructions: told(situation) as unknown as Status[string],
     leaseCount: leases.length,
     poolSize,
@@ -182,6 +206,7 @@ export function panel(status: Status): PanelBlock[] {
       value: Number(status.leaseCount ?? 0),
       unit: `of ${status.poolSize ?? 0}`,
     },
+    ...(status.ipv6 ? [{ kind: "stat" as const, label: "IPv6", value: String(status.ipv6) }] : []),
     ...(servers.length === 0 ? [] : [{
       kind: "table" as const,
       columns: ["Other server", "Address", "What", "Answers"],
@@ -203,7 +228,7 @@ export function panel(status: Status): PanelBlock[] {
   ];
 }
 
-function told({ state, recipes, answering }: Situation): Instruction[] {
+function told({ state, recipes, answering, leaks }: Situation): Instruction[] {
   switch (state.phase) {
     case "instructions":
     case "contested":
@@ -212,6 +237,9 @@ function told({ state, recipes, answering }: Situation): Instruction[] {
       const modem = receiver(state.servers);
       return modem ? instructions(recipes, [modem], "on") : [];
     }
+    case "trial":
+    case "confirmed":
+      return ipv6Instructions(recipes, leaks, state.servers);
     default:
       return [];
   }
