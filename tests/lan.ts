@@ -15,6 +15,8 @@ export interface HouseOptions {
   ipv6?: boolean;
   /** Beginnings of facts that `tell` tells, by a plugin of its own in a copy of the otb tree. */
   told?: string[];
+  /** The box's state directory, where it is not to be a temporary one. */
+  state?: string;
 }
 
 /** Beyond every modem; what answers here is the Internet. */
@@ -33,7 +35,7 @@ export class House {
     readonly folder: string,
     private readonly options: HouseOptions,
   ) {
-    this.box = new End(this, "box", `${folder}/box`, options.told ? `${folder}/otb` : ROOT);
+    this.box = new End(this, "box", options.state ?? `${folder}/box`, options.told ? `${folder}/otb` : ROOT);
   }
 
   /** The box's own address is `lan`, CIDR. */
@@ -229,7 +231,7 @@ export class House {
       ],
       // It keeps its files in fixed places: each gets its own.
       dhcpcd: [
-        ...["unshare", "--mount", "sh", "-c"],
+        ...["unshare", "--mount", "--propagation=slave", "sh", "-c"],
         "mkdir -p /run/dhcpcd /var/lib/dhcpcd; mount -t tmpfs none /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && " +
         `exec dhcpcd -4 -B -q -f /dev/null -C resolv.conf -C hostname -h "${name}" -t 0 eth0`,
       ],
@@ -256,6 +258,23 @@ export class House {
       async () => (await this.seen(role)).addresses.find((address) => pattern.test(address)),
       boundMs,
     );
+  }
+
+  /** Ends everything in a namespace at once, as when its power goes, and waits until it is gone. */
+  async kill(role: string): Promise<void> {
+    for (;;) {
+      const { stdout } = await new Deno.Command("ip", { args: ["netns", "pids", this.space(role)] }).output();
+      const pids = new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");
+      if (pids.length === 0) return;
+      for (const pid of pids) {
+        try {
+          Deno.kill(Number(pid), "SIGKILL");
+        } catch {
+          // It ended by itself.
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   async down(): Promise<void> {

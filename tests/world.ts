@@ -102,6 +102,14 @@ export class End {
     this.process = undefined;
   }
 
+  /** Forgets a process that was killed. */
+  async gone(): Promise<void> {
+    this.#core?.close();
+    this.#core = undefined;
+    await this.process?.status;
+    this.process = undefined;
+  }
+
   /** A connection to the running core, made again after a restart. */
   async core(): Promise<Core> {
     try {
