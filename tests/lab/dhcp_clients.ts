@@ -16,15 +16,13 @@ import { Wires } from "../../plugins/wan-discovery/wire.ts";
 /** What a test may ask for; `rate` is messages a second. */
 export type Order =
   /** DISCOVER, REQUEST, ACK for each, with retries; `hostName` and `raw` options (a hexadecimal string) go along. */
-  | { do: "join"; macs: string[]; rate: number; hostName?: string; raw?: string }
+  | { do: "join"; macs: string[]; rate: number; hostName?: string; raw?: string; tries?: number }
   /** Renews every lease in turn, over and over; a rate of 0 ends it. */
   | { do: "renew"; rate: number }
   /** Asks anew for the address that each had (INIT-REBOOT). */
   | { do: "reboot"; rate: number; macs?: string[] }
   /** Refuses what it was given (DHCPDECLINE). */
-  | { do: "decline"; mac: string }
-  /** Only DISCOVERs, of invented stations. */
-  | { do: "starve"; count: number; rate: number };
+  | { do: "decline"; mac: string };
 
 /** What happened. */
 export interface Answer {
@@ -46,131 +44,140 @@ export function macOf(kind: number, count: number): string {
   return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
 
-if (import.meta.main) {
-  const [device = "", index = ""] = Deno.args;
-  const leases = new Map<string, { address: string; server: string }>();
-  const joining = new Map<string, { order: Order & { do: "join" }; dueMs: number; tries: number }>();
-  let renewing: ReturnType<typeof setInterval> | undefined;
-  let next = 0;
+/** All clients of one interface. */
+class Clients {
+  readonly #wires = new Wires(
+    openNative(),
+    (_, frame) => this.#take(frame),
+    (_, reason) => console.error(reason),
+  );
+  readonly #leases = new Map<string, { address: string; server: string }>();
+  readonly #joining = new Map<string, { order: Order & { do: "join" }; dueMs: number; tries: number }>();
+  #renewing: ReturnType<typeof setInterval> | undefined;
+  #xid = 0;
 
-  const wires = new Wires(openNative(), (_, frame) => take(frame), (_, reason) => console.error(reason));
-  wires.follow(new Map([[device, Number(index)]]));
+  constructor(private readonly device: string, index: number) {
+    this.#wires.follow(new Map([[device, index]]));
+    setInterval(() => this.#retry(), 100);
+  }
 
-  const say = (mac: string, message: Partial<ClientMessage> & Pick<ClientMessage, "type">, raw?: string) => {
-    let payload = encode({ xid: ++next, secs: 0, mac, broadcast: !message.clientAddress, ...message });
+  obey(order: Order): void {
+    switch (order.do) {
+      case "join":
+        return void paced(order.macs, order.rate, (mac) => this.#discover(mac, order));
+      case "renew": {
+        clearInterval(this.#renewing);
+        if (order.rate === 0) return;
+        let turn = 0;
+        this.#renewing = setInterval(() => {
+          const all = [...this.#leases];
+          if (all.length === 0) return;
+          const [mac, { address }] = all[turn++ % all.length]!;
+          this.#say(mac, { type: "request", clientAddress: address });
+        }, 1000 / order.rate);
+        return;
+      }
+      case "reboot": {
+        const all = [...this.#leases].filter(([mac]) => !order.macs || order.macs.includes(mac));
+        return void paced(
+          all,
+          order.rate,
+          ([mac, { address }]) => this.#say(mac, { type: "request", requestedAddress: address }),
+        );
+      }
+      case "decline": {
+        const { address, server } = this.#leases.get(order.mac)!;
+        this.#leases.delete(order.mac);
+        return this.#say(order.mac, { type: "decline", requestedAddress: address, server });
+      }
+    }
+  }
+
+  #say(mac: string, message: Partial<ClientMessage> & Pick<ClientMessage, "type">, raw?: string): void {
+    let payload = encode({ xid: ++this.#xid, secs: 0, mac, broadcast: !message.clientAddress, ...message });
     if (raw) {
       // Options of its own, before the end of those that were made.
       const end = payload.lastIndexOf(255);
       const own = Uint8Array.from(raw.match(/../g)!, (byte) => parseInt(byte, 16));
       payload = new Uint8Array([...payload.subarray(0, end), ...own, 255]);
     }
-    wires.send(
-      device,
+    this.#wires.send(
+      this.device,
       udpFrame({
         ...{ fromMac: mac, toMac: EVERYBODY, from: message.clientAddress ?? ANY, to: "255.255.255.255" },
         ...{ fromPort: CLIENT_PORT, toPort: SERVER_PORT, payload },
       }),
     );
-  };
+  }
 
-  function take(frame: Uint8Array<ArrayBuffer>): void {
+  #take(frame: Uint8Array<ArrayBuffer>): void {
     const atMs = performance.timeOrigin + performance.now();
     const arp = parseArp(frame);
     if (arp) {
-      if (arp.operation !== "request") return;
-      for (const [mac, { address }] of leases) {
-        if (address !== arp.target) continue;
-        const reply = { operation: "reply", senderMac: mac, sender: address } as const;
-        wires.send(
-          device,
-          arpFrame({ ...reply, targetMac: arp.senderMac, target: arp.sender }, arp.senderMac),
-        );
-      }
-      return;
+      return arp.operation === "request" ? this.#answerArp(arp.target, arp.senderMac, arp.sender) : undefined;
     }
     const datagram = parseUdp(frame);
     const reply = datagram?.toPort === CLIENT_PORT ? decode(datagram.payload) : undefined;
     if (!reply || !reply.mac.startsWith("02:0d:")) return;
     const { type, mac, address, server } = reply;
     console.log(JSON.stringify({ type, mac, address, server, atMs } satisfies Answer));
-    const join = joining.get(mac);
+    const join = this.#joining.get(mac);
     if (type === "offer" && join) {
       const { hostName, raw } = join.order;
-      say(mac, { type: "request", requestedAddress: address, server, hostName }, raw);
+      this.#say(mac, { type: "request", requestedAddress: address, server, hostName }, raw);
     }
     if (type === "ack" && address) {
-      joining.delete(mac);
-      leases.set(mac, { address, server });
+      this.#joining.delete(mac);
+      this.#leases.set(mac, { address, server });
     }
   }
 
-  /** One after the other, at a rate that a late timer does not lower. */
-  async function paced<T>(all: T[], rate: number, each: (one: T) => void): Promise<void> {
-    const startMs = performance.now();
-    for (const [count, one] of all.entries()) {
-      const waitMs = startMs + count * 1000 / rate - performance.now();
-      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-      each(one);
+  #answerArp(address: string, toMac: string, to: string): void {
+    for (const [mac, lease] of this.#leases) {
+      if (lease.address !== address) continue;
+      const reply = {
+        operation: "reply",
+        senderMac: mac,
+        sender: address,
+        targetMac: toMac,
+        target: to,
+      } as const;
+      this.#wires.send(this.device, arpFrame(reply, toMac));
     }
   }
 
-  setInterval(() => {
-    for (const [mac, join] of joining) {
-      if (join.dueMs > performance.now()) continue;
-      if (++join.tries > RETRIES) joining.delete(mac);
-      else discover(mac, join.order, join.tries);
-    }
-  }, 100);
-
-  function discover(mac: string, order: Order & { do: "join" }, tries = 0): void {
-    joining.set(mac, { order, dueMs: performance.now() + RETRY_MS, tries });
-    say(mac, { type: "discover", hostName: order.hostName }, order.raw);
+  #discover(mac: string, order: Order & { do: "join" }, tries = 0): void {
+    this.#joining.set(mac, { order, dueMs: performance.now() + RETRY_MS, tries });
+    this.#say(mac, { type: "discover", hostName: order.hostName }, order.raw);
   }
 
-  function obey(order: Order): void {
-    switch (order.do) {
-      case "join":
-        return void paced(order.macs, order.rate, (mac) => discover(mac, order));
-      case "renew": {
-        clearInterval(renewing);
-        if (order.rate === 0) return;
-        let turn = 0;
-        renewing = setInterval(() => {
-          const all = [...leases];
-          if (all.length === 0) return;
-          const [mac, { address }] = all[turn++ % all.length]!;
-          say(mac, { type: "request", clientAddress: address });
-        }, 1000 / order.rate);
-        return;
-      }
-      case "reboot": {
-        const all = [...leases].filter(([mac]) => !order.macs || order.macs.includes(mac));
-        return void paced(
-          all,
-          order.rate,
-          ([mac, { address }]) => say(mac, { type: "request", requestedAddress: address }),
-        );
-      }
-      case "decline": {
-        const { address, server } = leases.get(order.mac)!;
-        leases.delete(order.mac);
-        return say(order.mac, { type: "decline", requestedAddress: address, server });
-      }
-      case "starve":
-        return void paced(
-          Array.from({ length: order.count }, (_, count) => macOf(0xee, count)),
-          order.rate,
-          (mac) => say(mac, { type: "discover" }),
-        );
+  #retry(): void {
+    for (const [mac, { order, dueMs, tries }] of this.#joining) {
+      if (dueMs > performance.now()) continue;
+      if (tries === (order.tries ?? RETRIES)) this.#joining.delete(mac);
+      else this.#discover(mac, order, tries + 1);
     }
   }
+}
 
+/** One after the other, at a rate that a late timer does not lower. */
+async function paced<T>(all: T[], rate: number, each: (one: T) => void): Promise<void> {
+  const startMs = performance.now();
+  for (const [count, one] of all.entries()) {
+    const waitMs = startMs + count * 1000 / rate - performance.now();
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    each(one);
+  }
+}
+
+if (import.meta.main) {
+  const clients = new Clients(Deno.args[0]!, Number(Deno.args[1]));
   console.log(JSON.stringify({ ready: true }));
   let rest = "";
   for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
     rest = lines.pop()!;
-    for (const line of lines) obey(JSON.parse(line));
+    for (const line of lines) clients.obey(JSON.parse(line));
   }
   Deno.exit(0);
 }
