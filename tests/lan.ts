@@ -127,25 +127,27 @@ export class House {
     if (address) await this.ip(role, `address add ${address} dev eth0`);
   }
 
-  /** A modem at `<net>.1` with the Internet behind it. */
-  async modem(role: string, net: string): Promise<void> {
-    await this.station(role, `${net}.1/24`);
+  /** A modem at `<net>.1` (or another host there) with the Internet behind it. */
+  async modem(role: string, net: string, host = 1): Promise<void> {
+    await this.station(role, `${net}.${host}/24`);
     await this.ip(role, `address add ${INTERNET}/32 dev lo`);
   }
 
   /** Switches a modem's DHCP server on: `.100` to `.150` for `leaseSeconds`. */
-  async serve(role: string, kind: ServerKind, net: string, leaseSeconds = 3600): Promise<void> {
+  async serve(role: string, kind: ServerKind, net: string, leaseSeconds = 3600, host = 1): Promise<void> {
     const folder = await Deno.makeTempDir({ dir: this.folder });
     await Deno.writeTextFile(`${folder}/leases`, "");
     await Deno.writeTextFile(
       `${folder}/udhcpd.conf`,
       `start ${net}.100\nend ${net}.150\ninterface eth0\nlease_file ${folder}/leases\npidfile ${folder}/pid\n` +
-        `option subnet 255.255.255.0\noption router ${net}.1\noption dns ${net}.1\noption lease ${leaseSeconds}\n`,
+        `option subnet 255.255.255.0\noption router ${net}.${host}\noption dns ${net}.${host}\noption lease ${leaseSeconds}\nmin_lease ${
+          Math.min(60, leaseSeconds)
+        }\n`,
     );
     await Deno.writeTextFile(
       `${folder}/dhcpd.conf`,
       `authoritative; default-lease-time ${leaseSeconds}; max-lease-time ${leaseSeconds};\n` +
-        `subnet ${net}.0 netmask 255.255.255.0 { range ${net}.100 ${net}.150; option routers ${net}.1; }\n`,
+        `subnet ${net}.0 netmask 255.255.255.0 { range ${net}.100 ${net}.150; option routers ${net}.${host}; }\n`,
     );
     const commands = {
       dnsmasq: [

@@ -217,11 +217,16 @@ export class Takeover {
   }
 
   get #rules(): Rules {
-    const { mode, silenceSeconds, confirmSeconds } = this.#config;
+    const { mode, silenceSeconds, confirmSeconds, watchSeconds } = this.#config;
     // Without a LAN there is nothing that the settings could start.
     const { lan } = this.ctx.network.current;
     const isLan = lan && networkOf(lan.address);
-    return { mode: isLan ? mode : "off", silenceMs: silenceSeconds * 1000, confirmMs: confirmSeconds * 1000 };
+    return {
+      mode: isLan ? mode : "off",
+      silenceMs: silenceSeconds * 1000,
+      confirmMs: confirmSeconds * 1000,
+      watchMs: watchSeconds * 1000,
+    };
   }
 
   #step(event: Event): void {

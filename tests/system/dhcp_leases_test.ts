@@ -5,10 +5,7 @@ import { LeaseFile } from "../../plugins/dhcp-takeover/lease_file.ts";
 import { Crowd, macOf } from "../crowd.ts";
 import { Disk } from "../lab/disk.ts";
 import { eventually, House } from "../lan.ts";
-
-const LAN = "192.168.100.1/24";
-/** Ours serves after 2 s of silence, without a person. */
-const ALONE = ["dhcp-takeover.silenceSeconds=2", "dhcp-takeover.mode=on"];
+import { ALONE, LAN } from "../takeover.ts";
 
 const CUTS = 100;
 
