@@ -90,6 +90,8 @@ export class Takeover {
   #configured: string | undefined;
   #configuredMs = -Infinity;
   #failure: string | undefined;
+  /** Why nobody can tell who is on the LAN. */
+  #blind: string | undefined;
   #nudged: number[] = [];
   #ticks = 0;
   #following: Promise<void> | undefined;
@@ -245,12 +247,8 @@ export class Takeover {
     this.#ticks++;
     this.#step({ kind: "tick" });
     this.#askForProbe();
-    try {
-      this.#lookAround();
-    } catch (error) {
-      this.ctx.log.warn("Cannot look who is on the LAN", { reason: String(error) });
-    }
-    void this.#follow();
+    void this.#lookAround().then(() => this.#blind = undefined, (error) => this.#blind = String(error))
+      .then(() => this.#follow());
   }
 
   /** Has everybody asked who serves, when it is time. */
@@ -284,7 +282,7 @@ export class Takeover {
   }
 
   /** Who is on the LAN; before ours serves and while it does, everybody in the pool is nudged in turn. */
-  #lookAround(): void {
+  async #lookAround(): Promise<void> {
     const { lan } = this.ctx.network.current;
     if (!lan || this.#state.phase === "off") return;
     const isServing = serving(this.#state) !== "no";
@@ -294,11 +292,11 @@ export class Takeover {
     const count = isUrgent ? NUDGES_BEFORE : this.#ticks % TICKS_PER_NUDGE === 0 ? 1 : 0;
     for (const address of this.#nudged.splice(0, count)) this.#nudger.nudge(toText(address));
     if (!isUrgent && this.#ticks % 5 !== 0) return;
-    this.#seen = neighbours().filter((one) => one.interface === lan.interface);
+    this.#seen = (await neighbours()).filter((one) => one.interface === lan.interface);
     const holds = holdsWith(this.#holds, this.#seen, this.#leases, this.#nowMs);
     if (holds === this.#holds) return;
     this.#holds = holds;
-    void this.#storeAddresses();
+    await this.#storeAddresses();
   }
 
   #toNudge(): number[] {
@@ -366,7 +364,7 @@ export class Takeover {
     if (atOnce) this.#configuredMs = -Infinity;
     this.#again = true;
     return this.#following ??= (async () => {
-      while (this.#again) {
+      while (this.#again && !this.ctx.signal.aborted) {
         this.#again = false;
         try {
           await this.#followOnce();
@@ -469,8 +467,11 @@ export class Takeover {
   #situationNow(): Situation {
     const nowMs = this.#nowMs;
     const state = this.#state;
-    const size = (this.#plan?.networks ?? []).flatMap(({ ranges }) => ranges)
-      .reduce((sum, [first, last]) => sum + toNumber(last) - toNumber(first) + 1, 0);
+    const ranges = (this.#plan?.networks ?? []).flatMap(({ ranges }) => ranges)
+      .map(([first, last]) => ({ first: toNumber(first), last: toNumber(last) }));
+    const leased = new Set(this.#leases.map(({ address }) => address));
+    const isHeld = ({ address }: { address: string }) =>
+      !leased.has(address) && ranges.some((range) => contains(range, toNumber(address)));
     return {
       state,
       nowMs,
@@ -483,8 +484,10 @@ export class Takeover {
       ipv6: this.#announcer.address,
       recipes: this.#recipes,
       failure: this.#failure,
+      blind: this.#blind,
       nobodyLooks: this.#wantedMs !== undefined && nowMs - this.#wantedMs > PROBE_MISSED_MS,
-      poolSize: size,
+      poolSize: ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0),
+      held: this.#plan?.holds.filter(isHeld).length ?? 0,
       leases: this.leases() as Situation["leases"],
       devices: this.#devices.size,
     };

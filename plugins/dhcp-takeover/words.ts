@@ -21,8 +21,12 @@ export interface Situation {
   recipes: Recipe[];
   /** Why dnsmasq does not run though it should. */
   failure: string | undefined;
+  /** Why nobody can tell which addresses are taken. */
+  blind: string | undefined;
   nobodyLooks: boolean;
   poolSize: number;
+  /** Addresses of the pool that are kept for who was seen with them. */
+  held: number;
   leases: { mac: string; address: string; name: string; expiresMs: number; reserved: boolean }[];
   devices: number;
 }
@@ -34,6 +38,7 @@ export const CODES = [
   "dhcp-contested",
   "dhcp-given-back",
   "dhcp-server-fails",
+  "dhcp-blind",
   "dhcp-nobody-looks",
   "dhcp-pool-full",
   "ipv6-leak",
@@ -45,7 +50,8 @@ const FULL = 0.95;
 
 /** Conditions that hold now. */
 export function conditions(situation: Situation): HealthCondition[] {
-  const { state, answering, leaks, ipv6, failure, nobodyLooks, serving, poolSize, leases } = situation;
+  const { state, answering, leaks, ipv6, failure, blind, nobodyLooks, serving, poolSize, held, leases } =
+    situation;
   const found: HealthCondition[] = [];
   const who = namesOf(answering.length > 0 ? answering : state.servers);
   if (state.phase === "instructions") {
@@ -102,6 +108,14 @@ export function conditions(situation: Situation): HealthCondition[] {
       next: "Another program may have its ports: ss -lunp 'sport = 67 or sport = 53'",
     });
   }
+  if (blind && state.phase !== "off") {
+    found.push({
+      code: "dhcp-blind",
+      severity: "error",
+      message: `Nobody can tell which addresses of the LAN are taken, so one may be given twice: ${blind}`,
+      next: "otb logs dhcp-takeover",
+    });
+  }
   if (
     nobodyLooks &&
     (state.phase === "checking" || state.phase === "instructions" || state.phase === "contested")
@@ -113,11 +127,12 @@ export function conditions(situation: Situation): HealthCondition[] {
       next: "otb status: wan-discovery must run, and not leave the LAN's interface alone.",
     });
   }
-  if (poolSize > 0 && leases.length >= poolSize * FULL) {
+  if (poolSize > 0 && leases.length + held >= poolSize * FULL) {
     found.push({
       code: "dhcp-pool-full",
       severity: "warning",
-      message: `${leases.length} of ${poolSize} addresses are given, so new devices may get none`,
+      message:
+        `${leases.length} of ${poolSize} addresses are given and ${held} are in use without, so new devices may get none`,
       next: "Look for a device that invents others (otb dhcp leases), or set a larger dhcp-takeover.pool.",
     });
   }
