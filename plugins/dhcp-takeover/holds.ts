@@ -28,7 +28,9 @@ const MAX_QUARANTINED = 32, MAX_REFUSED_PER_STATION = 4;
  */
 export function holdsWith(former: Hold[], seen: Neighbour[], leases: Lease[], nowMs: number): Hold[] {
   const hourMs = Math.floor(nowMs / HOUR_MS) * HOUR_MS;
-  const present = new Set(seen.map(({ mac, address }) => `${mac} ${address}`));
+  const leased = new Set(leases.map(({ address }) => address));
+  const unleased = seen.filter(({ address }) => !leased.has(address));
+  const present = new Set(unleased.map(({ mac, address }) => `${mac} ${address}`));
   let changed = false;
   const holds = former.flatMap((hold) => {
     if (hold.seenMs < hourMs && present.has(`${hold.mac} ${hold.address}`)) {
@@ -39,10 +41,9 @@ export function holdsWith(former: Hold[], seen: Neighbour[], leases: Lease[], no
     changed = true;
     return [];
   });
-  const leased = new Set(leases.map(({ address }) => address));
   const taken = new Set(holds.map(({ address }) => address));
-  for (const { mac, address } of seen) {
-    if (taken.has(address) || leased.has(address) || holds.length >= MAX_HOLDS) continue;
+  for (const { mac, address } of unleased) {
+    if (taken.has(address) || holds.length >= MAX_HOLDS) continue;
     if (holds.filter((hold) => hold.mac === mac).length >= MAX_PER_STATION) continue;
     taken.add(address);
     holds.push({ mac, address, seenMs: hourMs });

@@ -137,6 +137,8 @@ export class Takeover {
       | undefined;
     this.#holds = addresses?.holds ?? [];
     this.#refused = addresses?.refused ?? [];
+    // Who comes back with a lease is nobody to hold an address for.
+    this.#leases = parseLeases(this.#leaseFile.readBoth());
 
     const servers = ctx.facts.watch<DhcpServerFact>("dhcp-server/");
     const probes = ctx.facts.watch<DhcpProbeFact>("dhcp-probe/");
