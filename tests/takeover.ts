@@ -5,6 +5,7 @@ import { eventually, type House } from "./lan.ts";
 export interface DhcpStatus {
   phase: string;
   serving: string;
+  confirmByMs?: number;
   servers: { server: string; isAnswering: boolean }[];
   instructions: { title: string }[];
 }
