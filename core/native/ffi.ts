@@ -665,6 +665,10 @@ export interface UdpOptions {
   /** Receive runs of equal datagrams as one (UDP_GRO). */
   gro?: boolean;
   reusePort?: boolean;
+  /** Instead of UDP, ICMP echo requests, to send and hear whole from the type on; the port is their identifier (icmp(7), "ping socket"). */
+  icmp?: boolean;
+  /** Datagrams are not fragmented, and path MTU that was learnt is not heeded (ip(7), IP_PMTUDISC_PROBE). */
+  whole?: boolean;
 }
 
 /** One record of `udpReceive`: u32 offset, u32 length, u32 segment size, then the remote address record. */
@@ -940,7 +944,8 @@ export class Native {
    */
   udpOpen(local: Address | Bytes, options: UdpOptions = {}): number {
     const device = text(options.device);
-    const flags = (options.gro ? 1 : 0) | (options.reusePort ? REUSE_PORT : 0);
+    const flags = (options.gro ? 1 : 0) | (options.reusePort ? REUSE_PORT : 0) | (options.icmp ? 8 : 0) |
+      (options.whole ? 16 : 0);
     const bytes = record(local);
     const mark = options.mark ?? 0;
     return checked(
