@@ -24,6 +24,10 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "16.8 MB within the kernel's simult_flows budget",
     load: () => import("./bench/budget.ts"),
   },
+  stall: {
+    summary: "how long a download stops when a link is cut, against half a second",
+    load: () => import("./bench/stall.ts"),
+  },
   idle: { summary: "memory of an idle box", load: () => import("./bench/idle.ts") },
 };
 

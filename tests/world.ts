@@ -26,7 +26,8 @@ export interface TransferOptions {
   upload?: boolean;
   /** Leaves out the first seconds from `mbps`. */
   skipSeconds?: number;
-  onProgress?: (progress: { tMs: number; bytes: number }) => void;
+  /** Every 100 ms; `stallMs` is the longest time without a byte since the last. */
+  onProgress?: (progress: { tMs: number; bytes: number; stallMs: number }) => void;
 }
 
 /** One end of otb: its state directory and its `otb up` process. */

@@ -82,7 +82,8 @@ class Scheduler {
   #tokensSinceMs = new Map<number, number>();
   #lastBeatMs = performance.now();
   #lastPublishMs = 0;
-  #claimed = "";
+  /** What was last claimed under each key, as text. */
+  readonly #claimed = new Map<string, string>();
   #claiming: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #published = new Set<string>();
@@ -174,13 +175,17 @@ class Scheduler {
       ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
       ["caps", this.ctx.config.enforceRates ? caps(routed) : []],
     ];
-    const text = JSON.stringify(wishes);
-    if (text === this.#claimed) return this.#claiming;
-    this.#claimed = text;
+    const changed = wishes.flatMap(([key, resources]) => {
+      const text = JSON.stringify(resources);
+      if (text === this.#claimed.get(key)) return [];
+      this.#claimed.set(key, text);
+      return [{ key, resources }];
+    });
+    if (changed.length === 0) return this.#claiming;
     const generations: { [name: string]: Json } = {};
     for (const [name, { verdict }] of this.#memories) generations[name] = verdict.generation;
     this.#claiming = this.#claiming.catch(() => {}).then(async () => {
-      for (const [key, resources] of wishes) {
+      for (const { key, resources } of changed) {
         try {
           await this.ctx.claim(key, resources);
         } catch (error) {

@@ -1,11 +1,11 @@
 // Whether a path is alive: evidence from its subflows raises a suspicion, a probe decides it, probes bring it back. Pure.
 
-/** A probe that answers in time proves the path; without a figure for its round trip this is given. */
-const PROBE_FLOOR_MS = 200, PROBE_CEILING_MS = 1_500;
+/** A probe that answers in time proves the path: it has two round trips and some grace, within these bounds. */
+const PROBE_FLOOR_MS = 150, PROBE_GRACE_MS = 50, PROBE_CEILING_MS = 1_500;
 /** After a probe has cleared a path, evidence is believed again only after this. */
-const TRUST_MS = 1_000;
+const TRUST_MS = 300;
 /** First and last wait between probes of a path that is out. */
-const RETRY_FIRST_MS = 300, RETRY_LAST_MS = 2_000;
+const RETRY_FIRST_MS = 300, RETRY_LAST_MS = 1_000;
 /** A path that flaps must answer this often in a row before it is used again; doubles with each fall, up to the last. */
 const ANSWERS_FIRST = 2, ANSWERS_LAST = 16;
 /** A path that stood this long is forgiven its falls. */
@@ -54,7 +54,8 @@ export class Suspicion {
     const suspicious = backoff > 0 || silentMs > Math.max(250, 3 * rtt) || wentQuiet;
     if (!(suspicious && nowMs >= this.#trustedUntilMs) && !stale) return { out: false };
     this.#probing = true;
-    return { out: false, probeWithinMs: Math.min(PROBE_CEILING_MS, Math.max(PROBE_FLOOR_MS, 3 * rtt)) };
+    const withinMs = Math.max(PROBE_FLOOR_MS, 2 * rtt + PROBE_GRACE_MS);
+    return { out: false, probeWithinMs: Math.min(PROBE_CEILING_MS, withinMs) };
   }
 
   /** The outcome of a probe; true when the path has just come back. */
