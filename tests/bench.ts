@@ -28,6 +28,10 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "how long a download stops when a link is cut, against half a second",
     load: () => import("./bench/stall.ts"),
   },
+  flaps: {
+    summary: "a thousand flaps of the links under transfers: bytes and memory",
+    load: () => import("./bench/flaps.ts"),
+  },
   idle: { summary: "memory of an idle box", load: () => import("./bench/idle.ts") },
 };
 
