@@ -244,6 +244,35 @@ export interface DhcpProbeWantedFact {
   atMs: number;
 }
 
+/** A router that announced IPv6 on an interface (RFC 4861 section 4.2). Published as the fact `router-advertisement/<mac>`. */
+export interface RouterAdvertisementFact {
+  mac: string;
+  /** Its link-local address. */
+  router: string;
+  interface: string;
+  /** For how long it wants to be a default router; 0: it is none. */
+  lifetimeSeconds: number;
+  /** CIDR. */
+  prefixes: string[];
+  /** Milliseconds since the epoch. */
+  lastSeenMs: number;
+  onLan: boolean;
+}
+
+/**
+ * An IPv6 prefix for the LAN. Published as the fact `lan-prefix` by who routes it: `verified` says that packets of the prefix
+ * were seen to go out and to come back, and that this box forwards them (net.ipv6.conf.all.forwarding).
+ */
+export interface LanPrefixFact {
+  /** A /64, CIDR, for example `2001:db8:1:2::/64`. */
+  prefix: string;
+  /** IPv6 addresses of resolvers, for a LAN whose DNS the box does not answer. */
+  resolvers: string[];
+  /** Milliseconds since the epoch; absent: until it is taken back. */
+  validUntilMs?: number;
+  verified: boolean;
+}
+
 /** A device on the LAN. Published as the fact `device/<mac>`, the address in small letters with colons. */
 export interface DeviceFact {
   mac: string;

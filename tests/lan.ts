@@ -1,5 +1,6 @@
 // A house where everything is plugged into one LAN: a box, modems that serve DHCP, and devices, each in a namespace
 // otb-<name>-<role> on one bridge. Nothing but their DHCP is emulated: clients and servers are the real programs.
+import type { Json } from "../core/client.ts";
 import { sweepDeadLabs } from "./lab/lab.ts";
 import { End, PEER_ADDRESS, PEER_PORT, ROOT } from "./world.ts";
 
@@ -7,6 +8,16 @@ import { End, PEER_ADDRESS, PEER_PORT, ROOT } from "./world.ts";
 export type ServerKind = "dnsmasq" | "udhcpd" | "dhcpd";
 /** What a device asks with. */
 export type ClientKind = "udhcpc" | "dhclient" | "dhcpcd";
+
+/** What may be said of a house. */
+export interface HouseOptions {
+  /** Its stations have IPv6. */
+  ipv6?: boolean;
+  /** Beginnings of facts that `tell` tells, by a plugin of its own in a copy of the otb tree. */
+  told?: string[];
+  /** The box's state directory, where it is not to be a temporary one. */
+  state?: string;
+}
 
 /** Beyond every modem; what answers here is the Internet. */
 export const INTERNET = "203.0.113.10";
@@ -19,15 +30,20 @@ export class House {
   readonly #children: Deno.ChildProcess[] = [];
   readonly #servers = new Map<string, Deno.ChildProcess>();
 
-  private constructor(readonly name: string, readonly folder: string) {
-    this.box = new End(this, "box", `${folder}/box`);
+  private constructor(
+    readonly name: string,
+    readonly folder: string,
+    private readonly options: HouseOptions,
+  ) {
+    this.box = new End(this, "box", options.state ?? `${folder}/box`, options.told ? `${folder}/otb` : ROOT);
   }
 
   /** The box's own address is `lan`, CIDR. */
-  static async up(name: string, lan: string): Promise<House> {
+  static async up(name: string, lan: string, options: HouseOptions = {}): Promise<House> {
     await sweepDeadLabs();
-    const house = new House(name, await Deno.makeTempDir({ prefix: "otb" }));
+    const house = new House(name, await Deno.makeTempDir({ prefix: "otb" }), options);
     try {
+      if (options.told) await copyTree(house.box.root, options.told);
       await house.#space("lan");
       await house.ip("lan", "link add bridge type bridge", "link set bridge up");
       await house.#plug("box", "lan0");
@@ -42,6 +58,11 @@ export class House {
       await house.down();
       throw error;
     }
+  }
+
+  /** Has the box's plugins hear of a fact that is under `told`, or of its end. */
+  async tell(key: string, fact: object | undefined): Promise<void> {
+    await (await this.box.core()).act("test-teller", "tell", { key, fact: (fact ?? null) as Json });
   }
 
   space(role: string): string {
@@ -81,10 +102,11 @@ export class House {
     const { success } = await new Deno.Command("ip", { args: ["netns", "add", name], stderr: "null" })
       .output();
     if (!success) throw new Error(`cannot make the namespace ${name}`);
+    const ipv6 = this.options.ipv6 ? 0 : 1;
     await this.run(role, [
       "sh",
       "-c",
-      "for f in all default; do echo 1 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; done; ip link set lo up",
+      `for f in all default; do echo ${ipv6} > /proc/sys/net/ipv6/conf/$f/disable_ipv6; done; ip link set lo up`,
     ]);
   }
 
@@ -105,25 +127,27 @@ export class House {
     if (address) await this.ip(role, `address add ${address} dev eth0`);
   }
 
-  /** A modem at `<net>.1` with the Internet behind it. */
-  async modem(role: string, net: string): Promise<void> {
-    await this.station(role, `${net}.1/24`);
+  /** A modem at `<net>.1` (or another host there) with the Internet behind it. */
+  async modem(role: string, net: string, host = 1): Promise<void> {
+    await this.station(role, `${net}.${host}/24`);
     await this.ip(role, `address add ${INTERNET}/32 dev lo`);
   }
 
   /** Switches a modem's DHCP server on: `.100` to `.150` for `leaseSeconds`. */
-  async serve(role: string, kind: ServerKind, net: string, leaseSeconds = 3600): Promise<void> {
+  async serve(role: string, kind: ServerKind, net: string, leaseSeconds = 3600, host = 1): Promise<void> {
     const folder = await Deno.makeTempDir({ dir: this.folder });
     await Deno.writeTextFile(`${folder}/leases`, "");
     await Deno.writeTextFile(
       `${folder}/udhcpd.conf`,
       `start ${net}.100\nend ${net}.150\ninterface eth0\nlease_file ${folder}/leases\npidfile ${folder}/pid\n` +
-        `option subnet 255.255.255.0\noption router ${net}.1\noption dns ${net}.1\noption lease ${leaseSeconds}\n`,
+        `option subnet 255.255.255.0\noption router ${net}.${host}\noption dns ${net}.${host}\noption lease ${leaseSeconds}\nmin_lease ${
+          Math.min(60, leaseSeconds)
+        }\n`,
     );
     await Deno.writeTextFile(
       `${folder}/dhcpd.conf`,
       `authoritative; default-lease-time ${leaseSeconds}; max-lease-time ${leaseSeconds};\n` +
-        `subnet ${net}.0 netmask 255.255.255.0 { range ${net}.100 ${net}.150; option routers ${net}.1; }\n`,
+        `subnet ${net}.0 netmask 255.255.255.0 { range ${net}.100 ${net}.150; option routers ${net}.${host}; }\n`,
     );
     const commands = {
       dnsmasq: [
@@ -143,6 +167,28 @@ export class House {
     };
     const quiet = { stdin: "null", stdout: "null", stderr: "null" } as const;
     this.#servers.set(role, this.spawn(role, commands[kind], quiet));
+  }
+
+  /** Has a modem announce itself as IPv6 router, with the prefix of its own address (CIDR). */
+  async announce(role: string, address: string): Promise<void> {
+    await this.ip(role, `address add ${address} dev eth0 nodad`);
+    await this.run(role, ["sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"]);
+    this.spawn(role, [
+      ...[
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--port=0",
+        "--interface=eth0",
+        "--pid-file=",
+      ],
+      ...[
+        "--bind-dynamic",
+        "--leasefile-ro",
+        "--enable-ra",
+        "--dhcp-range=::,constructor:eth0,ra-only,64,1800",
+      ],
+    ], { stdin: "null", stdout: "null", stderr: "null" });
   }
 
   /** Switches a modem's DHCP server off. */
@@ -187,7 +233,7 @@ export class House {
       ],
       // It keeps its files in fixed places: each gets its own.
       dhcpcd: [
-        ...["unshare", "--mount", "sh", "-c"],
+        ...["unshare", "--mount", "--propagation=slave", "sh", "-c"],
         "mkdir -p /run/dhcpcd /var/lib/dhcpcd; mount -t tmpfs none /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && " +
         `exec dhcpcd -4 -B -q -f /dev/null -C resolv.conf -C hostname -h "${name}" -t 0 eth0`,
       ],
@@ -216,6 +262,23 @@ export class House {
     );
   }
 
+  /** Ends everything in a namespace at once, as when its power goes, and waits until it is gone. */
+  async kill(role: string): Promise<void> {
+    for (;;) {
+      const { stdout } = await new Deno.Command("ip", { args: ["netns", "pids", this.space(role)] }).output();
+      const pids = new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");
+      if (pids.length === 0) return;
+      for (const pid of pids) {
+        try {
+          Deno.kill(Number(pid), "SIGKILL");
+        } catch {
+          // It ended by itself.
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
   async down(): Promise<void> {
     await Promise.race([this.box.down(), new Promise((resolve) => setTimeout(resolve, 15_000))]).catch(
       () => {},
@@ -241,6 +304,40 @@ export class House {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.down();
   }
+}
+
+/** A copy of what runs of the otb tree, with one plugin more, which tells the facts that it is told. */
+async function copyTree(to: string, publishes: string[]): Promise<void> {
+  await Deno.mkdir(`${to}/plugins/test-teller`, { recursive: true });
+  const parts = ["core", "plugins", "deno.json", "deno.lock", "otb"].map((part) => `${ROOT}/${part}`);
+  const commands = [["cp", "-a", ...parts, to], ["ln", "-s", `${ROOT}/target`, `${ROOT}/.cache`, to]];
+  for (const [command = "", ...args] of commands) {
+    const { success } = await new Deno.Command(command, { args }).output();
+    if (!success) throw new Error(`cannot copy ${ROOT} to ${to}`);
+  }
+  const otb = { contract: 1, summary: "Tells what a test says", roles: ["box"], publishes };
+  await Deno.writeTextFile(
+    `${to}/plugins/test-teller/deno.json`,
+    JSON.stringify({ name: "@otb/test-teller", version: "1.0.0", exports: "./mod.ts", otb }),
+  );
+  await Deno.writeTextFile(
+    `${to}/plugins/test-teller/mod.ts`,
+    `import * as z from "zod/mini";
+import { type Context, definePlugin } from "../../core/plugin.ts";
+let facts: Context<object>["facts"];
+export default definePlugin({
+  config: z.strictObject({}),
+  start: (ctx) => void (facts = ctx.facts),
+  actions: {
+    tell: {
+      summary: "Tell a fact",
+      args: z.object({ key: z.string(), fact: z.any() }),
+      run: ({ key, fact }) => (facts.publish(key, fact ?? undefined), null),
+    },
+  },
+});
+`,
+  );
 }
 
 /** Ends a process that may be gone. */

@@ -35,7 +35,13 @@ export class End {
   process: Deno.ChildProcess | undefined;
   #core: Core | undefined;
 
-  constructor(readonly lab: Pick<Lab, "spawn">, readonly role: "box" | "site1", readonly state: string) {}
+  constructor(
+    readonly lab: Pick<Lab, "spawn">,
+    readonly role: "box" | "site1",
+    readonly state: string,
+    /** The otb tree that it runs. */
+    readonly root = ROOT,
+  ) {}
 
   /** Runs one `otb` command in this end's namespace and returns its JSON. @throws Error with what it printed */
   async otb(args: string[], stdin?: string): Promise<unknown> {
@@ -46,7 +52,7 @@ export class End {
 
   /** The same without throwing. */
   async tryOtb(args: string[], stdin?: string) {
-    const child = this.lab.spawn(this.role, [`${ROOT}/otb`, ...args, "--state", this.state, "--json"], {
+    const child = this.lab.spawn(this.role, [`${this.root}/otb`, ...args, "--state", this.state, "--json"], {
       stdin: stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
@@ -67,7 +73,7 @@ export class End {
 
   /** Starts `otb up` and waits until every plugin is ready. */
   async up(environment: Record<string, string> = {}): Promise<void> {
-    const process = this.lab.spawn(this.role, [`${ROOT}/otb`, "up", "--state", this.state], {
+    const process = this.lab.spawn(this.role, [`${this.root}/otb`, "up", "--state", this.state], {
       stdin: "null",
       stdout: "null",
       stderr: "piped",
@@ -94,6 +100,14 @@ export class End {
     if (!this.process) return;
     this.process.kill("SIGTERM");
     await this.process.status;
+    this.process = undefined;
+  }
+
+  /** Forgets a process that was killed. */
+  async gone(): Promise<void> {
+    this.#core?.close();
+    this.#core = undefined;
+    await this.process?.status;
     this.process = undefined;
   }
 

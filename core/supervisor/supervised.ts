@@ -19,8 +19,8 @@ import type { LogNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { asOtbError, type Handler } from "./rpc.ts";
 import { describePermissions } from "./sandbox.ts";
 
-/** How long claims and facts of a crashed plugin stay, so that routing goes on without it. */
-const CLAIM_GRACE_MS = 30_000;
+/** How long claims and facts of a crashed plugin stay, so that routing goes on without it and nobody forgets what it found. */
+const GRACE_MS = 30_000;
 const START_MS = 30_000;
 const MEMORY_EVERY_MS = 5_000;
 
@@ -60,7 +60,11 @@ export class Supervised {
   #claimQueue: Promise<unknown> = Promise.resolve();
   #unsubscribe: (() => void)[] = [];
 
-  constructor(readonly manifest: Manifest, private readonly core: Core) {}
+  constructor(
+    readonly manifest: Manifest,
+    private readonly core: Core,
+    private readonly graceMs = GRACE_MS,
+  ) {}
 
   get name(): string {
     return this.manifest.name;
@@ -95,7 +99,7 @@ export class Supervised {
     this.#enter("ready");
     clearTimeout(this.#graceTimer);
     // What the new run will tell of again may take it a while to find.
-    this.#graceTimer = setTimeout(() => this.core.facts.keep(this.name, this.#toldThisRun), CLAIM_GRACE_MS);
+    this.#graceTimer = setTimeout(() => this.core.facts.keep(this.name, this.#toldThisRun), this.graceMs);
     await this.#sweepClaims();
   }
 
@@ -329,7 +333,7 @@ export class Supervised {
       void this.start();
     }, delayMs);
     clearTimeout(this.#graceTimer);
-    this.#graceTimer = setTimeout(() => void this.#dropEverything(), CLAIM_GRACE_MS);
+    this.#graceTimer = setTimeout(() => void this.#dropEverything(), this.graceMs);
   }
 
   async #dropEverything(): Promise<void> {

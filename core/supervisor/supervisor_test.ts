@@ -6,14 +6,18 @@ import { RecordingCore, writePlugin } from "./testing.ts";
 
 /** Runs `body` with a temporary folder, and ends whatever plugin process is left in the end. */
 async function withCore(
-  body: (core: RecordingCore, folder: string, lead: (manifest: Manifest) => Supervised) => Promise<void>,
+  body: (
+    core: RecordingCore,
+    folder: string,
+    lead: (manifest: Manifest, graceMs?: number) => Supervised,
+  ) => Promise<void>,
 ) {
   const folder = await Deno.makeTempDir({ prefix: "otb" });
   const core = new RecordingCore(folder);
   const led: Supervised[] = [];
   try {
-    await body(core, folder, (manifest) => {
-      const plugin = new Supervised(manifest, core);
+    await body(core, folder, (manifest, graceMs) => {
+      const plugin = new Supervised(manifest, core, graceMs);
       led.push(plugin);
       return plugin;
     });
@@ -92,6 +96,52 @@ Deno.test("a killed plugin comes back and keeps its claims; what it no longer wa
     assert.notEqual(plugin.report().pid, pid);
     assert.deepEqual([...core.claims.keys()], ["crashing/kept"]);
     assert.equal(plugin.report().restarts, 1);
+  });
+});
+
+Deno.test("facts of a killed plugin stay while it comes back; what the new run does not tell again goes after the grace", async () => {
+  await withCore(async (core, folder, lead) => {
+    const plugin = lead(
+      writePlugin(
+        folder,
+        "forgetful",
+        `const run = ((await ctx.store.get("run")) ?? 0) + 1;
+         await ctx.store.set("run", run);
+         if (run === 1) { ctx.facts.publish("f/lost", 1); ctx.facts.publish("f/found", 1); }
+         else setTimeout(() => ctx.facts.publish("f/found", 1), 500);`,
+      ),
+      3_000,
+    );
+    const told: string[] = [];
+    core.facts.subscribe((key, value) => told.push(`${key} ${value}`));
+    await plugin.start();
+    await core.until(() => told.length === 2);
+    Deno.kill(plugin.report().pid!, "SIGKILL");
+    await core.until(() => plugin.report().restarts === 1 && plugin.report().state === "ready");
+    assert.deepEqual([core.facts.get("f/lost"), core.facts.get("f/found")], [1, 1]);
+    await core.until(() => core.facts.get("f/lost") === undefined);
+    assert.equal(core.facts.get("f/found"), 1);
+    assert.ok(!told.includes("f/found null"), "readers never missed what was found again");
+  });
+});
+
+Deno.test("facts of a plugin that does not come back go after the grace", async () => {
+  await withCore(async (core, folder, lead) => {
+    const plugin = lead(
+      writePlugin(
+        folder,
+        "dying",
+        `if (await ctx.store.get("ran")) throw new Error("no");
+         await ctx.store.set("ran", true);
+         ctx.facts.publish("f/x", 1);`,
+      ),
+      2_000,
+    );
+    await plugin.start();
+    Deno.kill(plugin.report().pid!, "SIGKILL");
+    await core.until(() => plugin.report().state === "waiting-to-restart");
+    assert.equal(core.facts.get("f/x"), 1);
+    await core.until(() => core.facts.get("f/x") === undefined);
   });
 });
 

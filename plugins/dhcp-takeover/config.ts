@@ -36,6 +36,10 @@ export const config = z.strictObject({
     z._default(seconds(10, 86_400), 600),
     "a takeover that nobody confirms within this time is given back",
   ),
+  watchSeconds: described(
+    z._default(seconds(5, 3600), 60),
+    "how often everybody is asked whether another server answers, while ours serves and while ours is silent for one",
+  ),
   trialLeaseSeconds: described(
     z._default(seconds(120, 3600), 120),
     "lease time until then, and after giving back; dnsmasq knows none below 120",

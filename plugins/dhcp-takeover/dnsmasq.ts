@@ -1,5 +1,4 @@
 // dnsmasq as a process: started without a shell and with few rights, watched, started again, never outliving the plugin.
-import type { LeaseFile } from "./lease_file.ts";
 
 /** Waits until a dnsmasq that ended is started again; the last one repeats. */
 const RESTART_MS = [100, 300, 1_000, 3_000];
@@ -12,8 +11,12 @@ const CAPABILITIES = ["net_admin", "net_raw", "net_bind_service", "setuid", "set
 
 /** What it tells of itself. */
 export interface Watcher {
+  /** Just before every start: what it reads is put in order. */
+  onStart?(): void;
+  /** It has its sockets and serves. */
+  onReady?(): void;
   /** One line of its log. */
-  onLine(line: string): void;
+  onLine?(line: string): void;
   /** It ended by itself; `reason` is its last line. */
   onEnd(reason: string): void;
 }
@@ -22,35 +25,42 @@ export interface Watcher {
 export class Dnsmasq {
   #child: Deno.ChildProcess | undefined;
   #wanted: string | undefined;
-  #running: string | undefined;
-  #deadlineSeconds = 0;
+  #deadlineMs = Infinity;
   #ends = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly leases: LeaseFile, private readonly watcher: Watcher) {}
-
-  get pid(): number | undefined {
-    return this.#child?.pid;
-  }
+  constructor(private readonly watcher: Watcher) {}
 
   /**
-   * Has it run with this configuration, or not at all; one that is unchanged runs on.
-   * @param deadlineSeconds it ends by then whatever becomes of us; 0 for never
+   * Has it run with this configuration, or not at all; one that is unchanged runs on. What keeps it from running is told to
+   * the watcher, and tried again for as long as it is wanted.
+   * @param withinMs it ends by then whatever becomes of us
    */
-  async apply(config: string | undefined, deadlineSeconds = 0): Promise<void> {
-    if (config === this.#wanted && (config === undefined || this.#child)) return;
+  async apply(config: string | undefined, withinMs = Infinity): Promise<void> {
+    if (config === this.#wanted) return;
     clearTimeout(this.#timer);
     this.#wanted = config;
-    this.#deadlineSeconds = deadlineSeconds;
+    this.#deadlineMs = performance.now() + withinMs;
     this.#ends = 0;
     await this.#stop();
-    if (config !== undefined) await this.#start();
+    if (config !== undefined) await this.#tryStart();
+  }
+
+  async #tryStart(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      // The disk may be full, say.
+      this.watcher.onEnd(String(error));
+      if (!this.#child && this.#wanted !== undefined) this.#startLater();
+    }
   }
 
   async #start(): Promise<void> {
     const config = this.#wanted!;
-    this.leases.restore();
+    this.watcher.onStart?.();
     const startedMs = performance.now();
+    const leftMs = this.#deadlineMs - startedMs;
     const child = new Deno.Command("setpriv", {
       args: [
         // The kernel ends what runs when we end (prctl(2)); dnsmasq would lose that with its user, so timeout has it.
@@ -61,7 +71,8 @@ export class Dnsmasq {
         "timeout",
         "--foreground",
         "--kill-after=2",
-        String(Math.ceil(this.#deadlineSeconds)),
+        // 0 is for ever (timeout(1)).
+        leftMs === Infinity ? "0" : String(Math.max(1, Math.ceil(leftMs / 1000))),
         "dnsmasq",
         "--conf-file=-",
       ],
@@ -72,7 +83,6 @@ export class Dnsmasq {
       env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
     }).spawn();
     this.#child = child;
-    this.#running = config;
     const ready = Promise.withResolvers<void>();
     let last = "";
     const reading = (async () => {
@@ -84,8 +94,11 @@ export class Dnsmasq {
         for (const line of lines) {
           last = line;
           // It says so when its sockets are there.
-          if (/^dnsmasq-dhcp\[\d+\]: DHCP, sockets bound/.test(line)) ready.resolve();
-          this.watcher.onLine(line);
+          if (/^dnsmasq-dhcp\[\d+\]: DHCP, sockets bound/.test(line)) {
+            ready.resolve();
+            if (child === this.#child) this.watcher.onReady?.();
+          }
+          this.watcher.onLine?.(line);
         }
       }
     })().catch(() => {});
@@ -106,7 +119,6 @@ export class Dnsmasq {
     const child = this.#child;
     if (!child) return;
     this.#child = undefined;
-    this.#running = undefined;
     try {
       child.kill("SIGTERM");
     } catch {
@@ -118,17 +130,13 @@ export class Dnsmasq {
   #ended(child: Deno.ChildProcess, last: string, ranMs: number): void {
     if (child !== this.#child) return;
     this.#child = undefined;
-    this.#running = undefined;
     if (ranMs > HEALTHY_MS) this.#ends = 0;
-    const waitMs = RESTART_MS[Math.min(this.#ends++, RESTART_MS.length - 1)];
     this.watcher.onEnd(last.replace(/^dnsmasq(-\w+)?\[\d+\]: /, "") || "it said nothing");
-    this.#timer = setTimeout(
-      () => void this.#start().catch((error) => this.watcher.onEnd(String(error))),
-      waitMs,
-    );
+    this.#startLater();
   }
 
-  async close(): Promise<void> {
-    await this.apply(undefined);
+  #startLater(): void {
+    const waitMs = RESTART_MS[Math.min(this.#ends++, RESTART_MS.length - 1)];
+    this.#timer = setTimeout(() => void this.#tryStart(), waitMs);
   }
 }

@@ -2,6 +2,7 @@
 // an option of its own, wherever it came from.
 import { LABEL, MAC } from "./config.ts";
 import { isIpv4, toNumber } from "./ipv4.ts";
+import { type AnnouncerPlan, isIpv6 } from "./ipv6.ts";
 import type { ServedNetwork, ServePlan } from "./plan.ts";
 
 /** Names that would make a device something else to others: a proxy (WPAD), a tunnel (ISATAP), this box, itself. */
@@ -13,6 +14,9 @@ const MAX_LEASES = 1_000;
 /** Option 114 has no name in dnsmasq 2.90 (RFC 8910). */
 const CAPTIVE_PORTAL_OPTION = 114;
 
+/** Attended, without files of its own, and nobody once it has its sockets. */
+const COMMON = ["keep-in-foreground", "log-facility=-", "log-async=50", "pid-file", "user=dnsmasq"];
+
 /**
  * The whole configuration.
  *
@@ -23,14 +27,8 @@ export function dnsmasqConfig(plan: ServePlan, leaseFile: string): string {
   const addresses = plan.networks.flatMap(({ ranges }) => ranges)
     .reduce((sum, [first, last]) => sum + toNumber(last) - toNumber(first) + 1, plan.reservations.length);
   const lines = [
-    "keep-in-foreground",
-    "log-facility=-",
-    "log-async=50",
-    "pid-file",
-    "user=dnsmasq",
-    `interface=${device(plan.interface)}`,
-    "except-interface=lo",
-    "bind-dynamic",
+    ...COMMON,
+    ...interfaceLines(plan.interface),
     "",
     "# A lease is in this file, and the file on the disk, before the device hears of it.",
     `dhcp-leasefile=${path(leaseFile)}`,
@@ -48,7 +46,6 @@ export function dnsmasqConfig(plan: ServePlan, leaseFile: string): string {
       ? [`dhcp-option=${CAPTIVE_PORTAL_OPTION},"${url(plan.captivePortalUrl)}"`]
       : []),
     ...hostLines(plan),
-    ...(plan.prefix ? ipv6Lines(plan, plan.prefix) : []),
     "",
     ...dnsLines(plan),
   ];
@@ -84,21 +81,6 @@ function hostLines({ reservations, holds, names }: ServePlan): string[] {
   ].map((words) => `dhcp-host=${words.join(",")}`);
 }
 
-function ipv6Lines(plan: ServePlan, prefix: string): string[] {
-  const [network = "", length] = prefix.split("/");
-  if (!/^[0-9a-f:]{3,39}$/.test(network) || !network.endsWith("::") || length !== "64") {
-    refuse("an IPv6 /64", prefix);
-  }
-  // Short lifetimes: a prefix whose way is gone is forgotten with it (RFC 9096).
-  const seconds = Math.min(plan.leaseSeconds, 1_800);
-  return [
-    "enable-ra",
-    `dhcp-range=${network},ra-stateless,64,${whole(seconds)}`,
-    `ra-param=${device(plan.interface)},60,${whole(seconds)}`,
-    "dhcp-option=option6:dns-server,[::]",
-  ];
-}
-
 function dnsLines({ dns, address }: ServePlan): string[] {
   if (!dns) return ["port=0"];
   const domain = dns.domain.split(".").map(label).join(".");
@@ -124,6 +106,32 @@ function dnsLines({ dns, address }: ServePlan): string[] {
       )
     ),
   ];
+}
+
+/**
+ * The configuration of a dnsmasq of its own that announces IPv6 and answers nothing but DHCPv6's questions for options: a
+ * change of the rest does not silence it. Which prefix: the one of the interface's address, so that one which is taken away
+ * is announced as deprecated, and the router as none, at once.
+ * @throws RangeError when a value can't be a part of it
+ */
+export function announcerConfig({ interface: on, resolvers, timing }: AnnouncerPlan): string {
+  const { everySeconds, routerSeconds, prefixSeconds } = timing;
+  return [
+    ...COMMON,
+    "port=0",
+    ...interfaceLines(on),
+    "leasefile-ro",
+    "enable-ra",
+    `dhcp-range=::,constructor:${device(on)},ra-stateless,64,${whole(prefixSeconds)}`,
+    "# Before a modem's own announcement (RFC 4191).",
+    `ra-param=${device(on)},high,${whole(everySeconds)},${whole(routerSeconds)}`,
+    `dhcp-option=option6:dns-server,${resolvers === "own" ? "[::]" : resolvers.map(ipv6).join(",")}`,
+    "",
+  ].join("\n");
+}
+
+function interfaceLines(on: string): string[] {
+  return [`interface=${device(on)}`, "except-interface=lo", "bind-dynamic"];
 }
 
 function refuse(wanted: string, value: unknown): never {
@@ -152,6 +160,10 @@ function nftTable(table: string): string {
 
 function ipv4(address: string): string {
   return isIpv4(address) ? address : refuse("an IPv4 address", address);
+}
+
+function ipv6(address: string): string {
+  return isIpv6(address) ? `[${address}]` : refuse("an IPv6 address", address);
 }
 
 function whole(seconds: number): string {

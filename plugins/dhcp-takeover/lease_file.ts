@@ -20,9 +20,14 @@ export class LeaseFile {
     return textOf(this.path);
   }
 
+  /** File and copy together: what a start goes on with. */
+  readBoth(): string {
+    return mergeLeases(this.read(), textOf(this.#copy));
+  }
+
   /** Puts file and copy together; only while dnsmasq does not run. */
   restore(): void {
-    const text = mergeLeases(this.read(), textOf(this.#copy));
+    const text = this.readBoth();
     replace(this.directory, this.#copy, text);
     replace(this.directory, this.path, text);
     this.#kept = text;

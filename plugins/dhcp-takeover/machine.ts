@@ -48,6 +48,8 @@ export interface Rules {
   mode: "off" | "auto" | "on";
   silenceMs: number;
   confirmMs: number;
+  /** While ours serves, and while another does, everybody is asked again this often. */
+  watchMs: number;
 }
 
 /** What can happen; `takeover`, `recheck`, `confirm` and `undo` are a person's. */
@@ -62,8 +64,6 @@ const MAX_SERVERS = 16;
 const ANSWER_MS = 5_000;
 /** While nothing is under way, who was not heard for so long is forgotten. */
 const FORGOTTEN_MS = 600_000;
-/** While ours serves, and while another does, everybody is asked again this often. */
-const WATCH_MS = 60_000;
 /** So many questions without any answer make a silence. */
 const PROBES_FOR_SILENCE = 2;
 
@@ -106,11 +106,14 @@ export function receiver(servers: Server[]): Server | undefined {
 }
 
 /** When everybody should be asked again who serves; undefined when nobody needs to know. */
-export function nextProbeMs({ phase, probesMs, sinceMs }: State, { silenceMs }: Rules): number | undefined {
+export function nextProbeMs(
+  { phase, probesMs, sinceMs }: State,
+  { silenceMs, watchMs }: Rules,
+): number | undefined {
   if (phase === "off") return undefined;
   const last = probesMs.at(-1) ?? -Infinity;
   const looking = phase === "instructions" || phase === "checking";
-  const everyMs = looking || phase === "given-back" ? Math.min(10_000, silenceMs / 3) : WATCH_MS;
+  const everyMs = looking || phase === "given-back" ? Math.min(10_000, silenceMs / 3) : watchMs;
   return looking && last < sinceMs ? sinceMs : last + everyMs;
 }
 

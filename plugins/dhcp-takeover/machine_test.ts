@@ -13,7 +13,7 @@ import {
   step,
 } from "./machine.ts";
 
-const RULES: Rules = { mode: "off", silenceMs: 30_000, confirmMs: 600_000 };
+const RULES: Rules = { mode: "off", silenceMs: 30_000, confirmMs: 600_000, watchMs: 60_000 };
 const LIVEBOX = {
   mac: "02:00:00:00:00:01",
   server: "192.168.1.1",
@@ -204,7 +204,7 @@ Deno.test("property: whatever happens, killed at any moment, it never starts bes
       fc.constantFrom("off" as const, "auto" as const, "on" as const),
       fc.integer({ min: 6_000, max: 60_000 }),
       (happenings, mode, silenceMs) => {
-        const rules = { mode, silenceMs, confirmMs: 120_000 };
+        const rules = { mode, silenceMs, confirmMs: 120_000, watchMs: 60_000 };
         const bench = new Bench(rules);
         let isOn = false;
         const second = () => {

@@ -47,7 +47,7 @@ export interface ServePlan {
   rebindSeconds?: number;
   reservations: Reservation[];
   /** Addresses that were seen with their owners: theirs for the asking, and nobody else's. */
-  holds: Hold[];
+  holds: Omit<Hold, "seenMs">[];
   /** Names that a person gave, by MAC address. */
   names: [mac: string, name: string][];
   captivePortalUrl?: string;
@@ -57,8 +57,6 @@ export interface ServePlan {
     /** What nftables sets learn from answers, as dnsmasq writes it. */
     sets: { domains: string[]; table: string; set4: string; set6: string }[];
   };
-  /** A prefix that is known to be routed here; IPv6 is announced only with one. */
-  prefix?: string;
 }
 
 /** What a plan is made of. */
@@ -68,12 +66,11 @@ export interface Surroundings {
   /** Other servers, silent or not: their networks are on this segment. */
   servers: Server[];
   /** Addresses that were seen with their owners. */
-  holds: Hold[];
+  holds: Omit<Hold, "seenMs">[];
   /** Addresses that a device refused: given to nobody. */
   refused: string[];
   names: [mac: string, name: string][];
   sets: { domains: string[]; table: string; set4: string; set6: string }[];
-  prefix?: string;
 }
 
 /** The pool of a LAN where the settings say nothing starts here and has this many addresses. */
@@ -155,7 +152,7 @@ export function planGivingBack(modem: Server, config: Config, around: Surroundin
 }
 
 function common(config: Config, around: Surroundings) {
-  const { links, names, sets, prefix } = around;
+  const { links, names, sets } = around;
   const reservations = Object.entries(config.reservations).map(([mac, { address, name }]) => ({
     mac,
     address,
@@ -181,7 +178,6 @@ function common(config: Config, around: Surroundings) {
         },
       }
       : {}),
-    ...(prefix ? { prefix } : {}),
   };
 }
 

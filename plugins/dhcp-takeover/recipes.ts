@@ -1,5 +1,6 @@
 // How to switch a modem's DHCP server off, from data files. Pure but for reading them once.
 import * as z from "zod/mini";
+import type { Router } from "./ipv6.ts";
 import type { Server } from "./machine.ts";
 
 const steps = z.array(z.string().check(z.minLength(1), z.maxLength(300))).check(
@@ -20,6 +21,8 @@ export const recipeSchema = z.strictObject({
   off: words,
   /** The way back. */
   on: words,
+  /** How to keep it from announcing IPv6 on its LAN; absent: as the generic recipe says. */
+  ipv6Off: z.optional(words),
 });
 
 /** One modem's way. */
@@ -73,6 +76,26 @@ export function instructions(recipes: Recipe[], servers: Server[], way: "off" | 
       canSwitchOff: recipe.canSwitchOff,
       url: `http://${router ?? server}/`,
       ...recipe[way],
+    };
+  });
+}
+
+/** What to tell of routers that announce IPv6 on the LAN; who is also a DHCP server is known by that. */
+export function ipv6Instructions(recipes: Recipe[], routers: Router[], servers: Server[]): Instruction[] {
+  const generic = recipes.find(({ id }) => id === GENERIC)!;
+  return routers.map(({ mac, router }) => {
+    const server = servers.find((one) => one.mac === mac);
+    const recipe = recipeFor(recipes, server?.vendor);
+    return {
+      mac,
+      server: router,
+      ...(server?.vendor ? { vendor: server.vendor } : {}),
+      recipe: recipe.id,
+      title: `${recipe.title}: IPv6`,
+      canSwitchOff: recipe.canSwitchOff,
+      // A browser takes no link-local address.
+      url: server ? `http://${server.router ?? server.server}/` : `the router with the MAC address ${mac}`,
+      ...(recipe.ipv6Off ?? generic.ipv6Off!),
     };
   });
 }

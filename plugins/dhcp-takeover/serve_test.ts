@@ -73,7 +73,6 @@ Deno.test("property: no value, wherever it comes from, starts a line or an optio
     (value) => ({ holds: [{ mac: "02:00:00:00:00:01", address: value }] }),
     (value) => ({ names: [["02:00:00:00:00:01", value]] }),
     (value) => ({ captivePortalUrl: value }),
-    (value) => ({ prefix: value }),
     (value) => ({ dns: { domain: value, resolvers: [], sets: [] } }),
     (value) => ({ dns: { domain: "lan", resolvers: [value], sets: [] } }),
     (value) => ({

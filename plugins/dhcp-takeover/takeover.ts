@@ -7,10 +7,14 @@ import {
   type DhcpProbeFact,
   type DhcpServerFact,
   type DnsSetFact,
+  type InterfaceFact,
   type Json,
+  type LanPrefixFact,
   OtbError,
+  type RouterAdvertisementFact,
   type View,
 } from "../../core/plugin.ts";
+import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
 import { devices } from "./devices.ts";
 import { Dnsmasq } from "./dnsmasq.ts";
@@ -18,6 +22,7 @@ import { dnsmasqConfig } from "./dnsmasq_config.ts";
 import { deviceNames, dnsSets, serverOf } from "./facts.ts";
 import { type Hold, holdsWith, quarantineWith, type Refused } from "./holds.ts";
 import { contains, networkOf, toNumber, toText } from "./ipv4.ts";
+import { announcement, leaks } from "./ipv6.ts";
 import { LeaseFile } from "./lease_file.ts";
 import { type Lease, parseLeases } from "./leases.ts";
 import {
@@ -43,20 +48,29 @@ const TICK_MS = 1_000;
 const SETTLE_MS = 20;
 /** dnsmasq is started anew for what is not urgent at most this often. */
 const CALM_MS = 10_000;
-/** Addresses nudged a tick before serving, and how many ticks one takes while ours serves. */
-const NUDGES_BEFORE = 100, TICKS_PER_NUDGE = 2;
+/** Addresses nudged a tick before serving, and how many ticks one takes at other times. */
+const NUDGES_BEFORE = 256, TICKS_PER_NUDGE = 2;
 /** Addresses nudged in one round. */
 const MAX_NUDGED = 512;
 /** What was asked for and not done by then, nobody does. */
 const PROBE_MISSED_MS = 15_000;
 const WATCH_FACT = "dhcp-probe-wanted";
+const PREFIX_FACT = "lan-prefix";
+/** Before the first address is given, everybody is asked by ARP for this long: somebody may have one that no file knows of. */
+const LOOK_FIRST_MS = 1_500;
+/** A trial that is not ended by then is ended by timeout(1): we hang. */
+const HANG_MS = 60_000;
 
 /** Everything the plugin does. */
 export class Takeover {
   readonly #recipes = readRecipes(new URL("recipes/", import.meta.url));
   readonly #leaseFile: LeaseFile;
   readonly #dnsmasq: Dnsmasq;
+  readonly #announcer: Announcer;
   readonly #nudger = new Nudger();
+  readonly #prefixes: View<ReadonlyMap<string, LanPrefixFact>>;
+  readonly #routers: View<ReadonlyMap<string, RouterAdvertisementFact>>;
+  readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #names: View<ReadonlyMap<string, DeviceNameFact>>;
   readonly #sets: View<ReadonlyMap<string, DnsSetFact>>;
   readonly #epochMs: number;
@@ -76,6 +90,8 @@ export class Takeover {
   #configured: string | undefined;
   #configuredMs = -Infinity;
   #failure: string | undefined;
+  /** Why nobody can tell who is on the LAN. */
+  #blind: string | undefined;
   #nudged: number[] = [];
   #ticks = 0;
   #following: Promise<void> | undefined;
@@ -91,8 +107,16 @@ export class Takeover {
     this.#state = initial(this.#epochMs);
     this.#names = ctx.facts.watch<DeviceNameFact>("device-name/");
     this.#sets = ctx.facts.watch<DnsSetFact>("dns-set/");
+    this.#prefixes = ctx.facts.watch<LanPrefixFact>(PREFIX_FACT);
+    this.#routers = ctx.facts.watch<RouterAdvertisementFact>("router-advertisement/");
+    this.#interfaces = ctx.facts.watch<InterfaceFact>("interface/");
     this.#leaseFile = new LeaseFile(ctx.directory);
-    this.#dnsmasq = new Dnsmasq(this.#leaseFile, {
+    this.#dnsmasq = new Dnsmasq({
+      onStart: () => this.#leaseFile.restore(),
+      onReady: () => {
+        this.#failure = undefined;
+        this.#publish();
+      },
       onLine: (line) => this.#takeLine(line),
       onEnd: (reason) => {
         this.#failure = reason;
@@ -100,6 +124,7 @@ export class Takeover {
         this.#publish();
       },
     });
+    this.#announcer = new Announcer(ctx);
   }
 
   async start(): Promise<void> {
@@ -112,6 +137,8 @@ export class Takeover {
       | undefined;
     this.#holds = addresses?.holds ?? [];
     this.#refused = addresses?.refused ?? [];
+    // Who comes back with a lease is nobody to hold an address for.
+    this.#leases = parseLeases(this.#leaseFile.readBoth());
 
     const servers = ctx.facts.watch<DhcpServerFact>("dhcp-server/");
     const probes = ctx.facts.watch<DhcpProbeFact>("dhcp-probe/");
@@ -124,6 +151,8 @@ export class Takeover {
       probes.subscribe((facts) => this.#takeProbes(facts)),
       this.#names.subscribe(() => this.#follow()),
       this.#sets.subscribe(() => this.#follow()),
+      this.#prefixes.subscribe(() => this.#follow()),
+      this.#interfaces.subscribe(() => this.#follow()),
       ctx.links.subscribe(() => this.#follow()),
       ctx.network.subscribe(() => this.#follow()),
     ];
@@ -133,7 +162,7 @@ export class Takeover {
       clearTimeout(this.#settle);
       watcher.close();
       await this.#following;
-      await this.#dnsmasq.close();
+      await Promise.all([this.#dnsmasq.apply(undefined), this.#announcer.close()]);
       this.#nudger.close();
     });
     void this.#watchLeases(watcher);
@@ -168,6 +197,13 @@ export class Takeover {
       );
     }
     await this.#follow(true);
+    if (this.#stored !== JSON.stringify(lasting(this.#state))) {
+      throw new OtbError(
+        "dhcp-not-stored",
+        `Cannot ${kind} as it must be on the disk first: current value is "${this.#failure ?? "no answer"}"`,
+        "otb doctor",
+      );
+    }
     return this.#situationNow();
   }
 
@@ -185,11 +221,16 @@ export class Takeover {
   }
 
   get #rules(): Rules {
-    const { mode, silenceSeconds, confirmSeconds } = this.#config;
+    const { mode, silenceSeconds, confirmSeconds, watchSeconds } = this.#config;
     // Without a LAN there is nothing that the settings could start.
     const { lan } = this.ctx.network.current;
     const isLan = lan && networkOf(lan.address);
-    return { mode: isLan ? mode : "off", silenceMs: silenceSeconds * 1000, confirmMs: confirmSeconds * 1000 };
+    return {
+      mode: isLan ? mode : "off",
+      silenceMs: silenceSeconds * 1000,
+      confirmMs: confirmSeconds * 1000,
+      watchMs: watchSeconds * 1000,
+    };
   }
 
   #step(event: Event): void {
@@ -208,12 +249,8 @@ export class Takeover {
     this.#ticks++;
     this.#step({ kind: "tick" });
     this.#askForProbe();
-    try {
-      this.#lookAround();
-    } catch (error) {
-      this.ctx.log.warn("Cannot look who is on the LAN", { reason: String(error) });
-    }
-    void this.#follow();
+    void this.#lookAround().then(() => this.#blind = undefined, (error) => this.#blind = String(error))
+      .then(() => this.#follow());
   }
 
   /** Has everybody asked who serves, when it is time. */
@@ -247,19 +284,21 @@ export class Takeover {
   }
 
   /** Who is on the LAN; before ours serves and while it does, everybody in the pool is nudged in turn. */
-  #lookAround(): void {
+  async #lookAround(): Promise<void> {
     const { lan } = this.ctx.network.current;
     if (!lan || this.#state.phase === "off") return;
     const isServing = serving(this.#state) !== "no";
     if (this.#nudged.length === 0) this.#nudged = this.#toNudge();
-    const count = isServing ? (this.#ticks % TICKS_PER_NUDGE === 0 ? 1 : 0) : NUDGES_BEFORE;
+    // All at once only where it is about to matter: each question is a broadcast.
+    const isUrgent = this.#state.phase === "checking" || this.#configured === undefined && isServing;
+    const count = isUrgent ? NUDGES_BEFORE : this.#ticks % TICKS_PER_NUDGE === 0 ? 1 : 0;
     for (const address of this.#nudged.splice(0, count)) this.#nudger.nudge(toText(address));
-    if (isServing && this.#ticks % 5 !== 0) return;
-    this.#seen = neighbours().filter((one) => one.interface === lan.interface);
-    const holds = holdsWith(this.#holds, this.#seen, this.#leases);
+    if (!isUrgent && this.#ticks % 5 !== 0) return;
+    this.#seen = (await neighbours()).filter((one) => one.interface === lan.interface);
+    const holds = holdsWith(this.#holds, this.#seen, this.#leases, this.#nowMs);
     if (holds === this.#holds) return;
     this.#holds = holds;
-    void this.#storeAddresses();
+    await this.#storeAddresses();
   }
 
   #toNudge(): number[] {
@@ -327,7 +366,7 @@ export class Takeover {
     if (atOnce) this.#configuredMs = -Infinity;
     this.#again = true;
     return this.#following ??= (async () => {
-      while (this.#again) {
+      while (this.#again && !this.ctx.signal.aborted) {
         this.#again = false;
         try {
           await this.#followOnce();
@@ -349,12 +388,34 @@ export class Takeover {
       this.#failure = undefined;
       await this.#dnsmasq.apply(undefined);
     }
+    await this.#announce();
     await this.#store();
     if (this.ctx.signal.aborted || serving(this.#state) !== isServing) {
       return void (this.#again ||= !this.ctx.signal.aborted);
     }
     if (isServing !== "no") await this.#serve(isServing);
     this.#publish();
+  }
+
+  /** IPv6 comes with our serving, and goes with it; what goes wrong with it leaves IPv4 alone. */
+  async #announce(): Promise<void> {
+    const { lan } = this.ctx.network.current;
+    const isOurs = this.#state.phase === "trial" || this.#state.phase === "confirmed";
+    const nowMs = this.ctx.clock.now();
+    const wanted = lan && isOurs
+      ? announcement(this.#prefixes.current.get(PREFIX_FACT), {
+        lan,
+        nowMs,
+        device: this.#interfaces.current.get(`interface/${lan.interface}`),
+        routers: leaks(this.#routers.current, nowMs),
+        dns: this.#config.dns,
+      })
+      : undefined;
+    try {
+      await this.#announcer.follow(wanted);
+    } catch (error) {
+      this.ctx.log.error("Cannot announce IPv6 on the LAN", { reason: String(error) });
+    }
   }
 
   async #store(): Promise<void> {
@@ -368,9 +429,10 @@ export class Takeover {
   async #serve(how: "trial" | "confirmed" | "for-modem"): Promise<void> {
     const plan = this.#planNow(how);
     if (!plan) return await this.#dnsmasq.apply(undefined);
+    const nowMs = this.ctx.clock.monotonicMs();
+    if (nowMs - this.#startMs < LOOK_FIRST_MS) return;
     const text = dnsmasqConfig(plan, this.#leaseFile.path);
     if (text === this.#configured) return;
-    const nowMs = this.ctx.clock.monotonicMs();
     // What is merely better waits for its turn: a flood of it must not keep the server from serving.
     if (this.#configured !== undefined && nowMs - this.#configuredMs < CALM_MS) return;
     this.#configuredMs = nowMs;
@@ -378,11 +440,11 @@ export class Takeover {
     this.#plan = plan;
     this.#failure = undefined;
     const { trialSinceMs } = this.#state;
-    const leftMs = how === "trial" && trialSinceMs !== undefined
-      ? trialSinceMs + this.#rules.confirmMs - this.#nowMs
-      : undefined;
     // A trial ends in time even where we hang.
-    await this.#dnsmasq.apply(text, leftMs === undefined ? 0 : Math.max(1, leftMs / 1000) + 60);
+    const withinMs = how === "trial" && trialSinceMs !== undefined
+      ? trialSinceMs + this.#rules.confirmMs - this.#nowMs + HANG_MS
+      : undefined;
+    await this.#dnsmasq.apply(text, withinMs);
     await this.#takeLeases();
   }
 
@@ -407,8 +469,11 @@ export class Takeover {
   #situationNow(): Situation {
     const nowMs = this.#nowMs;
     const state = this.#state;
-    const size = (this.#plan?.networks ?? []).flatMap(({ ranges }) => ranges)
-      .reduce((sum, [first, last]) => sum + toNumber(last) - toNumber(first) + 1, 0);
+    const ranges = (this.#plan?.networks ?? []).flatMap(({ ranges }) => ranges)
+      .map(([first, last]) => ({ first: toNumber(first), last: toNumber(last) }));
+    const leased = new Set(this.#leases.map(({ address }) => address));
+    const isHeld = ({ address }: { address: string }) =>
+      !leased.has(address) && ranges.some((range) => contains(range, toNumber(address)));
     return {
       state,
       nowMs,
@@ -417,10 +482,14 @@ export class Takeover {
       rules: this.#rules,
       serving: serving(state),
       answering: answering(state, nowMs, this.#rules),
+      leaks: leaks(this.#routers.current, this.ctx.clock.now()),
+      ipv6: this.#announcer.address,
       recipes: this.#recipes,
       failure: this.#failure,
+      blind: this.#blind,
       nobodyLooks: this.#wantedMs !== undefined && nowMs - this.#wantedMs > PROBE_MISSED_MS,
-      poolSize: size,
+      poolSize: ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0),
+      held: this.#plan?.holds.filter(isHeld).length ?? 0,
       leases: this.leases() as Situation["leases"],
       devices: this.#devices.size,
     };

@@ -119,11 +119,16 @@ Deno.test("who is seen without a lease holds its address; who answers for everyb
     [],
     [seen("02:00:00:00:00:07", 7), seen("02:00:00:00:00:01", 51)],
     parseLeases(LEASES),
+    0,
   );
-  assert.deepEqual(one, [{ mac: "02:00:00:00:00:07", address: "192.168.100.7" }]);
-  assert.equal(holdsWith(one, [seen("02:00:00:00:00:07", 7)], []), one, "nothing new is nothing changed");
+  assert.deepEqual(one, [{ mac: "02:00:00:00:00:07", address: "192.168.100.7", seenMs: 0 }]);
+  assert.equal(holdsWith(one, [seen("02:00:00:00:00:07", 7)], [], 1), one, "nothing new is nothing changed");
+  const day = 86_400_000;
+  const later = holdsWith(one, [seen("02:00:00:00:00:07", 7)], [], 6 * day);
+  assert.equal(holdsWith(later, [], [], 12 * day).length, 1, "seen again, it is held anew");
+  assert.equal(holdsWith(later, [], [], 13 * day).length, 0, "who left lets go");
   const greedy = Array.from({ length: 200 }, (_, index) => seen("02:00:00:00:00:66", index + 1));
-  assert.equal(holdsWith([], greedy, []).length, 4);
+  assert.equal(holdsWith([], greedy, [], 0).length, 4);
 });
 
 Deno.test("property: quarantine is bounded, in all and for each device, and ends", () => {
@@ -285,7 +290,7 @@ Deno.test("property: whoever is seen, holds stay bounded and name no address twi
   });
   fc.assert(fc.property(fc.array(fc.array(one, { maxLength: 100 }), { maxLength: 8 }), (looks) => {
     let holds: Hold[] = [];
-    for (const seen of looks) holds = holdsWith(holds, seen, []);
+    for (const seen of looks) holds = holdsWith(holds, seen, [], 0);
     assert.ok(holds.length <= 256);
     assert.equal(new Set(holds.map(({ address }) => address)).size, holds.length);
     assert.ok(holds.every(({ address }) => contains(networkOf("192.168.96.0/22")!, toNumber(address))));

@@ -2,7 +2,8 @@
 import type { HealthCondition, PanelBlock, Status } from "../../core/plugin.ts";
 import type { Rules, Server, State } from "./machine.ts";
 import { receiver } from "./machine.ts";
-import { type Instruction, instructions, type Recipe } from "./recipes.ts";
+import type { Router } from "./ipv6.ts";
+import { type Instruction, instructions, ipv6Instructions, type Recipe } from "./recipes.ts";
 
 /** Everything there is to tell of. */
 export interface Situation {
@@ -13,11 +14,19 @@ export interface Situation {
   rules: Rules;
   serving: "no" | "trial" | "confirmed" | "for-modem";
   answering: Server[];
+  /** Routers that announce IPv6 on the LAN. */
+  leaks: Router[];
+  /** The box's own address in the prefix that it announces. */
+  ipv6: string | undefined;
   recipes: Recipe[];
   /** Why dnsmasq does not run though it should. */
   failure: string | undefined;
+  /** Why nobody can tell which addresses are taken. */
+  blind: string | undefined;
   nobodyLooks: boolean;
   poolSize: number;
+  /** Addresses of the pool that are kept for who was seen with them. */
+  held: number;
   leases: { mac: string; address: string; name: string; expiresMs: number; reserved: boolean }[];
   devices: number;
 }
@@ -29,8 +38,10 @@ export const CODES = [
   "dhcp-contested",
   "dhcp-given-back",
   "dhcp-server-fails",
+  "dhcp-blind",
   "dhcp-nobody-looks",
   "dhcp-pool-full",
+  "ipv6-leak",
 ];
 /** Leases that the status carries; all of them: the action `leases`. */
 const SHOWN_LEASES = 100;
@@ -39,7 +50,8 @@ const FULL = 0.95;
 
 /** Conditions that hold now. */
 export function conditions(situation: Situation): HealthCondition[] {
-  const { state, answering, failure, nobodyLooks, serving, poolSize, leases } = situation;
+  const { state, answering, leaks, ipv6, failure, blind, nobodyLooks, serving, poolSize, held, leases } =
+    situation;
   const found: HealthCondition[] = [];
   const who = namesOf(answering.length > 0 ? answering : state.servers);
   if (state.phase === "instructions") {
@@ -96,6 +108,14 @@ export function conditions(situation: Situation): HealthCondition[] {
       next: "Another program may have its ports: ss -lunp 'sport = 67 or sport = 53'",
     });
   }
+  if (blind && state.phase !== "off") {
+    found.push({
+      code: "dhcp-blind",
+      severity: "error",
+      message: `Nobody can tell which addresses of the LAN are taken, so one may be given twice: ${blind}`,
+      next: "otb logs dhcp-takeover",
+    });
+  }
   if (
     nobodyLooks &&
     (state.phase === "checking" || state.phase === "instructions" || state.phase === "contested")
@@ -107,15 +127,32 @@ export function conditions(situation: Situation): HealthCondition[] {
       next: "otb status: wan-discovery must run, and not leave the LAN's interface alone.",
     });
   }
-  if (poolSize > 0 && leases.length >= poolSize * FULL) {
+  if (poolSize > 0 && leases.length + held >= poolSize * FULL) {
     found.push({
       code: "dhcp-pool-full",
       severity: "warning",
-      message: `${leases.length} of ${poolSize} addresses are given, so new devices may get none`,
+      message:
+        `${leases.length} of ${poolSize} addresses are given and ${held} are in use without, so new devices may get none`,
       next: "Look for a device that invents others (otb dhcp leases), or set a larger dhcp-takeover.pool.",
     });
   }
+  if (leaks.length > 0 && isOurs(state)) {
+    const routers = leaks.map(({ router, mac }) => `${router} (${mac})`).join(", ");
+    found.push({
+      code: "ipv6-leak",
+      severity: "warning",
+      message: ipv6
+        ? `Another router announces IPv6 on the LAN, so devices may leave around the box: ${routers}; the box announces itself as the better one`
+        : `Another router announces IPv6 on the LAN, so devices leave around the box: ${routers}`,
+      next: "Switch its IPv6 announcements off; otb dhcp status says how.",
+    });
+  }
   return found;
+}
+
+/** Devices should leave by the box. */
+function isOurs({ phase }: State): boolean {
+  return phase === "trial" || phase === "confirmed";
 }
 
 /** The status: what `otb dhcp status` shows, and the panel. */
@@ -136,6 +173,8 @@ export function statusOf(situation: Situation): Status {
       vendor: server.vendor ?? "",
       isAnswering: answering.includes(server),
     })),
+    ipv6: situation.ipv6 ?? "",
+    ipv6Routers: situation.leaks.map(({ mac, router, prefixes }) => ({ mac, router, prefixes })),
     instructions: told(situation) as unknown as Status[string],
     leaseCount: leases.length,
     poolSize,
@@ -182,6 +221,7 @@ export function panel(status: Status): PanelBlock[] {
       value: Number(status.leaseCount ?? 0),
       unit: `of ${status.poolSize ?? 0}`,
     },
+    ...(status.ipv6 ? [{ kind: "stat" as const, label: "IPv6", value: String(status.ipv6) }] : []),
     ...(servers.length === 0 ? [] : [{
       kind: "table" as const,
       columns: ["Other server", "Address", "What", "Answers"],
@@ -203,7 +243,7 @@ export function panel(status: Status): PanelBlock[] {
   ];
 }
 
-function told({ state, recipes, answering }: Situation): Instruction[] {
+function told({ state, recipes, answering, leaks }: Situation): Instruction[] {
   switch (state.phase) {
     case "instructions":
     case "contested":
@@ -212,6 +252,9 @@ function told({ state, recipes, answering }: Situation): Instruction[] {
       const modem = receiver(state.servers);
       return modem ? instructions(recipes, [modem], "on") : [];
     }
+    case "trial":
+    case "confirmed":
+      return ipv6Instructions(recipes, leaks, state.servers);
     default:
       return [];
   }

@@ -1,34 +1,11 @@
-// The LAN's DHCP taken over from a modem and given back, between real servers and real clients.
+// The LAN's DHCP taken over from a modem, and rivals: between real servers and real clients.
 import { strict as assert } from "node:assert";
+import { Crowd, macOf } from "../crowd.ts";
 import { eventually, House } from "../lan.ts";
-
-interface DhcpStatus {
-  phase: string;
-  serving: string;
-  servers: { server: string; isAnswering: boolean }[];
-  instructions: { title: string }[];
-}
-
-async function dhcp(house: House): Promise<DhcpStatus> {
-  const { plugins } = await house.box.status();
-  return plugins.find(({ name }) => name === "dhcp-takeover")!.status as unknown as DhcpStatus;
-}
-
-function until(house: House, phase: string, boundMs = 60_000): Promise<DhcpStatus> {
-  let last: unknown;
-  return eventually(`the phase ${phase}`, async () => {
-    const status = await dhcp(house);
-    last = status;
-    return status.phase === phase && status;
-  }, boundMs).catch((error) => {
-    throw new Error(`${error.message}; last seen ${Deno.inspect(last, { depth: 4 })}`);
-  });
-}
-
-const SHORT = ["dhcp-takeover.silenceSeconds=6"];
+import { dhcp, LAN, SHORT, until } from "../takeover.ts";
 
 Deno.test("a takeover: instructions, silence, trial, confirmation; devices with leases of the modem keep their addresses", async () => {
-  await using house = await House.up(`take${Deno.pid}`, "192.168.100.1/24");
+  await using house = await House.up(`take${Deno.pid}`, LAN);
   await house.modem("modem", "192.168.1");
   await house.serve("modem", "dnsmasq", "192.168.1", 120);
   await house.device("old", "udhcpc");
@@ -49,4 +26,114 @@ Deno.test("a takeover: instructions, silence, trial, confirmation; devices with 
   await house.box.otb(["dhcp", "confirm"]);
   await until(house, "confirmed");
   assert.deepEqual((await house.seen("old")).addresses, [kept]);
+});
+
+Deno.test("another server sends back to the instructions while checking, and silences ours afterwards, until it is gone", async () => {
+  await using house = await House.up(`rival${Deno.pid}`, LAN);
+  await house.modem("modem", "192.168.1");
+  await house.modem("rogue", "192.168.100", 9);
+  await house.box.otb(["config", "set", "dhcp-takeover.silenceSeconds=9", "dhcp-takeover.watchSeconds=5"]);
+  await house.box.up();
+  await house.box.otb(["dhcp", "takeover"]);
+  await until(house, "checking");
+  await house.serve("modem", "udhcpd", "192.168.1");
+  assert.equal((await until(house, "instructions")).serving, "no");
+  await house.silence("modem");
+  await until(house, "trial");
+  await house.box.otb(["dhcp", "confirm"]);
+
+  await house.serve("rogue", "dhcpd", "192.168.100", 120, 9);
+  const contested = await until(house, "contested");
+  assert.equal(contested.serving, "no");
+  const { health } = await house.box.status();
+  assert.match(health.find(({ code }) => code === "dhcp-contested")!.message, /192\.168\.100\.9/);
+  const crowd = await Crowd.up(house, "crowd");
+  await crowd.order({ do: "join", macs: [1, 2, 3, 4, 5].map((count) => macOf(1, count)), rate: 5 });
+  await eventually("the other server answers", () => crowd.acknowledged().size === 5);
+  assert.deepEqual(
+    new Set(crowd.answers.map(({ server }) => server)),
+    new Set(["192.168.100.9"]),
+    "ours is silent",
+  );
+  assert.equal((await dhcp(house)).phase, "contested");
+
+  await house.silence("rogue");
+  assert.equal((await until(house, "confirmed")).serving, "confirmed");
+  const before = crowd.acknowledged();
+  const sinceMs = Date.now();
+  await crowd.order({ do: "reboot", rate: 20 });
+  await eventually("ours answers, with the same addresses", () => {
+    const after = crowd.answers.filter(({ atMs, server }) => atMs > sinceMs && server === "192.168.100.1");
+    return after.length === 5 &&
+      after.every(({ type, mac, address }) => type === "ack" && before.get(mac) === address);
+  });
+});
+
+/** Processes of the box by their names. */
+async function processes(house: House, name: string): Promise<number[]> {
+  const { text } = await house.run("box", [
+    ...[
+      "sh",
+      "-c",
+      `for p in $(ip netns pids ${house.space("box")}); do echo "$p $(cat /proc/$p/comm)"; done`,
+    ],
+  ]);
+  return [...text.matchAll(new RegExp(`^(\\d+) ${name}$`, "gm"))].map(([, pid]) => Number(pid));
+}
+
+Deno.test("the plugin killed in any phase takes up where it was; its server never outlives it", async () => {
+  await using house = await House.up(`kill${Deno.pid}`, LAN);
+  await house.modem("modem", "192.168.1");
+  await house.serve("modem", "udhcpd", "192.168.1");
+  await house.box.otb(["config", "set", ...SHORT, "dhcp-takeover.watchSeconds=5"]);
+  await house.box.up();
+  // Five times: what ends more often within a minute is left alone for some. In the phase confirmed: dhcp_leases_test.ts.
+  const killIn = async (phase: string) => {
+    const before = await until(house, phase);
+    const servers = await processes(house, "dnsmasq");
+    const plugin = (await house.box.status()).plugins.find(({ name }) => name === "dhcp-takeover")!;
+    Deno.kill(plugin.pid!, "SIGKILL");
+    await house.box.until(({ plugins }) =>
+      plugins.some(({ name, state, pid }) =>
+        name === "dhcp-takeover" && state === "ready" && pid !== plugin.pid
+      )
+    );
+    const after = await eventually("it says how it stands", async () => {
+      const status = await dhcp(house);
+      return status.phase !== undefined && status;
+    });
+    assert.equal(after.phase, phase);
+    assert.equal(after.confirmByMs === undefined, before.confirmByMs === undefined);
+    if (before.confirmByMs) {
+      assert.ok(Math.abs(after.confirmByMs! - before.confirmByMs) < 2_000, "no longer a trial");
+    }
+    if (after.serving !== "no") {
+      const [one, ...more] = await eventually("a server of its own", async () => {
+        const now = await processes(house, "dnsmasq");
+        return now.length > 0 && now.every((pid) => !servers.includes(pid)) && now;
+      });
+      assert.ok(one && more.length === 0, "one server, and a new one");
+    } else assert.deepEqual(await processes(house, "dnsmasq"), []);
+  };
+  await house.box.otb(["dhcp", "takeover"]);
+  await killIn("instructions");
+  await house.silence("modem");
+  await killIn("checking");
+  await killIn("trial");
+  await house.box.otb(["dhcp", "confirm"]);
+  await until(house, "confirmed");
+  await house.modem("rogue", "192.168.100", 9);
+  await house.serve("rogue", "dnsmasq", "192.168.100", 120, 9);
+  await killIn("contested");
+  await house.silence("rogue");
+  await until(house, "confirmed");
+  await house.box.otb(["dhcp", "undo"]);
+  await killIn("given-back");
+
+  // Everything of otb at once, and nothing of it goes on serving.
+  for (const name of ["otb", "deno"]) {
+    for (const pid of await processes(house, name)) Deno.kill(pid, "SIGKILL");
+  }
+  await eventually("no server is left", async () => (await processes(house, "dnsmasq")).length === 0, 5_000);
+  await house.box.gone();
 });

@@ -1,0 +1,179 @@
+// What devices were told holds: 250 clients at once, power cuts, a killed server.
+import { strict as assert } from "node:assert";
+import { parseLeases } from "../../plugins/dhcp-takeover/leases.ts";
+import { LeaseFile } from "../../plugins/dhcp-takeover/lease_file.ts";
+import { Crowd, macOf } from "../crowd.ts";
+import { Disk } from "../lab/disk.ts";
+import { eventually, House } from "../lan.ts";
+import { ALONE, LAN } from "../takeover.ts";
+
+const CUTS = 100;
+
+Deno.test("the disk of these tests keeps what was synced, and drops what was not", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "otb" });
+  try {
+    await using disk = await Disk.make(folder);
+    using synced = await Deno.open(`${disk.path}/synced`, { create: true, write: true });
+    using dropped = await Deno.open(`${disk.path}/dropped`, { create: true, write: true });
+    synced.writeSync(new TextEncoder().encode("kept"));
+    synced.syncSync();
+    dropped.writeSync(new TextEncoder().encode("lost"));
+    const { image } = await disk.cut();
+    await disk.open(image, (path) => {
+      assert.equal(Deno.readTextFileSync(`${path}/synced`), "kept");
+      assert.notEqual(
+        [...Deno.readDirSync(path)].some(({ name }) => name === "dropped") &&
+          Deno.readTextFileSync(`${path}/dropped`),
+        "lost",
+      );
+    });
+    await disk.restart(image);
+    assert.equal(Deno.readTextFileSync(`${disk.path}/synced`), "kept");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("100 power cuts under load: every acknowledged lease is there again, none is given twice", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "otb" });
+  try {
+    await using disk = await Disk.make(folder);
+    await using house = await House.up(`cut${Deno.pid}`, LAN, { state: `${disk.path}/box` });
+    await house.box.otb(["config", "set", ...ALONE]);
+    await house.box.up();
+    const crowd = await Crowd.up(house, "crowd");
+    const macs = Array.from({ length: 150 }, (_, count) => macOf(1, count));
+    await crowd.order({ do: "join", macs, rate: 8 });
+    await crowd.order({ do: "renew", rate: 60 });
+    await eventually("the first lease", () => crowd.acknowledged().size > 0);
+
+    let checked = 0, torn = 0, last = "";
+    for (let cut = 0; cut < CUTS; cut++) {
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 150));
+      const { image, atMs } = await disk.cut();
+      // What was sent before is read by then.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const promised = crowd.acknowledged(atMs);
+      await disk.open(image, (path) => {
+        const directory = `${path}/box/plugins/dhcp-takeover`;
+        const file = new LeaseFile(directory);
+        const found = parseLeases(file.read());
+        if ([...promised].some(([mac]) => !found.some((lease) => lease.mac === mac))) torn++;
+        file.restore();
+        const leases = parseLeases(file.read());
+        for (const [mac, address] of promised) {
+          assert.equal(
+            leases.find((lease) => lease.mac === mac)?.address,
+            address,
+            `${mac} after cut ${cut}`,
+          );
+          checked++;
+        }
+        assert.equal(new Set(leases.map(({ address }) => address)).size, leases.length, "no address twice");
+        assert.equal(new Set(leases.map(({ mac }) => mac)).size, leases.length, "no device twice");
+      });
+      if (last) await Deno.remove(last);
+      last = image;
+    }
+    console.log(
+      `${CUTS} cuts, ${checked} acknowledged leases looked up, all there; ${torn} cuts found the server's own file without some`,
+    );
+
+    // The power stays away: everything is killed, and the box starts from what the last cut left.
+    const atMs = Date.now();
+    const { image } = await disk.cut();
+    await house.kill("box");
+    await crowd.order({ do: "renew", rate: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const promised = crowd.acknowledged(atMs);
+    await house.box.gone();
+    await disk.restart(image);
+    await house.box.up();
+    await eventually("everybody has the address of before", async () => {
+      const sinceMs = Date.now();
+      await crowd.order({ do: "reboot", rate: 100, macs: [...promised.keys()] });
+      await new Promise((resolve) => setTimeout(resolve, promised.size * 10 + 1_000));
+      const answers = crowd.answers.filter((answer) => answer.atMs >= sinceMs);
+      assert.deepEqual(answers.filter(({ type }) => type === "nak"), [], "nobody is refused");
+      const again = new Map(answers.map(({ mac, address }) => [mac, address]));
+      return again.size === promised.size &&
+        [...promised].every(([mac, address]) => again.get(mac) === address);
+    });
+    await crowd.order({ do: "join", macs: [macOf(2, 1)], rate: 100 });
+    const fresh = await eventually(
+      "a new device gets an address",
+      () => crowd.acknowledged().get(macOf(2, 1)),
+    );
+    assert.ok(![...promised.values()].includes(fresh), "and nobody else's");
+    await house.kill("box");
+    await house.box.gone();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("250 clients at 100 a second: none lost; none doubled", async () => {
+  await using house = await House.up(`many${Deno.pid}`, "192.168.100.1/23");
+  await house.box.otb([
+    "config",
+    "set",
+    ...ALONE,
+    "dhcp-takeover.pool.from=192.168.100.50",
+    "dhcp-takeover.pool.to=192.168.101.250",
+  ]);
+  await house.box.up();
+  await house.box.until(({ plugins }) => plugins.some(({ status }) => status.serving === "confirmed"));
+  await house.station("crowd", "192.168.100.2/23");
+  const { text } = await house.run("crowd", [
+    ...["perfdhcp", "-4", "-r", "100", "-n", "250", "-R", "250", "-W", "2000000", "-d", "2", "-l", "eth0"],
+    ...["-B", "192.168.100.1"],
+  ]);
+  const counts = (name: string) =>
+    [...text.matchAll(new RegExp(`${name}: (\\d+)`, "g"))].map(([, count]) => Number(count));
+  assert.deepEqual(counts("received packets"), [250, 250], text);
+  assert.deepEqual(counts("drops"), [0, 0], text);
+  const delays = [...text.matchAll(/avg delay: (\S+) ms[^]*?max delay: (\S+) ms/g)];
+  console.log(
+    `OFFER and ACK after ${
+      delays.map(([, average, most]) => `${average} ms (at most ${most})`).join(" and ")
+    }`,
+  );
+  const { leases } = await house.box.otb(["dhcp", "leases"]) as {
+    leases: { address: string; mac: string }[];
+  };
+  assert.equal(leases.length, 250);
+  assert.equal(new Set(leases.map(({ address }) => address)).size, 250);
+  assert.equal(new Set(leases.map(({ mac }) => mac)).size, 250);
+});
+
+Deno.test("a killed DHCP server answers again within 5 s, and a killed plugin too; leases stay", async () => {
+  await using house = await House.up(`kill${Deno.pid}`, LAN);
+  await house.box.otb(["config", "set", ...ALONE]);
+  await house.box.up();
+  const crowd = await Crowd.up(house, "crowd");
+  await crowd.order({ do: "join", macs: [macOf(1, 1)], rate: 100 });
+  const address = await eventually("a lease", () => crowd.acknowledged().get(macOf(1, 1)));
+  const pidOf = async (program: string) => {
+    const { text } = await house.run("box", [
+      "sh",
+      "-c",
+      `for p in $(ip netns pids ${house.space("box")}); do echo $p $(cat /proc/$p/comm); done`,
+    ]);
+    return Number(new RegExp(`^(\\d+) ${program}$`, "m").exec(text)?.[1]);
+  };
+  const pluginPid = async () =>
+    (await house.box.status()).plugins.find(({ name }) => name === "dhcp-takeover")!.pid!;
+  for (const victim of [() => pidOf("dnsmasq"), pluginPid]) {
+    const killedMs = performance.timeOrigin + performance.now();
+    Deno.kill(await victim(), "SIGKILL");
+    const answer = await eventually("an answer", async () => {
+      await crowd.order({ do: "reboot", rate: 100 });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return crowd.answers.find(({ atMs }) => atMs > killedMs + 50);
+    }, 15_000);
+    console.log(`answers again after ${Math.round(answer.atMs - killedMs)} ms`);
+    assert.ok(answer.atMs - killedMs < 5_000, `${answer.atMs - killedMs} ms`);
+    assert.deepEqual([answer.type, answer.address], ["ack", address]);
+  }
+  await house.box.until(({ health }) => !health.some(({ code }) => code === "dhcp-server-fails"));
+});
