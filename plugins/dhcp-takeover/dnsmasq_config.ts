@@ -107,7 +107,7 @@ function dnsLines({ dns, address }: ServePlan): string[] {
     "no-resolv",
     "no-hosts",
     "no-poll",
-    ...dns.resolvers.map((resolver) => `server=${ipv4(resolver)}`),
+    ...dns.resolvers.map((resolver) => `server=${server(resolver)}`),
     `domain=${domain}`,
     `local=/${domain}/`,
     `host-record=${BOX_NAME},otb.${domain},${ipv4(address)}`,
@@ -115,6 +115,8 @@ function dnsLines({ dns, address }: ServePlan): string[] {
     "domain-needed",
     "bogus-priv",
     "cache-size=5000",
+    "# While nobody can be asked, what was true within a day is better than nothing (RFC 8767).",
+    "use-stale-cache=86400",
     "dns-forward-max=300",
     ...dns.sets.flatMap(({ domains, table, set4, set6 }) =>
       domains.map((name) =>
@@ -152,6 +154,12 @@ function nftTable(table: string): string {
 
 function ipv4(address: string): string {
   return isIpv4(address) ? address : refuse("an IPv4 address", address);
+}
+
+/** An address, for one of this box with its port. */
+function server(text: string): string {
+  const [, local, port] = /^(127\.[0-9.]+)#([1-9]\d{0,4})$/.exec(text) ?? [];
+  return local && port ? `${ipv4(local)}#${port}` : ipv4(text);
 }
 
 function whole(seconds: number): string {

@@ -9,13 +9,14 @@ import {
   type DnsSetFact,
   type Json,
   OtbError,
+  type ResolverFact,
   type View,
 } from "../../core/plugin.ts";
 import type { Config } from "./config.ts";
 import { devices } from "./devices.ts";
 import { Dnsmasq } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
-import { deviceNames, dnsSets, serverOf } from "./facts.ts";
+import { deviceNames, dnsSets, resolverOf, serverOf } from "./facts.ts";
 import { type Hold, holdsWith, quarantineWith, type Refused } from "./holds.ts";
 import { contains, networkOf, toNumber, toText } from "./ipv4.ts";
 import { LeaseFile } from "./lease_file.ts";
@@ -59,6 +60,9 @@ export class Takeover {
   readonly #nudger = new Nudger();
   readonly #names: View<ReadonlyMap<string, DeviceNameFact>>;
   readonly #sets: View<ReadonlyMap<string, DnsSetFact>>;
+  readonly #resolvers: View<ReadonlyMap<string, ResolverFact>>;
+  /** Kept while the resolver's plugin starts anew. */
+  #resolver: string | undefined;
   readonly #epochMs: number;
   readonly #startMs: number;
   #config: Config;
@@ -91,6 +95,7 @@ export class Takeover {
     this.#state = initial(this.#epochMs);
     this.#names = ctx.facts.watch<DeviceNameFact>("device-name/");
     this.#sets = ctx.facts.watch<DnsSetFact>("dns-set/");
+    this.#resolvers = ctx.facts.watch<ResolverFact>("resolver");
     this.#leaseFile = new LeaseFile(ctx.directory);
     this.#dnsmasq = new Dnsmasq(this.#leaseFile, {
       onLine: (line) => this.#takeLine(line),
@@ -124,6 +129,7 @@ export class Takeover {
       probes.subscribe((facts) => this.#takeProbes(facts)),
       this.#names.subscribe(() => this.#follow()),
       this.#sets.subscribe(() => this.#follow()),
+      this.#resolvers.subscribe(() => this.#follow()),
       ctx.links.subscribe(() => this.#follow()),
       ctx.network.subscribe(() => this.#follow()),
     ];
@@ -398,6 +404,7 @@ export class Takeover {
       refused: this.#refused.filter(({ untilMs }) => untilMs > nowMs).map(({ address }) => address),
       names: [...deviceNames(this.#names.current)],
       sets: dnsSets(this.#sets.current),
+      resolver: this.#resolver = resolverOf(this.#resolvers.current.get("resolver")) ?? this.#resolver,
     };
     if (how !== "for-modem") return planServing(how, this.#config, around);
     const modem = receiver(this.#state.servers);

@@ -7,6 +7,8 @@ import {
   type FirstPathFact,
   type Json,
   OtbError,
+  type ProxyTargetFact,
+  type Socks5Fact,
 } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
 import { interception, Interceptor } from "./intercept.ts";
@@ -83,6 +85,11 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
   const tunnels = new Tunnels({ native, reactor, transport, psk, now, choices, counters });
   ctx.defer(() => tunnels.close());
 
+  // For this box's own plugins: who gets in here is on this machine already.
+  const ownProxy = new Socks5(native, reactor, tunnels, "127.0.0.1", 0, undefined);
+  ctx.defer(() => ownProxy.close());
+  ctx.facts.publish("socks5", { address: "127.0.0.1", port: ownProxy.port } satisfies Socks5Fact);
+
   const { intercept, socks5 } = ctx.config;
   if (socks5.enabled) {
     const { lan } = ctx.network.current;
@@ -156,6 +163,9 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
   const lookAtOwn = () =>
     targets.setOwn(Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, "")));
   lookAtOwn();
+  const offered = ctx.facts.watch<ProxyTargetFact>("proxy-target/");
+  targets.setOffered([...offered.current.values()]);
+  ctx.defer(offered.subscribe((facts) => targets.setOffered([...facts.values()])));
   const timer = setInterval(lookAtOwn, 10_000);
   ctx.defer(() => clearInterval(timer));
   const [self] = ctx.network.current.peers;
