@@ -251,7 +251,7 @@ Deno.test("directly only when every peer is gone and the setting lets it; not kn
     });
     const response = await forwarder.ask(query("a.example"));
     forwarder.close();
-    return [rcodeOf(response), forwarder.account.state];
+    return [rcodeOf(response), forwarder.state];
   };
   assert.deepEqual(await ask(false), [2, "down"]);
   assert.equal(resolver.asked, 0);

@@ -16,9 +16,8 @@ export interface Situation {
   direct(): boolean;
 }
 
-/** Counters and state, for people. */
+/** Counters, for people. */
 export interface Account {
-  state: ResolverFact["state"];
   asked: number;
   failed: number;
   answeredBy: { [way: string]: number };
@@ -26,10 +25,12 @@ export interface Account {
 
 /** Answers queries by ways in order: the peer's resolver first. */
 export class Forwarder {
-  readonly account: Account = { state: "unknown", asked: 0, failed: 0, answeredBy: {} };
+  readonly account: Account = { asked: 0, failed: 0, answeredBy: {} };
   readonly #through: Way[];
   readonly #straight: Way[];
   readonly #stop = new AbortController();
+  /** How the last question that anybody answered, or nobody, was answered. */
+  #last: "peer" | "second" | "directly" | "nobody" | undefined;
 
   constructor(peerPort: number, secondWay: string[], private readonly situation: Situation) {
     const second = secondWay.map((text) => ({ text, upstream: parseUpstream(text)! }));
@@ -43,6 +44,22 @@ export class Forwarder {
     );
   }
 
+  get state(): ResolverFact["state"] {
+    switch (this.#last) {
+      case undefined:
+        return "unknown";
+      case "nobody":
+        return "down";
+      case "directly":
+        return "degraded";
+      case "second":
+        // One late answer is no reason to tell anybody.
+        return this.#through[0]!.missed < DOUBTED_AFTER ? "up" : "degraded";
+      case "peer":
+        return "up";
+    }
+  }
+
   /** Why the peer's resolver does not answer. */
   get lastError(): string {
     return this.#through[0]!.lastError;
@@ -52,17 +69,16 @@ export class Forwarder {
   async ask(query: Query): Promise<Uint8Array<ArrayBuffer>> {
     const { account, situation } = this;
     account.asked++;
-    const ways = situation.direct() ? this.#straight : this.#through;
-    const { response, way } = await race(query, ways, this.#stop.signal);
+    const straight = situation.direct();
+    const { response, way } = await race(query, straight ? this.#straight : this.#through, this.#stop.signal);
     if (!response || !way) {
       account.failed++;
       // A poor answer is one: somebody is there.
-      if (!response) account.state = "down";
+      if (!response) this.#last = "nobody";
       return response ?? failure(query, Rcode.serverFailure);
     }
     account.answeredBy[way.name] = (account.answeredBy[way.name] ?? 0) + 1;
-    const healthy = way.name === PEER || ways === this.#through && ways[0]!.missed < DOUBTED_AFTER;
-    account.state = healthy ? "up" : "degraded";
+    this.#last = straight ? "directly" : way.name === PEER ? "peer" : "second";
     return response;
   }
 

@@ -54,12 +54,12 @@ async function startBox(ctx: Context<Config>): Promise<void> {
   let told = "";
   const tell = () => {
     const { refused, malformed } = listening;
-    const { state, ...counts } = forwarder.account;
-    const text = JSON.stringify([state, counts, refused, malformed]);
+    const { state, account } = forwarder;
+    const text = JSON.stringify([state, account, refused, malformed]);
     if (text === told) return;
     told = text;
     ctx.facts.publish("resolver", { address: LOOPBACK, port, state } satisfies ResolverFact);
-    ctx.publishStatus({ state, ...counts, refused, malformed });
+    ctx.publishStatus({ state, ...account, refused, malformed });
     for (const condition of conditions(state, forwarder.lastError)) {
       if (condition.holds) ctx.health.raise(condition);
       else ctx.health.clear(condition.code);
