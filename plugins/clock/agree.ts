@@ -25,36 +25,53 @@ export interface Agreement {
 export type Opinion = Agreement | { kind: "silent" } | { kind: "disagree"; reason: string };
 
 /**
- * What most servers and most links say.
+ * What most servers and most links say: each server's own time is what most links bring of it, the time what most of
+ * these agree on. So a minority of servers may lie, and a minority of links at the same time.
  *
  * @param asked how many servers were asked: of several, at least two must agree
  */
 export function agree(samples: Sample[], asked: number): Opinion {
   if (samples.length === 0) return { kind: "silent" };
-  const [low, high] = intersection(samples);
-  const middle = (low + high) / 2;
-  const inside = (sample: Sample) => Math.abs(sample.offsetMs - middle) <= sample.errorMs + ROUNDING_MS;
-  const servers = convinced(samples, ({ server }) => server, inside);
-  const links = convinced(samples, ({ link }) => link, inside);
-  if (asked > 1 && servers.all < 2) return { kind: "disagree", reason: "only one server answers" };
-  if (servers.yes.length * 2 <= servers.all) {
-    return { kind: "disagree", reason: "the servers tell different times" };
+  const byServer = [...Map.groupBy(samples, ({ server }) => server)];
+  if (asked > 1 && byServer.length < 2) return { kind: "disagree", reason: "only one server answers" };
+  const told = byServer.flatMap(([server, own]) => {
+    const range = most(own);
+    return range ? [{ server, ...range }] : [];
+  });
+  const range = most(told, byServer.length);
+  if (!range) {
+    const reason = told.length * 2 > byServer.length
+      ? "the servers tell different times"
+      : "what servers say differs from link to link";
+    return { kind: "disagree", reason };
   }
-  if (links.yes.length * 2 <= links.all) {
-    return { kind: "disagree", reason: "what servers say differs from link to link" };
-  }
+  const agreeing = (readings: Reading[]) =>
+    readings.filter((reading) => allows(reading, range.offsetMs)).length;
   return {
     kind: "agreed",
-    offsetMs: middle,
-    errorMs: (high - low) / 2,
-    servers: servers.yes,
-    links: links.yes,
+    ...range,
+    servers: told.filter((one) => allows(one, range.offsetMs)).map(({ server }) => server).sort(),
+    links: [...Map.groupBy(samples, ({ link }) => link)]
+      .filter(([, own]) => agreeing(own) * 2 > own.length).map(([link]) => link).sort(),
   };
 }
 
-/** The range of offsets that most samples allow. */
-function intersection(samples: Sample[]): [low: number, high: number] {
-  const edges = samples.flatMap(({ offsetMs, errorMs }) => [
+/** What more than half of the readings allow (of `all`, where some could not be had); undefined when there is no such time. */
+function most(readings: Reading[], all = readings.length): Reading | undefined {
+  if (readings.length === 0) return undefined;
+  const [low, high] = intersection(readings);
+  const offsetMs = (low + high) / 2;
+  const inside = readings.filter((reading) => allows(reading, offsetMs)).length;
+  return inside * 2 > all ? { offsetMs, errorMs: (high - low) / 2 } : undefined;
+}
+
+function allows(reading: Reading, offsetMs: number): boolean {
+  return Math.abs(reading.offsetMs - offsetMs) <= reading.errorMs + ROUNDING_MS;
+}
+
+/** The range of offsets that as many readings as possible allow. */
+function intersection(readings: Reading[]): [low: number, high: number] {
+  const edges = readings.flatMap(({ offsetMs, errorMs }) => [
     { at: offsetMs - errorMs, opens: true },
     { at: offsetMs + errorMs, opens: false },
   ]).sort((a, b) => a.at - b.at || Number(b.opens) - Number(a.opens));
@@ -67,12 +84,4 @@ function intersection(samples: Sample[]): [low: number, high: number] {
     best = [at, edges[index + 1]!.at];
   });
   return best;
-}
-
-/** Those of whom more than half of the samples are inside. */
-function convinced(samples: Sample[], key: (sample: Sample) => string, inside: (sample: Sample) => boolean) {
-  const groups = Map.groupBy(samples, key);
-  const yes = [...groups].filter(([, group]) => group.filter(inside).length * 2 > group.length)
-    .map(([name]) => name).sort();
-  return { yes, all: groups.size };
 }

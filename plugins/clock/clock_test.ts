@@ -109,21 +109,19 @@ Deno.test("one server of several is not enough; of one it is; nobody is silence"
   assert.deepEqual(agree([], 3), { kind: "silent" });
 });
 
-Deno.test("a minority of servers and a minority of links never move the clock", () => {
+Deno.test("a minority of servers and a minority of links together never move the clock", () => {
   const votes = fc.record({
     servers: fc.integer({ min: 3, max: 7 }),
     links: fc.integer({ min: 1, max: 6 }),
     lie: fc.integer({ min: -1e12, max: 1e12 }).filter((offset) => Math.abs(offset) > 1_000),
     width: fc.integer({ min: 5, max: 400 }),
     noise: fc.array(fc.integer({ min: -20, max: 20 }), { minLength: 42, maxLength: 42 }),
-    byLink: fc.boolean(),
   });
-  fc.assert(fc.property(votes, ({ servers, links, lie, width, noise, byLink }) => {
-    // Either servers lie, or links do: fewer than half of them.
-    const liars = Math.ceil((byLink ? links : servers) / 2) - 1;
+  fc.assert(fc.property(votes, ({ servers, links, lie, width, noise }) => {
+    const lyingServers = Math.ceil(servers / 2) - 1, lyingLinks = Math.ceil(links / 2) - 1;
     const samples = Array.from({ length: servers * links }, (_, index) => {
       const server = index % servers, link = Math.floor(index / servers);
-      const lies = (byLink ? link : server) < liars;
+      const lies = server < lyingServers || link < lyingLinks;
       return said(`s${server}`, `l${link}`, lies ? lie : noise[index]!, lies ? width : 30);
     });
     const opinion = agree(samples, servers);

@@ -46,8 +46,6 @@ export class Forwarder {
 
   get state(): ResolverFact["state"] {
     switch (this.#last) {
-      case undefined:
-        return "unknown";
       case "nobody":
         return "down";
       case "directly":
@@ -57,6 +55,8 @@ export class Forwarder {
         return this.#through[0]!.missed < DOUBTED_AFTER ? "up" : "degraded";
       case "peer":
         return "up";
+      default:
+        return "unknown";
     }
   }
 
