@@ -71,9 +71,9 @@ export class End {
     };
   }
 
-  /** Starts `otb up` and waits until every plugin is ready. */
-  async up(environment: Record<string, string> = {}): Promise<void> {
-    const process = this.lab.spawn(this.role, [`${this.root}/otb`, "up", "--state", this.state], {
+  /** Starts `otb up`, by another program where one is given, and waits until every plugin is ready. */
+  async up(environment: Record<string, string> = {}, by: string[] = []): Promise<void> {
+    const process = this.lab.spawn(this.role, [...by, `${this.root}/otb`, "up", "--state", this.state], {
       stdin: "null",
       stdout: "null",
       stderr: "piped",

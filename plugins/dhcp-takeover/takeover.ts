@@ -11,6 +11,7 @@ import {
   type Json,
   type LanPrefixFact,
   OtbError,
+  type ResolverFact,
   type RouterAdvertisementFact,
   type View,
 } from "../../core/plugin.ts";
@@ -19,7 +20,7 @@ import type { Config } from "./config.ts";
 import { devices } from "./devices.ts";
 import { Dnsmasq } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
-import { deviceNames, dnsSets, serverOf } from "./facts.ts";
+import { deviceNames, dnsSets, resolverOf, serverOf } from "./facts.ts";
 import { type Hold, holdsWith, quarantineWith, type Refused } from "./holds.ts";
 import { contains, networkOf, toNumber, toText } from "./ipv4.ts";
 import { announcement, leaks } from "./ipv6.ts";
@@ -73,6 +74,9 @@ export class Takeover {
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #names: View<ReadonlyMap<string, DeviceNameFact>>;
   readonly #sets: View<ReadonlyMap<string, DnsSetFact>>;
+  readonly #resolvers: View<ReadonlyMap<string, ResolverFact>>;
+  /** Kept while the resolver's plugin starts anew. */
+  #resolver: string | undefined;
   readonly #epochMs: number;
   readonly #startMs: number;
   #config: Config;
@@ -110,6 +114,7 @@ export class Takeover {
     this.#prefixes = ctx.facts.watch<LanPrefixFact>(PREFIX_FACT);
     this.#routers = ctx.facts.watch<RouterAdvertisementFact>("router-advertisement/");
     this.#interfaces = ctx.facts.watch<InterfaceFact>("interface/");
+    this.#resolvers = ctx.facts.watch<ResolverFact>("resolver");
     this.#leaseFile = new LeaseFile(ctx.directory);
     this.#dnsmasq = new Dnsmasq({
       onStart: () => this.#leaseFile.restore(),
@@ -153,6 +158,7 @@ export class Takeover {
       this.#sets.subscribe(() => this.#follow()),
       this.#prefixes.subscribe(() => this.#follow()),
       this.#interfaces.subscribe(() => this.#follow()),
+      this.#resolvers.subscribe(() => this.#follow()),
       ctx.links.subscribe(() => this.#follow()),
       ctx.network.subscribe(() => this.#follow()),
     ];
@@ -460,6 +466,7 @@ export class Takeover {
       refused: this.#refused.filter(({ untilMs }) => untilMs > nowMs).map(({ address }) => address),
       names: [...deviceNames(this.#names.current)],
       sets: dnsSets(this.#sets.current),
+      resolver: this.#resolver = resolverOf(this.#resolvers.current.get("resolver")) ?? this.#resolver,
     };
     if (how !== "for-modem") return planServing(how, this.#config, around);
     const modem = receiver(this.#state.servers);
