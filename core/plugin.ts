@@ -215,6 +215,42 @@ export interface PeerFact {
   sinceMs: number;
 }
 
+/** What is known of this machine's clock. Published as the fact `clock`. */
+export interface ClockFact {
+  /** `set`: servers agree with it to 10 s; `wrong`: they do not, or it is before this software was made. */
+  state: "set" | "unknown" | "wrong";
+  /** What must be added to it, in milliseconds, as last seen. */
+  offsetMs?: number;
+  /** Who said so, for a person. */
+  source?: string;
+}
+
+/** Where this box's own plugins reach the peer's Internet: SOCKS5 without a login, loopback only. Published as `socks5`. */
+export interface Socks5Fact {
+  address: string;
+  port: number;
+}
+
+/** An address of the peer itself that boxes may dial through the proxy. Published in the cloud as `proxy-target/<name>`. */
+export interface ProxyTargetFact {
+  /** An IPv4 address. */
+  host: string;
+  port: number;
+}
+
+/** Who answers the LAN's DNS questions: a loopback address of the box. Published as the fact `resolver`. */
+export interface ResolverFact {
+  address: string;
+  port: number;
+  /** `up`: the peer's resolver answers; `degraded`: another one does; `down`: nobody; `unknown`: nobody asked yet. */
+  state: "up" | "degraded" | "down" | "unknown";
+}
+
+/** What is to happen while the peer is gone, unless a device has its own setting. Published as the fact `when-peer-gone`. */
+export interface WhenPeerGoneFact {
+  way: "direct" | "block";
+}
+
 /** A DHCP server that was heard on an interface. Published as the fact `dhcp-server/<mac>`. */
 export interface DhcpServerFact {
   mac: string;

@@ -24,6 +24,14 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "16.8 MB within the kernel's simult_flows budget",
     load: () => import("./bench/budget.ts"),
   },
+  stall: {
+    summary: "how long a download stops when a link is cut, against half a second",
+    load: () => import("./bench/stall.ts"),
+  },
+  flaps: {
+    summary: "a thousand flaps of the links under transfers: bytes and memory",
+    load: () => import("./bench/flaps.ts"),
+  },
   idle: { summary: "memory of an idle box", load: () => import("./bench/idle.ts") },
 };
 

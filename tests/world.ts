@@ -26,7 +26,8 @@ export interface TransferOptions {
   upload?: boolean;
   /** Leaves out the first seconds from `mbps`. */
   skipSeconds?: number;
-  onProgress?: (progress: { tMs: number; bytes: number }) => void;
+  /** Every 100 ms; `stallMs` is the longest time without a byte since the last. */
+  onProgress?: (progress: { tMs: number; bytes: number; stallMs: number }) => void;
 }
 
 /** One end of otb: its state directory and its `otb up` process. */
@@ -70,9 +71,9 @@ export class End {
     };
   }
 
-  /** Starts `otb up` and waits until every plugin is ready. */
-  async up(environment: Record<string, string> = {}): Promise<void> {
-    const process = this.lab.spawn(this.role, [`${this.root}/otb`, "up", "--state", this.state], {
+  /** Starts `otb up`, by another program where one is given, and waits until every plugin is ready. */
+  async up(environment: Record<string, string> = {}, by: string[] = []): Promise<void> {
+    const process = this.lab.spawn(this.role, [...by, `${this.root}/otb`, "up", "--state", this.state], {
       stdin: "null",
       stdout: "null",
       stderr: "piped",

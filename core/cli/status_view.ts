@@ -121,9 +121,10 @@ function links({ links }: StatusReport, { width, colours }: ViewOptions): string
   return [
     head!,
     ...rows.flatMap((row, index) => {
-      const { observed, path } = links[index]!;
+      const { observed, path, health } = links[index]!;
+      const trouble = health?.state === "down" || health?.state === "degraded" ? health.reason : undefined;
       const stripped = path?.protocol === "tcp" ? "plain TCP: MPTCP does not get through" : undefined;
-      return [row, ...indented(observed.reason ?? path?.reason ?? stripped, width)];
+      return [row, ...indented(observed.reason ?? trouble ?? path?.reason ?? stripped, width)];
     }),
   ];
 }

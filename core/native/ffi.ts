@@ -45,6 +45,7 @@ const SYMBOLS = {
     result: "i32",
   },
   otb_random: { parameters: ["buffer", "u32"], result: "i32" },
+  otb_clock_adjust: { parameters: ["i64", "u32"], result: "i32" },
   otb_tcp_diag: { parameters: ["u32", "u32", "u32", "buffer", "u32"], result: "i32" },
   otb_tun_open: { parameters: ["buffer", "u32", "u32", "u32", "buffer"], result: "pointer" },
   otb_tun_close: { parameters: ["pointer"], result: "void" },
@@ -55,6 +56,9 @@ const SYMBOLS = {
   otb_udp_send: { parameters: ["i32", "buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
   otb_udp_receive: { parameters: ["i32", "buffer", "u32", "buffer", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
+
+/** No program keeps the clock (clock_adjtime(2)). */
+const TIME_ERROR = 5;
 
 type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -665,6 +669,10 @@ export interface UdpOptions {
   /** Receive runs of equal datagrams as one (UDP_GRO). */
   gro?: boolean;
   reusePort?: boolean;
+  /** Instead of UDP, ICMP echo requests, to send and hear whole from the type on; the port is their identifier (icmp(7), "ping socket"). */
+  icmp?: boolean;
+  /** Datagrams are not fragmented, and path MTU that was learnt is not heeded (ip(7), IP_PMTUDISC_PROBE). */
+  whole?: boolean;
 }
 
 /** One record of `udpReceive`: u32 offset, u32 length, u32 segment size, then the remote address record. */
@@ -881,6 +889,20 @@ export class Native {
     return new DataView(four.buffer).getUint32(0, true);
   }
 
+  /** Whether some program keeps the system's clock by now (STA_UNSYNC of clock_adjtime(2) is not set). */
+  clockIsKept(): boolean {
+    return checked(this.#symbols.otb_clock_adjust(0n, 0), "look at the clock") !== TIME_ERROR;
+  }
+
+  /**
+   * Corrects the system's clock by so many milliseconds: `step` at once, `slew` by at most half a millisecond a second.
+   * @throws OtbError `native-eperm` without CAP_SYS_TIME
+   */
+  correctClock(offsetMs: number, how: "step" | "slew"): void {
+    const micros = BigInt(Math.round(offsetMs * 1_000));
+    checked(this.#symbols.otb_clock_adjust(micros, how === "step" ? 1 : 2), "correct the clock");
+  }
+
   /**
    * All TCP sockets of this network namespace with that remote port (box) or local port (peer), subflows included.
    * @throws OtbError `native-<errno>`
@@ -940,7 +962,8 @@ export class Native {
    */
   udpOpen(local: Address | Bytes, options: UdpOptions = {}): number {
     const device = text(options.device);
-    const flags = (options.gro ? 1 : 0) | (options.reusePort ? REUSE_PORT : 0);
+    const flags = (options.gro ? 1 : 0) | (options.reusePort ? REUSE_PORT : 0) | (options.icmp ? 8 : 0) |
+      (options.whole ? 16 : 0);
     const bytes = record(local);
     const mark = options.mark ?? 0;
     return checked(

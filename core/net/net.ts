@@ -4,7 +4,7 @@ import { canonical } from "./canonical.ts";
 import { describe, humanLines } from "./commands.ts";
 import type { Journal } from "./journal.ts";
 import { identity, type Resource } from "./model.ts";
-import { ApplyError, type Observed, type Os, OTB_PROTOCOL } from "./os.ts";
+import { ApplyError, type Observed, type Os, OTB_PROTOCOL, type Reread, STANDALONE_KINDS } from "./os.ts";
 import { type Conflict, type JournalEntry, type Owned, type Plan, plan, type Step } from "./plan.ts";
 
 /** One claim as asked for: everything an owner wants under one key. */
@@ -82,9 +82,15 @@ export class Net {
     const claim = { owner, key, resources: resources.map(canonical), inherited: false };
     await this.#enqueue(async () => {
       const former = this.#claims;
+      const only = this.#standaloneKinds([
+        ...claim.resources,
+        ...former.get(nameOf(owner, key))?.resources ?? [],
+      ]);
       this.#claims = withClaim(former, claim);
       try {
-        const { failed } = await this.#converge(claim);
+        let { failed } = await this.#converge(claim, only);
+        // What was not read anew may not be as it was.
+        if (failed[0] && only) ({ failed } = await this.#converge(claim));
         if (failed[0]) throw failed[0];
       } catch (error) {
         this.#claims = former;
@@ -188,12 +194,22 @@ export class Net {
     });
   }
 
-  /** Makes the kernel follow the claims. A failure of another owner than `blamed` is noted, not thrown. */
-  async #converge(blamed?: Claim): Promise<Outcome> {
+  /** The kinds to read for a change of these resources, when it is enough to read those: an endpoint moves ten times as fast. */
+  #standaloneKinds(resources: Resource[]): Reread["kinds"] | undefined {
+    const kinds = new Set(resources.map(({ kind }) => kind));
+    const all: ReadonlySet<string> = new Set(STANDALONE_KINDS);
+    return this.#observed && [...kinds].every((kind) => all.has(kind)) ? kinds as Reread["kinds"] : undefined;
+  }
+
+  /**
+   * Makes the kernel follow the claims. A failure of another owner than `blamed` is noted, not thrown. With `only` the kernel's
+   * state of those kinds alone is read.
+   */
+  async #converge(blamed?: Claim, only?: Reread["kinds"]): Promise<Outcome> {
     const outcome: Outcome = { reasons: new Map(), failed: [] };
     let work: Plan | undefined;
     for (let round = 0; round <= MAX_ROUNDS; round++) {
-      const observed = await this.#observe(this.#claims);
+      const observed = await this.#observe(this.#claims, only);
       this.#noteFingerprints(observed);
       work = plan(wantedBy(this.#claims), observed, this.#journal.entries(), OTB_PROTOCOL);
       const conflict = work.conflicts.find(({ wanted }) => isOf(wanted, blamed));
@@ -254,10 +270,13 @@ export class Net {
     this.#log.warn("Cannot apply a claimed resource", { owner, key, resource: describe(resource), reason });
   }
 
-  async #observe(claims: ReadonlyMap<string, Claim>): Promise<Observed> {
+  async #observe(claims: ReadonlyMap<string, Claim>, only?: Reread["kinds"]): Promise<Observed> {
     const resources = [...wantedBy(claims), ...this.#journal.entries()].map(({ resource }) => resource);
     const sysctls = resources.flatMap((resource) => resource.kind === "sysctl" ? [resource.name] : []);
-    const observed = await this.#os.observe(new Set(sysctls));
+    const observed = await this.#os.observe(
+      new Set(sysctls),
+      only && { kinds: only, former: this.#observed! },
+    );
     const changed = JSON.stringify(observed) !== JSON.stringify(this.#observed);
     this.#observed = observed;
     if (changed) { for (const onChange of this.#observers) onChange(observed); }

@@ -142,7 +142,8 @@ Deno.test("another owner's trouble does not fail a claim, and is logged once", a
   await net.claim("a", "link", [ADDRESS, ROUTE]);
   os.state.routes = [];
   os.failAfter(1);
-  await net.claim("b", "k", [FORWARD]);
+  const up: Resource = { kind: "interfaceState", interface: "lo", up: true };
+  await net.claim("b", "k", [FORWARD, up]);
   strictEqual(os.state.sysctls["net/ipv4/ip_forward"], "1");
   const [a] = net.claims();
   strictEqual(a!.resources[1]!.state, "failed");
@@ -175,7 +176,7 @@ Deno.test("reconciles that wait share one turn, and observers hear only of diffe
   const { os, net } = start();
   let reads = 0;
   const observe = os.observe.bind(os);
-  os.observe = (sysctls) => (reads++, observe(sysctls));
+  os.observe = (sysctls, only) => (reads++, observe(sysctls, only));
   let changes = 0;
   const stop = net.onObserved(() => changes++);
   await Promise.all([net.reconcile(), net.reconcile(), net.reconcile()]);
@@ -186,6 +187,26 @@ Deno.test("reconciles that wait share one turn, and observers hear only of diffe
   await net.reconcile();
   strictEqual(changes, 2);
   stop();
+});
+
+Deno.test("a change of what stands alone reads only that, and everything when the kernel refuses it", async () => {
+  const { os, net } = start();
+  await net.reconcile();
+  const read: (string | undefined)[] = [];
+  const observe = os.observe.bind(os);
+  os.observe = (sysctls, only) => (read.push(only && [...only.kinds].join()), observe(sysctls, only));
+  const table: Resource = { kind: "nftTable", family: "inet", name: "otb_x", body: "chain c { }" };
+  await net.claim("a", "k", [table]);
+  deepStrictEqual(read.splice(0), ["nftTable", "nftTable"]);
+  await net.claim("a", "k", [table, ADDRESS]);
+  deepStrictEqual(new Set(read.splice(0)), new Set([undefined]));
+  // What was claimed before counts too: the address goes.
+  await net.claim("a", "k", [table]);
+  deepStrictEqual(new Set(read.splice(0)), new Set([undefined]));
+  os.failAfter(0);
+  await net.claim("a", "k", []);
+  deepStrictEqual(read.includes(undefined), true);
+  deepStrictEqual(os.state.nftTables, []);
 });
 
 Deno.test("a sweep that the kernel refuses says what is left, and the next one finishes", async () => {

@@ -96,10 +96,22 @@ export class ApplyError extends OtbError {
   }
 }
 
+/** Kinds whose change changes nothing of another kind, so that they can be read alone. */
+export const STANDALONE_KINDS = ["mptcpEndpoint", "mptcpLimits", "nftTable", "qdisc", "sysctl"] as const;
+
+/** What is read anew, and what was read before. */
+export interface Reread {
+  kinds: ReadonlySet<typeof STANDALONE_KINDS[number]>;
+  former: Observed;
+}
+
 /** An operating system: Linux, or the one in memory for tests. */
 export interface Os {
-  /** Reads the kernel's state; `sysctls` names the settings wanted, as paths under /proc/sys. */
-  observe(sysctls?: Iterable<string>): Promise<Observed>;
+  /**
+   * Reads the kernel's state; `sysctls` names the settings wanted, as paths under /proc/sys. With `only` the resources of some
+   * kinds are read anew and everything else is as it was.
+   */
+  observe(sysctls?: Iterable<string>, only?: Reread): Promise<Observed>;
   /**
    * Does the operations in order. Adding what is there and deleting what is gone is success.
    * @throws ApplyError

@@ -8,6 +8,7 @@ import {
   type Operation,
   type Os,
   OTB_PROTOCOL,
+  type Reread,
 } from "./os.ts";
 
 /** Behaves like Linux as far as claims can tell; every operation that reached it is in `history`. */
@@ -35,10 +36,15 @@ export class OsFake implements Os {
     };
   }
 
-  observe(sysctls: Iterable<string> = []): Promise<Observed> {
+  observe(sysctls: Iterable<string> = [], only?: Reread): Promise<Observed> {
     const names = new Set(sysctls);
     const known = Object.entries(this.state.sysctls).filter(([name]) => names.has(name));
-    return Promise.resolve(structuredClone({ ...this.state, sysctls: Object.fromEntries(known) }));
+    const now = { ...this.state, sysctls: Object.fromEntries(known) };
+    const anew = [...only?.kinds ?? []].map((kind) => {
+      const field = kind === "mptcpLimits" ? kind : `${kind}s` as const;
+      return [field, now[field]];
+    });
+    return Promise.resolve(structuredClone(only ? { ...only.former, ...Object.fromEntries(anew) } : now));
   }
 
   apply(operations: Operation[]): Promise<void> {

@@ -13,13 +13,26 @@ import {
   type Printed,
 } from "./observe_ip.ts";
 import { parseNftTables, parseQdiscs } from "./observe_nft_tc.ts";
-import { ApplyError, type Observed, type ObservedInterface, type Operation, type Os } from "./os.ts";
+import {
+  ApplyError,
+  type Observed,
+  type ObservedInterface,
+  type Operation,
+  type Os,
+  type Reread,
+  STANDALONE_KINDS,
+} from "./os.ts";
 
 /** No command of ours takes long; one that does hangs in the kernel. */
 const COMMAND_TIMEOUT_MS = 15_000;
 /** Changes come in bursts: one plugged cable makes a dozen of messages. */
 const DEBOUNCE_MS = 100;
 const MONITOR_RESTART_MS = 1000;
+
+/** The part of the observed state that STANDALONE_KINDS are. */
+type Standalone = Partial<
+  Pick<Observed, "mptcpEndpoints" | "mptcpLimits" | "nftTables" | "qdiscs" | "sysctls">
+>;
 
 interface Outcome {
   success: boolean;
@@ -36,18 +49,14 @@ export class OsLinux implements Os {
   }
 
   /** @throws OtbError `observe-failed` */
-  async observe(sysctls: Iterable<string> = []): Promise<Observed> {
+  async observe(sysctls: Iterable<string> = [], only?: Reread): Promise<Observed> {
+    if (only) return { ...only.former, ...await this.#observeStandalone(only.kinds, sysctls) };
     const batch = "route show table all\nrule show\nneighbour show nud permanent\n";
-    const [addresses, ipv4, ipv6, endpoints, limits, ruleset, qdiscs, settings] = await Promise.all([
+    const [addresses, ipv4, ipv6, standalone] = await Promise.all([
       this.#read(["ip", "-j", "-d", "-N", "address"]),
       this.#read(["ip", "-4", "-j", "-d", "-N", "-batch", "-"], batch),
       this.#read(["ip", "-6", "-j", "-d", "-N", "-batch", "-"], batch),
-      // A kernel without MPTCP has no such generic netlink family; that is an answer, not a failure.
-      this.#run(["ip", "-j", "mptcp", "endpoint", "show"]),
-      this.#run(["ip", "mptcp", "limits", "show"]),
-      this.#read(["nft", "-s", "-t", "list", "ruleset"]),
-      this.#read(["tc", "-j", "qdisc"]),
-      this.#readSysctls([...sysctls]),
+      this.#observeStandalone(new Set(STANDALONE_KINDS), sysctls),
     ]);
     const [routes4 = [], rules4 = [], neighbours4 = []] = jsonArrays(ipv4);
     const [routes6 = [], rules6 = [], neighbours6 = []] = jsonArrays(ipv6);
@@ -58,12 +67,31 @@ export class OsLinux implements Os {
       routes: [...parseRoutes(routes4, 4), ...parseRoutes(routes6, 6)],
       rules: [...parseRules(rules4, 4), ...parseRules(rules6, 6)],
       neighbours: [...parseNeighbours(neighbours4, 4), ...parseNeighbours(neighbours6, 6)],
-      mptcpEndpoints: parseMptcpEndpoints(jsonArrays(endpoints.stdout)[0] ?? []),
-      mptcpLimits: parseMptcpLimits(limits.stdout),
-      nftTables: parseNftTables(ruleset),
-      qdiscs: parseQdiscs(jsonArrays(qdiscs)[0] ?? []),
-      sysctls: settings,
+      ...standalone as Required<typeof standalone>,
     };
+  }
+
+  /** Reads what stands alone, side by side, of these kinds. */
+  async #observeStandalone(kinds: Reread["kinds"], sysctls: Iterable<string>): Promise<Standalone> {
+    const readers: Record<typeof STANDALONE_KINDS[number], () => Promise<Standalone>> = {
+      // A kernel without MPTCP has no such generic netlink family; that is an answer, not a failure.
+      mptcpEndpoint: async () => {
+        const { stdout } = await this.#run(["ip", "-j", "mptcp", "endpoint", "show"]);
+        return { mptcpEndpoints: parseMptcpEndpoints(jsonArrays(stdout)[0] ?? []) };
+      },
+      mptcpLimits: async () => {
+        const { stdout } = await this.#run(["ip", "mptcp", "limits", "show"]);
+        return { mptcpLimits: parseMptcpLimits(stdout) };
+      },
+      nftTable: async () => ({
+        nftTables: parseNftTables(await this.#read(["nft", "-s", "-t", "list", "ruleset"])),
+      }),
+      qdisc: async () => ({
+        qdiscs: parseQdiscs(jsonArrays(await this.#read(["tc", "-j", "qdisc"]))[0] ?? []),
+      }),
+      sysctl: async () => ({ sysctls: await this.#readSysctls([...sysctls]) }),
+    };
+    return Object.assign({}, ...await Promise.all([...kinds].map((kind) => readers[kind]())));
   }
 
   /** Physical devices have a driver, whose name sysfs(5) has; of another namespace it shows nothing. */

@@ -23,7 +23,16 @@ export async function inspectPlugin(
     `await inspect(plugin, ${JSON.stringify(request)});`,
   ].join("\n");
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--cached-only", "--no-lock", "--quiet", `--config=${root}/deno.json`, "-"],
+    args: [
+      "run",
+      "--no-prompt",
+      "--cached-only",
+      "--no-lock",
+      "--minimum-dependency-age=0",
+      "--quiet",
+      `--config=${root}/deno.json`,
+      "-",
+    ],
     cwd: "/",
     stdin: "piped",
     stdout: "piped",

@@ -18,6 +18,8 @@ export function sandboxFlags(manifest: Manifest, where: Surroundings): string[] 
     "--no-prompt",
     "--cached-only",
     "--no-lock",
+    // What runs is here already; with a clock in 1970 every package would be too new.
+    "--minimum-dependency-age=0",
     "--quiet",
     // The heap gives up before the machine does; native memory is watched by the supervisor.
     `--v8-flags=--max-old-space-size=${manifest.memoryLimitMb}`,

@@ -85,6 +85,8 @@ export class Supervised {
     }
     this.#process = process;
     void process.ended.then((reason) => this.#ended(process, reason));
+    // From here on, not from its answer on: what changes while it starts must not be lost.
+    this.#follow(process);
     try {
       if (process.hello.started) await this.#takeOver(process);
       else await process.rpc.call("start", this.#startParameters(), START_MS);
@@ -95,7 +97,6 @@ export class Supervised {
       return;
     }
     if (this.#process !== process) return;
-    this.#follow(process);
     this.#enter("ready");
     clearTimeout(this.#graceTimer);
     // What the new run will tell of again may take it a while to find.

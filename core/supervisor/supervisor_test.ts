@@ -60,6 +60,25 @@ Deno.test("a plugin starts with what it needs, and stops in reverse order", asyn
   });
 });
 
+Deno.test("what others tell while a plugin starts reaches it", async () => {
+  await withCore(async (core, folder, lead) => {
+    const plugin = lead(writePlugin(
+      folder,
+      "slow",
+      `const paths = ctx.facts.watch("path/");
+       ctx.facts.publish("said", 1);
+       for (let tries = 0; paths.current.size === 0 && tries < 200; tries++) await new Promise((r) => setTimeout(r, 10));
+       ctx.facts.publish("f", [...paths.current.keys()]);`,
+      { otb: { reads: ["path/"] } },
+    ));
+    const started = plugin.start();
+    await core.until(() => core.facts.get("said") === 1);
+    core.facts.publish("other", "path/fibre", {});
+    await started;
+    assert.deepEqual(core.facts.get("f"), ["path/fibre"]);
+  });
+});
+
 Deno.test("a start that fails undoes its half and says why", async () => {
   await withCore(async (core, folder, lead) => {
     const plugin = lead(

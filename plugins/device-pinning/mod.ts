@@ -258,6 +258,7 @@ class Pinning {
       if (name !== undefined) facts.set(`device-name/${mac}`, { mac, name });
     }
     facts.set("domain-rules", { rules: byDomain });
+    facts.set("when-peer-gone", { way: config.whenPeerGone });
     for (const key of this.#published) if (!facts.has(key)) this.ctx.facts.publish(key, undefined);
     for (const [key, value] of facts) this.ctx.facts.publish(key, value);
     this.#published = new Set(facts.keys());

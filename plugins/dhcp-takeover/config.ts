@@ -84,7 +84,7 @@ export const config = z.strictObject({
       ),
       resolvers: described(
         z._default(z.array(address), []),
-        "who is asked for everything else; empty: the modems of all links",
+        "who is asked for everything else, by plain DNS past the peer; empty: the box's own resolver, through the peer",
       ),
     }),
     {},

@@ -89,7 +89,7 @@ function dnsLines({ dns, address }: ServePlan): string[] {
     "no-resolv",
     "no-hosts",
     "no-poll",
-    ...dns.resolvers.map((resolver) => `server=${ipv4(resolver)}`),
+    ...dns.resolvers.map((resolver) => `server=${server(resolver)}`),
     `domain=${domain}`,
     `local=/${domain}/`,
     `host-record=${BOX_NAME},otb.${domain},${ipv4(address)}`,
@@ -97,6 +97,8 @@ function dnsLines({ dns, address }: ServePlan): string[] {
     "domain-needed",
     "bogus-priv",
     "cache-size=5000",
+    "# While nobody can be asked, what was true within a day is better than nothing (RFC 8767).",
+    "use-stale-cache=86400",
     "dns-forward-max=300",
     ...dns.sets.flatMap(({ domains, table, set4, set6 }) =>
       domains.map((name) =>
@@ -164,6 +166,12 @@ function ipv4(address: string): string {
 
 function ipv6(address: string): string {
   return isIpv6(address) ? `[${address}]` : refuse("an IPv6 address", address);
+}
+
+/** An address, for one of this box with its port. */
+function server(text: string): string {
+  const [, local, port] = /^(127\.[0-9.]+)#([1-9]\d{0,4})$/.exec(text) ?? [];
+  return local && port ? `${ipv4(local)}#${port}` : ipv4(text);
 }
 
 function whole(seconds: number): string {

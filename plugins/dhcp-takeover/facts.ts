@@ -1,5 +1,5 @@
 // Facts of other plugins as this one uses them: looked at first, as anything may stand in them. Pure.
-import type { DeviceNameFact, DhcpServerFact, DnsSetFact } from "../../core/plugin.ts";
+import type { DeviceNameFact, DhcpServerFact, DnsSetFact, ResolverFact } from "../../core/plugin.ts";
 import { LABEL, MAC } from "./config.ts";
 import { isIpv4, networkOf } from "./ipv4.ts";
 import type { Server } from "./machine.ts";
@@ -52,4 +52,12 @@ export function dnsSets(facts: ReadonlyMap<string, DnsSetFact>): DnsSetFact[] {
     left -= domains.length;
     return domains.length > 0 ? [{ table, set4, set6, domains }] : [];
   });
+}
+
+/** The box's own resolver as dnsmasq names a server: `127.0.0.1#5335`; undefined when there is none on a loopback address. */
+export function resolverOf(fact: ResolverFact | undefined): string | undefined {
+  const { address, port } = fact ?? {};
+  const usable = isIpv4(String(address)) && String(address).startsWith("127.") &&
+    Number.isInteger(port) && port! > 0 && port! < 65_536;
+  return usable ? `${address}#${port}` : undefined;
 }

@@ -53,6 +53,7 @@ export interface ServePlan {
   captivePortalUrl?: string;
   dns?: {
     domain: string;
+    /** Addresses, one of this box with a port: `127.0.0.1#5335`. */
     resolvers: string[];
     /** What nftables sets learn from answers, as dnsmasq writes it. */
     sets: { domains: string[]; table: string; set4: string; set6: string }[];
@@ -71,6 +72,8 @@ export interface Surroundings {
   refused: string[];
   names: [mac: string, name: string][];
   sets: { domains: string[]; table: string; set4: string; set6: string }[];
+  /** The box's own resolver. */
+  resolver?: string;
 }
 
 /** The pool of a LAN where the settings say nothing starts here and has this many addresses. */
@@ -152,7 +155,7 @@ export function planGivingBack(modem: Server, config: Config, around: Surroundin
 }
 
 function common(config: Config, around: Surroundings) {
-  const { links, names, sets } = around;
+  const { names, sets, resolver } = around;
   const reservations = Object.entries(config.reservations).map(([mac, { address, name }]) => ({
     mac,
     address,
@@ -160,7 +163,6 @@ function common(config: Config, around: Surroundings) {
   }));
   const reserved = new Set(reservations.flatMap(({ mac, address }) => [mac, address]));
   const taken = takenAddresses(around);
-  const modems = [...new Set(links.flatMap(({ observed }) => observed.gateway ?? []))].sort();
   return {
     reservations,
     // dnsmasq refuses to start when an address stands twice.
@@ -173,7 +175,8 @@ function common(config: Config, around: Surroundings) {
       ? {
         dns: {
           domain: config.dns.domain,
-          resolvers: config.dns.resolvers.length > 0 ? config.dns.resolvers : modems,
+          // Never a modem: its operator would see, and could bend, what the LAN asks.
+          resolvers: config.dns.resolvers.length > 0 ? config.dns.resolvers : resolver ? [resolver] : [],
           sets,
         },
       }

@@ -10,6 +10,7 @@ import {
   type Json,
   type LanPrefixFact,
   OtbError,
+  type ResolverFact,
   type RouterAdvertisementFact,
   type View,
 } from "../../core/plugin.ts";
@@ -17,7 +18,7 @@ import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
 import { Dnsmasq } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
-import { deviceNames, dnsSets, serverOf } from "./facts.ts";
+import { deviceNames, dnsSets, resolverOf, serverOf } from "./facts.ts";
 import { contains, networkOf, type Range, toNumber } from "./ipv4.ts";
 import { announcement, leaks } from "./ipv6.ts";
 import { LeaseWatch } from "./lease_watch.ts";
@@ -65,6 +66,9 @@ export class Takeover {
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #names: View<ReadonlyMap<string, DeviceNameFact>>;
   readonly #sets: View<ReadonlyMap<string, DnsSetFact>>;
+  readonly #resolvers: View<ReadonlyMap<string, ResolverFact>>;
+  /** Kept while the resolver's plugin starts anew. */
+  #resolver: string | undefined;
   readonly #epochMs: number;
   readonly #startMs: number;
   #config: Config;
@@ -90,6 +94,7 @@ export class Takeover {
     this.#prefixes = ctx.facts.watch<LanPrefixFact>(PREFIX_FACT);
     this.#routers = ctx.facts.watch<RouterAdvertisementFact>("router-advertisement/");
     this.#interfaces = ctx.facts.watch<InterfaceFact>("interface/");
+    this.#resolvers = ctx.facts.watch<ResolverFact>("resolver");
     this.#publisher = new Publisher(ctx);
     this.#lookout = new Lookout(ctx);
     this.#leases = new LeaseWatch(ctx, () => this.#publish());
@@ -128,6 +133,7 @@ export class Takeover {
       this.#sets.subscribe(() => this.#follow()),
       this.#prefixes.subscribe(() => this.#follow()),
       this.#interfaces.subscribe(() => this.#follow()),
+      this.#resolvers.subscribe(() => this.#follow()),
       ctx.links.subscribe(() => this.#follow()),
       ctx.network.subscribe(() => this.#follow()),
     ];
@@ -393,6 +399,7 @@ export class Takeover {
       refused: this.#lookout.refused(this.#nowMs),
       names: [...deviceNames(this.#names.current)],
       sets: dnsSets(this.#sets.current),
+      resolver: this.#resolver = resolverOf(this.#resolvers.current.get("resolver")) ?? this.#resolver,
     };
     if (how !== "for-modem") return planServing(how, this.#config, around);
     const modem = receiver(this.#state.servers);

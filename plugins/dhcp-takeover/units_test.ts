@@ -1,10 +1,11 @@
 // The pure parts beside the machine: addresses, leases, holds, devices, facts, recipes, settings.
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { ResolverFact } from "../../core/plugin.ts";
 import { checkSettings } from "./check.ts";
 import { config } from "./config.ts";
 import { devices } from "./devices.ts";
-import { deviceNames, dnsSets, serverOf } from "./facts.ts";
+import { deviceNames, dnsSets, resolverOf, serverOf } from "./facts.ts";
 import { type Hold, holdsWith, quarantineWith, type Refused } from "./holds.ts";
 import { contains, isPrivate, maskOf, networkOf, toNumber, toText, without } from "./ipv4.ts";
 import { hostName, mergeLeases, parseLeases } from "./leases.ts";
@@ -295,4 +296,19 @@ Deno.test("property: whoever is seen, holds stay bounded and name no address twi
     assert.equal(new Set(holds.map(({ address }) => address)).size, holds.length);
     assert.ok(holds.every(({ address }) => contains(networkOf("192.168.96.0/22")!, toNumber(address))));
   }));
+});
+
+Deno.test("only a loopback resolver of this box is taken from others, and a modem is never asked", () => {
+  const fact = (address: unknown, port: unknown) =>
+    resolverOf({ address, port, state: "up" } as unknown as ResolverFact);
+  assert.equal(fact("127.0.0.1", 5335), "127.0.0.1#5335");
+  for (
+    const [address, port] of [["192.168.1.1", 53], ["127.0.0.1", 0], ["127.0.0.1", "53\nuser=root"], [
+      "127.x",
+      5,
+    ]]
+  ) {
+    assert.equal(fact(address, port), undefined);
+  }
+  assert.equal(resolverOf(undefined), undefined);
 });

@@ -82,7 +82,8 @@ class Scheduler {
   #tokensSinceMs = new Map<number, number>();
   #lastBeatMs = performance.now();
   #lastPublishMs = 0;
-  #claimed = "";
+  /** What was last claimed under each key, as text. */
+  readonly #claimed = new Map<string, string>();
   #claiming: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #published = new Set<string>();
@@ -174,13 +175,17 @@ class Scheduler {
       ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
       ["caps", this.ctx.config.enforceRates ? caps(routed) : []],
     ];
-    const text = JSON.stringify(wishes);
-    if (text === this.#claimed) return this.#claiming;
-    this.#claimed = text;
+    const changed = wishes.flatMap(([key, resources]) => {
+      const text = JSON.stringify(resources);
+      if (text === this.#claimed.get(key)) return [];
+      this.#claimed.set(key, text);
+      return [{ key, resources }];
+    });
+    if (changed.length === 0) return this.#claiming;
     const generations: { [name: string]: Json } = {};
     for (const [name, { verdict }] of this.#memories) generations[name] = verdict.generation;
     this.#claiming = this.#claiming.catch(() => {}).then(async () => {
-      for (const [key, resources] of wishes) {
+      for (const { key, resources } of changed) {
         try {
           await this.ctx.claim(key, resources);
         } catch (error) {
@@ -266,6 +271,7 @@ class Scheduler {
     const { out, probeWithinMs } = memory.suspicion.beat({
       nowMs,
       rttMs: sample?.rttMs ?? memory.probedRttMs,
+      heard: rate > 0,
       silentMs: sample?.silentMs ?? 0,
       backoff: sample?.backoff ?? 0,
       wentQuiet: rate === 0 && quietMs > 100 && quietMs < 3_000 && total > QUIET_BITS,
@@ -284,19 +290,22 @@ class Scheduler {
 
   async #probe(name: string, memory: Memory, withinMs: number): Promise<void> {
     const source = this.ctx.links.current.find((link) => link.name === name)?.observed.address;
+    const startedMs = performance.now();
     const answered = source === undefined
       ? undefined
       : await this.#prober.probe({ host: this.#peer.address, port: this.#peer.port }, source, withinMs);
     if (this.ctx.signal.aborted || this.#memories.get(name) !== memory) return;
     const nowMs = performance.now();
     const rttMs = answered?.rttMs;
-    this.#peerReach.heard(answered ? answered.refused ? "refused" : "answered" : "silent", nowMs);
     if (rttMs !== undefined) {
       memory.probedRttMs = rttMs;
       memory.lastHeardMs = nowMs;
     }
     const wasOut = memory.verdict.out;
-    const back = memory.suspicion.probed(rttMs !== undefined, nowMs);
+    // A probe may wait longer in a queue than its time, behind data that does get through.
+    const alive = rttMs !== undefined || !wasOut && memory.lastHeardMs > startedMs;
+    this.#peerReach.heard(answered?.refused ? "refused" : alive ? "answered" : "silent", nowMs);
+    const back = memory.suspicion.probed(alive, nowMs);
     if (back) {
       // Subflows that the kernel closed are not made again by themselves.
       memory.verdict = {
@@ -308,10 +317,11 @@ class Scheduler {
       this.ctx.log.info(`Link "${name}" answers again`, { rttMs: Math.round(rttMs!) });
       await this.#apply();
       this.#publish(nowMs);
-    } else if (rttMs === undefined && !wasOut) {
+    } else if (!alive && !wasOut) {
       // The verdict falls now, not a beat later.
       const { out } = memory.suspicion.beat({
         nowMs,
+        heard: false,
         silentMs: 0,
         backoff: 0,
         wentQuiet: false,

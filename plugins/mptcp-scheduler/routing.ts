@@ -110,6 +110,13 @@ export function redirects(lan: Lan | undefined): Resource[] {
 
 const TIER_RANK = { primary: 0, secondary: 1, backup: 2, never: 3 };
 
+/**
+ * What a socket may receive at first. A subflow that joins an old connection keeps a window of this size: the connection's own
+ * buffer has grown long before, and the kernel passes that on only when it grows again (mptcp_rcv_space_adjust in Linux 6.18).
+ * With the kernel's 128 KiB a download that lost each of its links once went on at a third of its rate.
+ */
+const DEFAULT_RECEIVE_BYTES = 4 * 1024 * 1024;
+
 /** Kernel settings of the namespace; buffers in bytes. */
 export function settings(maxBufferMb: number): Resource[] {
   const bytes = maxBufferMb * 1024 * 1024;
@@ -120,7 +127,7 @@ export function settings(maxBufferMb: number): Resource[] {
     optional,
   });
   return [
-    sysctl("ipv4/tcp_rmem", `4096\t131072\t${bytes}`),
+    sysctl("ipv4/tcp_rmem", `4096\t${DEFAULT_RECEIVE_BYTES}\t${bytes}`),
     sysctl("ipv4/tcp_wmem", `4096\t65536\t${bytes}`),
     // A pause in a stream is no reason to find the rate of every path anew.
     sysctl("ipv4/tcp_slow_start_after_idle", "0"),

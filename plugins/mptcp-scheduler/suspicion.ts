@@ -1,11 +1,11 @@
 // Whether a path is alive: evidence from its subflows raises a suspicion, a probe decides it, probes bring it back. Pure.
 
-/** A probe that answers in time proves the path; without a figure for its round trip this is given. */
+/** A probe has three round trips to be answered, within these bounds. */
 const PROBE_FLOOR_MS = 200, PROBE_CEILING_MS = 1_500;
 /** After a probe has cleared a path, evidence is believed again only after this. */
-const TRUST_MS = 1_000;
+const TRUST_MS = 300;
 /** First and last wait between probes of a path that is out. */
-const RETRY_FIRST_MS = 300, RETRY_LAST_MS = 2_000;
+const RETRY_FIRST_MS = 300, RETRY_LAST_MS = 1_000;
 /** A path that flaps must answer this often in a row before it is used again; doubles with each fall, up to the last. */
 const ANSWERS_FIRST = 2, ANSWERS_LAST = 16;
 /** A path that stood this long is forgiven its falls. */
@@ -15,6 +15,8 @@ const FORGIVEN_MS = 120_000;
 export interface Evidence {
   nowMs: number;
   rttMs?: number;
+  /** Something was received or acknowledged over it in this beat: it is alive, however long a queue makes single packets wait. */
+  heard: boolean;
   /** Data in flight without acknowledgement for this long. */
   silentMs: number;
   backoff: number;
@@ -43,7 +45,7 @@ export class Suspicion {
   #stoodSinceMs = 0;
 
   /** Whether it is out, and whether to probe. */
-  beat({ nowMs, rttMs, silentMs, backoff, wentQuiet, stale }: Evidence): Judgement {
+  beat({ nowMs, rttMs, heard, silentMs, backoff, wentQuiet, stale }: Evidence): Judgement {
     if (this.#probing) return { out: this.#out };
     if (this.#out) {
       if (nowMs < this.#nextProbeMs) return { out: true };
@@ -51,13 +53,16 @@ export class Suspicion {
       return { out: true, probeWithinMs: PROBE_CEILING_MS };
     }
     const rtt = rttMs ?? 100;
-    const suspicious = backoff > 0 || silentMs > Math.max(250, 3 * rtt) || wentQuiet;
-    if (!(suspicious && nowMs >= this.#trustedUntilMs) && !stale) return { out: false };
+    const quiet = backoff > 0 || silentMs > Math.max(250, 3 * rtt) || wentQuiet;
+    const suspicious = !heard && quiet && nowMs >= this.#trustedUntilMs;
+    if (!suspicious && !stale) return { out: false };
     this.#probing = true;
-    return { out: false, probeWithinMs: Math.min(PROBE_CEILING_MS, Math.max(PROBE_FLOOR_MS, 3 * rtt)) };
+    // Where nothing waits for the verdict there is time.
+    const withinMs = suspicious ? Math.max(PROBE_FLOOR_MS, 3 * rtt) : PROBE_CEILING_MS;
+    return { out: false, probeWithinMs: Math.min(PROBE_CEILING_MS, withinMs) };
   }
 
-  /** The outcome of a probe; true when the path has just come back. */
+  /** The outcome of a probe, or of what was heard meanwhile; true when the path has just come back. */
   probed(answered: boolean, nowMs: number): boolean {
     this.#probing = false;
     if (!this.#out) {

@@ -3,7 +3,15 @@ import fc from "fast-check";
 import { type Evidence, Suspicion } from "./suspicion.ts";
 import { type SocketSample, Telemetry } from "./telemetry.ts";
 
-const quiet: Evidence = { nowMs: 0, rttMs: 20, silentMs: 0, backoff: 0, wentQuiet: false, stale: false };
+const quiet: Evidence = {
+  nowMs: 0,
+  rttMs: 20,
+  heard: false,
+  silentMs: 0,
+  backoff: 0,
+  wentQuiet: false,
+  stale: false,
+};
 
 Deno.test("evidence alone takes no path out: a probe decides", () => {
   const path = new Suspicion();
@@ -22,6 +30,13 @@ Deno.test("evidence alone takes no path out: a probe decides", () => {
     { out: false },
     "a proven path is believed for a while",
   );
+});
+
+Deno.test("a path over which something comes is not suspected, whatever waits in its queue", () => {
+  fc.assert(fc.property(fc.nat(10_000), fc.nat(5), fc.boolean(), (silentMs, backoff, wentQuiet) => {
+    const evidence = { ...quiet, nowMs: 5_000, silentMs, backoff, wentQuiet };
+    assert.deepEqual(new Suspicion().beat({ ...evidence, heard: true }), { out: false });
+  }));
 });
 
 Deno.test("a silent path is out after its probe, and back after two answers", () => {

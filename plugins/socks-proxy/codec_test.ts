@@ -192,6 +192,21 @@ Deno.test("private targets are refused in every dress, public and allowed ones a
   assert.deepEqual(allowed.filter((host) => !targets.allows(encodeAddress({ host, port: 1 }))), []);
 });
 
+Deno.test("of the peer itself a box may dial one port that is offered, while it is", () => {
+  const targets = new Targets([]);
+  const at = (host: string, port: number) => targets.allows(encodeAddress({ host, port }));
+  assert.equal(at("127.0.0.1", 5335), false);
+  targets.setOffered([{ host: "127.0.0.1", port: 5335 }]);
+  assert.equal(at("127.0.0.1", 5335), true);
+  for (
+    const [host, port] of [["127.0.0.1", 22], ["127.0.0.2", 5335], ["::1", 5335], ["10.0.0.1", 5335]] as const
+  ) {
+    assert.equal(at(host, port), false, `${host} ${port}`);
+  }
+  targets.setOffered([]);
+  assert.equal(at("127.0.0.1", 5335), false);
+});
+
 Deno.test("no bytes crash the SOCKS5 dialogue, and it never uses more than it has", () => {
   fc.assert(
     fc.property(

@@ -1,6 +1,15 @@
 // The plugin: on the box it carries the LAN's TCP to the peer, in the cloud it is that peer.
 import { openNative } from "../../core/native/ffi.ts";
-import { type Context, definePlugin, type FirstPathFact, type Json, OtbError } from "../../core/plugin.ts";
+import {
+  type ClockFact,
+  type Context,
+  definePlugin,
+  type FirstPathFact,
+  type Json,
+  OtbError,
+  type ProxyTargetFact,
+  type Socks5Fact,
+} from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { Reactor } from "./reactor.ts";
@@ -15,6 +24,17 @@ import { tunnelCounters, Tunnels } from "./tunnel.ts";
 const STATUS_EVERY_MS = 1_000;
 /** So many connections in a row must end without an answer before a person is told; one may be a peer that restarts. */
 const UNANSWERED_TOLD = 2;
+
+/** Why the peer does not answer, as far as the box can tell. */
+const REJECTED = {
+  message:
+    "The peer takes connections but never answers them: its key is another one, or a clock is more than 30 s off",
+  next: "Compare the clocks (date), then join again with the code of otb init cloud.",
+};
+const CLOCK_WRONG = {
+  message: "The peer answers nothing as the clock of this box is wrong, and it allows 30 s",
+  next: "Look what keeps the clock from being set (otb status), or set it by hand (date -s).",
+};
 
 export default definePlugin<Config>({
   config,
@@ -60,9 +80,15 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
   }
   const firstPath = ctx.facts.watch<FirstPathFact>("first-path");
   const choices = () => firstPath.current.get("first-path")?.choices ?? [];
+  const clock = ctx.facts.watch<ClockFact>("clock");
   const transport = new MptcpTransport(native, peer);
   const tunnels = new Tunnels({ native, reactor, transport, psk, now, choices, counters });
   ctx.defer(() => tunnels.close());
+
+  // For this box's own plugins: who gets in here is on this machine already.
+  const ownProxy = new Socks5(native, reactor, tunnels, "127.0.0.1", 0, undefined);
+  ctx.defer(() => ownProxy.close());
+  ctx.facts.publish("socks5", { address: "127.0.0.1", port: ownProxy.port } satisfies Socks5Fact);
 
   const { intercept, socks5 } = ctx.config;
   if (socks5.enabled) {
@@ -123,9 +149,7 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
     told(ctx, unanswered >= UNANSWERED_TOLD, {
       code: "peer-rejects",
       severity: "error",
-      message:
-        "The peer takes connections but never answers them: its key is another one, or a clock is more than 30 s off",
-      next: "Compare the clocks (date), then join again with the code of otb init cloud.",
+      ...(clock.current.get("clock")?.state === "wrong" ? CLOCK_WRONG : REJECTED),
     });
     return counts;
   });
@@ -139,6 +163,9 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
   const lookAtOwn = () =>
     targets.setOwn(Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, "")));
   lookAtOwn();
+  const offered = ctx.facts.watch<ProxyTargetFact>("proxy-target/");
+  targets.setOffered([...offered.current.values()]);
+  ctx.defer(offered.subscribe((facts) => targets.setOffered([...facts.values()])));
   const timer = setInterval(lookAtOwn, 10_000);
   ctx.defer(() => clearInterval(timer));
   const [self] = ctx.network.current.peers;

@@ -37,6 +37,8 @@ export class Targets {
   #decisions = new Map<number | string, boolean>();
   #allowed: ReturnType<typeof ipaddr.parseCIDR>[];
   #own = new Set<string>();
+  /** What other plugins of the peer offer to boxes, as `host port`. */
+  #offered = new Set<string>();
 
   /** @param allowed CIDRs that are let through although they are private */
   constructor(allowed: string[]) {
@@ -49,8 +51,17 @@ export class Targets {
     this.#decisions.clear();
   }
 
+  /** Says which single ports of this machine are meant for boxes, however private their addresses. */
+  setOffered(offered: { host: string; port: number }[]): void {
+    this.#offered = new Set(offered.map(({ host, port }) => `${host} ${port}`));
+  }
+
   /** Whether the address of a kernel address record may be dialled. */
   allows(record: Uint8Array<ArrayBuffer>): boolean {
+    if (this.#offered.size > 0) {
+      const { host, port } = decodeAddress(record);
+      if (this.#offered.has(`${host} ${port}`)) return true;
+    }
     const key = record[0] === 2
       ? ((record[4]! * 256 + record[5]!) * 256 + record[6]!) * 256 + record[7]!
       : decodeAddress(record).host;

@@ -20,6 +20,17 @@ const name = z.string().check(
   ),
 );
 
+const ipv4 = z.string().check(
+  z.regex(/^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}$/, "four numbers from 0 to 255: 192.0.2.1"),
+);
+/** A host with a port or without one. */
+const server = z.string().check(
+  z.regex(
+    /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+(:\d{1,5})?$/,
+    "a name or address and perhaps a port: stun.example.net:3478",
+  ),
+);
+
 /** Every field has a default; descriptions become documentation. */
 export const config = z.strictObject({
   modems: described(
@@ -37,6 +48,45 @@ export const config = z.strictObject({
   watchSeconds: described(
     z._default(z.number().check(z.int(), z.minimum(1), z.maximum(60)), 5),
     "how often to ask by ARP whether the modems are there; four times in vain means no",
+  ),
+  checkSeconds: described(
+    z._default(z.number().check(z.int(), z.minimum(2), z.maximum(3600)), 10),
+    "how often to ask over a link that carries no connections to the peer; a third as often over a backup",
+  ),
+  resolvers: described(
+    z._default(z.array(ipv4).check(z.minLength(1), z.maxLength(8)), ["1.1.1.1", "9.9.9.9", "8.8.8.8"]),
+    "DNS servers on the Internet that a link is tried with, by a name and by an echo request",
+  ),
+  dnsName: described(
+    z._default(
+      z.string().check(z.regex(/^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$/, "a domain name")),
+      "one.one.one.one",
+    ),
+    "a name that they are asked for",
+  ),
+  dnsAnswers: described(
+    z._default(z.array(ipv4).check(z.minLength(1), z.maxLength(16)), ["1.1.1.1", "1.0.0.1"]),
+    "the addresses that it has; another answer is somebody else's",
+  ),
+  portalPage: described(
+    z._default(
+      z.string().check(
+        z.refine((value) => URL.canParse(value) && new URL(value).protocol === "http:", "an http:// address"),
+      ),
+      "http://connectivitycheck.gstatic.com/generate_204",
+    ),
+    "a page with a known answer; another answer is a login page's",
+  ),
+  portalStatus: described(
+    z._default(z.number().check(z.int(), z.minimum(200), z.maximum(299)), 204),
+    "the HTTP status that it answers with",
+  ),
+  stunServers: described(
+    z._default(z.array(server).check(z.maxLength(4)), [
+      "stun.cloudflare.com:3478",
+      "stun.l.google.com:19302",
+    ]),
+    "STUN servers: by them UDP, the public address and the largest packet are found",
   ),
 });
 

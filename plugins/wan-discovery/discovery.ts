@@ -1,5 +1,5 @@
 // The running search: frames in, evidence, plan, addresses, claims and facts out. The only part with I/O and time.
-import { type Native, openNative } from "../../core/native/ffi.ts";
+import type { Native } from "../../core/native/ffi.ts";
 import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "../../core/plugin.ts";
 import { ANY, BROADCAST, type Bytes, inside, readMac } from "./addresses.ts";
 import { linkResources, portResources } from "./claims.ts";
@@ -36,8 +36,8 @@ export interface Discovery {
 }
 
 /** Starts the search; it ends with the context. */
-export async function startDiscovery(ctx: Context<Config>): Promise<Discovery> {
-  const search = new Search(ctx, openNative());
+export async function startDiscovery(ctx: Context<Config>, native: Native): Promise<Discovery> {
+  const search = new Search(ctx, native);
   await search.start();
   return search;
 }

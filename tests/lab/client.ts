@@ -2,7 +2,7 @@
 //
 //   client.ts --url HOST:PORT [--upload] [--bytes N] [--seconds N] [--skip N]
 //
-// While it runs `{"tMs","bytes"}` every 100 ms, in the end `{"bytes","ms","mbps","longestStallMs","sha256","checksumOk"}`
+// While it runs `{"tMs","bytes","stallMs"}` every 100 ms, in the end `{"bytes","ms","mbps","longestStallMs","sha256","checksumOk"}`
 // or the same with `error`. `--skip` leaves the first seconds out of `mbps`; a transfer ended by `--seconds` has no checksum.
 import { parseArgs } from "node:util";
 import { BLOCK, BLOCK_BYTES, Checker } from "./blocks.ts";
@@ -29,7 +29,10 @@ const meter = new Meter(skipMs);
 let sentBytes = 0;
 
 const ticker = setInterval(() => {
-  console.log(JSON.stringify({ tMs: Math.round(elapsedMs()), bytes: Math.max(meter.bytes, sentBytes) }));
+  const bytes = Math.max(meter.bytes, sentBytes);
+  console.log(
+    JSON.stringify({ tMs: Math.round(elapsedMs()), bytes, stallMs: Math.round(meter.takeStallMs()) }),
+  );
 }, 100);
 
 let outcome: object;

@@ -6,6 +6,7 @@ export class Meter {
   longestStallMs = 0;
   #started: number | undefined;
   #lastMs = 0;
+  #recentStallMs = 0;
   #skipped: { ms: number; bytes: number } | undefined;
 
   constructor(private readonly skipMs: number) {}
@@ -15,9 +16,18 @@ export class Meter {
     this.#started ??= now;
     const ms = now - this.#started;
     this.longestStallMs = Math.max(this.longestStallMs, ms - this.#lastMs);
+    this.#recentStallMs = Math.max(this.#recentStallMs, ms - this.#lastMs);
     this.#lastMs = ms;
     this.bytes += count;
     if (!this.#skipped && ms >= this.skipMs) this.#skipped = { ms, bytes: this.bytes };
+  }
+
+  /** The longest time without a byte since the last call, one that is not over yet included, milliseconds. */
+  takeStallMs(): number {
+    const nowMs = performance.now() - (this.#started ?? performance.now());
+    const stallMs = Math.max(this.#recentStallMs, nowMs - this.#lastMs);
+    this.#recentStallMs = 0;
+    return stallMs;
   }
 
   /** Mbit/s from the end of the skipped part to the last byte. */

@@ -1,4 +1,5 @@
-// The Internet server of a lab: `GET /file?bytes=N` streams known bytes, `PUT /upload` checks them, `GET /whoami` says who asks.
+// The Internet server of a lab: `GET /file?bytes=N` streams known bytes, `PUT /upload` checks them, `GET /whoami` says who asks,
+// `GET /generate_204` has nothing to say.
 // Raw sockets with large writes: it must never be what a measurement measures.
 import { BLOCK, BLOCK_BYTES, Checker } from "./blocks.ts";
 import { Meter } from "./meter.ts";
@@ -28,6 +29,13 @@ async function serve(connection: Deno.TcpConn): Promise<void> {
   if (url.pathname === "/whoami") {
     const { hostname } = connection.remoteAddr as Deno.NetAddr;
     return await reply(connection, `${hostname}\n`);
+  }
+  if (url.pathname === "/generate_204") {
+    await writeAll(
+      connection,
+      new TextEncoder().encode("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"),
+    );
+    return await connection.closeWrite();
   }
   if (url.pathname === "/file") {
     return await download(connection, Number(url.searchParams.get("bytes") ?? BLOCK_BYTES));

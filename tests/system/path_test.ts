@@ -90,6 +90,29 @@ Deno.test("a link cut silently under a download costs no byte, and is used again
   assert.equal(result.checksumOk, true, result.error);
 });
 
+Deno.test("a download that has lost each of its links once has the rate of both again", async () => {
+  await using world = await World.up(`again${Deno.pid}`, { links: links("30/10/10", "30/10/20") });
+  const running = world.transfer("device1", { seconds: 40 });
+  const carried = async () => (await world.lab.counters()).map(({ down }) => down.bytes);
+  const rates = async (ms: number) => {
+    const before = await carried();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return (await carried()).map((bytes, index) => (bytes - before[index]!) * 8 / 1000 / ms);
+  };
+  // Each again, for what a subflow is given on its return shows when the other one's is new as well.
+  for (const link of ["fibre", "cable", "fibre", "cable"]) {
+    await world.box.until(({ links }) => links.every(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
+    await world.lab.cut(link);
+    await world.box.until(({ links }) => links.find(({ name }) => name === link)!.path?.state === "suspect");
+    await world.lab.restore(link);
+  }
+  await world.box.until(({ links }) => links.every(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const [fibre = 0, cable = 0] = await rates(2_000);
+  assert.ok(fibre + cable > 48, `${fibre.toFixed(1)} and ${cable.toFixed(1)} of 30 and 30 Mbit/s`);
+  await running;
+});
+
 Deno.test("tiers: never carries nothing, backup carries only when the others are gone", async () => {
   await using world = await World.up(`tier${Deno.pid}`, { links: links("20/10/5", "20/10/10", "20/10/15") });
   await world.box.otb(["link", "set", "cable", "--tier", "backup", "--yes"]);

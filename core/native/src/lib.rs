@@ -4,6 +4,7 @@
 
 mod address;
 mod aead;
+mod clock;
 mod diag;
 mod packet;
 mod poll;

@@ -8,6 +8,10 @@ use std::mem::{size_of, zeroed};
 
 const GRO: u32 = 1;
 const REUSE_PORT: u32 = 4;
+/// ICMP echo requests and their replies instead of UDP (icmp(7)).
+const ICMP: u32 = 8;
+/// Datagrams go out whole or not at all, whatever the kernel believes the path to carry (ip(7), IP_PMTUDISC_PROBE).
+const WHOLE: u32 = 16;
 const MAX_MESSAGES: usize = 64;
 
 /// Room for one control message of an int, aligned as cmsghdr wants it.
@@ -40,7 +44,11 @@ pub unsafe extern "C" fn otb_udp_open(
             libc::socket(
                 family,
                 libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
-                0,
+                match (flags & ICMP != 0, local.is_ipv6()) {
+                    (false, _) => libc::IPPROTO_UDP,
+                    (true, false) => libc::IPPROTO_ICMP,
+                    (true, true) => libc::IPPROTO_ICMPV6,
+                },
             )
         };
         if fd < 0 {
@@ -57,6 +65,14 @@ pub unsafe extern "C" fn otb_udp_open(
             socket.set(libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         }
         unsafe { socket.set_device(device, device_len)? };
+        if flags & WHOLE != 0 {
+            let probe = libc::IP_PMTUDISC_PROBE;
+            if local.is_ipv6() {
+                socket.set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, probe)?;
+            }
+            // An IPv6 socket may carry IPv4 too.
+            socket.set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, probe)?;
+        }
         if flags & GRO != 0 {
             socket.set(libc::SOL_UDP, libc::UDP_GRO, 1)?;
         }

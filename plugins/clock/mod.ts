@@ -1,0 +1,21 @@
+// The plugin: keeps the machine's clock by what servers say over all links.
+import { openNative } from "../../core/native/ffi.ts";
+import { definePlugin, type LinkWayFact } from "../../core/plugin.ts";
+import { type Config, config } from "./config.ts";
+import { Keeper } from "./keeper.ts";
+
+export default definePlugin<Config>({
+  config,
+  async start(ctx) {
+    const native = openNative();
+    const ways = ctx.facts.watch<LinkWayFact>("link-way/");
+    const keeper = new Keeper(
+      ctx,
+      ctx.config,
+      { isKept: () => native.clockIsKept(), correct: (offsetMs, how) => native.correctClock(offsetMs, how) },
+      () => [...ways.current.values()].filter(({ source }) => !source.includes(":")),
+    );
+    await keeper.start();
+    ctx.defer(ways.subscribe(() => keeper.soon()));
+  },
+});

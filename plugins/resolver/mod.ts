@@ -1,0 +1,111 @@
+// The plugin: in the cloud a resolver for boxes, on the box the way to it.
+import {
+  type Context,
+  definePlugin,
+  type HealthCondition,
+  type PeerFact,
+  type Problem,
+  type ProxyTargetFact,
+  type ResolverFact,
+  type Socks5Fact,
+  type WhenPeerGoneFact,
+} from "../../core/plugin.ts";
+import { type Config, config } from "./config.ts";
+import { Forwarder } from "./forwarder.ts";
+import { listen, LOOPBACK } from "./listen.ts";
+import { Unbound } from "./unbound.ts";
+import { unboundConfig } from "./unbound_config.ts";
+import { parseUpstream } from "./upstream.ts";
+
+const STATUS_EVERY_MS = 1_000;
+
+export default definePlugin<Config>({
+  config,
+
+  check({ forwardTo }): Problem[] {
+    const byTls = forwardTo.filter((text) => parseUpstream(text)?.tlsName).length;
+    if (byTls === 0 || byTls === forwardTo.length) return [];
+    return [{
+      code: "resolver-mixed",
+      path: "forwardTo",
+      message:
+        `Cannot ask some by TLS and some in the clear as all must be alike: current value is "${forwardTo}"`,
+      next: "Give all of them a #name, or none.",
+    }];
+  },
+
+  start: (ctx) => ctx.role === "box" ? startBox(ctx) : startCloud(ctx),
+});
+
+async function startBox(ctx: Context<Config>): Promise<void> {
+  const { port, secondWay } = ctx.config;
+  const socks5 = ctx.facts.watch<Socks5Fact>("socks5");
+  const peers = ctx.facts.watch<PeerFact>("peer/");
+  const policy = ctx.facts.watch<WhenPeerGoneFact>("when-peer-gone");
+  const forwarder = new Forwarder(port, secondWay, {
+    proxy: () => socks5.current.get("socks5"),
+    direct: () => mayGoDirectly([...peers.current.values()], policy.current.get("when-peer-gone")),
+  });
+  const listening = await listen(port, (query) => forwarder.ask(query));
+  ctx.defer(() => {
+    listening.close();
+    forwarder.close();
+  });
+  let told = "";
+  const tell = () => {
+    const { refused, malformed } = listening;
+    const { state, account } = forwarder;
+    const text = JSON.stringify([state, account, refused, malformed]);
+    if (text === told) return;
+    told = text;
+    ctx.facts.publish("resolver", { address: LOOPBACK, port, state } satisfies ResolverFact);
+    ctx.publishStatus({ state, ...account, refused, malformed });
+    for (const condition of conditions(state, forwarder.lastError)) {
+      if (condition.holds) ctx.health.raise(condition);
+      else ctx.health.clear(condition.code);
+    }
+  };
+  tell();
+  const timer = setInterval(tell, STATUS_EVERY_MS);
+  ctx.defer(() => clearInterval(timer));
+}
+
+/** Only when every peer is gone and the box's setting lets devices leave past it; not knowing is no. Pure. */
+export function mayGoDirectly(peers: PeerFact[], policy: WhenPeerGoneFact | undefined): boolean {
+  return policy?.way === "direct" && peers.length > 0 && peers.every(({ state }) => state === "down");
+}
+
+function conditions(state: ResolverFact["state"], reason: string): (HealthCondition & { holds: boolean })[] {
+  return [{
+    holds: state === "degraded",
+    code: "resolver-second-way",
+    severity: "warning",
+    message: `The peer's resolver does not answer, and another one is asked: ${reason || "the peer is gone"}`,
+    next: "Look whether the peer runs, and its plugin resolver (otb status there).",
+  }, {
+    holds: state === "down",
+    code: "resolver-down",
+    severity: "error",
+    message: `No resolver answers, so names are not found: ${reason || "nobody can be reached"}`,
+    next: "Look whether the peer can be reached (otb link list).",
+  }];
+}
+
+async function startCloud(ctx: Context<Config>): Promise<void> {
+  const { port } = ctx.config;
+  const code = "resolver-ended";
+  const unbound = new Unbound(unboundConfig(ctx.config), (reason) => {
+    ctx.publishStatus({ running: reason === undefined });
+    if (reason === undefined) return ctx.health.clear(code);
+    ctx.log.warn("unbound ended", { reason });
+    ctx.health.raise({
+      code,
+      severity: "error",
+      message: `The resolver for boxes ended and is started again: ${reason}`,
+      next: "Look into the log (otb logs resolver); the port may be taken.",
+    });
+  });
+  ctx.defer(() => unbound.stop());
+  await unbound.start();
+  ctx.facts.publish("proxy-target/resolver", { host: LOOPBACK, port } satisfies ProxyTargetFact);
+}

@@ -1,0 +1,222 @@
+// The LAN's DNS: through the bond to the peer's resolver, with a second way, and past a peer that is gone only where that is
+// wished. Real dnsmasq on the box, real unbound at the peer, real dnsmasq as the Internet's resolvers.
+import { strict as assert } from "node:assert";
+import { links } from "../measure.ts";
+import { PEER_ADDRESS, World } from "../world.ts";
+
+/** Whom the peer's resolver asks, and the public one that is the second way; each answers for everything in `example`. */
+const FORWARD_TO = "203.0.113.10", SECOND_WAY = "203.0.113.53";
+const BY_PEER = "192.0.2.1", BY_SECOND = "192.0.2.2";
+const BOX = "192.168.100.1";
+
+async function output(world: World, role: string, words: string[]): Promise<string> {
+  const { stdout, stderr, success } = await world.lab.spawn(role, words, {
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(`${words.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+  return new TextDecoder().decode(stdout);
+}
+
+/** A box that serves its LAN, a peer with a resolver, and the Internet's resolvers. */
+class Names {
+  readonly #servers: Deno.ChildProcess[] = [];
+  #count = 0;
+
+  private constructor(readonly world: World) {}
+
+  static async up(name: string): Promise<Names> {
+    const world = await World.up(`${name}${Deno.pid}`, { links: links("20/10/5", "20/10/10") }, {
+      start: false,
+    });
+    const names = new Names(world);
+    try {
+      await output(world, "server", ["ip", "address", "add", `${SECOND_WAY}/32`, "dev", "lo"]);
+      await output(world, "inet", ["ip", "route", "add", `${SECOND_WAY}/32`, "via", FORWARD_TO]);
+      for (const [address, answer] of [[FORWARD_TO, BY_PEER], [SECOND_WAY, BY_SECOND]] as const) {
+        names.#serve(address, answer);
+      }
+      // Everything that looks like DNS on its way through a modem.
+      for (const modem of ["modem1", "modem2"]) {
+        await output(world, modem, [
+          "nft",
+          `table inet watch { chain in { type filter hook prerouting priority -400;
+            meta l4proto { tcp, udp } th dport { 53, 853 } counter
+            meta l4proto { tcp, udp } th sport { 53, 853 } counter
+          }
+          }`,
+        ]);
+      }
+      const { box, cloud } = world;
+      await cloud.otb(["config", "set", `resolver.forwardTo=["${FORWARD_TO}"]`, "resolver.validate=false"]);
+      await box.otb([
+        "config",
+        "set",
+        `resolver.secondWay=["${SECOND_WAY}"]`,
+        'dhcp-takeover.mode="on"',
+        "dhcp-takeover.silenceSeconds=2",
+        "--yes",
+      ]);
+      await Promise.all([cloud.up(), box.up()]);
+      await names.until(BY_PEER);
+    } catch (error) {
+      await names[Symbol.asyncDispose]();
+      throw error;
+    }
+    return names;
+  }
+
+  #serve(address: string, answer: string): void {
+    this.#servers.push(this.world.lab.spawn("server", [
+      "dnsmasq",
+      "--keep-in-foreground",
+      "--conf-file=/dev/null",
+      "--pid-file=",
+      "--user=root",
+      "--no-resolv",
+      "--no-hosts",
+      "--bind-interfaces",
+      `--listen-address=${address}`,
+      "--except-interface=nothing",
+      `--address=/example/${answer}`,
+      "--local-ttl=300",
+    ], { stdin: "null", stdout: "null", stderr: "null" }));
+  }
+
+  /** A name that nobody has asked for. */
+  fresh(): string {
+    return `n${this.#count++}.example`;
+  }
+
+  /** What a device gets for a name from its router, or the box from its resolver, and after how many milliseconds. */
+  async ask(name = this.fresh(), from: "device" | "box" = "device"): Promise<{ answer: string; ms: number }> {
+    // From the box itself, past dnsmasq and whatever keeps devices from asking.
+    const [role, ipAddr, port] = from === "box" ? ["box", "127.0.0.1", 5335] : ["device1", BOX, 53];
+    const code = `const startMs = performance.now();
+      const nameServer = { ipAddr: "${ipAddr}", port: ${port} };
+      const signal = AbortSignal.timeout(8000);
+      const answer = await Deno.resolveDns("${name}.", "A", { nameServer, signal })
+        .then((found) => found[0], (error) => "none: " + error.message);
+      console.log(JSON.stringify({ answer, ms: performance.now() - startMs }));`;
+    return JSON.parse(await output(this.world, role as string, [Deno.execPath(), "eval", code]));
+  }
+
+  /** Asks for new names until one is answered so; bounded. */
+  async until(answer: string, boundMs = 60_000): Promise<void> {
+    const endMs = performance.now() + boundMs;
+    for (;;) {
+      const got = await this.ask();
+      if (got.answer === answer) return;
+      assert.ok(performance.now() < endMs, `never ${answer}, last ${JSON.stringify(got)}`);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  /** Packets of DNS that the modems have seen. */
+  async onLinks(): Promise<number> {
+    let sum = 0;
+    for (const modem of ["modem1", "modem2"]) {
+      const text = await output(this.world, modem, ["nft", "list", "table", "inet", "watch"]);
+      const counts = [...text.matchAll(/packets (\d+)/g)];
+      assert.equal(counts.length, 2, text);
+      for (const [, count] of counts) sum += Number(count);
+    }
+    return sum;
+  }
+
+  /** Sends a signal to the peer's unbound. */
+  async signal(signal: Deno.Signal): Promise<void> {
+    const pids =
+      (await output(this.world, "site1", ["ip", "netns", "pids", this.world.lab.namespace("site1")]))
+        .split(/\s+/).filter(Boolean).map(Number);
+    const unbound = pids.filter((pid) => {
+      try {
+        return Deno.readTextFileSync(`/proc/${pid}/comm`).trim() === "unbound";
+      } catch {
+        return false;
+      }
+    });
+    assert.equal(unbound.length, 1, `${unbound.length} unbound run at the peer`);
+    Deno.kill(unbound[0]!, signal);
+  }
+
+  async cutPeer(cut: boolean): Promise<void> {
+    await output(this.world, "inet", [
+      "nft",
+      cut
+        ? `table ip cut { chain f { type filter hook forward priority 0; ip daddr ${PEER_ADDRESS} drop; ip saddr ${PEER_ADDRESS} drop; }; }`
+        : "delete table ip cut",
+    ]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.#servers) {
+      server.kill("SIGKILL");
+      await server.status;
+    }
+    await this.world.close();
+  }
+}
+
+Deno.test("names are found through the bond, over a cut link and past a hung or killed resolver; no DNS on any link", async () => {
+  await using names = await Names.up("dns");
+  const { world } = names;
+  const first = await names.ask();
+  assert.equal(first.answer, BY_PEER);
+  console.log(`a name that nobody knows: ${Math.round(first.ms)} ms`);
+
+  await world.lab.cut("fibre");
+  for (let count = 0; count < 5; count++) {
+    const { answer, ms } = await names.ask();
+    assert.match(answer, /^192\.0\.2\.[12]$/);
+    console.log(`with a link cut: ${Math.round(ms)} ms`);
+    assert.ok(ms < 5_000, `${ms} ms`);
+  }
+  await world.lab.restore("fibre");
+  await names.until(BY_PEER);
+
+  await names.signal("SIGSTOP");
+  const hung = await names.ask();
+  console.log(`with the peer's resolver hung: ${Math.round(hung.ms)} ms`);
+  assert.deepEqual([hung.answer, hung.ms < 2_000], [BY_SECOND, true], JSON.stringify(hung));
+  await names.ask();
+  await world.box.until(({ health }) => health.some(({ code }) => code === "resolver-second-way"));
+  await names.signal("SIGCONT");
+  await names.until(BY_PEER);
+
+  await names.signal("SIGKILL");
+  const killed = await names.ask();
+  console.log(`with the peer's resolver killed: ${Math.round(killed.ms)} ms`);
+  assert.ok(/^192\.0\.2\.[12]$/.test(killed.answer) && killed.ms < 2_000, JSON.stringify(killed));
+  await names.until(BY_PEER);
+  await names.ask();
+  await world.box.until(({ health }) => !health.some(({ code }) => code.startsWith("resolver-")));
+  assert.equal(await names.onLinks(), 0, "DNS was seen on a link");
+});
+
+Deno.test("the peer is gone: cached names go on, others are asked past it where that is wished, and never with the kill-switch", async () => {
+  await using names = await Names.up("dnsgone");
+  const { world } = names;
+  const known = names.fresh();
+  assert.equal((await names.ask(known)).answer, BY_PEER);
+  await names.cutPeer(true);
+  const cached = await names.ask(known);
+  assert.equal(cached.answer, BY_PEER);
+  assert.ok(cached.ms < 1_000, `from the cache after ${cached.ms} ms`);
+  const startMs = performance.now();
+  await names.until(BY_SECOND, 30_000);
+  console.log(`asked directly after ${Math.round(performance.now() - startMs)} ms`);
+  const before = await names.onLinks();
+  assert.ok(before > 0, "the counters count nothing");
+
+  await world.box.otb(["config", "set", 'device-pinning.whenPeerGone="block"', "--yes"]);
+  // What was under way ends.
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const blocked = await names.onLinks();
+  assert.match((await names.ask()).answer, /^none/);
+  for (let count = 0; count < 3; count++) assert.match((await names.ask(undefined, "box")).answer, /^none/);
+  assert.equal(await names.onLinks(), blocked, "DNS left in spite of the kill-switch");
+  await names.cutPeer(false);
+  await names.until(BY_PEER, 30_000);
+});
