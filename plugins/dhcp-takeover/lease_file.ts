@@ -25,9 +25,8 @@ export class LeaseFile {
     return mergeLeases(this.read(), textOf(this.#copy));
   }
 
-  /** Puts file and copy together; only while dnsmasq does not run. */
-  restore(): void {
-    const text = this.readBoth();
+  /** Puts file and copy together, or another text in place of both; only while dnsmasq does not run. */
+  restore(text = this.readBoth()): void {
     replace(this.directory, this.#copy, text);
     replace(this.directory, this.path, text);
     this.#kept = text;

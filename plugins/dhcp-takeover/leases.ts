@@ -54,6 +54,34 @@ export function mergeLeases(file: string, copy: string): string {
   return leases.map(({ line }) => `${line}\n`).join("");
 }
 
+/** No lease lasts longer: one that ends later was not written by the clock of now. */
+const LONGEST_SECONDS = 2 * 604_800;
+
+/**
+ * The lease file after the system's clock jumped: leases that were written by the clock of before end as much later or earlier, as
+ * their devices count; what was written since stands, and so does what the clock of before never wrote.
+ *
+ * @param known the leases of just before
+ * @param beforeSeconds what the clock would say without the jump
+ */
+export function shiftLeases(
+  file: string,
+  known: Lease[],
+  beforeSeconds: number,
+  afterSeconds: number,
+): string {
+  const lines = new Set(known.map(({ line }) => line));
+  const since = parseLeases(file).filter(({ line }) => !lines.has(line)).map(({ line }) => `${line}\n`);
+  const shifted = known.map(({ expiresSeconds, line }) => {
+    const isOf = expiresSeconds > 0 && expiresSeconds <= beforeSeconds + LONGEST_SECONDS;
+    const seconds = isOf
+      ? Math.max(1, Math.round(expiresSeconds + afterSeconds - beforeSeconds))
+      : expiresSeconds;
+    return `${seconds}${line.slice(line.indexOf(" "))}\n`;
+  });
+  return mergeLeases(since.join(""), shifted.join(""));
+}
+
 /** Who has a lease (RFC 2131 section 4.2): the client identifier, or the MAC address where there is none. */
 function identityOf({ clientId, mac }: Lease): string {
   return clientId === "*" ? mac : clientId;

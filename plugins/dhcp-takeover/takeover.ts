@@ -324,6 +324,11 @@ export class Takeover {
       this.#failure = undefined;
       await this.#dnsmasq.apply(undefined);
     }
+    if (this.#leases.jumped) {
+      await this.#dnsmasq.apply(undefined);
+      this.#configured = undefined;
+      this.#leases.followJump();
+    }
     await this.#announce();
     await this.#store();
     if (this.ctx.signal.aborted || serving(this.#state) !== isServing) {

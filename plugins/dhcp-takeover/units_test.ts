@@ -8,7 +8,7 @@ import { devices } from "./devices.ts";
 import { deviceNames, dnsSets, resolverOf, serverOf } from "./facts.ts";
 import { type Hold, holdsWith, quarantineWith, type Refused } from "./holds.ts";
 import { contains, isPrivate, maskOf, networkOf, toNumber, toText, without } from "./ipv4.ts";
-import { hostName, mergeLeases, parseLeases } from "./leases.ts";
+import { hostName, mergeLeases, parseLeases, shiftLeases } from "./leases.ts";
 import { parseArpTable } from "./neighbours.ts";
 import { GENERIC, instructions, readRecipes, recipeFor } from "./recipes.ts";
 
@@ -89,6 +89,33 @@ Deno.test("property: wherever the file was cut, every lease of the copy is back 
     assert.equal(new Set(merged.map(({ address }) => address)).size, count);
     assert.equal(new Set(merged.map(({ mac }) => mac)).size, count);
   }));
+});
+
+Deno.test("after a jump of the clock leases end when their devices think so", () => {
+  const lease = (seconds: number, host: number, name = "*") =>
+    `${seconds} 02:00:00:00:00:${host} 192.168.100.${host} ${name} *\n`;
+  // A box that woke up in 1970 and is told the time; one lease is from before its sleep, one for ever.
+  const [before, after] = [1_000, 1_700_000_000];
+  const known = lease(1_060, 10) + lease(1_090, 11) + lease(1_700_000_500, 12) + lease(0, 13);
+  const shifted = lease(1_700_000_060, 10) + lease(1_700_000_090, 11) + lease(1_700_000_500, 12) +
+    lease(0, 13);
+  assert.equal(shiftLeases(known, parseLeases(known), before, after), shifted);
+  assert.equal(
+    shiftLeases("", parseLeases(known), before, after),
+    shifted,
+    "also what dnsmasq ended already",
+  );
+  const renewed = lease(1_700_000_120, 11);
+  const [first = "", second = "", ...rest] = shifted.split("\n");
+  assert.deepEqual(
+    parseLeases(shiftLeases(renewed, parseLeases(known), before, after)).map(({ line }) => line).sort(),
+    [first, second.replace("090", "120"), ...rest.filter((line) => line)].sort(),
+    "what was written since stands",
+  );
+  assert.equal(
+    shiftLeases(lease(1_700_000_060, 10), parseLeases(lease(1_700_000_060, 10)), after, before),
+    lease(1_060, 10),
+  );
 });
 
 Deno.test("a device's name is a label or nothing", () => {

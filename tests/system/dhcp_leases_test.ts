@@ -4,6 +4,7 @@ import { parseLeases } from "../../plugins/dhcp-takeover/leases.ts";
 import { LeaseFile } from "../../plugins/dhcp-takeover/lease_file.ts";
 import { Crowd, macOf } from "../crowd.ts";
 import { Disk } from "../lab/disk.ts";
+import { OwnClock } from "../lab/own_clock.ts";
 import { eventually, House } from "../lan.ts";
 import { ALONE, LAN } from "../takeover.ts";
 
@@ -176,4 +177,45 @@ Deno.test("a killed DHCP server answers again within 5 s, and a killed plugin to
     assert.deepEqual([answer.type, answer.address], ["ack", address]);
   }
   await house.box.until(({ health }) => !health.some(({ code }) => code === "dhcp-server-fails"));
+});
+
+Deno.test("a box that is told the time after years keeps every lease, and doubles none", async () => {
+  await using clock = await OwnClock.make(-40 * 365 * 86_400_000);
+  await using house = await House.up(`year${Deno.pid}`, LAN);
+  await house.box.otb([
+    "config",
+    "set",
+    ...ALONE,
+    "dhcp-takeover.pool.from=192.168.100.50",
+    "dhcp-takeover.pool.to=192.168.100.69",
+  ]);
+  await house.box.up({}, clock.by);
+  const crowd = await Crowd.up(house, "crowd");
+  const macs = Array.from({ length: 10 }, (_, count) => macOf(1, count));
+  await crowd.order({ do: "join", macs, rate: 50 });
+  await eventually("leases", () => crowd.acknowledged().size === 10);
+  const before = crowd.acknowledged();
+  clock.offsetMs = 0;
+  const soonMs = Date.now() + 3_600_000;
+  const leases = await eventually("leases end by the clock of now", async () => {
+    const { leases } = await house.box.otb(["dhcp", "leases"]) as {
+      leases: { mac: string; address: string; expiresMs: number }[];
+    };
+    return leases.length === 10 && leases.every(({ expiresMs }) => expiresMs > soonMs) && leases;
+  });
+  assert.deepEqual(new Map(leases.map(({ mac, address }) => [mac, address])), before);
+  await crowd.order({
+    do: "join",
+    macs: Array.from({ length: 10 }, (_, count) => macOf(2, count)),
+    rate: 50,
+  });
+  await eventually("others get the rest", () => crowd.acknowledged().size === 20);
+  assert.equal(new Set(crowd.acknowledged().values()).size, 20, "no address twice");
+  const sinceMs = Date.now();
+  await crowd.order({ do: "reboot", rate: 50, macs });
+  await eventually("everybody has the address of before", () => {
+    const again = crowd.answers.filter(({ mac, atMs }) => atMs > sinceMs && macs.includes(mac));
+    assert.ok(again.every(({ type, mac, address }) => type === "ack" && address === before.get(mac)));
+    return again.length >= 10;
+  });
 });
