@@ -1,8 +1,7 @@
-// The running takeover: facts, time and a person's words into the machine; its state onto the disk, into dnsmasq, and out
-// as facts, status and conditions. The only part with I/O.
+// The running takeover: facts, time and a person's words into the machine; its state onto the disk, into dnsmasq and out to
+// others. Above 400 lines as it is the one place where everything that runs is led, in one order.
 import {
   type Context,
-  type DeviceFact,
   type DeviceNameFact,
   type DhcpProbeFact,
   type DhcpServerFact,
@@ -17,15 +16,13 @@ import {
 } from "../../core/plugin.ts";
 import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
-import { devices } from "./devices.ts";
 import { Dnsmasq } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
 import { deviceNames, dnsSets, resolverOf, serverOf } from "./facts.ts";
-import { type Hold, holdsWith, quarantineWith, type Refused } from "./holds.ts";
-import { contains, networkOf, toNumber, toText } from "./ipv4.ts";
+import { contains, networkOf, type Range, toNumber } from "./ipv4.ts";
 import { announcement, leaks } from "./ipv6.ts";
-import { LeaseFile } from "./lease_file.ts";
-import { type Lease, parseLeases } from "./leases.ts";
+import { LeaseWatch } from "./lease_watch.ts";
+import { Lookout } from "./lookout.ts";
 import {
   answering,
   type Event,
@@ -39,20 +36,14 @@ import {
   type State,
   step,
 } from "./machine.ts";
-import { type Neighbour, neighbours, Nudger } from "./neighbours.ts";
 import { planGivingBack, planServing, type ServePlan } from "./plan.ts";
+import { Publisher } from "./publisher.ts";
 import { readRecipes } from "./recipes.ts";
-import { CODES, conditions, type Situation, statusOf } from "./words.ts";
+import type { Situation } from "./words.ts";
 
 const TICK_MS = 1_000;
-/** Leases are looked at this soon after dnsmasq wrote them: a burst becomes one look. */
-const SETTLE_MS = 20;
 /** dnsmasq is started anew for what is not urgent at most this often. */
 const CALM_MS = 10_000;
-/** Addresses nudged a tick before serving, and how many ticks one takes at other times. */
-const NUDGES_BEFORE = 256, TICKS_PER_NUDGE = 2;
-/** Addresses nudged in one round. */
-const MAX_NUDGED = 512;
 /** What was asked for and not done by then, nobody does. */
 const PROBE_MISSED_MS = 15_000;
 const WATCH_FACT = "dhcp-probe-wanted";
@@ -65,10 +56,11 @@ const HANG_MS = 60_000;
 /** Everything the plugin does. */
 export class Takeover {
   readonly #recipes = readRecipes(new URL("recipes/", import.meta.url));
-  readonly #leaseFile: LeaseFile;
+  readonly #publisher: Publisher;
+  readonly #leases: LeaseWatch;
+  readonly #lookout: Lookout;
   readonly #dnsmasq: Dnsmasq;
   readonly #announcer: Announcer;
-  readonly #nudger = new Nudger();
   readonly #prefixes: View<ReadonlyMap<string, LanPrefixFact>>;
   readonly #routers: View<ReadonlyMap<string, RouterAdvertisementFact>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
@@ -85,24 +77,12 @@ export class Takeover {
   #heardAt = new Map<string, number>();
   #probedAt: number | undefined;
   #wantedMs: number | undefined;
-  #leases: Lease[] = [];
-  #seen: Neighbour[] = [];
-  #holds: Hold[] = [];
-  #refused: Refused[] = [];
-  #devices = new Map<string, DeviceFact>();
   #plan: ServePlan | undefined;
   #configured: string | undefined;
   #configuredMs = -Infinity;
   #failure: string | undefined;
-  /** Why nobody can tell who is on the LAN. */
-  #blind: string | undefined;
-  #nudged: number[] = [];
-  #ticks = 0;
   #following: Promise<void> | undefined;
   #again = false;
-  #raised = new Set<string>();
-  #status = "";
-  #settle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly ctx: Context<Config>) {
     this.#config = ctx.config;
@@ -115,9 +95,11 @@ export class Takeover {
     this.#routers = ctx.facts.watch<RouterAdvertisementFact>("router-advertisement/");
     this.#interfaces = ctx.facts.watch<InterfaceFact>("interface/");
     this.#resolvers = ctx.facts.watch<ResolverFact>("resolver");
-    this.#leaseFile = new LeaseFile(ctx.directory);
+    this.#publisher = new Publisher(ctx);
+    this.#lookout = new Lookout(ctx);
+    this.#leases = new LeaseWatch(ctx, () => this.#publish());
     this.#dnsmasq = new Dnsmasq({
-      onStart: () => this.#leaseFile.restore(),
+      onStart: () => this.#leases.file.restore(),
       onReady: () => {
         this.#failure = undefined;
         this.#publish();
@@ -137,20 +119,13 @@ export class Takeover {
     const stored = await ctx.store.get<Json>("state");
     if (stored) this.#state = resume(stored as unknown as State, this.#nowMs);
     this.#stored = JSON.stringify(lasting(this.#state));
-    const addresses = await ctx.store.get<Json>("addresses") as
-      | { holds?: Hold[]; refused?: Refused[] }
-      | undefined;
-    this.#holds = addresses?.holds ?? [];
-    this.#refused = addresses?.refused ?? [];
-    // Who comes back with a lease is nobody to hold an address for.
-    this.#leases = parseLeases(this.#leaseFile.readBoth());
+    await this.#lookout.load();
 
     const servers = ctx.facts.watch<DhcpServerFact>("dhcp-server/");
     const probes = ctx.facts.watch<DhcpProbeFact>("dhcp-probe/");
     // What was heard before this run is told again if it still holds.
     for (const [key, { lastSeenMs }] of servers.current) this.#heardAt.set(key, lastSeenMs);
     const timer = setInterval(() => this.#tick(), TICK_MS);
-    const watcher = Deno.watchFs(ctx.directory, { recursive: false });
     const unsubscribe = [
       servers.subscribe((facts) => this.#takeServers(facts)),
       probes.subscribe((facts) => this.#takeProbes(facts)),
@@ -165,13 +140,11 @@ export class Takeover {
     ctx.defer(async () => {
       for (const stop of unsubscribe) stop();
       clearInterval(timer);
-      clearTimeout(this.#settle);
-      watcher.close();
+      this.#leases.close();
       await this.#following;
       await Promise.all([this.#dnsmasq.apply(undefined), this.#announcer.close()]);
-      this.#nudger.close();
+      this.#lookout.close();
     });
-    void this.#watchLeases(watcher);
     this.#tick();
     await this.#following;
   }
@@ -216,7 +189,7 @@ export class Takeover {
   leases(): object[] {
     const reserved = new Set(Object.keys(this.#config.reservations));
     const names = deviceNames(this.#names.current);
-    return this.#leases.map(({ mac, address, name, expiresSeconds }) => ({
+    return this.#leases.current.map(({ mac, address, name, expiresSeconds }) => ({
       ...{ mac, address, name: names.get(mac) ?? name ?? "", expiresMs: expiresSeconds * 1000 },
       reserved: reserved.has(mac),
     }));
@@ -244,7 +217,7 @@ export class Takeover {
     this.#state = step(before, event, this.#nowMs, this.#rules);
     if (this.#state === before) return;
     if (this.#state.phase !== before.phase) {
-      this.#nudged = [];
+      this.#lookout.restart();
       this.#wantedMs = undefined;
       this.ctx.log.info(`The LAN's DHCP: ${before.phase} -> ${this.#state.phase}`, { because: event.kind });
     }
@@ -252,11 +225,9 @@ export class Takeover {
   }
 
   #tick(): void {
-    this.#ticks++;
     this.#step({ kind: "tick" });
     this.#askForProbe();
-    void this.#lookAround().then(() => this.#blind = undefined, (error) => this.#blind = String(error))
-      .then(() => this.#follow());
+    void this.#lookAround().then(() => this.#follow());
   }
 
   /** Has everybody asked who serves, when it is time. */
@@ -289,33 +260,18 @@ export class Takeover {
     this.#step({ kind: "probed" });
   }
 
-  /** Who is on the LAN; before ours serves and while it does, everybody in the pool is nudged in turn. */
+  /** Who is on the LAN; before ours serves and while it does, everybody in the pool is asked in turn. */
   async #lookAround(): Promise<void> {
     const { lan } = this.ctx.network.current;
-    if (!lan || this.#state.phase === "off") return;
-    const isServing = serving(this.#state) !== "no";
-    if (this.#nudged.length === 0) this.#nudged = this.#toNudge();
-    // All at once only where it is about to matter: each question is a broadcast.
-    const isUrgent = this.#state.phase === "checking" || this.#configured === undefined && isServing;
-    const count = isUrgent ? NUDGES_BEFORE : this.#ticks % TICKS_PER_NUDGE === 0 ? 1 : 0;
-    for (const address of this.#nudged.splice(0, count)) this.#nudger.nudge(toText(address));
-    if (!isUrgent && this.#ticks % 5 !== 0) return;
-    this.#seen = (await neighbours()).filter((one) => one.interface === lan.interface);
-    const holds = holdsWith(this.#holds, this.#seen, this.#leases, this.#nowMs);
-    if (holds === this.#holds) return;
-    this.#holds = holds;
-    await this.#storeAddresses();
-  }
-
-  #toNudge(): number[] {
-    const plan = this.#plan ?? this.#planNow("trial");
-    const leased = new Set(this.#leases.map(({ address }) => toNumber(address)));
-    return (plan?.networks ?? []).filter(({ own }) => own).flatMap(({ ranges }) => ranges).flatMap(
-      ([first, last]) => {
-        const length = Math.min(MAX_NUDGED, toNumber(last) - toNumber(first) + 1);
-        return Array.from({ length }, (_, index) => toNumber(first) + index);
-      },
-    ).filter((address) => !leased.has(address)).slice(0, MAX_NUDGED);
+    const { phase } = this.#state;
+    if (!lan || phase === "off") return;
+    await this.#lookout.look({
+      on: lan.interface,
+      plan: this.#plan ?? this.#planNow("trial"),
+      leases: this.#leases.current,
+      isUrgent: phase === "checking" || this.#configured === undefined && serving(this.#state) !== "no",
+      nowMs: this.#nowMs,
+    });
   }
 
   #takeLine(line: string): void {
@@ -329,42 +285,15 @@ export class Takeover {
   }
 
   #quarantine(address: string, mac: string): void {
-    const isOurs = this.#plan?.networks.some(({ ranges }) =>
-      ranges.some(([first, last]) =>
-        contains({ first: toNumber(first), last: toNumber(last) }, toNumber(address))
-      )
-    );
-    if (!isOurs) return;
-    this.#refused = quarantineWith(this.#refused, { address, mac }, this.#nowMs);
-    this.ctx.log.warn("A device refused an address as somebody else has it; it rests", { address, mac });
-    void this.#storeAddresses();
+    if (!this.#ranges.some((range) => contains(range, toNumber(address)))) return;
+    this.#lookout.quarantine({ address, mac }, this.#nowMs);
     void this.#follow();
   }
 
-  async #storeAddresses(): Promise<void> {
-    await this.ctx.store.set("addresses", { holds: this.#holds, refused: this.#refused } as unknown as Json);
-  }
-
-  async #watchLeases(watcher: Deno.FsWatcher): Promise<void> {
-    for await (const { paths } of watcher) {
-      if (paths.includes(this.#leaseFile.path)) {
-        this.#settle ??= setTimeout(() => void this.#takeLeases(), SETTLE_MS);
-      }
-    }
-  }
-
-  async #takeLeases(): Promise<void> {
-    this.#settle = undefined;
-    try {
-      const text = await this.#leaseFile.keep();
-      if (text === undefined) {
-        return void (this.#settle ??= setTimeout(() => void this.#takeLeases(), SETTLE_MS));
-      }
-      this.#leases = parseLeases(text);
-      this.#publish();
-    } catch (error) {
-      this.ctx.log.error("Cannot keep a copy of the leases", { reason: String(error) });
-    }
+  /** Everything that may be given now. */
+  get #ranges(): Range[] {
+    return (this.#plan?.networks ?? []).flatMap(({ ranges }) => ranges)
+      .map(([first, last]) => ({ first: toNumber(first), last: toNumber(last) }));
   }
 
   /** Makes everything follow the state; calls while one is under way are answered by another round. */
@@ -377,8 +306,9 @@ export class Takeover {
         try {
           await this.#followOnce();
         } catch (error) {
-          this.#failure = (error as Error).message;
-          this.ctx.log.error("Cannot follow the state of the LAN's DHCP", { reason: String(error) });
+          const reason = (error as Error).message;
+          if (reason !== this.#failure) this.ctx.log.error("Cannot follow the LAN's DHCP", { reason });
+          this.#failure = reason;
         }
       }
       this.#following = undefined;
@@ -434,10 +364,19 @@ export class Takeover {
 
   async #serve(how: "trial" | "confirmed" | "for-modem"): Promise<void> {
     const plan = this.#planNow(how);
-    if (!plan) return await this.#dnsmasq.apply(undefined);
+    if (!plan) {
+      this.#configured = undefined;
+      return await this.#dnsmasq.apply(undefined);
+    }
     const nowMs = this.ctx.clock.monotonicMs();
     if (nowMs - this.#startMs < LOOK_FIRST_MS) return;
-    const text = dnsmasqConfig(plan, this.#leaseFile.path);
+    // A trial ends in time even where we hang.
+    const { trialSinceMs } = this.#state;
+    const endMs = how === "trial" && trialSinceMs !== undefined
+      ? trialSinceMs + this.#rules.confirmMs + HANG_MS
+      : Infinity;
+    // The first line tells apart what would read the same with another end.
+    const text = `# ${how} ${endMs}\n${dnsmasqConfig(plan, this.#leases.file.path)}`;
     if (text === this.#configured) return;
     // What is merely better waits for its turn: a flood of it must not keep the server from serving.
     if (this.#configured !== undefined && nowMs - this.#configuredMs < CALM_MS) return;
@@ -445,25 +384,19 @@ export class Takeover {
     this.#configured = text;
     this.#plan = plan;
     this.#failure = undefined;
-    const { trialSinceMs } = this.#state;
-    // A trial ends in time even where we hang.
-    const withinMs = how === "trial" && trialSinceMs !== undefined
-      ? trialSinceMs + this.#rules.confirmMs - this.#nowMs + HANG_MS
-      : undefined;
-    await this.#dnsmasq.apply(text, withinMs);
-    await this.#takeLeases();
+    await this.#dnsmasq.apply(text, endMs - this.#nowMs);
+    await this.#leases.take();
   }
 
   #planNow(how: "trial" | "confirmed" | "for-modem"): ServePlan | undefined {
     const { lan } = this.ctx.network.current;
     if (!lan || !networkOf(lan.address)) return undefined;
-    const nowMs = this.#nowMs;
     const around = {
       lan,
       links: this.ctx.links.current,
       servers: this.#state.servers,
-      holds: this.#holds,
-      refused: this.#refused.filter(({ untilMs }) => untilMs > nowMs).map(({ address }) => address),
+      holds: this.#lookout.holds,
+      refused: this.#lookout.refused(this.#nowMs),
       names: [...deviceNames(this.#names.current)],
       sets: dnsSets(this.#sets.current),
       resolver: this.#resolver = resolverOf(this.#resolvers.current.get("resolver")) ?? this.#resolver,
@@ -476,9 +409,8 @@ export class Takeover {
   #situationNow(): Situation {
     const nowMs = this.#nowMs;
     const state = this.#state;
-    const ranges = (this.#plan?.networks ?? []).flatMap(({ ranges }) => ranges)
-      .map(([first, last]) => ({ first: toNumber(first), last: toNumber(last) }));
-    const leased = new Set(this.#leases.map(({ address }) => address));
+    const ranges = this.#ranges;
+    const leased = new Set(this.#leases.current.map(({ address }) => address));
     const isHeld = ({ address }: { address: string }) =>
       !leased.has(address) && ranges.some((range) => contains(range, toNumber(address)));
     return {
@@ -493,45 +425,22 @@ export class Takeover {
       ipv6: this.#announcer.address,
       recipes: this.#recipes,
       failure: this.#failure,
-      blind: this.#blind,
+      blind: this.#lookout.blind,
       nobodyLooks: this.#wantedMs !== undefined && nowMs - this.#wantedMs > PROBE_MISSED_MS,
       poolSize: ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0),
       held: this.#plan?.holds.filter(isHeld).length ?? 0,
       leases: this.leases() as Situation["leases"],
-      devices: this.#devices.size,
+      devices: this.#publisher.deviceCount,
     };
   }
 
   #publish(): void {
-    const { ctx } = this;
-    const found = devices(
-      {
-        leases: this.#leases,
-        seen: this.#seen,
-        reserved: new Set(Object.keys(this.#config.reservations)),
-        names: deviceNames(this.#names.current),
-      },
-      this.#devices,
-      ctx.clock.now(),
-    );
-    for (const [mac, device] of found) ctx.facts.publish(`device/${mac}`, device);
-    for (const mac of this.#devices.keys()) {
-      if (!found.has(mac)) ctx.facts.publish(`device/${mac}`, undefined);
-    }
-    this.#devices = found;
-
-    const situation = this.#situationNow();
-    const wanted = conditions(situation);
-    for (const condition of wanted) ctx.health.raise(condition);
-    const codes = new Set(wanted.map(({ code }) => code));
-    for (const code of CODES) if (this.#raised.has(code) && !codes.has(code)) ctx.health.clear(code);
-    this.#raised = codes;
-    const status = statusOf(situation);
-    const text = JSON.stringify(status);
-    if (text === this.#status) return;
-    this.#status = text;
-    ctx.publishStatus(status);
-    const { leases: _, ...fact } = status;
-    ctx.facts.publish("dhcp", fact);
+    this.#publisher.tellDevices({
+      leases: this.#leases.current,
+      seen: this.#lookout.seen,
+      reserved: new Set(Object.keys(this.#config.reservations)),
+      names: deviceNames(this.#names.current),
+    });
+    this.#publisher.tell(this.#situationNow());
   }
 }

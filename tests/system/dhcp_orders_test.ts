@@ -98,8 +98,12 @@ async function threeModems(seed: number): Promise<string> {
   return order;
 }
 
+/** Orders to try, three at a time; each takes some two minutes. */
+const ORDERS = Number(Deno.env.get("OTB_TEST_ORDERS") ?? 3);
+
 Deno.test("three modems, three kinds of devices and the box on one switch, plugged in at random: each modem's server is switched off, no address changes", async () => {
-  for (const order of await Promise.all([1, 2, 3].map((seed) => threeModems(seed)))) {
-    console.log(`plugged: ${order}`);
+  for (let seed = 1; seed <= ORDERS; seed += 3) {
+    const seeds = [seed, seed + 1, seed + 2].filter((one) => one <= ORDERS);
+    for (const order of await Promise.all(seeds.map(threeModems))) console.log(`plugged: ${order}`);
   }
 });

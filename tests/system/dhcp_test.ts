@@ -10,7 +10,8 @@ Deno.test("a takeover: instructions, silence, trial, confirmation; devices with 
   await house.serve("modem", "dnsmasq", "192.168.1", 120);
   await house.device("old", "udhcpc");
   const kept = await house.address("old", /^192\.168\.1\./);
-  await house.box.otb(["config", "set", ...SHORT]);
+  // The same leases before and after: the end of the trial must not end what was confirmed.
+  await house.box.otb(["config", "set", ...SHORT, "dhcp-takeover.leaseSeconds=120"]);
   await house.box.up();
 
   await house.box.otb(["dhcp", "takeover"]);
@@ -20,12 +21,14 @@ Deno.test("a takeover: instructions, silence, trial, confirmation; devices with 
   await house.silence("modem");
   const trial = await until(house, "trial");
   assert.equal(trial.serving, "trial");
+  assert.match(await endOf(house), /^6[0-9]{2}$/, "ends by itself, a minute after the trial");
   await house.device("new", "dhclient");
   await house.address("new", /^192\.168\.100\./);
   assert.equal((await house.seen("new")).router, "192.168.100.1");
   await house.box.otb(["dhcp", "confirm"]);
   await until(house, "confirmed");
   assert.deepEqual((await house.seen("old")).addresses, [kept]);
+  await eventually("never ends by itself", async () => await endOf(house) === "0");
 });
 
 Deno.test("another server sends back to the instructions while checking, and silences ours afterwards, until it is gone", async () => {
@@ -68,6 +71,12 @@ Deno.test("another server sends back to the instructions while checking, and sil
       after.every(({ type, mac, address }) => type === "ack" && before.get(mac) === address);
   });
 });
+
+/** When timeout(1) ends the box's DHCP server, in seconds from its start. */
+async function endOf(house: House): Promise<string> {
+  const pid = await eventually("a server", async () => (await processes(house, "timeout"))[0]);
+  return (await Deno.readTextFile(`/proc/${pid}/cmdline`)).split("\0").at(-4)!;
+}
 
 /** Processes of the box by their names. */
 async function processes(house: House, name: string): Promise<number[]> {

@@ -1,0 +1,43 @@
+// What others are told: devices and status as facts, conditions for people; only what changed goes out.
+import type { Context, DeviceFact } from "../../core/plugin.ts";
+import type { Config } from "./config.ts";
+import { devices, type Sources } from "./devices.ts";
+import { CODES, conditions, type Situation, statusOf } from "./words.ts";
+
+/** Tells of one takeover. */
+export class Publisher {
+  #devices = new Map<string, DeviceFact>();
+  #raised = new Set<string>();
+  #status = "";
+
+  constructor(private readonly ctx: Context<Config>) {}
+
+  /** How many devices are told of. */
+  get deviceCount(): number {
+    return this.#devices.size;
+  }
+
+  tellDevices(sources: Sources): void {
+    const { facts, clock } = this.ctx;
+    const found = devices(sources, this.#devices, clock.now());
+    for (const [mac, device] of found) facts.publish(`device/${mac}`, device);
+    for (const mac of this.#devices.keys()) if (!found.has(mac)) facts.publish(`device/${mac}`, undefined);
+    this.#devices = found;
+  }
+
+  tell(situation: Situation): void {
+    const { ctx } = this;
+    const wanted = conditions(situation);
+    for (const condition of wanted) ctx.health.raise(condition);
+    const codes = new Set(wanted.map(({ code }) => code));
+    for (const code of CODES) if (this.#raised.has(code) && !codes.has(code)) ctx.health.clear(code);
+    this.#raised = codes;
+    const status = statusOf(situation);
+    const text = JSON.stringify(status);
+    if (text === this.#status) return;
+    this.#status = text;
+    ctx.publishStatus(status);
+    const { leases: _, ...fact } = status;
+    ctx.facts.publish("dhcp", fact);
+  }
+}
