@@ -1,0 +1,215 @@
+// Which path takes which packet: the one that delivers it earliest (EDPF), with a short queue ahead per path. Pure.
+//
+// Nothing is held back here. `choose` answers at once: a path, or that the packet has to go because every path that may take it is
+// full; how full is known from what was sent and from each path's rate, without asking anybody. That is what keeps queues
+// in modems short, so that a call on the same link stays clear.
+import {
+  BULK,
+  FLOWS,
+  INTERACTIVE,
+  type Kind,
+  REAL_TIME,
+  SMALL_BITS_PER_SECOND,
+  STREAMS,
+} from "./classify.ts";
+import { CoDel } from "./codel.ts";
+
+/** `choose` found no place for the packet. */
+export const DROPPED = -1;
+export const MAX_PATHS = 8;
+
+/** A path as it is known now; set anew at each beat. */
+export interface PathState {
+  /** Paths of a lower number are used first; the next ones when these are full (bulk) or gone. */
+  tier: 0 | 1 | 2;
+  /** False for what is down, suspect or not yet measured: it gets nothing. */
+  isUsable: boolean;
+  rateBitsPerSecond: number;
+  /** One-way delay without our own queue, from any zero that is common to all paths. */
+  owdUs: number;
+  /** Share of packets lost, 0 to 1. */
+  lossRatio: number;
+}
+
+export interface DeliveryOptions {
+  /** How long the queue ahead of a path may be for bulk; at least `BURST_BYTES`. */
+  queueUs: number;
+  /** Bulk is spread only over paths that are this much slower than the fastest at most. */
+  spreadUs: number;
+}
+
+/** Calls stay below 25 ms of added delay with this, and Cubic still fills a path of 40 ms. */
+export const DEFAULTS: DeliveryOptions = { queueUs: 20_000, spreadUs: 150_000 };
+
+/** What a source sends at once must fit, however slow the path: half of a segment with offload. */
+const BURST_BYTES = 32_768;
+/** Only a flood of flows that claim to be urgent gets beyond this. */
+const URGENT_QUEUE_US = 100_000;
+/** Real-time flows change their path only for a gain beyond this: a change is jitter. */
+const STICKY_US = 4_000;
+/** One percent of loss is as bad for urgent packets as this delay. */
+const LOSS_PERCENT_US = 20_000;
+/** Age of the packet before in the same stream, as it travels: units of 10 ms, 15 at most. */
+const AGE_UNIT_US = 10_000, AGE_MAX = 15;
+
+/** The scheduler of one sender; fields describe the last choice. */
+export class Delivery {
+  /** A second path that shall carry the same packet, or DROPPED. */
+  duplicate = DROPPED;
+  /** The packet shall be marked with "congestion experienced". */
+  isMarked = false;
+  /** The packet's number in its stream, 0 to 65,535, for the wire. */
+  order = 0;
+  /** How long before it the stream's last packet left, in units of 10 ms, 0 to 15, for the wire. */
+  age = 0;
+  /** Packets that found no place, and that CoDel took or marked, since the start. */
+  dropped = 0;
+  signalled = 0;
+
+  #paths = 0;
+  readonly #rank = new Int32Array(MAX_PATHS);
+  readonly #far = new Uint8Array(MAX_PATHS);
+  readonly #usPerByte = new Float64Array(MAX_PATHS);
+  readonly #owdUs = new Float64Array(MAX_PATHS);
+  readonly #penaltyUs = new Float64Array(MAX_PATHS);
+  readonly #queueUs = new Float64Array(MAX_PATHS);
+  readonly #freeUs = new Float64Array(MAX_PATHS);
+  readonly #order = new Uint16Array(STREAMS);
+  readonly #sentUs = new Float64Array(STREAMS).fill(-1e9);
+  /** The beat in which a flow was counted among the active ones. */
+  readonly #counted = new Uint32Array(FLOWS);
+  readonly #codel = new CoDel();
+  #beat = 1;
+  #flows = 0;
+  #fairBitsPerSecond = Infinity;
+  #urgentPath = 0;
+
+  constructor(private readonly options: DeliveryOptions = DEFAULTS) {}
+
+  /** Takes over what is known of the paths, by their index; about every 100 ms, and at once when one comes or goes. */
+  update(paths: readonly PathState[]): void {
+    this.#paths = Math.min(paths.length, MAX_PATHS);
+    const usable = paths.filter(({ isUsable, rateBitsPerSecond }) => isUsable && rateBitsPerSecond > 0);
+    const first = Math.min(...usable.map(({ tier }) => tier));
+    const nearestUs = Math.min(...usable.filter(({ tier }) => tier === first).map(({ owdUs }) => owdUs));
+    for (let path = 0; path < this.#paths; path++) {
+      const { tier, owdUs, rateBitsPerSecond, lossRatio } = paths[path]!;
+      const isUsable = usable.includes(paths[path]!) && (tier < 2 || tier === first);
+      this.#rank[path] = isUsable ? tier - first : -1;
+      if (!isUsable) continue;
+      this.#far[path] = owdUs - nearestUs > this.options.spreadUs ? 1 : 0;
+      this.#usPerByte[path] = 8e6 / rateBitsPerSecond;
+      this.#owdUs[path] = owdUs - nearestUs;
+      this.#penaltyUs[path] = lossRatio * 100 * LOSS_PERCENT_US;
+      this.#queueUs[path] = Math.max(this.options.queueUs, BURST_BYTES * this.#usPerByte[path]!);
+    }
+    const rate = usable.reduce((sum, { rateBitsPerSecond }) => sum + rateBitsPerSecond, 0);
+    this.#fairBitsPerSecond = rate / Math.max(1, this.#flows);
+    this.#flows = 0;
+    this.#beat++;
+  }
+
+  /**
+   * Chooses the path for a packet of `length` bytes as they go over the link.
+   * @param speaksEcn its ends understand "congestion experienced"
+   * @returns the path's index, or DROPPED
+   */
+  choose(
+    length: number,
+    kind: Kind,
+    stream: number,
+    flow: number,
+    rateBitsPerSecond: number,
+    speaksEcn: boolean,
+    nowUs: number,
+  ): number {
+    this.duplicate = DROPPED;
+    this.isMarked = false;
+    const path = kind === BULK
+      ? this.#chooseBulk(length, flow, rateBitsPerSecond, speaksEcn, nowUs)
+      : this.#chooseUrgent(length, kind, nowUs);
+    if (path === DROPPED) {
+      this.dropped++;
+      return DROPPED;
+    }
+    this.#send(path, length, nowUs);
+    if (kind === REAL_TIME && rateBitsPerSecond <= SMALL_BITS_PER_SECOND) {
+      this.duplicate = this.#second(path, length, nowUs);
+      if (this.duplicate !== DROPPED) this.#send(this.duplicate, length, nowUs);
+    }
+    this.order = this.#order[stream]!;
+    this.#order[stream]!++;
+    this.age = Math.min(AGE_MAX, Math.floor((nowUs - this.#sentUs[stream]!) / AGE_UNIT_US));
+    this.#sentUs[stream] = nowUs;
+    return path;
+  }
+
+  /** How much longer the path is busy with what it was given, in microseconds. */
+  queuedUs(path: number, nowUs: number): number {
+    return Math.max(0, this.#freeUs[path]! - nowUs);
+  }
+
+  #send(path: number, length: number, nowUs: number): void {
+    const freeUs = this.#freeUs[path]!;
+    this.#freeUs[path] = (freeUs > nowUs ? freeUs : nowUs) + length * this.#usPerByte[path]!;
+  }
+
+  #chooseBulk(length: number, flow: number, flowRate: number, speaksEcn: boolean, nowUs: number): number {
+    if (this.#counted[flow] !== this.#beat) {
+      this.#counted[flow] = this.#beat;
+      this.#flows++;
+    }
+    // Who takes less than his share is not punished for the others' greed: he may use a second queue's length.
+    const isModest = flowRate < this.#fairBitsPerSecond;
+    let best = DROPPED, bestUs = Infinity, bestRank = MAX_PATHS, standingUs = Infinity;
+    for (let path = 0; path < this.#paths; path++) {
+      const rank = this.#rank[path]!;
+      if (rank < 0 || this.#far[path] === 1) continue;
+      const aheadUs = this.#freeUs[path]! - nowUs;
+      const queueUs = aheadUs > 0 ? aheadUs : 0;
+      if (queueUs < standingUs) standingUs = queueUs;
+      if (queueUs >= (isModest ? 2 * this.#queueUs[path]! : this.#queueUs[path]!)) continue;
+      const atUs = queueUs + length * this.#usPerByte[path]! + this.#owdUs[path]!;
+      if (rank < bestRank || rank === bestRank && atUs < bestUs) {
+        best = path;
+        bestUs = atUs;
+        bestRank = rank;
+      }
+    }
+    // While one path has room the queues of the others only make their packets arrive in order: that is no congestion.
+    const isSignal = this.#codel.isDue(standingUs, nowUs, !isModest || speaksEcn);
+    if (!isSignal || best === DROPPED) return best;
+    this.signalled++;
+    this.isMarked = speaksEcn;
+    return speaksEcn ? best : DROPPED;
+  }
+
+  #chooseUrgent(length: number, kind: Kind, nowUs: number): number {
+    let best = DROPPED, bestUs = Infinity;
+    for (let path = 0; path < this.#paths; path++) {
+      if (this.#rank[path]! < 0) continue;
+      let atUs = this.#arrivalUs(path, length, nowUs);
+      if (kind === REAL_TIME && path === this.#urgentPath) atUs -= STICKY_US;
+      if (atUs < bestUs) [best, bestUs] = [path, atUs];
+    }
+    if (best === DROPPED || this.queuedUs(best, nowUs) > URGENT_QUEUE_US) return DROPPED;
+    if (kind !== INTERACTIVE) this.#urgentPath = best;
+    return best;
+  }
+
+  #second(first: number, length: number, nowUs: number): number {
+    let best = DROPPED, bestUs = Infinity;
+    for (let path = 0; path < this.#paths; path++) {
+      if (path === first || this.#rank[path]! < 0 || this.queuedUs(path, nowUs) > URGENT_QUEUE_US) continue;
+      const atUs = this.#arrivalUs(path, length, nowUs);
+      if (atUs < bestUs) [best, bestUs] = [path, atUs];
+    }
+    return best;
+  }
+
+  #arrivalUs(path: number, length: number, nowUs: number): number {
+    const aheadUs = this.#freeUs[path]! - nowUs;
+    return (aheadUs > 0 ? aheadUs : 0) + length * this.#usPerByte[path]! + this.#owdUs[path]! +
+      this.#penaltyUs[path]!;
+  }
+}
