@@ -11,6 +11,7 @@ export class CoDel {
   #nextUs = 0;
   #count = 0;
   #lastCount = 0;
+  #emptyUs = 0;
 
   /**
    * Whether this packet shall carry the news of congestion, by a mark or by its loss.
@@ -18,7 +19,10 @@ export class CoDel {
    * @param mayTake false when this packet shall be spared; then the news waits for the next
    */
   isDue(waitUs: number, nowUs: number, mayTake: boolean): boolean {
-    if (waitUs < TARGET_US) {
+    // It also drains while nobody asks: then it did not stand.
+    const wasShort = nowUs > this.#emptyUs - TARGET_US;
+    this.#emptyUs = nowUs + waitUs;
+    if (waitUs < TARGET_US || wasShort) {
       this.#aboveSinceUs = -1;
       this.#isDropping = false;
       return false;

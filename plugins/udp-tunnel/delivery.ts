@@ -13,6 +13,7 @@ import {
   STREAMS,
 } from "./classify.ts";
 import { CoDel } from "./codel.ts";
+import { QUEUED_MOST, QUEUED_UNIT_US } from "./path_meter.ts";
 
 /** `choose` found no place for the packet. */
 export const DROPPED = -1;
@@ -25,6 +26,8 @@ export interface PathState {
   /** False for what is down, suspect or not yet measured: it gets nothing. */
   isUsable: boolean;
   rateBitsPerSecond: number;
+  /** It has not been full yet: the rate is what it carries at least, and holding packets back would hide what it can do. */
+  isStarting: boolean;
   /** One-way delay without our own queue, from any zero that is common to all paths. */
   owdUs: number;
   /** Share of packets lost, 0 to 1. */
@@ -43,6 +46,12 @@ export const DEFAULTS: DeliveryOptions = { queueUs: 20_000, spreadUs: 150_000 };
 
 /** What a source sends at once must fit, however slow the path: half of a segment with offload. */
 const BURST_BYTES = 32_768;
+/** While nobody knows what a path can do, packets are hardly ever refused. */
+const START_QUEUE_US = 2_000_000;
+/** Who takes less than this part of his share is spared. */
+const MODEST = 0.75;
+/** Sorts full paths behind all others. */
+const FULL_US = 1e9;
 /** Only a flood of flows that claim to be urgent gets beyond this. */
 const URGENT_QUEUE_US = 100_000;
 /** Real-time flows change their path only for a gain beyond this: a change is jitter. */
@@ -51,6 +60,8 @@ const STICKY_US = 4_000;
 const LOSS_PERCENT_US = 20_000;
 /** Age of the packet before in the same stream, as it travels: units of 10 ms, 15 at most. */
 const AGE_UNIT_US = 10_000, AGE_MAX = 15;
+/** How long `paths` remembers at least; what left before that is not waited for. */
+const PATHS_US = 150_000;
 
 /** The scheduler of one sender; fields describe the last choice. */
 export class Delivery {
@@ -62,6 +73,11 @@ export class Delivery {
   order = 0;
   /** How long before it the stream's last packet left, in units of 10 ms, 0 to 15, for the wire. */
   age = 0;
+  /** Paths that carried something in the last 150 to 400 ms, a bit each, for the wire: only there can missing packets be. */
+  paths = 0;
+  /** How long the packet waits behind what the path was given before, and its duplicate; units of 256 us, 255 at most. */
+  queued = 0;
+  duplicateQueued = 0;
   /** Packets that found no place, and that CoDel took or marked, since the start. */
   dropped = 0;
   signalled = 0;
@@ -69,6 +85,7 @@ export class Delivery {
   #paths = 0;
   readonly #rank = new Int32Array(MAX_PATHS);
   readonly #far = new Uint8Array(MAX_PATHS);
+  readonly #isStarting = new Uint8Array(MAX_PATHS);
   readonly #usPerByte = new Float64Array(MAX_PATHS);
   readonly #owdUs = new Float64Array(MAX_PATHS);
   readonly #penaltyUs = new Float64Array(MAX_PATHS);
@@ -83,30 +100,42 @@ export class Delivery {
   #flows = 0;
   #fairBitsPerSecond = Infinity;
   #urgentPath = 0;
+  #newPaths = 0;
+  #pathsUs = 0;
 
   constructor(private readonly options: DeliveryOptions = DEFAULTS) {}
 
   /** Takes over what is known of the paths, by their index; about every 100 ms, and at once when one comes or goes. */
-  update(paths: readonly PathState[]): void {
+  update(paths: readonly PathState[], nowUs: number): void {
     this.#paths = Math.min(paths.length, MAX_PATHS);
     const usable = paths.filter(({ isUsable, rateBitsPerSecond }) => isUsable && rateBitsPerSecond > 0);
     const first = Math.min(...usable.map(({ tier }) => tier));
     const nearestUs = Math.min(...usable.filter(({ tier }) => tier === first).map(({ owdUs }) => owdUs));
     for (let path = 0; path < this.#paths; path++) {
-      const { tier, owdUs, rateBitsPerSecond, lossRatio } = paths[path]!;
+      const { tier, owdUs, rateBitsPerSecond, isStarting, lossRatio } = paths[path]!;
       const isUsable = usable.includes(paths[path]!) && (tier < 2 || tier === first);
       this.#rank[path] = isUsable ? tier - first : -1;
       if (!isUsable) continue;
       this.#far[path] = owdUs - nearestUs > this.options.spreadUs ? 1 : 0;
-      this.#usPerByte[path] = 8e6 / rateBitsPerSecond;
+      const usPerByte = 8e6 / rateBitsPerSecond;
+      // What is ahead stays the same in bytes.
+      this.#freeUs[path] = nowUs +
+        this.queuedUs(path, nowUs) * Math.min(1, usPerByte / (this.#usPerByte[path] || usPerByte));
+      this.#usPerByte[path] = usPerByte;
+      this.#isStarting[path] = isStarting ? 1 : 0;
       this.#owdUs[path] = owdUs - nearestUs;
       this.#penaltyUs[path] = lossRatio * 100 * LOSS_PERCENT_US;
-      this.#queueUs[path] = Math.max(this.options.queueUs, BURST_BYTES * this.#usPerByte[path]!);
+      const queueUs = isStarting ? START_QUEUE_US : this.options.queueUs;
+      this.#queueUs[path] = Math.max(queueUs, BURST_BYTES * usPerByte);
     }
     const rate = usable.reduce((sum, { rateBitsPerSecond }) => sum + rateBitsPerSecond, 0);
     this.#fairBitsPerSecond = rate / Math.max(1, this.#flows);
     this.#flows = 0;
     this.#beat++;
+    if (nowUs - this.#pathsUs < PATHS_US) return;
+    this.#pathsUs = nowUs;
+    this.paths = this.#newPaths;
+    this.#newPaths = 0;
   }
 
   /**
@@ -132,10 +161,10 @@ export class Delivery {
       this.dropped++;
       return DROPPED;
     }
-    this.#send(path, length, nowUs);
+    this.queued = this.#send(path, length, nowUs);
     if (kind === REAL_TIME && rateBitsPerSecond <= SMALL_BITS_PER_SECOND) {
       this.duplicate = this.#second(path, length, nowUs);
-      if (this.duplicate !== DROPPED) this.#send(this.duplicate, length, nowUs);
+      if (this.duplicate !== DROPPED) this.duplicateQueued = this.#send(this.duplicate, length, nowUs);
     }
     this.order = this.#order[stream]!;
     this.#order[stream]!++;
@@ -149,9 +178,15 @@ export class Delivery {
     return Math.max(0, this.#freeUs[path]! - nowUs);
   }
 
-  #send(path: number, length: number, nowUs: number): void {
+  /** @returns for how many units of 256 us the path is still busy with what went before */
+  #send(path: number, length: number, nowUs: number): number {
+    this.#newPaths |= 1 << path;
+    this.paths |= 1 << path;
     const freeUs = this.#freeUs[path]!;
-    this.#freeUs[path] = (freeUs > nowUs ? freeUs : nowUs) + length * this.#usPerByte[path]!;
+    const startUs = freeUs > nowUs ? freeUs : nowUs;
+    this.#freeUs[path] = startUs + length * this.#usPerByte[path]!;
+    const queued = (startUs - nowUs) / QUEUED_UNIT_US;
+    return queued < QUEUED_MOST ? Math.round(queued) : QUEUED_MOST;
   }
 
   #chooseBulk(length: number, flow: number, flowRate: number, speaksEcn: boolean, nowUs: number): number {
@@ -159,18 +194,22 @@ export class Delivery {
       this.#counted[flow] = this.#beat;
       this.#flows++;
     }
-    // Who takes less than his share is not punished for the others' greed: he may use a second queue's length.
-    const isModest = flowRate < this.#fairBitsPerSecond;
+    const isModest = flowRate < MODEST * this.#fairBitsPerSecond;
     let best = DROPPED, bestUs = Infinity, bestRank = MAX_PATHS, standingUs = Infinity;
     for (let path = 0; path < this.#paths; path++) {
       const rank = this.#rank[path]!;
       if (rank < 0 || this.#far[path] === 1) continue;
       const aheadUs = this.#freeUs[path]! - nowUs;
       const queueUs = aheadUs > 0 ? aheadUs : 0;
-      if (queueUs < standingUs) standingUs = queueUs;
-      if (queueUs >= (isModest ? 2 * this.#queueUs[path]! : this.#queueUs[path]!)) continue;
-      const atUs = queueUs + length * this.#usPerByte[path]! + this.#owdUs[path]!;
-      if (rank < bestRank || rank === bestRank && atUs < bestUs) {
+      if (this.#isStarting[path] === 1) standingUs = 0;
+      else if (queueUs < standingUs) standingUs = queueUs;
+      // Who takes less than his share is not punished for the others' greed: where all is full he finds as much again.
+      let atUs = queueUs + length * this.#usPerByte[path]! + this.#owdUs[path]!;
+      if (queueUs >= this.#queueUs[path]!) {
+        if (!isModest || queueUs >= 2 * this.#queueUs[path]!) continue;
+        atUs += FULL_US;
+      }
+      if (rank < bestRank && atUs < FULL_US || rank === bestRank && atUs < bestUs || best === DROPPED) {
         best = path;
         bestUs = atUs;
         bestRank = rank;

@@ -11,6 +11,7 @@ function path(mbps: number, owdMs: number, more: Partial<PathState> = {}): PathS
     tier: 0,
     isUsable: true,
     rateBitsPerSecond: mbps * 1e6,
+    isStarting: false,
     owdUs: owdMs * 1000,
     lossRatio: 0,
     ...more,
@@ -19,7 +20,7 @@ function path(mbps: number, owdMs: number, more: Partial<PathState> = {}): PathS
 
 function delivery(...paths: PathState[]): Delivery {
   const made = new Delivery();
-  made.update(paths);
+  made.update(paths, 0);
   return made;
 }
 
@@ -102,7 +103,7 @@ Deno.test("one greedy flow does not take what a modest one needs", () => {
   // 100 Mbit/s of one flow against 10 Mbit/s of another.
   for (let atUs = 0, count = 0; atUs < 2e6; atUs += 100, count++) {
     if (atUs >= nextUpdateUs) {
-      one.update(paths);
+      one.update(paths, atUs);
       nextUpdateUs += 100_000;
     }
     one.choose(BYTES, BULK, 3000, 1, 100e6, false, atUs);
@@ -130,6 +131,7 @@ Deno.test("property: packets go only to usable paths, numbers have no gaps, queu
       tier: fc.constantFrom(0 as const, 1 as const, 2 as const),
       isUsable: fc.boolean(),
       rateBitsPerSecond: fc.integer({ min: 0, max: 1e9 }),
+      isStarting: fc.constant(false),
       owdUs: fc.integer({ min: -1e6, max: 1e6 }),
       lossRatio: fc.double({ min: 0, max: 1, noNaN: true }),
     }),

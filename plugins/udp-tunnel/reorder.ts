@@ -12,8 +12,10 @@ export const READY = 0, HELD = 1, DUPLICATE = 2;
 const WINDOW = 8192;
 /** A wait is at most this long. */
 export const WAIT_URGENT_US = 50_000, WAIT_BULK_US = 150_000;
-/** Times the jitter that is still waited for. */
-const JITTERS = 4;
+/** Delays are remembered at their worst; that fades over so many packets. */
+const FADE = 1024;
+/** Times the mean deviation that is waited for on top, and what a burst on the slowest path adds. */
+const JITTERS = 2, MARGIN_US = 5_000;
 const AGE_UNIT_US = 10_000;
 
 /** The reorder buffers of one receiver. */
@@ -46,13 +48,16 @@ export class Reorder {
   readonly #next: Int32Array;
   readonly #key: Uint32Array;
   readonly #global: Uint32Array;
+  readonly #paths: Uint8Array;
   readonly #untilUs: Float64Array;
   readonly #chainMask: number;
 
-  /** Latest arrival of anything sent now, relative to the session's zero. */
-  #latestUs = 0;
-  readonly #isUsed = new Uint8Array(MAX_PATHS);
+  /** By path: whether it ever brought something, its newest number, its late packets' delay, its mean and deviation. */
+  readonly #isKnown = new Uint8Array(MAX_PATHS);
   readonly #newest = new Uint32Array(MAX_PATHS);
+  readonly #worstUs = new Float64Array(MAX_PATHS);
+  readonly #meanUs = new Float64Array(MAX_PATHS);
+  readonly #jitterUs = new Float64Array(MAX_PATHS);
 
   /**
    * @param slots the caller's receive slots
@@ -66,24 +71,15 @@ export class Reorder {
     this.#next = new Int32Array(slots).fill(-1);
     this.#key = new Uint32Array(slots);
     this.#global = new Uint32Array(slots);
+    this.#paths = new Uint8Array(slots);
     this.#untilUs = new Float64Array(slots);
     this.#chainMask = chains - 1;
-  }
-
-  /** Takes over what is known of the paths by index: those that carried something lately, delay and jitter from the zero. */
-  update(paths: readonly { isUsed: boolean; owdUs: number; jitterUs: number }[]): void {
-    this.#latestUs = -Infinity;
-    for (let path = 0; path < MAX_PATHS; path++) {
-      const state = paths[path];
-      this.#isUsed[path] = state?.isUsed ? 1 : 0;
-      if (state?.isUsed) this.#latestUs = Math.max(this.#latestUs, state.owdUs + JITTERS * state.jitterUs);
-    }
   }
 
   /**
    * Takes the packet in `slot`.
    * @param stream 0 to STREAMS - 1 @param order its number in the stream, 16 bits @param age as Delivery.age
-   * @param global its number in the session, 32 bits @param path the index of its path
+   * @param global its number in the session, 32 bits @param path the index of its path @param paths as Delivery.paths
    * @param delayUs its relative one-way delay
    * @returns READY, HELD, or DUPLICATE: then the slot is the caller's again
    */
@@ -94,10 +90,11 @@ export class Reorder {
     age: number,
     global: number,
     path: number,
+    paths: number,
     delayUs: number,
     nowUs: number,
   ): number {
-    if ((global - this.#newest[path]! | 0) > 0) this.#newest[path] = global;
+    this.heard(path, global, delayUs);
     const ahead = order - this.#expected[stream]! << 16 >> 16;
     if (ahead === 0) {
       this.#deliver(slot, stream);
@@ -113,12 +110,12 @@ export class Reorder {
       return READY;
     }
     const limitUs = kindOf(stream) === BULK ? this.waitBulkUs : WAIT_URGENT_US;
-    const waitUs = Math.min(limitUs, this.#latestUs - delayUs - age * AGE_UNIT_US);
+    const waitUs = Math.min(limitUs, this.#latestUs(paths) - delayUs - age * AGE_UNIT_US);
     if (this.#find(stream, order) >= 0) {
       this.duplicates++;
       return DUPLICATE;
     }
-    this.#hold(slot, stream, order, global, nowUs + waitUs);
+    this.#hold(slot, stream, order, global, paths, nowUs + waitUs);
     if (this.#heldCount > this.holdable) this.#giveUp(stream);
     return HELD;
   }
@@ -132,7 +129,7 @@ export class Reorder {
       while (this.#held[stream] !== 0) {
         const head = this.#find(stream, this.#head[stream]!);
         const untilUs = this.#untilUs[head]!;
-        if (untilUs > nowUs && !this.#isOvertaken(this.#global[head]!)) {
+        if (untilUs > nowUs && !this.#isOvertaken(this.#global[head]!, this.#paths[head]!)) {
           if (untilUs < this.nextUs) this.nextUs = untilUs;
           break;
         }
@@ -141,10 +138,39 @@ export class Reorder {
     }
   }
 
-  /** Paths keep the order of what they carry: nothing sent before `global` comes any more once all have brought something as late. */
-  #isOvertaken(global: number): boolean {
-    for (let path = 0; path < MAX_PATHS; path++) {
-      if (this.#isUsed[path] === 1 && (this.#newest[path]! - global | 0) < 0) return false;
+  /** Takes note of anything that came over a path, probes included; `accept` does so itself. */
+  heard(path: number, global: number, delayUs: number): void {
+    if (this.#isKnown[path] === 0) {
+      this.#isKnown[path] = 1;
+      this.#newest[path] = global;
+      this.#worstUs[path] = this.#meanUs[path] = delayUs;
+      return;
+    }
+    if ((global - this.#newest[path]! | 0) > 0) this.#newest[path] = global;
+    const worstUs = this.#worstUs[path]!, errorUs = delayUs - this.#meanUs[path]!;
+    this.#worstUs[path] = delayUs > worstUs ? delayUs : worstUs - (worstUs - delayUs) / FADE;
+    this.#meanUs[path] = this.#meanUs[path]! + errorUs / 8;
+    this.#jitterUs[path] = this.#jitterUs[path]! + (Math.abs(errorUs) - this.#jitterUs[path]!) / 16;
+  }
+
+  /** The delay within which everything comes that was sent over these paths; unknown ones may take any time. */
+  #latestUs(paths: number): number {
+    let latestUs = -Infinity;
+    for (let path = 0; paths !== 0; path++, paths >>= 1) {
+      if ((paths & 1) === 0) continue;
+      if (this.#isKnown[path] === 0) return Infinity;
+      const untilUs = this.#worstUs[path]! + JITTERS * this.#jitterUs[path]! + MARGIN_US;
+      if (untilUs > latestUs) latestUs = untilUs;
+    }
+    return latestUs;
+  }
+
+  /** Paths keep the order of what they carry: nothing older than `global` comes any more once all have brought something as new. */
+  #isOvertaken(global: number, paths: number): boolean {
+    for (let path = 0; paths !== 0; path++, paths >>= 1) {
+      if ((paths & 1) === 1 && (this.#isKnown[path] === 0 || (this.#newest[path]! - global | 0) < 0)) {
+        return false;
+      }
     }
     return true;
   }
@@ -207,11 +233,12 @@ export class Reorder {
     return READY;
   }
 
-  #hold(slot: number, stream: number, order: number, global: number, untilUs: number): void {
+  #hold(slot: number, stream: number, order: number, global: number, paths: number, untilUs: number): void {
     const key = stream << 16 | order;
     const chain = this.#chain(key);
     this.#key[slot] = key;
     this.#global[slot] = global;
+    this.#paths[slot] = paths;
     this.#untilUs[slot] = untilUs;
     this.#next[slot] = this.#chains[chain]!;
     this.#chains[chain] = slot;

@@ -1,0 +1,123 @@
+// How fast a path is, as the sender may use it: adapted at each report of the far end, about every 100 ms. Pure.
+//
+// Everything hangs on the rate that really arrived. While it arrives undelayed and we sent as much as allowed, allow more; where
+// packets are later than our own queue explains, the link is full and what arrives is its rate. Growth is measured from what
+// arrived, a round trip ago, not from what was allowed: so it needs no patience on long paths and cannot run away.
+import type { PathReport } from "./path_meter.ts";
+
+/** Limits that are known beforehand; undefined where they are not. */
+export interface ProbeOptions {
+  /** What the operator sells (upMbps, downMbps): never exceeded, and believed at the start. */
+  capBitsPerSecond?: number;
+  /** What it was when last used. */
+  startBitsPerSecond?: number;
+}
+
+const START_BITS_PER_SECOND = 8_000_000, LEAST_BITS_PER_SECOND = 100_000;
+/** Delay above base and above our own queue that the link may have when full: what a controller needs to see. */
+const TARGET_US = 4_000;
+/** From this share of the allowance on the path is fully used; below, the sources are the limit and nothing is learned upwards. */
+const FULL = 0.9;
+/** Growth: small steps that become larger while nothing gets in the way. */
+const FIRST_GROWTH = 0.02, MOST_GROWTH = 0.1;
+/** So much of the allowance is taken away at most in one step while it is not used. */
+const UNUSED_STEP = 0.9;
+/** Losses without delay: a radio's up to this; above, a policer's or a shallow queue's. */
+const RADIO_LOSS = 0.03;
+/** So much in one report is never a radio's. */
+const SUDDEN_LOSS = 0.12, SUDDEN_PACKETS = 20;
+/** A queue that stays this long although we gave way is not ours: other traffic's, or the route became longer. */
+const FOREIGN_US = 1_000_000, FOREIGN_ROUND_TRIPS = 4;
+
+/** The allowance of one path. */
+export class RateProbe {
+  rateBitsPerSecond: number;
+  /** Smoothed over about 500 packets, 0 to 1. */
+  lossRatio = 0;
+  /** Delay above base that is not ours; part of the path's delay. */
+  foreignUs = 0;
+  /** The link has not been full yet: the rate is only what it carries at least. */
+  isStarting: boolean;
+
+  #growth = FIRST_GROWTH;
+  /** Smoothed rate of arrival. */
+  #arrivedBitsPerSecond = 0;
+  #crowdedSinceUs = Infinity;
+  #crowdedLeastUs = Infinity;
+
+  constructor(private readonly options: ProbeOptions = {}) {
+    this.isStarting = options.capBitsPerSecond === undefined;
+    this.rateBitsPerSecond = Math.min(
+      options.startBitsPerSecond ?? options.capBitsPerSecond ?? START_BITS_PER_SECOND,
+      options.capBitsPerSecond ?? Infinity,
+    );
+  }
+
+  /** Takes a report and adapts. */
+  report(report: PathReport, rttUs: number, nowUs: number): void {
+    const { receivedBytes, receivedPackets, lostPackets, receivedSpanUs, sentSpanUs, excessUs, baseUs } =
+      report;
+    const packets = receivedPackets + lostPackets;
+    if (receivedSpanUs <= 0 || sentSpanUs <= 0) return;
+    const loss = lostPackets / packets;
+    this.lossRatio += (loss - this.lossRatio) * Math.min(1, packets / 500);
+    const arrived = receivedBytes * 8e6 / receivedSpanUs;
+    const sent = receivedBytes / (1 - loss) * 8e6 / sentSpanUs;
+    this.#arrivedBitsPerSecond += (arrived - this.#arrivedBitsPerSecond) *
+      (this.#arrivedBitsPerSecond ? 0.5 : 1);
+    // Where the link is faster than allowed, our queue is shorter than we think, and the excess below the base.
+    const aboveUs = Math.max(0, excessUs - baseUs);
+    this.foreignUs = Math.min(this.foreignUs, aboveUs);
+    const queueUs = aboveUs - this.foreignUs;
+
+    const isFull = sent >= FULL * this.rateBitsPerSecond;
+    const isLossy = loss > SUDDEN_LOSS && packets >= SUDDEN_PACKETS ||
+      Math.min(loss, this.lossRatio) > RADIO_LOSS;
+    if (queueUs > (this.isStarting ? 2 : 1) * TARGET_US) this.#giveWay(queueUs, isFull, rttUs, nowUs);
+    else {
+      this.#crowdedSinceUs = Infinity;
+      if (isLossy) this.#limit(this.#arrivedBitsPerSecond, isFull);
+      else if (isFull) this.#grow(arrived, queueUs);
+    }
+    const { capBitsPerSecond = Infinity } = this.options;
+    this.rateBitsPerSecond = Math.min(
+      capBitsPerSecond,
+      Math.max(LEAST_BITS_PER_SECOND, this.rateBitsPerSecond),
+    );
+  }
+
+  #grow(arrived: number, queueUs: number): void {
+    const growth = this.isStarting ? 1 : this.#growth * (1 - queueUs / TARGET_US);
+    this.rateBitsPerSecond = Math.max(this.rateBitsPerSecond, arrived * (1 + growth));
+    if (queueUs < TARGET_US / 2) this.#growth = Math.min(MOST_GROWTH, this.#growth * 1.5);
+  }
+
+  /** The link is full: what arrives is its rate, less what drains the queue in about a round trip and two reports. */
+  #giveWay(queueUs: number, isFull: boolean, rttUs: number, nowUs: number): void {
+    if (this.#crowdedSinceUs === Infinity) {
+      this.#crowdedSinceUs = nowUs;
+      this.#crowdedLeastUs = queueUs;
+    }
+    // A queue that shrinks is ours and on its way out.
+    if (queueUs < 0.8 * this.#crowdedLeastUs) {
+      this.#crowdedSinceUs = nowUs;
+      this.#crowdedLeastUs = queueUs;
+    }
+    if (nowUs - this.#crowdedSinceUs > Math.max(FOREIGN_US, FOREIGN_ROUND_TRIPS * rttUs)) {
+      this.foreignUs += queueUs;
+      this.#crowdedSinceUs = Infinity;
+      return;
+    }
+    const drainUs = 200_000 + rttUs;
+    this.#limit(this.#arrivedBitsPerSecond * Math.max(0.7, 1 - (queueUs - TARGET_US) / drainUs), isFull);
+  }
+
+  #limit(bitsPerSecond: number, isFull: boolean): void {
+    const isSure = isFull || this.isStarting;
+    this.rateBitsPerSecond = isSure
+      ? bitsPerSecond
+      : Math.max(bitsPerSecond, UNUSED_STEP * this.rateBitsPerSecond);
+    this.isStarting = false;
+    this.#growth = FIRST_GROWTH;
+  }
+}
