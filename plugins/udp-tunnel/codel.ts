@@ -2,16 +2,22 @@
 // time that it will wait is known by then. Pure.
 
 /** RFC 8289 sections 4.3 and 4.4. */
-const TARGET_US = 5_000, INTERVAL_US = 100_000;
+const TARGET_US = 5_000, INTERVAL_US = 100_000, PACKET_BITS = 1500 * 8;
 
 /** The state of one queue. */
 export class CoDel {
+  #targetUs = TARGET_US;
   #aboveSinceUs = -1;
   #isDropping = false;
   #nextUs = 0;
   #count = 0;
   #lastCount = 0;
   #emptyUs = 0;
+
+  /** A packet that is just being sent is no queue: on slow links the target is one packet's time (RFC 8289 section 4.3). */
+  set rateBitsPerSecond(rate: number) {
+    this.#targetUs = Math.max(TARGET_US, PACKET_BITS * 1e6 / rate);
+  }
 
   /**
    * Whether this packet shall carry the news of congestion, by a mark or by its loss.
@@ -20,9 +26,9 @@ export class CoDel {
    */
   isDue(waitUs: number, nowUs: number, mayTake: boolean): boolean {
     // It also drains while nobody asks: then it did not stand.
-    const wasShort = nowUs > this.#emptyUs - TARGET_US;
+    const wasShort = nowUs > this.#emptyUs - this.#targetUs;
     this.#emptyUs = nowUs + waitUs;
-    if (waitUs < TARGET_US || wasShort) {
+    if (waitUs < this.#targetUs || wasShort) {
       this.#aboveSinceUs = -1;
       this.#isDropping = false;
       return false;

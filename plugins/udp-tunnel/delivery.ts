@@ -35,17 +35,24 @@ export interface PathState {
 }
 
 export interface DeliveryOptions {
-  /** How long the queue ahead of a path may be for bulk; at least `BURST_BYTES`. */
+  /**
+   * How long the queue ahead of a path may become before bulk goes to slower paths, half of it while there is a call; what a source
+   * sends at once must fit in any case.
+   */
   queueUs: number;
   /** Bulk is spread only over paths that are this much slower than the fastest at most. */
   spreadUs: number;
 }
 
-/** Calls stay below 25 ms of added delay with this, and Cubic still fills a path of 40 ms. */
-export const DEFAULTS: DeliveryOptions = { queueUs: 20_000, spreadUs: 150_000 };
+/** Measured in virtual time, see README.md: less starves downloads over links of 30 and 100 ms, more delays everything else. */
+export const DEFAULTS: DeliveryOptions = { queueUs: 40_000, spreadUs: 150_000 };
 
-/** What a source sends at once must fit, however slow the path: half of a segment with offload. */
-const BURST_BYTES = 32_768;
+/** Where all paths are full a burst may go beyond the limit by this, a flow below its share further. */
+const BURST = 1.5, MODEST_BURST = 2;
+/** So long after its last packet a call is taken to go on; then queues are shorter. */
+const CALL_US = 2_000_000, CALL_SHARE = 0.5;
+/** What a source sends at once: ten packets of a new QUIC flow (RFC 9002 section 7.2) and some. */
+const BURST_BYTES = 16_384;
 /** While nobody knows what a path can do, packets are hardly ever refused. */
 const START_QUEUE_US = 2_000_000;
 /** Who takes less than this part of his share is spared. */
@@ -100,6 +107,7 @@ export class Delivery {
   #flows = 0;
   #fairBitsPerSecond = Infinity;
   #urgentPath = 0;
+  #realTimeUs = -Infinity;
   #newPaths = 0;
   #pathsUs = 0;
 
@@ -129,6 +137,7 @@ export class Delivery {
       this.#queueUs[path] = Math.max(queueUs, BURST_BYTES * usPerByte);
     }
     const rate = usable.reduce((sum, { rateBitsPerSecond }) => sum + rateBitsPerSecond, 0);
+    this.#codel.rateBitsPerSecond = Math.max(1, rate);
     this.#fairBitsPerSecond = rate / Math.max(1, this.#flows);
     this.#flows = 0;
     this.#beat++;
@@ -194,6 +203,7 @@ export class Delivery {
       this.#counted[flow] = this.#beat;
       this.#flows++;
     }
+    const patience = nowUs - this.#realTimeUs < CALL_US ? CALL_SHARE : 1;
     const isModest = flowRate < MODEST * this.#fairBitsPerSecond;
     let best = DROPPED, bestUs = Infinity, bestRank = MAX_PATHS, standingUs = Infinity;
     for (let path = 0; path < this.#paths; path++) {
@@ -205,8 +215,9 @@ export class Delivery {
       else if (queueUs < standingUs) standingUs = queueUs;
       // Who takes less than his share is not punished for the others' greed: where all is full he finds as much again.
       let atUs = queueUs + length * this.#usPerByte[path]! + this.#owdUs[path]!;
-      if (queueUs >= this.#queueUs[path]!) {
-        if (!isModest || queueUs >= 2 * this.#queueUs[path]!) continue;
+      const limitUs = this.#queueUs[path]! * patience;
+      if (queueUs >= limitUs) {
+        if (queueUs >= (isModest ? MODEST_BURST : BURST) * limitUs) continue;
         atUs += FULL_US;
       }
       if (rank < bestRank && atUs < FULL_US || rank === bestRank && atUs < bestUs || best === DROPPED) {
@@ -232,7 +243,10 @@ export class Delivery {
       if (atUs < bestUs) [best, bestUs] = [path, atUs];
     }
     if (best === DROPPED || this.queuedUs(best, nowUs) > URGENT_QUEUE_US) return DROPPED;
-    if (kind !== INTERACTIVE) this.#urgentPath = best;
+    if (kind === REAL_TIME) {
+      this.#urgentPath = best;
+      this.#realTimeUs = nowUs;
+    }
     return best;
   }
 

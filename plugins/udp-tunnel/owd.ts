@@ -3,7 +3,7 @@
 // The clocks of the two ends have nothing in common. Delays are therefore only relative: all paths of one session count from
 // the same unknown zero, so that they compare with each other, and each path knows its own least one, its base.
 
-/** The base is the least delay of the last one to two of these; clocks that drift apart by 100 ppm move it by 2 ms at most. */
+/** The base follows a delay that grew within one to two of these; clocks that drift apart by 100 ppm move it by 2 ms at most. */
 const BASE_WINDOW_US = 10_000_000;
 
 /** The common zero of a session's delays: its first packet. */
@@ -32,15 +32,17 @@ export class PathDelay {
   leastUs = NaN;
   mostUs = NaN;
   isKnown = false;
-  #previousLeastUs = Infinity;
-  #currentLeastUs = Infinity;
+  /** The least delay that this path can have, as far as is known; 0 before the first packet. */
+  baseUs = 0;
+  #windowLeastUs = Infinity;
+  #windowExcessUs = Infinity;
   #windowStartUs = 0;
 
-  /** Takes one packet's delay. */
-  sample(delayUs: number, nowUs: number): void {
+  /** Takes one packet's delay, of which its sender explains `queuedUs` by his own queue. */
+  sample(delayUs: number, nowUs: number, queuedUs = 0): void {
     if (!this.isKnown) {
       this.isKnown = true;
-      this.smoothedUs = delayUs;
+      this.smoothedUs = this.baseUs = delayUs;
       this.#windowStartUs = nowUs;
     }
     const error = delayUs - this.smoothedUs;
@@ -49,21 +51,19 @@ export class PathDelay {
     // The comparison is that way round so that NaN gives way.
     if (!(this.leastUs <= delayUs)) this.leastUs = delayUs;
     if (!(this.mostUs >= delayUs)) this.mostUs = delayUs;
-    if (delayUs < this.#currentLeastUs) this.#currentLeastUs = delayUs;
+    if (delayUs < this.baseUs) this.baseUs = delayUs;
+    if (delayUs < this.#windowLeastUs) this.#windowLeastUs = delayUs;
+    if (delayUs - queuedUs < this.#windowExcessUs) this.#windowExcessUs = delayUs - queuedUs;
   }
 
-  /** The least delay of the last 10 to 20 seconds in which packets came; 0 before the first one. */
-  get baseUs(): number {
-    return this.isKnown ? Math.min(this.#previousLeastUs, this.#currentLeastUs) : 0;
-  }
-
-  /** Ends a beat: begins `leastUs` and `mostUs` anew and lets an old base go. */
+  /** Ends a beat: begins `leastUs` and `mostUs` anew, and lets the base grow when even what the sender cannot explain grew. */
   beat(nowUs: number): void {
     this.leastUs = this.mostUs = NaN;
-    if (nowUs - this.#windowStartUs < BASE_WINDOW_US || this.#currentLeastUs === Infinity) return;
+    if (nowUs - this.#windowStartUs < BASE_WINDOW_US || this.#windowLeastUs === Infinity) return;
+    // A link faster than its allowance makes the excess too small: that may not lower the base.
+    this.baseUs = Math.min(this.#windowLeastUs, Math.max(this.baseUs, this.#windowExcessUs));
     this.#windowStartUs = nowUs;
-    this.#previousLeastUs = this.#currentLeastUs;
-    this.#currentLeastUs = Infinity;
+    this.#windowLeastUs = this.#windowExcessUs = Infinity;
   }
 }
 

@@ -39,10 +39,10 @@ export class PathMeter {
    * @param queued as `Delivery.queued` @param nowUs when it came, on the receiver's clock
    */
   packet(bytes: number, perPath: number, delayUs: number, queued: number, nowUs: number): void {
-    this.delay.sample(delayUs, nowUs);
     this.#bytes += bytes;
     this.#packets++;
     const queuedUs = queued * QUEUED_UNIT_US;
+    this.delay.sample(delayUs, nowUs, queuedUs);
     const excessUs = delayUs - queuedUs;
     // A full field only says "or longer": nothing follows from it.
     if (queued < QUEUED_MOST && excessUs < this.#excessUs) this.#excessUs = excessUs;

@@ -13,15 +13,21 @@ export interface ProbeOptions {
   startBitsPerSecond?: number;
 }
 
-const START_BITS_PER_SECOND = 8_000_000, LEAST_BITS_PER_SECOND = 100_000;
-/** Delay above base and above our own queue that the link may have when full: what a controller needs to see. */
-const TARGET_US = 4_000;
+const START_BITS_PER_SECOND = 8_000_000, LEAST_BITS_PER_SECOND = 100_000, MOST_BITS_PER_SECOND = 1e11;
+/** No honest figure of a report is above this: half of the numbers' range. */
+const MOST = 2 ** 31;
+/** Delay above base and above our own queue that the link may have when full: what a controller needs to see, and two packets at least. */
+const TARGET_US = 4_000, TARGET_BITS = 2 * 1500 * 8;
 /** From this share of the allowance on the path is fully used; below, the sources are the limit and nothing is learned upwards. */
 const FULL = 0.9;
 /** Growth: small steps that become larger while nothing gets in the way. */
 const FIRST_GROWTH = 0.02, MOST_GROWTH = 0.1;
 /** So much of the allowance is taken away at most in one step while it is not used. */
 const UNUSED_STEP = 0.9;
+/** A link that stays full shows its base no more: after so long without, one report's time is given to emptying its queue. */
+const EMPTY_EVERY_US = 5_000_000, EMPTY_SHARE = 0.85;
+/** Closer to the base than this is at the base. */
+const NEAR_US = 1_000;
 /** Losses without delay: a radio's up to this; above, a policer's or a shallow queue's. */
 const RADIO_LOSS = 0.03;
 /** So much in one report is never a radio's. */
@@ -40,9 +46,11 @@ export class RateProbe {
   isStarting: boolean;
 
   #growth = FIRST_GROWTH;
+  #targetUs = TARGET_US;
   /** Smoothed rate of arrival. */
   #arrivedBitsPerSecond = 0;
   #crowdedSinceUs = Infinity;
+  #emptyUs: number | undefined;
   #crowdedLeastUs = Infinity;
 
   constructor(private readonly options: ProbeOptions = {}) {
@@ -58,7 +66,13 @@ export class RateProbe {
     const { receivedBytes, receivedPackets, lostPackets, receivedSpanUs, sentSpanUs, excessUs, baseUs } =
       report;
     const packets = receivedPackets + lostPackets;
-    if (receivedSpanUs <= 0 || sentSpanUs <= 0) return;
+    // The far end may say anything: what makes no sense teaches nothing.
+    const isSane = receivedBytes > 0 && receivedBytes < MOST && receivedPackets > 0 &&
+      receivedPackets < MOST &&
+      lostPackets >= 0 && lostPackets < MOST && receivedSpanUs > 0 && receivedSpanUs < MOST &&
+      sentSpanUs > 0 &&
+      sentSpanUs < MOST && Math.abs(excessUs) < MOST && Math.abs(baseUs) < MOST;
+    if (!isSane) return;
     const loss = lostPackets / packets;
     this.lossRatio += (loss - this.lossRatio) * Math.min(1, packets / 500);
     const arrived = receivedBytes * 8e6 / receivedSpanUs;
@@ -69,17 +83,24 @@ export class RateProbe {
     const aboveUs = Math.max(0, excessUs - baseUs);
     this.foreignUs = Math.min(this.foreignUs, aboveUs);
     const queueUs = aboveUs - this.foreignUs;
+    this.#targetUs = Math.max(TARGET_US, TARGET_BITS * 1e6 / this.rateBitsPerSecond);
 
     const isFull = sent >= FULL * this.rateBitsPerSecond;
     const isLossy = loss > SUDDEN_LOSS && packets >= SUDDEN_PACKETS ||
       Math.min(loss, this.lossRatio) > RADIO_LOSS;
-    if (queueUs > (this.isStarting ? 2 : 1) * TARGET_US) this.#giveWay(queueUs, isFull, rttUs, nowUs);
+    if (queueUs > (this.isStarting ? 2 : 1) * this.#targetUs) this.#giveWay(queueUs, isFull, rttUs, nowUs);
     else {
       this.#crowdedSinceUs = Infinity;
       if (isLossy) this.#limit(this.#arrivedBitsPerSecond, isFull);
       else if (isFull) this.#grow(arrived, queueUs);
     }
-    const { capBitsPerSecond = Infinity } = this.options;
+    if (aboveUs < NEAR_US || this.isStarting) this.#emptyUs = nowUs;
+    this.#emptyUs ??= nowUs;
+    if (isFull && nowUs - this.#emptyUs > EMPTY_EVERY_US + rttUs) {
+      this.#emptyUs = nowUs;
+      this.rateBitsPerSecond = EMPTY_SHARE * this.#arrivedBitsPerSecond;
+    }
+    const { capBitsPerSecond = MOST_BITS_PER_SECOND } = this.options;
     this.rateBitsPerSecond = Math.min(
       capBitsPerSecond,
       Math.max(LEAST_BITS_PER_SECOND, this.rateBitsPerSecond),
@@ -87,9 +108,9 @@ export class RateProbe {
   }
 
   #grow(arrived: number, queueUs: number): void {
-    const growth = this.isStarting ? 1 : this.#growth * (1 - queueUs / TARGET_US);
+    const growth = this.isStarting ? 1 : this.#growth * (1 - queueUs / this.#targetUs);
     this.rateBitsPerSecond = Math.max(this.rateBitsPerSecond, arrived * (1 + growth));
-    if (queueUs < TARGET_US / 2) this.#growth = Math.min(MOST_GROWTH, this.#growth * 1.5);
+    if (queueUs < this.#targetUs / 2) this.#growth = Math.min(MOST_GROWTH, this.#growth * 1.5);
   }
 
   /** The link is full: what arrives is its rate, less what drains the queue in about a round trip and two reports. */
@@ -109,7 +130,7 @@ export class RateProbe {
       return;
     }
     const drainUs = 200_000 + rttUs;
-    this.#limit(this.#arrivedBitsPerSecond * Math.max(0.7, 1 - (queueUs - TARGET_US) / drainUs), isFull);
+    this.#limit(this.#arrivedBitsPerSecond * Math.max(0.7, 1 - (queueUs - this.#targetUs) / drainUs), isFull);
   }
 
   #limit(bitsPerSecond: number, isFull: boolean): void {

@@ -14,8 +14,11 @@ const WINDOW = 8192;
 export const WAIT_URGENT_US = 50_000, WAIT_BULK_US = 150_000;
 /** Delays are remembered at their worst; that fades over so many packets. */
 const FADE = 1024;
-/** Times the mean deviation that is waited for on top, and what a burst on the slowest path adds. */
-const JITTERS = 2, MARGIN_US = 5_000;
+/**
+ * What is waited for on top: mean deviations, and what a burst on the slowest path adds. Bulk may wait more, because in a download the
+ * paths soon show what is lost, and a packet that is given up too early halves the rate of its sender.
+ */
+const JITTERS = 4, MARGIN_US = 5_000, MARGIN_BULK_US = 30_000;
 const AGE_UNIT_US = 10_000;
 
 /** The reorder buffers of one receiver. */
@@ -109,8 +112,12 @@ export class Reorder {
       this.#deliver(slot, stream);
       return READY;
     }
-    const limitUs = kindOf(stream) === BULK ? this.waitBulkUs : WAIT_URGENT_US;
-    const waitUs = Math.min(limitUs, this.#latestUs(paths) - delayUs - age * AGE_UNIT_US);
+    const isBulk = kindOf(stream) === BULK;
+    const latestUs = this.#latestUs(paths) + (isBulk ? MARGIN_BULK_US : MARGIN_US);
+    const waitUs = Math.min(
+      isBulk ? this.waitBulkUs : WAIT_URGENT_US,
+      latestUs - delayUs - age * AGE_UNIT_US,
+    );
     if (this.#find(stream, order) >= 0) {
       this.duplicates++;
       return DUPLICATE;
@@ -159,7 +166,7 @@ export class Reorder {
     for (let path = 0; paths !== 0; path++, paths >>= 1) {
       if ((paths & 1) === 0) continue;
       if (this.#isKnown[path] === 0) return Infinity;
-      const untilUs = this.#worstUs[path]! + JITTERS * this.#jitterUs[path]! + MARGIN_US;
+      const untilUs = this.#worstUs[path]! + JITTERS * this.#jitterUs[path]!;
       if (untilUs > latestUs) latestUs = untilUs;
     }
     return latestUs;

@@ -11,7 +11,9 @@ import { type Packet, write } from "./testing_packets.ts";
 const BEAT_US = 100_000;
 /** What the tunnel adds to a packet on the link: IPv4, UDP, its own header and tag. */
 export const OVERHEAD_BYTES = 80;
+const PROBE_BYTES = 120;
 const SLOTS = 16_384;
+const JITTER_US = 10_000;
 /** Timers of a real process are not finer. */
 const TIMER_US = 1_000;
 
@@ -78,7 +80,7 @@ export interface LinkOptions {
   queueMs?: number;
   /** Share of packets lost at random. */
   loss?: number;
-  /** Mean of what a packet may come later, exponentially; order is kept, as radios do. */
+  /** Mean of how much later packets come, exponentially, for 10 ms each; order is kept, as radios do. */
   jitterMs?: number;
   cutAtS?: number;
   /** Changes of the rate: at a second, to so many Mbit/s. */
@@ -95,6 +97,8 @@ export class Link {
   overflowed = 0;
   #freeUs = 0;
   #lastUs = 0;
+  #lateUs = 0;
+  #jitterSinceUs = -Infinity;
 
   constructor(
     readonly options: LinkOptions,
@@ -125,8 +129,11 @@ export class Link {
     this.queuedUs = Math.max(this.queuedUs, waitUs);
     this.#freeUs = nowUs + waitUs + bytes * 8 / this.mbps;
     if (this.chance() < loss) return;
-    const lateUs = jitterMs > 0 ? -Math.log(1 - this.chance()) * jitterMs * 1000 : 0;
-    this.#lastUs = Math.max(this.#lastUs, this.#freeUs + this.owdUs + lateUs);
+    if (jitterMs > 0 && nowUs - this.#jitterSinceUs > JITTER_US) {
+      this.#jitterSinceUs = nowUs;
+      this.#lateUs = -Math.log(1 - this.chance()) * jitterMs * 1000;
+    }
+    this.#lastUs = Math.max(this.#lastUs, this.#freeUs + this.owdUs + this.#lateUs);
     this.clock.at(this.#lastUs, arrive);
   }
 }
@@ -288,9 +295,18 @@ export class Tunnel {
     const { nowUs } = this.clock;
     for (const [path, link] of this.links.entries()) {
       const report = this.meters[path]!.report(nowUs);
+      this.#probe(path);
       if (report && !link.isCut) this.clock.at(nowUs + link.owdUs, () => this.#take(path, report));
     }
     this.clock.at(nowUs + BEAT_US, () => this.#beat());
+  }
+
+  /** The sender's own reports of the other direction: they tell of a path before it carries data. */
+  #probe(path: number): void {
+    const sentUs = this.clock.nowUs, global = this.#global++;
+    this.links[path]!.send(PROBE_BYTES, () => {
+      this.reorder.heard(path, global, this.#zero.delayUs(sentUs, this.clock.nowUs));
+    });
   }
 
   #take(path: number, report: PathReport): void {
