@@ -3,15 +3,7 @@
 // Nothing is held back here. `choose` answers at once: a path, or that the packet has to go because every path that may take it is
 // full; how full is known from what was sent and from each path's rate, without asking anybody. That is what keeps queues
 // in modems short, so that a call on the same link stays clear.
-import {
-  BULK,
-  FLOWS,
-  INTERACTIVE,
-  type Kind,
-  REAL_TIME,
-  SMALL_BITS_PER_SECOND,
-  STREAMS,
-} from "./classify.ts";
+import { BULK, FLOWS, type Kind, REAL_TIME, SMALL_BITS_PER_SECOND, STREAMS } from "./classify.ts";
 import { CoDel } from "./codel.ts";
 import { QUEUED_MOST, QUEUED_UNIT_US } from "./path_meter.ts";
 

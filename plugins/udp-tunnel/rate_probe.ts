@@ -46,6 +46,7 @@ export class RateProbe {
   isStarting: boolean;
 
   #growth = FIRST_GROWTH;
+  #steppedUs = 0;
   #targetUs = TARGET_US;
   /** Smoothed rate of arrival. */
   #arrivedBitsPerSecond = 0;
@@ -92,7 +93,7 @@ export class RateProbe {
     else {
       this.#crowdedSinceUs = Infinity;
       if (isLossy) this.#limit(this.#arrivedBitsPerSecond, isFull);
-      else if (isFull) this.#grow(arrived, queueUs);
+      else if (isFull) this.#grow(arrived, queueUs, rttUs, nowUs);
     }
     if (aboveUs < NEAR_US || this.isStarting) this.#emptyUs = nowUs;
     this.#emptyUs ??= nowUs;
@@ -107,10 +108,13 @@ export class RateProbe {
     );
   }
 
-  #grow(arrived: number, queueUs: number): void {
+  #grow(arrived: number, queueUs: number, rttUs: number, nowUs: number): void {
     const growth = this.isStarting ? 1 : this.#growth * (1 - queueUs / this.#targetUs);
     this.rateBitsPerSecond = Math.max(this.rateBitsPerSecond, arrived * (1 + growth));
-    if (queueUs < this.#targetUs / 2) this.#growth = Math.min(MOST_GROWTH, this.#growth * 1.5);
+    // Larger steps only when the last one has been seen to do no harm.
+    if (queueUs > this.#targetUs / 2 || nowUs - this.#steppedUs < rttUs) return;
+    this.#steppedUs = nowUs;
+    this.#growth = Math.min(MOST_GROWTH, this.#growth * 1.5);
   }
 
   /** The link is full: what arrives is its rate, less what drains the queue in about a round trip and two reports. */
