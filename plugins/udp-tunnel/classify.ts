@@ -11,7 +11,7 @@ export type Kind = typeof INTERACTIVE | typeof REAL_TIME | typeof BULK;
 /** Streams are buckets of flows that share numbers for their order; the upper two bits say the class. */
 export const STREAMS = 4096;
 
-/** The class of a stream; bulk has two quarters of the numbers. */
+/** The class of a stream; bulk has two quarters of the numbers, the last one for flows that live on a far path. */
 export function kindOf(stream: number): Kind {
   return Math.min(stream >> 10, BULK) as Kind;
 }
@@ -51,7 +51,7 @@ export class Classifier {
   /** Index of the flow, 0 to FLOWS - 1. */
   flow = 0;
   kind: Kind = BULK;
-  /** 0 to STREAMS - 1. */
+  /** 0 to 3071; Delivery.stream is what travels. */
   stream = 0;
   rateBitsPerSecond = 0;
 
@@ -105,7 +105,7 @@ export class Classifier {
     this.flow = flow;
     this.kind = this.#kind[flow] as Kind;
     this.rateBitsPerSecond = this.#rate[flow]!;
-    this.stream = this.kind === BULK ? 2048 | key.hash >>> 21 : this.kind << 10 | key.hash >>> 22;
+    this.stream = this.kind << 10 | key.hash >>> 22;
     return true;
   }
 

@@ -5,6 +5,7 @@
 // in modems short, so that a call on the same link stays clear.
 import { BULK, FLOWS, type Kind, REAL_TIME, SMALL_BITS_PER_SECOND, STREAMS } from "./classify.ts";
 import { CoDel } from "./codel.ts";
+import { Homes, NEAR } from "./homes.ts";
 import { QUEUED_MOST, QUEUED_UNIT_US } from "./path_meter.ts";
 
 /** `choose` found no place for the packet. */
@@ -32,12 +33,18 @@ export interface DeliveryOptions {
    * sends at once must fit in any case.
    */
   queueUs: number;
-  /** Bulk is spread only over paths that are this much slower than the fastest at most. */
+  /** A flow is spread only over paths whose delay is this much longer than the nearest one's at most. */
   spreadUs: number;
 }
 
-/** Measured in virtual time, see README.md: less starves downloads over links of 30 and 100 ms, more delays everything else. */
-export const DEFAULTS: DeliveryOptions = { queueUs: 40_000, spreadUs: 150_000 };
+/**
+ * Measured in virtual time, see SCHEDULING.md: shorter queues starve downloads over links of 30 and 100 ms, longer ones delay everything
+ * else; over a wider spread one download becomes slower than over the nearest link alone.
+ */
+export const DEFAULTS: DeliveryOptions = { queueUs: 40_000, spreadUs: 100_000 };
+
+/** A path that adds less than a quarter is worth only this part of the spread. */
+const LITTLE = 0.25, LITTLE_SPREAD = 0.6;
 
 /** Where all paths are full a burst may go beyond the limit by this, a flow below its share further. */
 const BURST = 1.5, MODEST_BURST = 2;
@@ -49,8 +56,14 @@ const BURST_BYTES = 16_384;
 const START_QUEUE_US = 2_000_000;
 /** Who takes less than this part of his share is spared. */
 const MODEST = 0.75;
-/** Sorts full paths behind all others. */
-const FULL_US = 1e9;
+/** Sorts paths of a lower tier behind others, and full paths behind all. */
+const TIER_US = 1e7, FULL_US = 1e9;
+/** Urgent packets take a lower tier when the higher one is later by more than this. */
+const TIER_URGENT_US = 100_000;
+/** So long after a signal the near paths count as crowded. */
+const CROWDED_US = 1_000_000;
+/** What is added to a bulk stream's number for flows that live on a far path: they share no order with those that do not. */
+const FAR_STREAM = 1024;
 /** Only a flood of flows that claim to be urgent gets beyond this. */
 const URGENT_QUEUE_US = 100_000;
 /** Real-time flows change their path only for a gain beyond this: a change is jitter. */
@@ -59,8 +72,8 @@ const STICKY_US = 4_000;
 const LOSS_PERCENT_US = 20_000;
 /** Age of the packet before in the same stream, as it travels: units of 10 ms, 15 at most. */
 const AGE_UNIT_US = 10_000, AGE_MAX = 15;
-/** How long `paths` remembers at least; what left before that is not waited for. */
-const PATHS_US = 150_000;
+/** How long `paths` remembers at least, what left before that is not waited for; and how often flows are counted. */
+const BEAT_US = 150_000;
 
 /** The scheduler of one sender; fields describe the last choice. */
 export class Delivery {
@@ -68,11 +81,13 @@ export class Delivery {
   duplicate = DROPPED;
   /** The packet shall be marked with "congestion experienced". */
   isMarked = false;
+  /** The packet's stream, for the wire. */
+  stream = 0;
   /** The packet's number in its stream, 0 to 65,535, for the wire. */
   order = 0;
   /** How long before it the stream's last packet left, in units of 10 ms, 0 to 15, for the wire. */
   age = 0;
-  /** Paths that carried something in the last 150 to 400 ms, a bit each, for the wire: only there can missing packets be. */
+  /** Paths that carried packets of this kind in the last 150 to 400 ms, a bit each, for the wire: only there can missing ones be. */
   paths = 0;
   /** How long the packet waits behind what the path was given before, and its duplicate; units of 256 us, 255 at most. */
   queued = 0;
@@ -92,16 +107,18 @@ export class Delivery {
   readonly #freeUs = new Float64Array(MAX_PATHS);
   readonly #order = new Uint16Array(STREAMS);
   readonly #sentUs = new Float64Array(STREAMS).fill(-1e9);
-  /** The beat in which a flow was counted among the active ones. */
-  readonly #counted = new Uint32Array(FLOWS);
-  readonly #codel = new CoDel();
-  #beat = 1;
-  #flows = 0;
-  #fairBitsPerSecond = Infinity;
+  readonly #homes = new Homes(MAX_PATHS);
+  /** By home. */
+  readonly #codels = Array.from({ length: MAX_PATHS + 1 }, () => new CoDel());
+  /** Bits of the paths that urgent and spread packets took lately, and since the last beat. */
+  #urgentPaths = 0;
+  #newUrgentPaths = 0;
+  #nearPaths = 0;
+  #newNearPaths = 0;
+  #beatUs = 0;
   #urgentPath = 0;
   #realTimeUs = -Infinity;
-  #newPaths = 0;
-  #pathsUs = 0;
+  #crowdedUs = -Infinity;
 
   constructor(private readonly options: DeliveryOptions = DEFAULTS) {}
 
@@ -111,32 +128,39 @@ export class Delivery {
     const usable = paths.filter(({ isUsable, rateBitsPerSecond }) => isUsable && rateBitsPerSecond > 0);
     const first = Math.min(...usable.map(({ tier }) => tier));
     const nearestUs = Math.min(...usable.filter(({ tier }) => tier === first).map(({ owdUs }) => owdUs));
+    const nearest = usable.find(({ tier, owdUs }) => tier === first && owdUs === nearestUs);
+    let nearRate = 0;
     for (let path = 0; path < this.#paths; path++) {
       const { tier, owdUs, rateBitsPerSecond, isStarting, lossRatio } = paths[path]!;
       const isUsable = usable.includes(paths[path]!) && (tier < 2 || tier === first);
       this.#rank[path] = isUsable ? tier - first : -1;
+      this.#homes.setRate(path + 1, 0);
       if (!isUsable) continue;
-      this.#far[path] = owdUs - nearestUs > this.options.spreadUs ? 1 : 0;
+      const isLittle = rateBitsPerSecond < LITTLE * nearest!.rateBitsPerSecond && !isStarting;
+      const isFar = owdUs - nearestUs > this.options.spreadUs * (isLittle ? LITTLE_SPREAD : 1);
+      this.#far[path] = isFar ? 1 : 0;
+      if (!isFar) nearRate += rateBitsPerSecond;
+      else if (tier === first) this.#homes.setRate(path + 1, rateBitsPerSecond);
+      this.#codels[path + 1]!.rateBitsPerSecond = rateBitsPerSecond;
       const usPerByte = 8e6 / rateBitsPerSecond;
       // What is ahead stays the same in bytes.
-      this.#freeUs[path] = nowUs +
-        this.queuedUs(path, nowUs) * Math.min(1, usPerByte / (this.#usPerByte[path] || usPerByte));
+      const scale = Math.min(1, usPerByte / (this.#usPerByte[path] || usPerByte));
+      this.#freeUs[path] = nowUs + this.queuedUs(path, nowUs) * scale;
       this.#usPerByte[path] = usPerByte;
       this.#isStarting[path] = isStarting ? 1 : 0;
       this.#owdUs[path] = owdUs - nearestUs;
-      this.#penaltyUs[path] = lossRatio * 100 * LOSS_PERCENT_US;
+      this.#penaltyUs[path] = lossRatio * 100 * LOSS_PERCENT_US + this.#rank[path]! * TIER_URGENT_US;
       const queueUs = isStarting ? START_QUEUE_US : this.options.queueUs;
       this.#queueUs[path] = Math.max(queueUs, BURST_BYTES * usPerByte);
     }
-    const rate = usable.reduce((sum, { rateBitsPerSecond }) => sum + rateBitsPerSecond, 0);
-    this.#codel.rateBitsPerSecond = Math.max(1, rate);
-    this.#fairBitsPerSecond = rate / Math.max(1, this.#flows);
-    this.#flows = 0;
-    this.#beat++;
-    if (nowUs - this.#pathsUs < PATHS_US) return;
-    this.#pathsUs = nowUs;
-    this.paths = this.#newPaths;
-    this.#newPaths = 0;
+    this.#homes.setRate(NEAR, nearRate);
+    this.#codels[NEAR]!.rateBitsPerSecond = nearRate;
+    if (nowUs - this.#beatUs < BEAT_US) return;
+    this.#beatUs = nowUs;
+    this.#homes.beat();
+    this.#urgentPaths = this.#newUrgentPaths;
+    this.#nearPaths = this.#newNearPaths;
+    this.#newUrgentPaths = this.#newNearPaths = 0;
   }
 
   /**
@@ -155,22 +179,22 @@ export class Delivery {
   ): number {
     this.duplicate = DROPPED;
     this.isMarked = false;
+    this.stream = stream;
     const path = kind === BULK
       ? this.#chooseBulk(length, flow, rateBitsPerSecond, speaksEcn, nowUs)
-      : this.#chooseUrgent(length, kind, nowUs);
+      : this.#chooseUrgent(length, kind, rateBitsPerSecond, nowUs);
     if (path === DROPPED) {
       this.dropped++;
       return DROPPED;
     }
     this.queued = this.#send(path, length, nowUs);
-    if (kind === REAL_TIME && rateBitsPerSecond <= SMALL_BITS_PER_SECOND) {
-      this.duplicate = this.#second(path, length, nowUs);
-      if (this.duplicate !== DROPPED) this.duplicateQueued = this.#send(this.duplicate, length, nowUs);
-    }
-    this.order = this.#order[stream]!;
-    this.#order[stream]!++;
-    this.age = Math.min(AGE_MAX, Math.floor((nowUs - this.#sentUs[stream]!) / AGE_UNIT_US));
-    this.#sentUs[stream] = nowUs;
+    if (this.duplicate !== DROPPED) this.duplicateQueued = this.#send(this.duplicate, length, nowUs);
+    const sentStream = this.stream;
+    this.order = this.#order[sentStream]!;
+    this.#order[sentStream]!++;
+    const age = (nowUs - this.#sentUs[sentStream]!) / AGE_UNIT_US;
+    this.age = age < AGE_MAX ? Math.floor(age) : AGE_MAX;
+    this.#sentUs[sentStream] = nowUs;
     return path;
   }
 
@@ -181,8 +205,6 @@ export class Delivery {
 
   /** @returns for how many units of 256 us the path is still busy with what went before */
   #send(path: number, length: number, nowUs: number): number {
-    this.#newPaths |= 1 << path;
-    this.paths |= 1 << path;
     const freeUs = this.#freeUs[path]!;
     const startUs = freeUs > nowUs ? freeUs : nowUs;
     this.#freeUs[path] = startUs + length * this.#usPerByte[path]!;
@@ -191,70 +213,76 @@ export class Delivery {
   }
 
   #chooseBulk(length: number, flow: number, flowRate: number, speaksEcn: boolean, nowUs: number): number {
-    if (this.#counted[flow] !== this.#beat) {
-      this.#counted[flow] = this.#beat;
-      this.#flows++;
-    }
+    const home = this.#homes.of(flow, nowUs - this.#crowdedUs < CROWDED_US);
     const patience = nowUs - this.#realTimeUs < CALL_US ? CALL_SHARE : 1;
-    const isModest = flowRate < MODEST * this.#fairBitsPerSecond;
-    let best = DROPPED, bestUs = Infinity, bestRank = MAX_PATHS, standingUs = Infinity;
+    // Who takes less than his share is not punished for the others' greed: where all is full he finds more.
+    const isModest = flowRate < MODEST * this.#homes.fairBitsPerSecond(home);
+    const burst = isModest ? MODEST_BURST : BURST;
+    let best = DROPPED, bestUs = Infinity, standingUs = Infinity;
     for (let path = 0; path < this.#paths; path++) {
-      const rank = this.#rank[path]!;
-      if (rank < 0 || this.#far[path] === 1) continue;
+      if (this.#rank[path]! < 0 || (home === NEAR ? this.#far[path] === 1 : path !== home - 1)) continue;
       const aheadUs = this.#freeUs[path]! - nowUs;
       const queueUs = aheadUs > 0 ? aheadUs : 0;
       if (this.#isStarting[path] === 1) standingUs = 0;
       else if (queueUs < standingUs) standingUs = queueUs;
-      // Who takes less than his share is not punished for the others' greed: where all is full he finds as much again.
-      let atUs = queueUs + length * this.#usPerByte[path]! + this.#owdUs[path]!;
       const limitUs = this.#queueUs[path]! * patience;
-      if (queueUs >= limitUs) {
-        if (queueUs >= (isModest ? MODEST_BURST : BURST) * limitUs) continue;
-        atUs += FULL_US;
-      }
-      if (rank < bestRank && atUs < FULL_US || rank === bestRank && atUs < bestUs || best === DROPPED) {
+      if (queueUs >= burst * limitUs) continue;
+      const atUs = queueUs + length * this.#usPerByte[path]! + this.#owdUs[path]! +
+        this.#rank[path]! * TIER_US +
+        (queueUs >= limitUs ? FULL_US : 0);
+      if (atUs < bestUs) {
         best = path;
         bestUs = atUs;
-        bestRank = rank;
       }
     }
     // While one path has room the queues of the others only make their packets arrive in order: that is no congestion.
-    const isSignal = this.#codel.isDue(standingUs, nowUs, !isModest || speaksEcn);
-    if (!isSignal || best === DROPPED) return best;
-    this.signalled++;
-    this.isMarked = speaksEcn;
-    return speaksEcn ? best : DROPPED;
+    const isSignal = this.#codels[home]!.isDue(standingUs, nowUs, !isModest || speaksEcn);
+    if (home === NEAR && (isSignal || best === DROPPED)) this.#crowdedUs = nowUs;
+    if (best === DROPPED) return DROPPED;
+    if (isSignal) {
+      this.signalled++;
+      this.isMarked = speaksEcn;
+      if (!speaksEcn) return DROPPED;
+    }
+    if (home === NEAR) {
+      this.#newNearPaths |= 1 << best;
+      this.paths = this.#nearPaths |= 1 << best;
+    } else {
+      this.stream |= FAR_STREAM;
+      this.paths = 1 << best;
+    }
+    return best;
   }
 
-  #chooseUrgent(length: number, kind: Kind, nowUs: number): number {
-    let best = DROPPED, bestUs = Infinity;
-    for (let path = 0; path < this.#paths; path++) {
-      if (this.#rank[path]! < 0) continue;
-      let atUs = this.#arrivalUs(path, length, nowUs);
-      if (kind === REAL_TIME && path === this.#urgentPath) atUs -= STICKY_US;
-      if (atUs < bestUs) [best, bestUs] = [path, atUs];
-    }
-    if (best === DROPPED || this.queuedUs(best, nowUs) > URGENT_QUEUE_US) return DROPPED;
+  #chooseUrgent(length: number, kind: Kind, flowRate: number, nowUs: number): number {
+    const best = this.#soonest(DROPPED, kind === REAL_TIME ? this.#urgentPath : DROPPED, length, nowUs);
+    if (best === DROPPED) return DROPPED;
+    let used = 1 << best;
     if (kind === REAL_TIME) {
       this.#urgentPath = best;
       this.#realTimeUs = nowUs;
+      if (flowRate <= SMALL_BITS_PER_SECOND) this.duplicate = this.#soonest(best, DROPPED, length, nowUs);
+      if (this.duplicate !== DROPPED) used |= 1 << this.duplicate;
     }
+    this.#newUrgentPaths |= used;
+    this.paths = this.#urgentPaths |= used;
     return best;
   }
 
-  #second(first: number, length: number, nowUs: number): number {
+  /** The path where a packet arrives first. @param except is left out @param usual is kept unless another is clearly sooner */
+  #soonest(except: number, usual: number, length: number, nowUs: number): number {
     let best = DROPPED, bestUs = Infinity;
     for (let path = 0; path < this.#paths; path++) {
-      if (path === first || this.#rank[path]! < 0 || this.queuedUs(path, nowUs) > URGENT_QUEUE_US) continue;
-      const atUs = this.#arrivalUs(path, length, nowUs);
-      if (atUs < bestUs) [best, bestUs] = [path, atUs];
+      if (this.#rank[path]! < 0 || path === except) continue;
+      const aheadUs = this.#freeUs[path]! - nowUs;
+      if (aheadUs > URGENT_QUEUE_US) continue;
+      const atUs = (aheadUs > 0 ? aheadUs : 0) + length * this.#usPerByte[path]! + this.#owdUs[path]! +
+        this.#penaltyUs[path]! - (path === usual ? STICKY_US : 0);
+      if (atUs < bestUs) {
+        best = path;
+        bestUs = atUs;
+      }
     }
     return best;
-  }
-
-  #arrivalUs(path: number, length: number, nowUs: number): number {
-    const aheadUs = this.#freeUs[path]! - nowUs;
-    return (aheadUs > 0 ? aheadUs : 0) + length * this.#usPerByte[path]! + this.#owdUs[path]! +
-      this.#penaltyUs[path]!;
   }
 }

@@ -221,19 +221,19 @@ export class Tunnel {
     if (!classifier.classify(this.#arena, 0, bytes, clock.nowUs)) {
       throw new Error("Cannot read a packet of a test");
     }
-    const { kind, stream, rateBitsPerSecond, key } = classifier;
+    const { kind, rateBitsPerSecond, key } = classifier;
     const length = bytes + OVERHEAD_BYTES;
     const path = delivery.choose(
       length,
       kind,
-      stream,
+      classifier.stream,
       classifier.flow,
       rateBitsPerSecond,
       key.ecn !== 0,
       clock.nowUs,
     );
     if (path === DROPPED) return false;
-    const { order, age, isMarked, duplicate, queued, duplicateQueued } = delivery;
+    const { stream, order, age, isMarked, duplicate, queued, duplicateQueued } = delivery;
     const parcel = { flow, number, bytes, stream, order, age, isMarked, paths: delivery.paths };
     this.#put(parcel, path, length, queued);
     if (duplicate !== DROPPED) this.#put(parcel, duplicate, length, duplicateQueued);
