@@ -60,8 +60,8 @@ const MODEST = 0.75;
 const TIER_US = 1e7, FULL_US = 1e9;
 /** Urgent packets take a lower tier when the higher one is later by more than this. */
 const TIER_URGENT_US = 100_000;
-/** So long after a signal the near paths count as crowded. */
-const CROWDED_US = 1_000_000;
+/** The near paths count as crowded while all have a queue of this length, and so long after. */
+const CROWDED_QUEUE_US = 5_000, CROWDED_US = 1_000_000;
 /** What is added to a bulk stream's number for flows that live on a far path: they share no order with those that do not. */
 const FAR_STREAM = 1024;
 /** Only a flood of flows that claim to be urgent gets beyond this. */
@@ -140,7 +140,11 @@ export class Delivery {
       const isFar = owdUs - nearestUs > this.options.spreadUs * (isLittle ? LITTLE_SPREAD : 1);
       this.#far[path] = isFar ? 1 : 0;
       if (!isFar) nearRate += rateBitsPerSecond;
-      else if (tier === first) this.#homes.setRate(path + 1, rateBitsPerSecond);
+      else if (tier === first) {
+        // Nobody learns what a path can do by never using it.
+        const hopedFor = isStarting ? nearest!.rateBitsPerSecond / 2 : 0;
+        this.#homes.setRate(path + 1, Math.max(rateBitsPerSecond, hopedFor));
+      }
       this.#codels[path + 1]!.rateBitsPerSecond = rateBitsPerSecond;
       const usPerByte = 8e6 / rateBitsPerSecond;
       // What is ahead stays the same in bytes.
@@ -237,7 +241,7 @@ export class Delivery {
     }
     // While one path has room the queues of the others only make their packets arrive in order: that is no congestion.
     const isSignal = this.#codels[home]!.isDue(standingUs, nowUs, !isModest || speaksEcn);
-    if (home === NEAR && (isSignal || best === DROPPED)) this.#crowdedUs = nowUs;
+    if (home === NEAR && standingUs > CROWDED_QUEUE_US) this.#crowdedUs = nowUs;
     if (best === DROPPED) return DROPPED;
     if (isSignal) {
       this.signalled++;

@@ -296,7 +296,7 @@ export class Tunnel {
     for (const [path, link] of this.links.entries()) {
       const report = this.meters[path]!.report(nowUs);
       this.#probe(path);
-      if (report && !link.isCut) this.clock.at(nowUs + link.owdUs, () => this.#take(path, report));
+      if (!link.isCut) this.clock.at(nowUs + link.owdUs, () => this.#take(path, report));
     }
     this.clock.at(nowUs + BEAT_US, () => this.#beat());
   }
@@ -309,12 +309,13 @@ export class Tunnel {
     });
   }
 
-  #take(path: number, report: PathReport): void {
+  #take(path: number, report: PathReport | undefined): void {
     const link = this.links[path]!, probe = this.probes[path]!;
     if (link.isCut) return;
-    probe.report(report, link.options.rttMs * 1000, this.clock.nowUs);
-    this.#heardUs[path] = this.clock.nowUs;
     this.#sentUs[path] = -1;
+    this.#heardUs[path] = this.clock.nowUs;
+    if (!report) return;
+    probe.report(report, link.options.rttMs * 1000, this.clock.nowUs);
     this.#states[path] = {
       ...this.#states[path]!,
       rateBitsPerSecond: probe.rateBitsPerSecond,
