@@ -5,6 +5,7 @@
 // in modems short, so that a call on the same link stays clear.
 import { BULK, FLOWS, type Kind, REAL_TIME, SMALL_BITS_PER_SECOND, STREAMS } from "./classify.ts";
 import { CoDel } from "./codel.ts";
+import { type Candidate, chooseGroup, isLossy, worth } from "./group.ts";
 import { Homes, NEAR } from "./homes.ts";
 import { QUEUED_MOST, QUEUED_UNIT_US } from "./path_meter.ts";
 
@@ -43,9 +44,6 @@ export interface DeliveryOptions {
  */
 export const DEFAULTS: DeliveryOptions = { queueUs: 40_000, spreadUs: 100_000 };
 
-/** A path that adds less than a quarter is worth only this part of the spread. */
-const LITTLE = 0.25, LITTLE_SPREAD = 0.6;
-
 /** Where all paths are full a burst may go beyond the limit by this, a flow below its share further. */
 const BURST = 1.5, MODEST_BURST = 2;
 /** So long after its last packet a call is taken to go on; then queues are shorter. */
@@ -56,10 +54,12 @@ const BURST_BYTES = 16_384;
 const START_QUEUE_US = 2_000_000;
 /** Who takes less than this part of his share is spared. */
 const MODEST = 0.75;
-/** Sorts paths of a lower tier behind others, and full paths behind all. */
-const TIER_US = 1e7, FULL_US = 1e9;
+/** Sorts lossy paths behind clean ones, those of a lower tier behind these, and full paths behind all. */
+const LOSSY_US = 3e6, TIER_US = 1e7, FULL_US = 1e9;
 /** Urgent packets take a lower tier when the higher one is later by more than this. */
 const TIER_URGENT_US = 100_000;
+/** What a path has shown is forgotten by this at each update: by half in some seconds. */
+const SHOWN_FADE = 0.995;
 /** The near paths count as crowded while all have a queue of this length, and so long after. */
 const CROWDED_QUEUE_US = 5_000, CROWDED_US = 1_000_000;
 /** What is added to a bulk stream's number for flows that live on a far path: they share no order with those that do not. */
@@ -103,6 +103,8 @@ export class Delivery {
   readonly #usPerByte = new Float64Array(MAX_PATHS);
   readonly #owdUs = new Float64Array(MAX_PATHS);
   readonly #penaltyUs = new Float64Array(MAX_PATHS);
+  readonly #shownRate = new Float64Array(MAX_PATHS);
+  readonly #bulkPenaltyUs = new Float64Array(MAX_PATHS);
   readonly #queueUs = new Float64Array(MAX_PATHS);
   readonly #freeUs = new Float64Array(MAX_PATHS);
   readonly #order = new Uint16Array(STREAMS);
@@ -117,6 +119,7 @@ export class Delivery {
   #newNearPaths = 0;
   #beatUs = 0;
   #urgentPath = 0;
+  #groupPath = DROPPED;
   #realTimeUs = -Infinity;
   #crowdedUs = -Infinity;
 
@@ -128,22 +131,32 @@ export class Delivery {
     const usable = paths.filter(({ isUsable, rateBitsPerSecond }) => isUsable && rateBitsPerSecond > 0);
     const first = Math.min(...usable.map(({ tier }) => tier));
     const nearestUs = Math.min(...usable.filter(({ tier }) => tier === first).map(({ owdUs }) => owdUs));
-    const nearest = usable.find(({ tier, owdUs }) => tier === first && owdUs === nearestUs);
-    let nearRate = 0;
+    const firsts = usable.filter(({ tier }) => tier === first).map((state) =>
+      this.#candidate(state, paths.indexOf(state))
+    );
+    const group = chooseGroup(firsts, this.options.spreadUs, this.#groupPath);
+    this.#groupPath = group[0]?.path ?? DROPPED;
+    const isClean = group.some((one) => !isLossy(one));
+    let groupRate = 0;
     for (let path = 0; path < this.#paths; path++) {
-      const { tier, owdUs, rateBitsPerSecond, isStarting, lossRatio } = paths[path]!;
-      const isUsable = usable.includes(paths[path]!) && (tier < 2 || tier === first);
+      const state = paths[path]!;
+      const { tier, owdUs, rateBitsPerSecond, isStarting, lossRatio } = state;
+      const isUsable = usable.includes(state) && (tier < 2 || tier === first);
       this.#rank[path] = isUsable ? tier - first : -1;
       this.#homes.setRate(path + 1, 0);
       if (!isUsable) continue;
-      const isLittle = rateBitsPerSecond < LITTLE * nearest!.rateBitsPerSecond && !isStarting;
-      const isFar = owdUs - nearestUs > this.options.spreadUs * (isLittle ? LITTLE_SPREAD : 1);
+      const isFar = tier === first
+        ? !group.some((member) => member.path === path)
+        : owdUs - group[0]!.owdUs > this.options.spreadUs;
       this.#far[path] = isFar ? 1 : 0;
-      if (!isFar) nearRate += rateBitsPerSecond;
+      if (!isFar) groupRate += rateBitsPerSecond;
       else if (tier === first) {
         // Nobody learns what a path can do by never using it.
-        const hopedFor = isStarting ? nearest!.rateBitsPerSecond / 2 : 0;
-        this.#homes.setRate(path + 1, Math.max(rateBitsPerSecond, hopedFor));
+        const hopedFor = isStarting ? group[0]!.rateBitsPerSecond / 2 : 0;
+        this.#homes.setRate(
+          path + 1,
+          worth({ ...state, path, rateBitsPerSecond: Math.max(rateBitsPerSecond, hopedFor) }),
+        );
       }
       this.#codels[path + 1]!.rateBitsPerSecond = rateBitsPerSecond;
       const usPerByte = 8e6 / rateBitsPerSecond;
@@ -154,17 +167,27 @@ export class Delivery {
       this.#isStarting[path] = isStarting ? 1 : 0;
       this.#owdUs[path] = owdUs - nearestUs;
       this.#penaltyUs[path] = lossRatio * 100 * LOSS_PERCENT_US + this.#rank[path]! * TIER_URGENT_US;
+      // Losses of a radio look to a download as if the link were full.
+      this.#bulkPenaltyUs[path] = this.#rank[path]! * TIER_US +
+        (isClean && isLossy({ ...state, path }) ? LOSSY_US : 0);
       const queueUs = isStarting ? START_QUEUE_US : this.options.queueUs;
       this.#queueUs[path] = Math.max(queueUs, BURST_BYTES * usPerByte);
     }
-    this.#homes.setRate(NEAR, nearRate);
-    this.#codels[NEAR]!.rateBitsPerSecond = nearRate;
+    this.#homes.setRate(NEAR, groupRate);
+    this.#codels[NEAR]!.rateBitsPerSecond = groupRate;
     if (nowUs - this.#beatUs < BEAT_US) return;
     this.#beatUs = nowUs;
     this.#homes.beat();
     this.#urgentPaths = this.#newUrgentPaths;
     this.#nearPaths = this.#newNearPaths;
     this.#newUrgentPaths = this.#newNearPaths = 0;
+  }
+
+  /** Groups are chosen by what paths have shown lately, not by how they swing. */
+  #candidate({ rateBitsPerSecond, owdUs, lossRatio }: PathState, path: number): Candidate {
+    const shown = this.#shownRate[path]! * SHOWN_FADE;
+    this.#shownRate[path] = rateBitsPerSecond > shown ? rateBitsPerSecond : shown;
+    return { path, rateBitsPerSecond: this.#shownRate[path]!, owdUs, lossRatio };
   }
 
   /**
@@ -232,7 +255,7 @@ export class Delivery {
       const limitUs = this.#queueUs[path]! * patience;
       if (queueUs >= burst * limitUs) continue;
       const atUs = queueUs + length * this.#usPerByte[path]! + this.#owdUs[path]! +
-        this.#rank[path]! * TIER_US +
+        this.#bulkPenaltyUs[path]! +
         (queueUs >= limitUs ? FULL_US : 0);
       if (atUs < bestUs) {
         best = path;

@@ -28,6 +28,8 @@ const UNUSED_STEP = 0.9;
 const EMPTY_EVERY_US = 5_000_000, EMPTY_SHARE = 0.85;
 /** Closer to the base than this is at the base. */
 const NEAR_US = 1_000;
+/** So much of a train's rate is believed. */
+const TRAIN_SHARE = 0.8;
 /** Losses without delay: a radio's up to this; above, a policer's or a shallow queue's. */
 const RADIO_LOSS = 0.03;
 /** So much in one report is never a radio's. */
@@ -38,13 +40,15 @@ const FOREIGN_US = 1_000_000, FOREIGN_ROUND_TRIPS = 4;
 /** The allowance of one path. */
 export class RateProbe {
   rateBitsPerSecond: number;
-  /** Smoothed over about 500 packets, 0 to 1. */
+  /** Losses that no full queue explains, smoothed over about 500 packets, 0 to 1. */
   lossRatio = 0;
   /** Delay above base that is not ours; part of the path's delay. */
   foreignUs = 0;
   /** The link has not been full yet: the rate is only what it carries at least. */
   isStarting: boolean;
 
+  #allLoss = 0;
+  #wasQueued = false;
   #growth = FIRST_GROWTH;
   #steppedUs = 0;
   #targetUs = TARGET_US;
@@ -62,6 +66,15 @@ export class RateProbe {
     );
   }
 
+  /**
+   * Takes what a train of packets showed, sent at once over a path that is not known yet: how fast they came one after the other. It
+   * counts only until the path has been full.
+   */
+  train(bitsPerSecond: number): void {
+    if (!this.isStarting || !(bitsPerSecond > 0 && bitsPerSecond < MOST_BITS_PER_SECOND)) return;
+    this.rateBitsPerSecond = Math.max(LEAST_BITS_PER_SECOND, TRAIN_SHARE * bitsPerSecond);
+  }
+
   /** Takes a report and adapts. */
   report(report: PathReport, rttUs: number, nowUs: number): void {
     const { receivedBytes, receivedPackets, lostPackets, receivedSpanUs, sentSpanUs, excessUs, baseUs } =
@@ -75,7 +88,7 @@ export class RateProbe {
       sentSpanUs < MOST && Math.abs(excessUs) < MOST && Math.abs(baseUs) < MOST;
     if (!isSane) return;
     const loss = lostPackets / packets;
-    this.lossRatio += (loss - this.lossRatio) * Math.min(1, packets / 500);
+    this.#allLoss += (loss - this.#allLoss) * Math.min(1, packets / 500);
     const arrived = receivedBytes * 8e6 / receivedSpanUs;
     const sent = receivedBytes / (1 - loss) * 8e6 / sentSpanUs;
     this.#arrivedBitsPerSecond += (arrived - this.#arrivedBitsPerSecond) *
@@ -86,9 +99,13 @@ export class RateProbe {
     const queueUs = aboveUs - this.foreignUs;
     this.#targetUs = Math.max(TARGET_US, TARGET_BITS * 1e6 / this.rateBitsPerSecond);
 
+    // What a full queue loses says nothing about the path itself; nor does the report after it.
+    const isQueued = queueUs > this.#targetUs;
+    if (!isQueued && !this.#wasQueued) this.lossRatio += (loss - this.lossRatio) * Math.min(1, packets / 500);
+    this.#wasQueued = isQueued;
     const isFull = sent >= FULL * this.rateBitsPerSecond;
     const isLossy = loss > SUDDEN_LOSS && packets >= SUDDEN_PACKETS ||
-      Math.min(loss, this.lossRatio) > RADIO_LOSS;
+      Math.min(loss, this.#allLoss) > RADIO_LOSS;
     if (queueUs > (this.isStarting ? 2 : 1) * this.#targetUs) this.#giveWay(queueUs, isFull, rttUs, nowUs);
     else {
       this.#crowdedSinceUs = Infinity;

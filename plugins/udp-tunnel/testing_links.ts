@@ -11,7 +11,7 @@ import { type Packet, write } from "./testing_packets.ts";
 const BEAT_US = 100_000;
 /** What the tunnel adds to a packet on the link: IPv4, UDP, its own header and tag. */
 export const OVERHEAD_BYTES = 80;
-const PROBE_BYTES = 120;
+const PROBE_BYTES = 120, TRAIN_BYTES = 1200, TRAIN_PACKETS = 16;
 const SLOTS = 16_384;
 const JITTER_US = 10_000;
 /** Timers of a real process are not finer. */
@@ -197,7 +197,7 @@ export class Tunnel {
       isStarting: this.probes[index]!.isStarting,
       rateBitsPerSecond: this.probes[index]!.rateBitsPerSecond,
       // A path is known by its probes before it carries anything.
-      owdUs: this.links[index]!.owdUs,
+      owdUs: this.#zero.delayUs(0, this.links[index]!.owdUs),
       lossRatio: 0,
     }));
     this.#perPath = options.map(() => 0);
@@ -209,6 +209,7 @@ export class Tunnel {
       this.reorder.heard(path, this.#global, this.#zero.delayUs(0, owdUs));
       this.meters[path]!.delay.sample(this.#zero.delayUs(0, owdUs), 0);
     }
+    for (const path of this.links.keys()) this.#train(path);
     clock.at(BEAT_US, () => this.#beat());
     clock.at(BEAT_US / 5, () => this.#watch());
   }
@@ -307,6 +308,23 @@ export class Tunnel {
     this.links[path]!.send(PROBE_BYTES, () => {
       this.reorder.heard(path, global, this.#zero.delayUs(sentUs, this.clock.nowUs));
     });
+  }
+
+  /** A handful of full packets at once, as the plugin sends them over a new path. */
+  #train(path: number): void {
+    let firstUs = -1;
+    for (let index = 0; index < TRAIN_PACKETS; index++) {
+      this.links[path]!.send(TRAIN_BYTES, () => {
+        if (firstUs < 0) firstUs = this.clock.nowUs;
+        if (index < TRAIN_PACKETS - 1) return;
+        this.probes[path]!.train(index * TRAIN_BYTES * 8e6 / (this.clock.nowUs - firstUs));
+        this.#states[path] = {
+          ...this.#states[path]!,
+          rateBitsPerSecond: this.probes[path]!.rateBitsPerSecond,
+        };
+        this.delivery.update(this.#states, this.clock.nowUs);
+      });
+    }
   }
 
   #take(path: number, report: PathReport | undefined): void {
