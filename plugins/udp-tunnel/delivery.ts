@@ -3,7 +3,7 @@
 // Nothing is held back here. `choose` answers at once: a path, or that the packet has to go because every path that may take it is
 // full; how full is known from what was sent and from each path's rate, without asking anybody. That is what keeps queues
 // in modems short, so that a call on the same link stays clear.
-import { BULK, FLOWS, type Kind, REAL_TIME, SMALL_BITS_PER_SECOND, STREAMS } from "./classify.ts";
+import { BULK, type Kind, REAL_TIME, SMALL_BITS_PER_SECOND, STREAMS } from "./classify.ts";
 import { CoDel } from "./codel.ts";
 import { type Candidate, chooseGroup, isLossy, worth } from "./group.ts";
 import { Homes, NEAR } from "./homes.ts";
@@ -100,6 +100,7 @@ export class Delivery {
   readonly #rank = new Int32Array(MAX_PATHS);
   readonly #far = new Uint8Array(MAX_PATHS);
   readonly #isStarting = new Uint8Array(MAX_PATHS);
+  readonly #isLossy = new Uint8Array(MAX_PATHS);
   readonly #usPerByte = new Float64Array(MAX_PATHS);
   readonly #owdUs = new Float64Array(MAX_PATHS);
   readonly #penaltyUs = new Float64Array(MAX_PATHS);
@@ -136,7 +137,10 @@ export class Delivery {
     );
     const group = chooseGroup(firsts, this.options.spreadUs, this.#groupPath);
     this.#groupPath = group[0]?.path ?? DROPPED;
-    const isClean = group.some((one) => !isLossy(one));
+    for (let path = 0; path < this.#paths; path++) {
+      this.#isLossy[path] = isLossy(paths[path]!.lossRatio, this.#isLossy[path] === 1) ? 1 : 0;
+    }
+    const isClean = group.some(({ path }) => this.#isLossy[path] === 0);
     let groupRate = 0;
     for (let path = 0; path < this.#paths; path++) {
       const state = paths[path]!;
@@ -169,7 +173,7 @@ export class Delivery {
       this.#penaltyUs[path] = lossRatio * 100 * LOSS_PERCENT_US + this.#rank[path]! * TIER_URGENT_US;
       // Losses of a radio look to a download as if the link were full.
       this.#bulkPenaltyUs[path] = this.#rank[path]! * TIER_US +
-        (isClean && isLossy({ ...state, path }) ? LOSSY_US : 0);
+        (isClean && this.#isLossy[path] === 1 ? LOSSY_US : 0);
       const queueUs = isStarting ? START_QUEUE_US : this.options.queueUs;
       this.#queueUs[path] = Math.max(queueUs, BURST_BYTES * usPerByte);
     }

@@ -12,17 +12,17 @@ export interface Candidate {
 const LITTLE = 0.25, LITTLE_SPREAD = 0.6;
 /** A farther group, or another than now, must promise so much more. */
 const BETTER = 1.2;
-/** With this share of losses a download reaches half of what the link carries; with ten times as much nearly nothing. */
-const LOSSY = 0.003;
+/** With this share of losses a download reaches half of what the link carries, with ten times as much nearly nothing; clean again is less. */
+const LOSSY = 0.003, CLEAN = 0.001;
 
 /** What a download may expect of a path, in bits per second. */
 export function worth({ rateBitsPerSecond, lossRatio }: Candidate): number {
   return rateBitsPerSecond / (1 + (lossRatio / LOSSY) ** 2);
 }
 
-/** Whether spread downloads shall use the path only where cleaner ones are full. */
-export function isLossy({ lossRatio }: Candidate): boolean {
-  return lossRatio > LOSSY;
+/** Whether spread downloads shall use the path only where cleaner ones are full. @param was so far */
+export function isLossy(lossRatio: number, was: boolean): boolean {
+  return lossRatio > (was ? CLEAN : LOSSY);
 }
 
 /**
