@@ -30,7 +30,7 @@ export interface PathState {
 
 export interface DeliveryOptions {
   /**
-   * How long the queue ahead of a path may become before bulk goes to slower paths, half of it while there is a call; what a source
+   * How long the queue ahead of a path may become before bulk goes to slower paths, less while there is a call; what a source
    * sends at once must fit in any case.
    */
   queueUs: number;
@@ -47,11 +47,11 @@ export const DEFAULTS: DeliveryOptions = { queueUs: 40_000, spreadUs: 100_000 };
 /** Where all paths are full a burst may go beyond the limit by this, a flow below its share further. */
 const BURST = 1.5, MODEST_BURST = 2;
 /** So long after its last packet a call is taken to go on; then queues are shorter. */
-const CALL_US = 2_000_000, CALL_SHARE = 0.5;
+const CALL_US = 2_000_000, CALL_SHARE = 0.45;
 /** What a source sends at once: ten packets of a new QUIC flow (RFC 9002 section 7.2) and some. */
 const BURST_BYTES = 16_384;
 /** While nobody knows what a path can do, packets are hardly ever refused. */
-const START_QUEUE_US = 2_000_000;
+const START_QUEUE_US = 80_000;
 /** Who takes less than this part of his share is spared. */
 const MODEST = 0.75;
 /** Sorts lossy paths behind clean ones, those of a lower tier behind these, and full paths behind all. */
@@ -174,8 +174,7 @@ export class Delivery {
       // Losses of a radio look to a download as if the link were full.
       this.#bulkPenaltyUs[path] = this.#rank[path]! * TIER_US +
         (isClean && this.#isLossy[path] === 1 ? LOSSY_US : 0);
-      const queueUs = isStarting ? START_QUEUE_US : this.options.queueUs;
-      this.#queueUs[path] = Math.max(queueUs, BURST_BYTES * usPerByte);
+      this.#queueUs[path] = Math.max(this.options.queueUs, BURST_BYTES * usPerByte);
     }
     this.#homes.setRate(NEAR, groupRate);
     this.#codels[NEAR]!.rateBitsPerSecond = groupRate;
@@ -257,7 +256,7 @@ export class Delivery {
       if (this.#isStarting[path] === 1) standingUs = 0;
       else if (queueUs < standingUs) standingUs = queueUs;
       const limitUs = this.#queueUs[path]! * patience;
-      if (queueUs >= burst * limitUs) continue;
+      if (queueUs >= (this.#isStarting[path] === 1 ? START_QUEUE_US : burst * limitUs)) continue;
       const atUs = queueUs + length * this.#usPerByte[path]! + this.#owdUs[path]! +
         this.#bulkPenaltyUs[path]! +
         (queueUs >= limitUs ? FULL_US : 0);

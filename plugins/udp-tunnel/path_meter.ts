@@ -14,8 +14,9 @@ export interface PathReport {
   /** From the last packet before to the last one of this report: when they came, and when they were due to leave. */
   receivedSpanUs: number;
   sentSpanUs: number;
-  /** The least delay that our own queue does not explain, the least and the smoothed delay; all from the session's zero. */
+  /** The least and the greatest delay less what our own queue explains; the least and the smoothed delay; from the session's zero. */
   excessUs: number;
+  peakUs: number;
   baseUs: number;
   delayUs: number;
 }
@@ -26,6 +27,7 @@ export class PathMeter {
   #bytes = 0;
   #packets = 0;
   #excessUs = Infinity;
+  #peakUs = -Infinity;
   #highest = -1;
   #reportedHighest = -1;
   #receivedUs = 0;
@@ -46,6 +48,7 @@ export class PathMeter {
     const excessUs = delayUs - queuedUs;
     // A full field only says "or longer": nothing follows from it.
     if (queued < QUEUED_MOST && excessUs < this.#excessUs) this.#excessUs = excessUs;
+    if (excessUs > this.#peakUs) this.#peakUs = excessUs;
     if (this.#highest >= 0 && (perPath - this.#highest | 0) <= 0) return;
     const isFirst = this.#highest < 0;
     this.#highest = perPath;
@@ -68,11 +71,13 @@ export class PathMeter {
       receivedSpanUs: Math.round(this.#receivedUs - this.#reportedReceivedUs),
       sentSpanUs: Math.round(this.#dueUs - this.#reportedDueUs),
       excessUs: Math.round(Math.min(this.#excessUs, this.delay.leastUs)),
+      peakUs: Math.round(this.#peakUs),
       baseUs: Math.round(this.delay.baseUs),
       delayUs: Math.round(this.delay.smoothedUs),
     };
     this.#bytes = this.#packets = 0;
     this.#excessUs = Infinity;
+    this.#peakUs = -Infinity;
     this.#mark();
     this.delay.beat(nowUs);
     return report;

@@ -20,8 +20,8 @@ const MOST = 2 ** 31;
 const TARGET_US = 4_000, TARGET_BITS = 2 * 1500 * 8;
 /** From this share of the allowance on the path is fully used; below, the sources are the limit and nothing is learned upwards. */
 const FULL = 0.9;
-/** Growth: small steps that become larger while nothing gets in the way. */
-const FIRST_GROWTH = 0.02, MOST_GROWTH = 0.1;
+/** Growth: at the start a little ahead of what comes, as the sender refuses little then; later small steps that become larger while nothing gets in the way. */
+const START_GROWTH = 0.25, FIRST_GROWTH = 0.02, MOST_GROWTH = 0.1;
 /** So much of the allowance is taken away at most in one step while it is not used. */
 const UNUSED_STEP = 0.9;
 /** A link that stays full shows its base no more: after so long without, one report's time is given to emptying its queue. */
@@ -30,6 +30,8 @@ const EMPTY_EVERY_US = 5_000_000, EMPTY_SHARE = 0.85;
 const NEAR_US = 1_000;
 /** So much of a train's rate is believed. */
 const TRAIN_SHARE = 0.8;
+/** Losses while packets are so much later than the base may be those of a full queue. */
+const QUEUED_US = 20_000;
 /** Losses without delay: a radio's up to this; above, a policer's or a shallow queue's. */
 const RADIO_LOSS = 0.03;
 /** So much in one report is never a radio's. */
@@ -77,15 +79,23 @@ export class RateProbe {
 
   /** Takes a report and adapts. */
   report(report: PathReport, rttUs: number, nowUs: number): void {
-    const { receivedBytes, receivedPackets, lostPackets, receivedSpanUs, sentSpanUs, excessUs, baseUs } =
-      report;
+    const {
+      receivedBytes,
+      receivedPackets,
+      lostPackets,
+      receivedSpanUs,
+      sentSpanUs,
+      excessUs,
+      peakUs,
+      baseUs,
+    } = report;
     const packets = receivedPackets + lostPackets;
     // The far end may say anything: what makes no sense teaches nothing.
     const isSane = receivedBytes > 0 && receivedBytes < MOST && receivedPackets > 0 &&
       receivedPackets < MOST &&
       lostPackets >= 0 && lostPackets < MOST && receivedSpanUs > 0 && receivedSpanUs < MOST &&
       sentSpanUs > 0 &&
-      sentSpanUs < MOST && Math.abs(excessUs) < MOST && Math.abs(baseUs) < MOST;
+      sentSpanUs < MOST && Math.abs(excessUs) < MOST && Math.abs(peakUs) < MOST && Math.abs(baseUs) < MOST;
     if (!isSane) return;
     const loss = lostPackets / packets;
     this.#allLoss += (loss - this.#allLoss) * Math.min(1, packets / 500);
@@ -100,7 +110,7 @@ export class RateProbe {
     this.#targetUs = Math.max(TARGET_US, TARGET_BITS * 1e6 / this.rateBitsPerSecond);
 
     // What a full queue loses says nothing about the path itself; nor does the report after it.
-    const isQueued = queueUs > this.#targetUs;
+    const isQueued = peakUs - baseUs > QUEUED_US;
     if (!isQueued && !this.#wasQueued) this.lossRatio += (loss - this.lossRatio) * Math.min(1, packets / 500);
     this.#wasQueued = isQueued;
     const isFull = sent >= FULL * this.rateBitsPerSecond;
@@ -126,7 +136,7 @@ export class RateProbe {
   }
 
   #grow(arrived: number, queueUs: number, rttUs: number, nowUs: number): void {
-    const growth = this.isStarting ? 1 : this.#growth * (1 - queueUs / this.#targetUs);
+    const growth = this.isStarting ? START_GROWTH : this.#growth * (1 - queueUs / this.#targetUs);
     this.rateBitsPerSecond = Math.max(this.rateBitsPerSecond, arrived * (1 + growth));
     // Larger steps only when the last one has been seen to do no harm.
     if (queueUs > this.#targetUs / 2 || nowUs - this.#steppedUs < rttUs) return;

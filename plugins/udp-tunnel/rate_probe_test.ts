@@ -58,7 +58,8 @@ Deno.test("a radio's losses are not taken for a full link", () => {
   const { rates, tunnel } = allowances({ mbps: 30, rttMs: 40, loss: 0.02 }, 60, 8);
   within(rates, 24, 35);
   within(rates, 28, 34, 0.7);
-  assert.ok(Math.abs(tunnel.probes[0]!.lossRatio - 0.02) < 0.01);
+  const { lossRatio } = tunnel.probes[0]!;
+  assert.ok(lossRatio > 0.006 && lossRatio < 0.04, `${lossRatio}`);
 });
 
 Deno.test("a policer without a queue is found by its losses", () => {
@@ -98,13 +99,14 @@ Deno.test("a queue that is not ours is told from ours: the allowance does not go
     receivedSpanUs: 100_000,
     sentSpanUs: 100_000,
     excessUs: 30_000,
+    peakUs: 30_000,
     baseUs: 0,
     delayUs: 30_000,
   };
   for (let beat = 0; beat < 100; beat++) probe.report(report, 40_000, beat * 100_000);
   assert.ok(probe.rateBitsPerSecond >= 16e6, `${probe.rateBitsPerSecond}`);
   assert.ok(probe.foreignUs > 20_000);
-  probe.report({ ...report, excessUs: 100, delayUs: 100 }, 40_000, 11e6);
+  probe.report({ ...report, excessUs: 100, peakUs: 100, delayUs: 100 }, 40_000, 11e6);
   assert.ok(probe.foreignUs <= 100, "gone as soon as it is seen to be gone");
 });
 
@@ -135,6 +137,7 @@ Deno.test("property: whatever a far end reports, the allowance stays a number be
     receivedSpanUs: number,
     sentSpanUs: number,
     excessUs: number,
+    peakUs: number,
     baseUs: number,
     delayUs: number,
   });
@@ -163,6 +166,7 @@ Deno.test("a meter counts losses, spans and the delay that the sender does not e
     receivedSpanUs: 50_000,
     sentSpanUs: 50_000 - 25_000 + 2_560 + 20_000,
     excessUs: 20_000,
+    peakUs: 25_000 - 2_560,
     baseUs: 20_000,
     delayUs: Math.round(meter.delay.smoothedUs),
   });
