@@ -1,7 +1,9 @@
-// Which flow a packet belongs to and how it wants to be treated: a bounded table of flows that learns each one's rate and shape.
-// Whoever floods it with flows finds no place for them; flows that have proved themselves keep theirs. Pure.
+// Which flow a packet belongs to and how it wants to be treated: a bounded table of flows that learns each one's
+// rate and shape. Whoever floods it with flows finds no place for them; flows that have proved themselves keep
+// theirs. Pure.
 //
-// The class is part of the stream number that travels on the wire (see SCHEDULING.md), so that the far end need not classify.
+// The class is part of the stream number that travels on the wire (see SCHEDULING.md), so that the far end need
+// not classify.
 import { FlowKey, ICMP, ICMPV6, TCP, UDP } from "./flow_key.ts";
 
 /** How a packet wants to travel: soonest; soonest and surely; as much as possible. */
@@ -30,7 +32,10 @@ const PROVEN_PACKETS = 16, PROVEN_IDLE_MS = 5_000;
 const WINDOW_MS = 128;
 /** Below this a flow is sparse; it stays so up to twice as much. */
 const SPARSE_BITS_PER_SECOND = 64_000;
-/** A new flow is taken as sparse up to so many bytes in its first window: a handshake of QUIC or TLS, not a download. */
+/**
+ * A new flow is taken as sparse up to so many bytes in its first window: a handshake of QUIC or TLS, not a
+ * download.
+ */
 const FIRST_BYTES = 20_000;
 /** Voice and games are below this. */
 export const SMALL_BITS_PER_SECOND = 256_000;

@@ -1,5 +1,5 @@
-// When to tell senders that a queue stands: the control law of CoDel (RFC 8289 section 5), asked as a packet enters, because the
-// time that it will wait is known by then. Pure.
+// When to tell senders that a queue stands: the control law of CoDel (RFC 8289 section 5), asked as a packet
+// enters, because the time that it will wait is known by then. Pure.
 
 /** RFC 8289 sections 4.3 and 4.4. */
 const TARGET_US = 5_000, INTERVAL_US = 100_000, PACKET_BITS = 1500 * 8;
@@ -14,7 +14,10 @@ export class CoDel {
   #lastCount = 0;
   #emptyUs = 0;
 
-  /** A packet that is just being sent is no queue: on slow links the target is one packet's time (RFC 8289 section 4.3). */
+  /**
+   * A packet that is just being sent is no queue: on slow links the target is one packet's time (RFC 8289 section
+   * 4.3).
+   */
   set rateBitsPerSecond(rate: number) {
     this.#targetUs = Math.max(TARGET_US, PACKET_BITS * 1e6 / rate);
   }

@@ -1,8 +1,9 @@
-// Which path takes which packet: the one that delivers it earliest (EDPF), with a short queue ahead per path. Pure.
+// Which path takes which packet: the one that delivers it earliest (EDPF), with a short queue ahead per path.
+// Pure.
 //
-// Nothing is held back here. `choose` answers at once: a path, or that the packet has to go because every path that may take it is
-// full; how full is known from what was sent and from each path's rate, without asking anybody. That is what keeps queues
-// in modems short, so that a call on the same link stays clear.
+// Nothing is held back here. `choose` answers at once: a path, or that the packet has to go because every path
+// that may take it is full; how full is known from what was sent and from each path's rate, without asking
+// anybody. That is what keeps queues in modems short, so that a call on the same link stays clear.
 import { BULK, type Kind, REAL_TIME, SMALL_BITS_PER_SECOND, STREAMS } from "./classify.ts";
 import { CoDel } from "./codel.ts";
 import { type Candidate, chooseGroup, isLossy, worth } from "./group.ts";
@@ -20,7 +21,10 @@ export interface PathState {
   /** False for what is down, suspect or not yet measured: it gets nothing. */
   isUsable: boolean;
   rateBitsPerSecond: number;
-  /** It has not been full yet: the rate is what it carries at least, and holding packets back would hide what it can do. */
+  /**
+   * It has not been full yet: the rate is what it carries at least, and holding packets back would hide what it
+   * can do.
+   */
   isStarting: boolean;
   /** One-way delay without our own queue, from any zero that is common to all paths. */
   owdUs: number;
@@ -30,8 +34,8 @@ export interface PathState {
 
 export interface DeliveryOptions {
   /**
-   * How long the queue ahead of a path may become before bulk goes to slower paths, less while there is a call; what a source
-   * sends at once must fit in any case.
+   * How long the queue ahead of a path may become before bulk goes to slower paths, less while there is a call;
+   * what a source sends at once must fit in any case.
    */
   queueUs: number;
   /** A flow is spread only over paths whose delay is this much longer than the nearest one's at most. */
@@ -39,8 +43,8 @@ export interface DeliveryOptions {
 }
 
 /**
- * Measured in virtual time, see SCHEDULING.md: shorter queues starve downloads over links of 30 and 100 ms, longer ones delay everything
- * else; over a wider spread one download becomes slower than over the nearest link alone.
+ * Measured in virtual time, see SCHEDULING.md: shorter queues starve downloads over links of 30 and 100 ms, longer
+ * ones delay everything else; over a wider spread one download becomes slower than over the nearest link alone.
  */
 export const DEFAULTS: DeliveryOptions = { queueUs: 40_000, spreadUs: 100_000 };
 
@@ -62,7 +66,10 @@ const TIER_URGENT_US = 100_000;
 const SHOWN_FADE = 0.995;
 /** The near paths count as crowded while all have a queue of this length, and so long after. */
 const CROWDED_QUEUE_US = 5_000, CROWDED_US = 1_000_000;
-/** What is added to a bulk stream's number for flows that live on a far path: they share no order with those that do not. */
+/**
+ * What is added to a bulk stream's number for flows that live on a far path: they share no order with those that
+ * do not.
+ */
 const FAR_STREAM = 1024;
 /** Only a flood of flows that claim to be urgent gets beyond this. */
 const URGENT_QUEUE_US = 100_000;
@@ -72,7 +79,9 @@ const STICKY_US = 4_000;
 const LOSS_PERCENT_US = 20_000;
 /** Age of the packet before in the same stream, as it travels: units of 10 ms, 15 at most. */
 const AGE_UNIT_US = 10_000, AGE_MAX = 15;
-/** How long `paths` remembers at least, what left before that is not waited for; and how often flows are counted. */
+/**
+ * How long `paths` remembers at least, what left before that is not waited for; and how often flows are counted.
+ */
 const BEAT_US = 150_000;
 
 /** The scheduler of one sender; fields describe the last choice. */
@@ -87,9 +96,15 @@ export class Delivery {
   order = 0;
   /** How long before it the stream's last packet left, in units of 10 ms, 0 to 15, for the wire. */
   age = 0;
-  /** Paths that carried packets of this kind in the last 150 to 400 ms, a bit each, for the wire: only there can missing ones be. */
+  /**
+   * Paths that carried packets of this kind in the last 150 to 400 ms, a bit each, for the wire: only there can
+   * missing ones be.
+   */
   paths = 0;
-  /** How long the packet waits behind what the path was given before, and its duplicate; units of 256 us, 255 at most. */
+  /**
+   * How long the packet waits behind what the path was given before, and its duplicate; units of 256 us, 255 at
+   * most.
+   */
   queued = 0;
   duplicateQueued = 0;
   /** Packets that found no place, and that CoDel took or marked, since the start. */
@@ -126,9 +141,12 @@ export class Delivery {
 
   constructor(private readonly options: DeliveryOptions = DEFAULTS) {}
 
-  /** Takes over what is known of the paths, by their index; about every 100 ms, and at once when one comes or goes. */
-  update(paths: readonly PathState[], nowUs: number): void {
-    this.#paths = Math.min(paths.length, MAX_PATHS);
+  /**
+   * Takes over what is known of the paths, by their index; about every 100 ms, and at once when one comes or goes.
+   */
+  update(states: readonly PathState[], nowUs: number): void {
+    const paths = states.slice(0, MAX_PATHS);
+    this.#paths = paths.length;
     const usable = paths.filter(({ isUsable, rateBitsPerSecond }) => isUsable && rateBitsPerSecond > 0);
     const first = Math.min(...usable.map(({ tier }) => tier));
     const nearestUs = Math.min(...usable.filter(({ tier }) => tier === first).map(({ owdUs }) => owdUs));
@@ -265,7 +283,8 @@ export class Delivery {
         bestUs = atUs;
       }
     }
-    // While one path has room the queues of the others only make their packets arrive in order: that is no congestion.
+    // While one path has room the queues of the others only make their packets arrive in order: that is no
+    // congestion.
     const isSignal = this.#codels[home]!.isDue(standingUs, nowUs, !isModest || speaksEcn);
     if (home === NEAR && standingUs > CROWDED_QUEUE_US) this.#crowdedUs = nowUs;
     if (best === DROPPED) return DROPPED;
@@ -299,7 +318,11 @@ export class Delivery {
     return best;
   }
 
-  /** The path where a packet arrives first. @param except is left out @param usual is kept unless another is clearly sooner */
+  /**
+   * The path where a packet arrives first.
+   * @param except is left out
+   * @param usual is kept unless another is clearly sooner
+   */
   #soonest(except: number, usual: number, length: number, nowUs: number): number {
     let best = DROPPED, bestUs = Infinity;
     for (let path = 0; path < this.#paths; path++) {

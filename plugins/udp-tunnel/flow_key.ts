@@ -1,5 +1,5 @@
-// What the tunnel needs to know of one IP packet: the flow it belongs to, its marks, and where its payload stands. Nothing is
-// allocated and nothing is read outside the packet, whatever its length fields say. Pure.
+// What the tunnel needs to know of one IP packet: the flow it belongs to, its marks, and where its payload stands.
+// Nothing is allocated and nothing is read outside the packet, whatever its length fields say. Pure.
 
 export const ICMP = 1, TCP = 6, UDP = 17, ICMPV6 = 58;
 
@@ -8,7 +8,10 @@ const EXTENSIONS = 6;
 
 /** The reading of one packet at a time; its fields hold until the next `read`. */
 export class FlowKey {
-  /** Two hashes of the 5-tuple, 32 bits unsigned each; of addresses and protocol for fragments and what has no ports. */
+  /**
+   * Two hashes of the 5-tuple, 32 bits unsigned each; of addresses and protocol for fragments and what has no
+   * ports.
+   */
   hash = 0;
   check = 0;
   protocol = 0;
@@ -25,7 +28,10 @@ export class FlowKey {
   /** @param seed random in production, so that nobody outside knows which flows share a place */
   constructor(private readonly seed: number) {}
 
-  /** Reads the packet at `bytes[offset..offset + length]`. @returns false for what is no whole IPv4 or IPv6 header */
+  /**
+   * Reads the packet at `bytes[offset..offset + length]`.
+   * @returns false for what is no whole IPv4 or IPv6 header
+   */
   read(bytes: Uint8Array, offset: number, length: number): boolean {
     const end = offset + length;
     if (length < 20 || offset < 0 || end > bytes.length) return false;
@@ -101,7 +107,8 @@ export class FlowKey {
 }
 
 /**
- * Sets "congestion experienced" in the packet at `offset` and mends IPv4's checksum (RFC 3168 section 5, RFC 1624).
+ * Sets "congestion experienced" in the packet at `offset` and mends IPv4's checksum (RFC 3168 section 5, RFC
+ * 1624).
  * @returns false when its ends do not speak ECN; then it is unchanged
  */
 export function markCongestion(bytes: Uint8Array, offset: number): boolean {

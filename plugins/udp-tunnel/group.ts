@@ -1,4 +1,5 @@
-// Which paths carry a spread download together: those whose delays lie close enough, and together promise most. Pure.
+// Which paths carry a spread download together: those whose delays lie close enough, and together promise most.
+// Pure.
 
 /** What is asked of a path here. */
 export interface Candidate {
@@ -12,7 +13,10 @@ export interface Candidate {
 const LITTLE = 0.25, LITTLE_SPREAD = 0.6;
 /** A farther group, or another than now, must promise so much more. */
 const BETTER = 1.2;
-/** With this share of losses a download reaches half of what the link carries, with ten times as much nearly nothing; clean again is less. */
+/**
+ * With this share of losses a download reaches half of what the link carries, with ten times as much nearly
+ * nothing; clean again is less.
+ */
 const LOSSY = 0.003, CLEAN = 0.001;
 
 /** What a download may expect of a path, in bits per second. */

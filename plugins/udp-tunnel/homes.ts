@@ -1,8 +1,8 @@
 // Where each bulk flow lives: spread over the near paths, or alone on one far path. Pure.
 //
-// A path that is much slower than the nearest one makes a download over both slower than over the near ones alone: its window has to
-// cover the longest delay. A download of its own fills such a path well, though. So it gets whole flows, and only new ones
-// while the near paths are crowded and it offers the newcomer more.
+// A path that is much slower than the nearest one makes a download over both slower than over the near ones alone:
+// its window has to cover the longest delay. A download of its own fills such a path well, though. So it gets
+// whole flows, and only new ones while the near paths are crowded and it offers the newcomer more.
 import { FLOWS } from "./classify.ts";
 
 /** The home of flows that are spread over the near paths; the far path p is home p + 1. */

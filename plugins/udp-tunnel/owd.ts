@@ -1,9 +1,13 @@
 // How long packets take on a path: one-way delay as the receiver sees it, and round trips. Pure.
 //
-// The clocks of the two ends have nothing in common. Delays are therefore only relative: all paths of one session count from
-// the same unknown zero, so that they compare with each other, and each path knows its own least one, its base.
+// The clocks of the two ends have nothing in common. Delays are therefore only relative: all paths of one session
+// count from the same unknown zero, so that they compare with each other, and each path knows its own least one,
+// its base.
 
-/** The base follows a delay that grew within one to two of these; clocks that drift apart by 100 ppm move it by 2 ms at most. */
+/**
+ * The base follows a delay that grew within one to two of these; clocks that drift apart by 100 ppm move it by 2
+ * ms at most.
+ */
 const BASE_WINDOW_US = 10_000_000;
 
 /** The common zero of a session's delays: its first packet. */
@@ -56,7 +60,10 @@ export class PathDelay {
     if (delayUs - queuedUs < this.#windowExcessUs) this.#windowExcessUs = delayUs - queuedUs;
   }
 
-  /** Ends a beat: begins `leastUs` and `mostUs` anew, and lets the base grow when even what the sender cannot explain grew. */
+  /**
+   * Ends a beat: begins `leastUs` and `mostUs` anew, and lets the base grow when even what the sender cannot
+   * explain grew.
+   */
   beat(nowUs: number): void {
     this.leastUs = this.mostUs = NaN;
     if (nowUs - this.#windowStartUs < BASE_WINDOW_US || this.#windowLeastUs === Infinity) return;
@@ -84,7 +91,9 @@ export class RoundTrip {
     this.smoothedUs += (rttUs - this.smoothedUs) / 8;
   }
 
-  /** How long an answer may take; one second before the first one (RFC 6298 section 2.1), else at least `leastUs`. */
+  /**
+   * How long an answer may take; one second before the first one (RFC 6298 section 2.1), else at least `leastUs`.
+   */
   timeoutUs(leastUs: number): number {
     return this.isKnown ? Math.max(leastUs, this.smoothedUs + 4 * this.variationUs) : 1_000_000;
   }

@@ -11,10 +11,15 @@ export interface PathReport {
   receivedPackets: number;
   /** Missing per-path numbers. */
   lostPackets: number;
-  /** From the last packet before to the last one of this report: when they came, and when they were due to leave. */
+  /**
+   * From the last packet before to the last one of this report: when they came, and when they were due to leave.
+   */
   receivedSpanUs: number;
   sentSpanUs: number;
-  /** The least and the greatest delay less what our own queue explains; the least and the smoothed delay; from the session's zero. */
+  /**
+   * The least and the greatest delay less what our own queue explains; the least and the smoothed delay; from the
+   * session's zero.
+   */
   excessUs: number;
   peakUs: number;
   baseUs: number;

@@ -1,8 +1,9 @@
 // How fast a path is, as the sender may use it: adapted at each report of the far end, about every 100 ms. Pure.
 //
-// Everything hangs on the rate that really arrived. While it arrives undelayed and we sent as much as allowed, allow more; where
-// packets are later than our own queue explains, the link is full and what arrives is its rate. Growth is measured from what
-// arrived, a round trip ago, not from what was allowed: so it needs no patience on long paths and cannot run away.
+// Everything hangs on the rate that really arrived. While it arrives undelayed and we sent as much as allowed,
+// allow more; where packets are later than our own queue explains, the link is full and what arrives is its rate.
+// Growth is measured from what arrived, a round trip ago, not from what was allowed: so it needs no patience on
+// long paths and cannot run away.
 import type { PathReport } from "./path_meter.ts";
 
 /** Limits that are known beforehand; undefined where they are not. */
@@ -16,15 +17,27 @@ export interface ProbeOptions {
 const START_BITS_PER_SECOND = 8_000_000, LEAST_BITS_PER_SECOND = 100_000, MOST_BITS_PER_SECOND = 1e11;
 /** No honest figure of a report is above this: half of the numbers' range. */
 const MOST = 2 ** 31;
-/** Delay above base and above our own queue that the link may have when full: what a controller needs to see, and two packets at least. */
+/**
+ * Delay above base and above our own queue that the link may have when full: what a controller needs to see, and
+ * two packets at least.
+ */
 const TARGET_US = 4_000, TARGET_BITS = 2 * 1500 * 8;
-/** From this share of the allowance on the path is fully used; below, the sources are the limit and nothing is learned upwards. */
+/**
+ * From this share of the allowance on the path is fully used; below, the sources are the limit and nothing is
+ * learned upwards.
+ */
 const FULL = 0.9;
-/** Growth: at the start a little ahead of what comes, as the sender refuses little then; later small steps that become larger while nothing gets in the way. */
+/**
+ * Growth: at the start a little ahead of what comes, as the sender refuses little then; later small steps that
+ * become larger while nothing gets in the way.
+ */
 const START_GROWTH = 0.25, FIRST_GROWTH = 0.02, MOST_GROWTH = 0.1;
 /** So much of the allowance is taken away at most in one step while it is not used. */
 const UNUSED_STEP = 0.9;
-/** A link that stays full shows its base no more: after so long without, one report's time is given to emptying its queue. */
+/**
+ * A link that stays full shows its base no more: after so long without, one report's time is given to emptying its
+ * queue.
+ */
 const EMPTY_EVERY_US = 5_000_000, EMPTY_SHARE = 0.85;
 /** Closer to the base than this is at the base. */
 const NEAR_US = 1_000;
@@ -69,8 +82,8 @@ export class RateProbe {
   }
 
   /**
-   * Takes what a train of packets showed, sent at once over a path that is not known yet: how fast they came one after the other. It
-   * counts only until the path has been full.
+   * Takes what a train of packets showed, sent at once over a path that is not known yet: how fast they came one
+   * after the other. It counts only until the path has been full.
    */
   train(bitsPerSecond: number): void {
     if (!this.isStarting || !(bitsPerSecond > 0 && bitsPerSecond < MOST_BITS_PER_SECOND)) return;
@@ -144,7 +157,9 @@ export class RateProbe {
     this.#growth = Math.min(MOST_GROWTH, this.#growth * 1.5);
   }
 
-  /** The link is full: what arrives is its rate, less what drains the queue in about a round trip and two reports. */
+  /**
+   * The link is full: what arrives is its rate, less what drains the queue in about a round trip and two reports.
+   */
   #giveWay(queueUs: number, isFull: boolean, rttUs: number, nowUs: number): void {
     if (this.#crowdedSinceUs === Infinity) {
       this.#crowdedSinceUs = nowUs;

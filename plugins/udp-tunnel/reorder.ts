@@ -1,7 +1,9 @@
-// In which order packets leave at the far end: per stream by their number, with a short wait for what is still under way. Pure.
+// In which order packets leave at the far end: per stream by their number, with a short wait for what is still
+// under way. Pure.
 //
-// It works on indexes of the caller's receive slots: `accept` takes one, `release` after each batch (and at `nextUs`) lets go of
-// what waited long enough, and `ready[0..readyCount]` are the slots to deliver, in order, and then to use again.
+// It works on indexes of the caller's receive slots: `accept` takes one, `release` after each batch (and at
+// `nextUs`) lets go of what waited long enough, and `ready[0..readyCount]` are the slots to deliver, in order, and
+// then to use again.
 import { BULK, kindOf, STREAMS } from "./classify.ts";
 import { MAX_PATHS } from "./delivery.ts";
 
@@ -15,8 +17,9 @@ export const WAIT_URGENT_US = 50_000, WAIT_BULK_US = 150_000;
 /** Delays are remembered at their worst; that fades over so many packets. */
 const FADE = 1024;
 /**
- * What is waited for on top: mean deviations, and what a burst on the slowest path adds. Bulk may wait more, because in a download the
- * paths soon show what is lost, and a packet that is given up too early halves the rate of its sender.
+ * What is waited for on top: mean deviations, and what a burst on the slowest path adds. Bulk may wait more,
+ * because in a download the paths soon show what is lost, and a packet that is given up too early halves the rate
+ * of its sender.
  */
 const JITTERS = 4, MARGIN_US = 5_000, MARGIN_BULK_US = 30_000;
 const AGE_UNIT_US = 10_000;
@@ -28,7 +31,9 @@ export class Reorder {
   readyCount = 0;
   /** When `release` has something to do next; Infinity when nothing is held. */
   nextUs = Infinity;
-  /** Since the start: packets that came twice, that came after they were given up, and numbers that were given up. */
+  /**
+   * Since the start: packets that came twice, that came after they were given up, and numbers that were given up.
+   */
   duplicates = 0;
   late = 0;
   lost = 0;
@@ -55,7 +60,10 @@ export class Reorder {
   readonly #untilUs: Float64Array;
   readonly #chainMask: number;
 
-  /** By path: whether it ever brought something, its newest number, its late packets' delay, its mean and deviation. */
+  /**
+   * By path: whether it ever brought something, its newest number, its late packets' delay, its mean and
+   * deviation.
+   */
   readonly #isKnown = new Uint8Array(MAX_PATHS);
   readonly #newest = new Uint32Array(MAX_PATHS);
   readonly #worstUs = new Float64Array(MAX_PATHS);
@@ -82,7 +90,8 @@ export class Reorder {
   /**
    * Takes the packet in `slot`.
    * @param stream 0 to STREAMS - 1 @param order its number in the stream, 16 bits @param age as Delivery.age
-   * @param global its number in the session, 32 bits @param path the index of its path @param paths as Delivery.paths
+   * @param global its number in the session, 32 bits @param path the index of its path @param paths as
+   * Delivery.paths
    * @param delayUs its relative one-way delay
    * @returns READY, HELD, or DUPLICATE: then the slot is the caller's again
    */
@@ -127,7 +136,9 @@ export class Reorder {
     return HELD;
   }
 
-  /** Lets go of what waited long enough or whose gap was overtaken on every path; to be called after each batch. */
+  /**
+   * Lets go of what waited long enough or whose gap was overtaken on every path; to be called after each batch.
+   */
   release(nowUs: number): void {
     this.nextUs = Infinity;
     // Backwards, because a stream that has nothing left gives its place to the last one.
@@ -172,7 +183,10 @@ export class Reorder {
     return latestUs;
   }
 
-  /** Paths keep the order of what they carry: nothing older than `global` comes any more once all have brought something as new. */
+  /**
+   * Paths keep the order of what they carry: nothing older than `global` comes any more once all have brought
+   * something as new.
+   */
   #isOvertaken(global: number, paths: number): boolean {
     for (let path = 0; paths !== 0; path++, paths >>= 1) {
       if ((paths & 1) === 1 && (this.#isKnown[path] === 0 || (this.#newest[path]! - global | 0) < 0)) {

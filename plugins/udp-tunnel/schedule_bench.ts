@@ -1,5 +1,5 @@
-// What one packet costs in the modules of the fast path: `deno bench -A plugins/udp-tunnel/schedule_bench.ts`; n is packets, so the
-// time per iteration divides by PACKETS.
+// What one packet costs in the modules of the fast path: `deno bench -A plugins/udp-tunnel/schedule_bench.ts`; n
+// is packets, so the time per iteration divides by PACKETS.
 import { Classifier } from "./classify.ts";
 import { Delivery, DROPPED } from "./delivery.ts";
 import { PathMeter } from "./path_meter.ts";

@@ -1,4 +1,5 @@
-// All scheduling modules together in virtual time against the bars of the tunnel. `FIGURES=1` prints what SCHEDULING.md says.
+// All scheduling modules together in virtual time against the bars of the tunnel. `FIGURES=1` prints what
+// SCHEDULING.md says.
 import { strict as assert } from "node:assert";
 import * as fc from "fast-check";
 import type { LinkOptions } from "./testing_links.ts";

@@ -1,5 +1,6 @@
-// The world in virtual time for tests of the scheduling modules: links with rate, delay, queue, loss, jitter and cuts, and the one
-// direction of a tunnel over them that is built of the real modules, as the plugin builds it. Deterministic by its seed.
+// The world in virtual time for tests of the scheduling modules: links with rate, delay, queue, loss, jitter and
+// cuts, and the one direction of a tunnel over them that is built of the real modules, as the plugin builds it.
+// Deterministic by its seed.
 import { Classifier } from "./classify.ts";
 import { Delivery, type DeliveryOptions, DROPPED, type PathState } from "./delivery.ts";
 import { DelayZero } from "./owd.ts";

@@ -1,5 +1,5 @@
-// What sends through the tunnel in tests: constant rates, calls, and downloads with a window as QUIC has them, each of which
-// counts what arrives as an application sees it.
+// What sends through the tunnel in tests: constant rates, calls, and downloads with a window as QUIC has them,
+// each of which counts what arrives as an application sees it.
 import type { Clock, Flow, Tunnel } from "./testing_links.ts";
 import type { Packet } from "./testing_packets.ts";
 
@@ -94,7 +94,9 @@ const PACKET_THRESHOLD = 3, TIME_THRESHOLD = 9 / 8, FIRST_WINDOW = 10;
 /** RFC 9438 sections 4.1 and 4.6. */
 const CUBIC_C = 0.4, CUBIC_BETA = 0.7;
 
-/** A download as QUIC makes it: paced Cubic (RFC 9438) over RFC 9002's recognition of losses, never out of data. */
+/**
+ * A download as QUIC makes it: paced Cubic (RFC 9438) over RFC 9002's recognition of losses, never out of data.
+ */
 export class Download extends Seen {
   window = FIRST_WINDOW;
   spurious = 0;

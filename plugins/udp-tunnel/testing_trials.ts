@@ -7,7 +7,10 @@ export interface Trial {
   /** So many downloads, one more each `staggerS` seconds. */
   downloads?: number;
   staggerS?: number;
-  /** A flow of constant rate, as a share of the sum of the links' rates, its packets counted as they go over the links. */
+  /**
+   * A flow of constant rate, as a share of the sum of the links' rates, its packets counted as they go over the
+   * links.
+   */
   constantShare?: number;
   call?: boolean;
   /** Not counted, and counted. */
