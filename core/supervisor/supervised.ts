@@ -14,6 +14,7 @@ import { Backoff } from "./backoff.ts";
 import type { FactBoard } from "./facts.ts";
 import type { LiveView } from "./live_view.ts";
 import type { Manifest } from "./manifest.ts";
+import { Pace } from "./pace.ts";
 import { type Places, PluginProcess } from "./process.ts";
 import type { LogNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { asOtbError, type Handler } from "./rpc.ts";
@@ -23,6 +24,8 @@ import { describePermissions } from "./sandbox.ts";
 const GRACE_MS = 30_000;
 const START_MS = 30_000;
 const MEMORY_EVERY_MS = 5_000;
+/** Every claim has the kernel read: more claims than these wait, and more that wait than these are refused. */
+const CLAIMS_BURST = 100, CLAIMS_PER_SECOND = 20, MOST_WAITING_CLAIMS = 200;
 
 /** What a supervised plugin needs of the core around it. */
 export interface Core {
@@ -58,6 +61,8 @@ export class Supervised {
   #claimedThisRun = new Set<string>();
   #toldThisRun = new Set<string>();
   #claimQueue: Promise<unknown> = Promise.resolve();
+  #claimsWaiting = 0;
+  #claimPace = new Pace(CLAIMS_BURST, CLAIMS_PER_SECOND);
   #unsubscribe: (() => void)[] = [];
 
   constructor(
@@ -247,8 +252,18 @@ export class Supervised {
     });
   }
 
-  #claim(key: string, resources: Resource[]): Promise<void> {
+  async #claim(key: string, resources: Resource[]): Promise<void> {
+    if (this.#claimsWaiting >= MOST_WAITING_CLAIMS) {
+      throw new OtbError(
+        "claim-too-often",
+        `Cannot take a claim of "${this.name}" as at most ${MOST_WAITING_CLAIMS} may wait: current value is "${this.#claimsWaiting}"`,
+        "Claim when something changes, not in a loop.",
+      );
+    }
+    this.#claimsWaiting++;
     const claimed = this.#claimQueue.then(async () => {
+      const waitMs = this.#claimPace.take(performance.now());
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
       for (const { kind } of resources) {
         if (!this.manifest.claims.includes(kind)) {
           throw new OtbError(
@@ -260,9 +275,9 @@ export class Supervised {
       await this.core.claim(this.name, key, resources);
       this.#claimKeys.add(key);
       this.#claimedThisRun.add(key);
-    });
+    }).finally(() => this.#claimsWaiting--);
     this.#claimQueue = claimed.catch(() => {});
-    return claimed;
+    return await claimed;
   }
 
   /** After a restart: what the new run did not ask for again is given back. */

@@ -95,6 +95,28 @@ Deno.test("a start that fails undoes its half and says why", async () => {
   });
 });
 
+Deno.test("a plugin that claims in a loop is slowed, and refused what it has waiting beyond measure", async () => {
+  await withCore(async (core, folder, lead) => {
+    const plugin = lead(writePlugin(
+      folder,
+      "looping",
+      `let done = 0, refused = 0;
+       const sinceMs = performance.now();
+       for (let turn = 0; turn < 400; turn++) {
+         ctx.claim("k", [${address}]).then(() => done++, ({ code }) => {
+           if (code === "claim-too-often") refused++;
+         });
+       }
+       setTimeout(() => ctx.publishStatus({ done, refused, ms: performance.now() - sinceMs }), 1500);`,
+    ));
+    await plugin.start();
+    const status = () => plugin.report().status as { done: number; refused: number; ms: number };
+    await core.until(() => status().ms !== undefined);
+    assert.ok(status().refused > 50 && status().refused <= 200, `${status().refused} refused`);
+    assert.ok(status().done <= 101 + status().ms / 1000 * 20, `${status().done} in ${status().ms} ms`);
+  });
+});
+
 Deno.test("a killed plugin comes back and keeps its claims; what it no longer wants is swept", async () => {
   await withCore(async (core, folder, lead) => {
     const plugin = lead(writePlugin(

@@ -97,8 +97,9 @@ function dnsLines({ dns, address }: ServePlan): string[] {
     "domain-needed",
     "bogus-priv",
     "cache-size=5000",
-    "# While nobody can be asked, what was true within a day is better than nothing (RFC 8767).",
-    "use-stale-cache=86400",
+    "# An answer that ran out is given once more while a new one is fetched, or cannot be (RFC 8767); dnsmasq does not wait",
+    "# for which, so it is not an old one.",
+    "use-stale-cache=3600",
     "dns-forward-max=300",
     ...dns.sets.flatMap(({ domains, table, set4, set6 }) =>
       domains.map((name) =>

@@ -1,6 +1,6 @@
 // The event loop of the data plane: epoll over FFI on the plugin's own thread, sharing it fairly with Deno's loop.
 import { setImmediate } from "node:timers";
-import { type Native, type Poll, WAKE_TAG } from "../../core/native/ffi.ts";
+import { type Native, type Poll, PollEvents, WAKE_TAG } from "../../core/native/ffi.ts";
 
 /** Deno's own loop (settings, status, timers) runs at least this often while sockets are busy. */
 const YIELD_EVERY_MS = 5;
@@ -9,6 +9,8 @@ const LINGER_MS = 1;
 /** And before it sleeps it looks this often again: some 10 us at most, when nobody else wants the processor. */
 const LINGER_YIELDS = 32;
 const IDLE_WAIT_MS = 1_000;
+/** How often nudged descriptors are looked at without an event. */
+const NUDGE_MS = 1_000;
 const EVENTS = 256;
 
 /** Takes the epoll(7) events of one descriptor. */
@@ -19,6 +21,7 @@ export class Reactor {
   readonly #poll: Poll;
   readonly #events = new Uint32Array(2 * EVENTS);
   readonly #handlers: (OnEvents | undefined)[] = [];
+  readonly #nudged = new Set<number>();
   #free: number[] = [];
   #freed: number[] = [];
   #stopped = false;
@@ -46,8 +49,17 @@ export class Reactor {
     else this.#poll.set(fd, events, tag);
   }
 
+  /**
+   * Tells its handler once a second that there may be something to read. Linux 6.18 can keep the next bytes of an MPTCP
+   * connection in a subflow and wake nobody, after links came and went (tests/bench/flaps.ts); a read fetches them.
+   */
+  nudge(tag: number): void {
+    this.#nudged.add(tag);
+  }
+
   /** Forgets a descriptor that is about to be closed. */
   forget(tag: number): void {
+    this.#nudged.delete(tag);
     this.#handlers[tag] = undefined;
     this.#freed.push(tag);
   }
@@ -55,6 +67,7 @@ export class Reactor {
   /** Runs until `stop`. */
   async run(): Promise<void> {
     let yieldedMs = performance.now();
+    let nudgedMs = yieldedMs;
     let busy = false;
     while (!this.#stopped) {
       let count: number = busy
@@ -66,6 +79,10 @@ export class Reactor {
         yieldedMs = performance.now();
       }
       this.#dispatch(count);
+      if (performance.now() - nudgedMs > NUDGE_MS) {
+        for (const tag of this.#nudged) this.#handlers[tag]?.(PollEvents.in);
+        nudgedMs = performance.now();
+      }
       if (performance.now() - yieldedMs > YIELD_EVERY_MS) {
         await new Promise<void>((resolve) => setImmediate(resolve));
         yieldedMs = performance.now();

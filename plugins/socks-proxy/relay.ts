@@ -103,6 +103,7 @@ export class Relay {
     this.#sealed = new Side(sealed);
     reactor.handle(plain.tag, (events) => this.#onPlain(events));
     reactor.handle(sealed.tag, (events) => this.#onSealed(events));
+    reactor.nudge(sealed.tag);
     this.#watch(this.#plain);
     this.#watch(this.#sealed);
     counters.open++;

@@ -9,16 +9,6 @@ const YEAR_MS = 365 * 86_400_000;
 const HONEST = ["203.0.113.10", "203.0.113.11"], LIAR = "203.0.113.12";
 const SERVERS = [...HONEST, LIAR];
 
-function chronyd(): string {
-  const kept = `${Deno.env.get("OTB_TOOLS")}/chrony/usr/sbin/chronyd`;
-  try {
-    Deno.statSync(kept);
-    return kept;
-  } catch {
-    return "chronyd";
-  }
-}
-
 async function run(world: World, role: string, words: string[]): Promise<void> {
   const { success, stderr } = await world.lab.spawn(role, words, {
     stdin: "null",
@@ -71,7 +61,7 @@ class Times {
       "bindcmdaddress /",
     ];
     // -x: it never touches a clock.
-    const server = [chronyd(), "-x", "-d", "-L", "3", ...options, pidfile];
+    const server = ["chronyd", "-x", "-d", "-L", "3", ...options, pidfile];
     this.#servers.push(
       this.world.lab.spawn("server", [...by, ...server], { stdin: "null", stdout: "null", stderr: "null" }),
     );

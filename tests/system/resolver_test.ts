@@ -8,6 +8,8 @@ import { PEER_ADDRESS, World } from "../world.ts";
 const FORWARD_TO = "203.0.113.10", SECOND_WAY = "203.0.113.53";
 const BY_PEER = "192.0.2.1", BY_SECOND = "192.0.2.2";
 const BOX = "192.168.100.1";
+/** wan-discovery's `resolvers`: it asks them for one name of its own, and never for a device. */
+const PROBED = "1.1.1.1, 8.8.8.8, 9.9.9.9";
 
 async function output(world: World, role: string, words: string[]): Promise<string> {
   const { stdout, stderr, success } = await world.lab.spawn(role, words, {
@@ -37,13 +39,13 @@ class Names {
       for (const [address, answer] of [[FORWARD_TO, BY_PEER], [SECOND_WAY, BY_SECOND]] as const) {
         names.#serve(address, answer);
       }
-      // Everything that looks like DNS on its way through a modem.
+      // Everything that looks like DNS on its way through a modem, but what wan-discovery tries links with.
       for (const modem of ["modem1", "modem2"]) {
         await output(world, modem, [
           "nft",
           `table inet watch { chain in { type filter hook prerouting priority -400;
-            meta l4proto { tcp, udp } th dport { 53, 853 } counter
-            meta l4proto { tcp, udp } th sport { 53, 853 } counter
+            ip daddr != { ${PROBED} } meta l4proto { tcp, udp } th dport { 53, 853 } counter
+            ip saddr != { ${PROBED} } meta l4proto { tcp, udp } th sport { 53, 853 } counter
           }
           }`,
         ]);
@@ -54,6 +56,9 @@ class Names {
         "config",
         "set",
         `resolver.secondWay=["${SECOND_WAY}"]`,
+        // By addresses, so that what links are tried with needs no names of modems.
+        'wan-discovery.portalPage="http://203.0.113.10/"',
+        'wan-discovery.stunServers=["203.0.113.10:3478"]',
         'dhcp-takeover.mode="on"',
         "dhcp-takeover.silenceSeconds=2",
         "--yes",
@@ -80,6 +85,8 @@ class Names {
       `--listen-address=${address}`,
       "--except-interface=nothing",
       `--address=/example/${answer}`,
+      // More than fits a UDP packet.
+      `--txt-record=long.example,${Array(10).fill("x".repeat(200)).join(",")}`,
       "--local-ttl=300",
     ], { stdin: "null", stdout: "null", stderr: "null" }));
   }
@@ -100,6 +107,14 @@ class Names {
         .then((found) => found[0], (error) => "none: " + error.message);
       console.log(JSON.stringify({ answer, ms: performance.now() - startMs }));`;
     return JSON.parse(await output(this.world, role as string, [Deno.execPath(), "eval", code]));
+  }
+
+  /** Bytes of the text of a name whose answer fits no UDP packet: it goes by TCP all the way. */
+  async textBytes(name: string): Promise<number> {
+    const code = `const nameServer = { ipAddr: "${BOX}", port: 53 };
+      const [texts] = await Deno.resolveDns("${name}.", "TXT", { nameServer, signal: AbortSignal.timeout(8000) });
+      console.log(texts.join("").length);`;
+    return Number(await output(this.world, "device1", [Deno.execPath(), "eval", code]));
   }
 
   /** Asks for new names until one is answered so; bounded. */
@@ -165,6 +180,8 @@ Deno.test("names are found through the bond, over a cut link and past a hung or 
   const first = await names.ask();
   assert.equal(first.answer, BY_PEER);
   console.log(`a name that nobody knows: ${Math.round(first.ms)} ms`);
+
+  assert.equal(await names.textBytes("long.example"), 2_000);
 
   await world.lab.cut("fibre");
   for (let count = 0; count < 5; count++) {
