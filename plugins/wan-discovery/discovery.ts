@@ -10,9 +10,18 @@ import { arpFrame, arpProbe, parseAdvertisement, parseArp, parseUdp, udpFrame } 
 import { isSearchable } from "./interfaces.ts";
 import { type Grant, LeaseClient, type Outgoing } from "./lease.ts";
 import { type Memory, readMemory } from "./memory.ts";
+import { parsePppoeOffer, pppoeQuestion } from "./pppoe.ts";
 import { gatewaysToAsk, type Plan, plan, type PlannedLink } from "./planner.ts";
 import { COLLECT_MS, Prober } from "./prober.ts";
-import { clashCondition, facts, floodConditions, modemRows, oddConditions, serverFact } from "./report.ts";
+import {
+  clashCondition,
+  facts,
+  floodConditions,
+  modemRows,
+  oddConditions,
+  pppoeConditions,
+  serverFact,
+} from "./report.ts";
 import { Wires } from "./wire.ts";
 
 /** Rounds in vain until a server is gone; ARP questions in vain until a modem is. */
@@ -186,10 +195,11 @@ class Search implements Discovery {
     if (this.ctx.signal.aborted) return;
     const nowMs = this.#nowMs();
     const everyMs = this.ctx.config.probeSeconds * 1000;
-    for (const { name, carrier, prober } of this.#searched.values()) {
+    for (const { name, index, mac, carrier, prober } of this.#searched.values()) {
       for (const frame of carrier ? prober.tick(nowMs, everyMs) : []) this.#wires.send(name, frame);
       // Silence says something only of who was asked: others tell by this when that was.
       if (prober.roundMs === nowMs) {
+        if (name !== this.#lan?.interface) this.#wires.send(name, pppoeQuestion(mac, index));
         this.ctx.facts.publish(`dhcp-probe/${name}`, { interface: name, atMs: this.ctx.clock.now() });
       }
     }
@@ -232,6 +242,8 @@ class Search implements Discovery {
     }
     const advertisement = parseAdvertisement(frame);
     if (advertisement) return this.#evidence.noteAdvertisement(device, advertisement, nowMs);
+    const offer = parsePppoeOffer(frame, port.index);
+    if (offer) return this.#evidence.noteConcentrator(device, offer, nowMs);
     const datagram = parseUdp(frame);
     if (datagram?.fromPort !== SERVER_PORT || datagram.toPort !== CLIENT_PORT) return;
     const reply = decode(datagram.payload);
@@ -419,6 +431,7 @@ class Search implements Discovery {
       ...this.#plan.conditions,
       ...clashCondition(clashing.map(({ link }) => link)),
       ...floodConditions(evidence),
+      ...pppoeConditions(evidence),
       ...oddConditions(this.#devices, new Set(ctx.links.current.map((link) => link.interface))),
     ];
     for (const condition of conditions) ctx.health.raise(condition);

@@ -3,6 +3,7 @@
 import { network } from "./addresses.ts";
 import type { Reply } from "./dhcp.ts";
 import type { Advertisement } from "./frames.ts";
+import type { PppoeOffer } from "./pppoe.ts";
 
 /** A DHCP server that answered. */
 export interface ServerSeen {
@@ -37,6 +38,12 @@ export interface RouterSeen extends Advertisement {
   lastSeenMs: number;
 }
 
+/** An access concentrator that offered PPPoE. */
+export interface ConcentratorSeen extends PppoeOffer {
+  interface: string;
+  lastSeenMs: number;
+}
+
 /** More than ever stand on one segment; a flood meets these. */
 const MOST_PER_INTERFACE = 16;
 /** Stations that answer for one address: two are a mistake of somebody, more are an attack. */
@@ -47,6 +54,7 @@ export class Evidence {
   #servers = new Map<string, ServerSeen>();
   #stations = new Map<string, StationSeen>();
   #routers = new Map<string, RouterSeen>();
+  #concentrators = new Map<string, ConcentratorSeen>();
   /** Tables that were full when somebody new came, and when that was last. */
   readonly floods = new Map<string, { interface: string; kind: "dhcp" | "ra"; lastSeenMs: number }>();
 
@@ -60,6 +68,15 @@ export class Evidence {
 
   get routers(): RouterSeen[] {
     return [...this.#routers.values()];
+  }
+
+  get concentrators(): ConcentratorSeen[] {
+    return [...this.#concentrators.values()];
+  }
+
+  /** Notes an offer; one concentrator an interface is enough to know of. */
+  noteConcentrator(device: string, offer: PppoeOffer, nowMs: number): void {
+    this.#concentrators.set(device, { ...offer, interface: device, lastSeenMs: nowMs });
   }
 
   /** Notes a reply; one that refuses tells less than an offer that was seen before. */
@@ -106,7 +123,7 @@ export class Evidence {
 
   /** Forgets everybody behind an interface whose cable was pulled: who is there next may be somebody else. */
   unplugged(device: string): void {
-    for (const table of [this.#servers, this.#stations, this.#routers, this.floods]) {
+    for (const table of [this.#servers, this.#stations, this.#routers, this.#concentrators, this.floods]) {
       for (const [key, one] of table) if (one.interface === device) table.delete(key);
     }
   }
@@ -125,6 +142,7 @@ export class Evidence {
     drop(this.#servers, longest.serversMs);
     drop(this.#stations, longest.stationsMs);
     drop(this.#routers, longest.routersMs);
+    drop(this.#concentrators, longest.serversMs);
     drop(this.floods, longest.serversMs);
   }
 

@@ -122,6 +122,20 @@ export function floodConditions(evidence: Evidence): HealthCondition[] {
   });
 }
 
+/** Ports where an operator's PPPoE answers: a way out that needs the person's name and password with that operator. */
+export function pppoeConditions(evidence: Evidence): HealthCondition[] {
+  const { concentrators } = evidence;
+  if (concentrators.length === 0) return [];
+  return [{
+    code: "pppoe-offered",
+    severity: "info",
+    message: `An operator offers PPPoE on ${
+      concentrators.map(({ interface: on, name, mac }) => `${on} (${name || mac})`).join(", ")
+    }: it needs the user name and password that the operator gave`,
+    next: "Let the modem dial itself (router mode), or set pppd up, then: otb link add NAME --interface ppp0",
+  }];
+}
+
 /** Interfaces that may be ways out but are no Ethernet: there is nobody to ask by DHCP or ARP. PPP, and raw mobile links. */
 export function oddConditions(
   devices: readonly InterfaceFact[],

@@ -15,14 +15,15 @@ const EQUAL = 0x15, ANY_BIT = 0x45, RETURN = 0x06;
 /** SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT (linux/filter.h). */
 const VLAN_TAG_PRESENT = 0xfffff000 + 48;
 
-/** Lets through ARP, UDP to port 68 that is no later fragment, and router advertisements; nothing of another VLAN. */
+/** Lets through ARP, UDP to port 68 that is no later fragment, router advertisements and PPPoE discovery; no other VLAN's. */
 export const FILTER: readonly BpfInstruction[] = assemble([
   ["", LOAD_WORD, VLAN_TAG_PRESENT],
   ["", EQUAL, 0, "type", "drop"],
   ["type", LOAD_HALF, 12],
   ["", EQUAL, 0x0806, "accept", "ipv4?"],
   ["ipv4?", EQUAL, 0x0800, "ipv4", "ipv6?"],
-  ["ipv6?", EQUAL, 0x86dd, "ipv6", "drop"],
+  ["ipv6?", EQUAL, 0x86dd, "ipv6", "pppoe?"],
+  ["pppoe?", EQUAL, 0x8863, "accept", "drop"],
   ["ipv4", LOAD_BYTE, 23],
   ["", EQUAL, 17, "fragment?", "drop"],
   ["fragment?", LOAD_HALF, 20],

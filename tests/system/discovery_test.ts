@@ -265,3 +265,24 @@ for (const [seed, [topology, cables]] of Object.entries(TOPOLOGIES).entries()) {
     }
   });
 }
+
+Deno.test("an operator's PPPoE on a port is told of by its name", async () => {
+  await using world = await World.up(`pppoe${Deno.pid}`, { links: links("20/10/5") }, {
+    found: true,
+    start: false,
+  });
+  const server = world.lab.spawn("modem1", ["pppoe-server", "-F", "-I", "lan", "-C", "bras-lab"], {
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  });
+  server.status.catch(() => {});
+  await world.box.otb(["config", "set", "wan-discovery.probeSeconds=5"]);
+  await Promise.all([world.cloud.up(), world.box.up()]);
+  const { health } = await world.box.until(({ health }) =>
+    health.some(({ code }) => code === "pppoe-offered")
+  );
+  const { message, severity } = health.find(({ code }) => code === "pppoe-offered")!;
+  assert.match(message, /wan1 \(bras-lab\)/);
+  assert.equal(severity, "info");
+});
