@@ -149,6 +149,21 @@ Deno.test("a call stays clear while downloads fill the links: 35 ms later at mos
   }
 });
 
+Deno.test("a process that reads its sockets every 2 ms, and stands still for 10 ms twice a second, gets as much", () => {
+  for (const links of [pair(40, 20, 20, 40), pair(40, 30, 40, 100), pair(200, 10, 50, 20)]) {
+    for (const load of [{ downloads: 1 }, { downloads: 4 }, { constantShare: 0.95 }]) {
+      const { name, shareOfSum, reordered } = tried({
+        links,
+        ...load,
+        host: { turnMs: 2, stallMs: 10 },
+        warmS: 8,
+      });
+      assert.ok(shareOfSum >= (load.downloads === 1 ? 0.85 : 0.92), `${name}: ${shareOfSum}`);
+      assert.ok(reordered < 0.005, `${name}: ${reordered} reordered`);
+    }
+  }
+});
+
 Deno.test("property: over links of any kind a constant flow keeps its order and most of its packets", () => {
   const link = fc.record({
     mbps: fc.integer({ min: 4, max: 60 }),

@@ -15,6 +15,7 @@ export const OVERHEAD_BYTES = 80;
 const PROBE_BYTES = 120, TRAIN_BYTES = 1200, TRAIN_PACKETS = 16;
 const SLOTS = 16_384;
 const JITTER_US = 10_000;
+const STALL_EVERY_US = 500_000;
 /** Timers of a real process are not finer. */
 const TIMER_US = 1_000;
 
@@ -157,6 +158,12 @@ export interface Flow {
   arrived(number: number, bytes: number, isMarked: boolean): void;
 }
 
+/** How the receiver's process runs: packets are seen at turns of its loop, which stands still twice a second. */
+export interface Host {
+  turnMs?: number;
+  stallMs?: number;
+}
+
 /** One direction of a tunnel over links. */
 export class Tunnel {
   readonly links: Link[];
@@ -166,6 +173,7 @@ export class Tunnel {
   readonly reorder: Reorder;
   /** Sum of what the links had to carry, and of queued time over beats for means. */
   readonly chance: () => number;
+  readonly #host: Host;
   readonly #classifier = new Classifier(1);
   readonly #zero = new DelayZero();
   readonly #states: PathState[];
@@ -181,9 +189,14 @@ export class Tunnel {
   constructor(
     readonly clock: Clock,
     options: readonly LinkOptions[],
-    { seed = 1, waitBulkUs, delivery }: { seed?: number; waitBulkUs?: number; delivery?: DeliveryOptions } =
-      {},
+    { seed = 1, waitBulkUs, delivery, host = {} }: {
+      seed?: number;
+      waitBulkUs?: number;
+      delivery?: DeliveryOptions;
+      host?: Host;
+    } = {},
   ) {
+    this.#host = host;
     this.chance = random(seed);
     this.links = options.map((link) => new Link(link, clock, this.chance));
     this.delivery = new Delivery(delivery);
@@ -246,10 +259,22 @@ export class Tunnel {
     const sentUs = this.clock.nowUs;
     const global = this.#global++, perPath = this.#perPath[path]!++;
     if (this.#sentUs[path]! < 0) this.#sentUs[path] = sentUs;
-    this.links[path]!.send(
-      length,
-      () => this.#receive(parcel, path, length, queued, global, perPath, sentUs),
-    );
+    const receive = () => this.#receive(parcel, path, length, queued, global, perPath, sentUs);
+    this.#over(path, length, receive);
+  }
+
+  /** Sends over the link to the receiver's process. */
+  #over(path: number, length: number, receive: () => void): void {
+    this.links[path]!.send(length, () => this.clock.at(this.#turnUs(this.clock.nowUs), receive));
+  }
+
+  /** When the receiver's process sees what happens then: at the next turn of its loop, later where it was busy. */
+  #turnUs(atUs: number): number {
+    const { turnMs = 0, stallMs = 0 } = this.#host;
+    if (turnMs === 0) return atUs;
+    const turnUs = Math.ceil(atUs / turnMs / 1000) * turnMs * 1000;
+    const sinceStallUs = turnUs % STALL_EVERY_US;
+    return sinceStallUs < stallMs * 1000 ? turnUs - sinceStallUs + stallMs * 1000 : turnUs;
   }
 
   #receive(
@@ -286,7 +311,8 @@ export class Tunnel {
     reorder.readyCount = 0;
     if (reorder.nextUs === Infinity || reorder.nextUs >= this.#timerUs) return;
     this.#timerUs = Math.max(reorder.nextUs, clock.nowUs + TIMER_US);
-    clock.at(this.#timerUs, () => {
+    // Sockets are read before timers are looked at.
+    clock.at(this.#turnUs(this.#timerUs) + 1, () => {
       this.#timerUs = Infinity;
       this.#release();
     });
@@ -306,7 +332,7 @@ export class Tunnel {
   /** The sender's own reports of the other direction: they tell of a path before it carries data. */
   #probe(path: number): void {
     const sentUs = this.clock.nowUs, global = this.#global++;
-    this.links[path]!.send(PROBE_BYTES, () => {
+    this.#over(path, PROBE_BYTES, () => {
       this.reorder.heard(path, global, this.#zero.delayUs(sentUs, this.clock.nowUs));
     });
   }
@@ -315,7 +341,7 @@ export class Tunnel {
   #train(path: number): void {
     let firstUs = -1;
     for (let index = 0; index < TRAIN_PACKETS; index++) {
-      this.links[path]!.send(TRAIN_BYTES, () => {
+      this.#over(path, TRAIN_BYTES, () => {
         if (firstUs < 0) firstUs = this.clock.nowUs;
         if (index < TRAIN_PACKETS - 1) return;
         this.probes[path]!.train(index * TRAIN_BYTES * 8e6 / (this.clock.nowUs - firstUs));

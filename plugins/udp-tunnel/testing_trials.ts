@@ -1,5 +1,5 @@
 // One trial of the tunnel in virtual time: links, what is sent over them, and the figures that the bars are about.
-import { Clock, type LinkOptions, OVERHEAD_BYTES, Tunnel } from "./testing_links.ts";
+import { Clock, type Host, type LinkOptions, OVERHEAD_BYTES, Tunnel } from "./testing_links.ts";
 import { call, Constant, Download, Seen } from "./testing_sources.ts";
 
 export interface Trial {
@@ -17,6 +17,7 @@ export interface Trial {
   warmS?: number;
   seconds?: number;
   seed?: number;
+  host?: Host;
 }
 
 /** What came of it; shares of rates count packets as they go over the links. */
@@ -36,9 +37,10 @@ const WIRE = (PACKET_BYTES + OVERHEAD_BYTES) / PACKET_BYTES;
 
 /** Runs the trial. */
 export function run(trial: Trial): Figures {
-  const { links, downloads = 0, staggerS = 0, constantShare, warmS = 5, seconds = 15, seed = 1 } = trial;
+  const { links, downloads = 0, staggerS = 0, constantShare, warmS = 5, seconds = 15, seed = 1, host } =
+    trial;
   const clock = new Clock();
-  const tunnel = new Tunnel(clock, links, { seed });
+  const tunnel = new Tunnel(clock, links, { seed, host });
   const ackUs = Math.min(...links.map(({ rttMs }) => rttMs)) * 500;
   const sum = links.reduce((mbps, link) => mbps + link.mbps, 0);
   const flows: Seen[] = [];
