@@ -346,16 +346,23 @@ export interface DnsSetFact {
 export interface DomainRulesFact {
   rules: {
     rule: string;
-    /** Each with everything below it. */
+    /** Each with everything below it; none stands for every name, where a rule without domains keeps a connection on the bond. */
     domains: string[];
     /** MAC addresses; absent for every device. */
     devices?: string[];
-    /** Target ports like `443` or `8000-8100`; absent for all. */
+    /** Target ports like `443` or `8000-8100`; absent for those where names are said in clear: 80 and 443. */
     ports?: string[];
     way: "bonded" | "link" | "block";
     /** For the way `link`: the firewall mark that leads there, under LINK_MARK_MASK. */
     mark: number;
   }[];
+}
+
+/** How many connections each domain rule has decided by their server's name. Published as the fact `domain-hits`. */
+export interface DomainHitsFact {
+  /** When the count began, milliseconds since the epoch. */
+  since: number;
+  rules: { [rule: string]: number };
 }
 
 /** What a plugin tells of itself for people and for `otb status`; any JSON object. */

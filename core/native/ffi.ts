@@ -51,6 +51,7 @@ const SYMBOLS = {
   otb_tun_close: { parameters: ["pointer"], result: "void" },
   otb_tun_receive: { parameters: ["pointer", "buffer", "u32", "u32", "u32", "buffer"], result: "i32" },
   otb_tun_send: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
+  otb_neighbour: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
   otb_packet_open: { parameters: ["u32", "buffer", "u32", "u32"], result: "i32" },
   otb_udp_open: { parameters: ["buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
   otb_udp_send: { parameters: ["i32", "buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
@@ -939,6 +940,17 @@ export class Native {
    */
   tun(name: string, options: TunOptions): Tun {
     return new Tun(this.#symbols, name, options);
+  }
+
+  /**
+   * The MAC address of who has an address (an address record) on the interface of that index, as the kernel knows its
+   * neighbours (rtnetlink(7)); undefined when it does not.
+   */
+  neighbour(address: Bytes, interfaceIndex: number): string | undefined {
+    if (bad(address, 0, ADDRESS_BYTES)) return undefined;
+    const mac = new Uint8Array(6);
+    if (this.#symbols.otb_neighbour(address, interfaceIndex, mac) !== mac.length) return undefined;
+    return Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":");
   }
 
   /**

@@ -35,6 +35,13 @@ export function macsOf({ device, group }: Match, devices: Config["devices"]): st
   );
 }
 
+/** Whether a rule holds wherever a TCP connection of its devices and ports goes. */
+export function isForEveryTarget(
+  { match: { addresses, domains, application, protocol } }: { match: Match },
+): boolean {
+  return addresses === undefined && domains === undefined && application === undefined && protocol !== "udp";
+}
+
 /** The domains that a rule follows. */
 export function domainsOf({ domains, application }: Match): string[] {
   return domains ?? APPLICATIONS.get(application ?? "")?.domains ?? [];

@@ -5,6 +5,7 @@ import {
   type Context,
   definePlugin,
   type DeviceFact,
+  type DomainHitsFact,
   type DomainRulesFact,
   type Json,
   LINK_MARK_MASK,
@@ -15,7 +16,7 @@ import {
   type View,
 } from "../../core/plugin.ts";
 import { check, shadowed } from "./check.ts";
-import { domainsOf, macsOf } from "./clauses.ts";
+import { domainsOf, isForEveryTarget, macsOf } from "./clauses.ts";
 import {
   compile,
   DECIDED,
@@ -97,6 +98,8 @@ class Pinning {
   #counted: Carried = NOTHING;
   #savedMs = 0;
   #published = new Set<string>();
+  /** Connections that the proxy decided by their server's name. */
+  readonly #named: View<ReadonlyMap<string, DomainHitsFact>>;
   /** Counts the settings taken, so that they need not be compared. */
   #generation = 0;
   #work: Promise<void> = Promise.resolve();
@@ -108,6 +111,7 @@ class Pinning {
     this.#paths = ctx.facts.watch("path/");
     this.#peers = ctx.facts.watch("peer/");
     this.#seen = ctx.facts.watch("device/");
+    this.#named = ctx.facts.watch("domain-hits");
   }
 
   async start(): Promise<void> {
@@ -242,9 +246,14 @@ class Pinning {
     for (const rule of config.rules) {
       const domains = domainsOf(rule.match);
       const number = numbers.get(rule.name);
-      if (!rule.enabled || domains.length === 0 || number === undefined) continue;
-      facts.set(`dns-set/rule-${number}`, { table: `inet ${TABLE}`, ...setNames(number), domains });
+      if (!rule.enabled || number === undefined) continue;
       const outcome = ruleOutcome(rule, { config, ...situation });
+      if (domains.length > 0) {
+        facts.set(`dns-set/rule-${number}`, { table: `inet ${TABLE}`, ...setNames(number), domains });
+      } else if (outcome.kind !== "bonded" || !isForEveryTarget(rule)) {
+        // What leaves by a link or is refused never comes to the proxy.
+        continue;
+      }
       byDomain.push({
         rule: rule.name,
         domains,
@@ -257,7 +266,7 @@ class Pinning {
     for (const [mac, { name }] of Object.entries(config.devices)) {
       if (name !== undefined) facts.set(`device-name/${mac}`, { mac, name });
     }
-    facts.set("domain-rules", { rules: byDomain });
+    facts.set("domain-rules", { rules: byDomain.some(({ domains }) => domains.length > 0) ? byDomain : [] });
     facts.set("when-peer-gone", { way: config.whenPeerGone });
     for (const key of this.#published) if (!facts.has(key)) this.ctx.facts.publish(key, undefined);
     for (const [key, value] of facts) this.ctx.facts.publish(key, value);
@@ -318,6 +327,7 @@ class Pinning {
   /** The rules in their order, with what each comes to now and how many connections it decided. */
   rules() {
     const wish = this.#wish;
+    const named = this.#named.current.get("domain-hits");
     return this.#config.rules.map((rule) => {
       const outcome = wish && ruleOutcome(rule, wish);
       return {
@@ -328,7 +338,8 @@ class Pinning {
           : outcome.kind === "link"
           ? `link ${outcome.way.link}`
           : outcome.kind,
-        hits: this.#counted.counters.get(`rule_${this.#numbering.numbers[rule.name]}`)?.packets ?? 0,
+        hits: (this.#counted.counters.get(`rule_${this.#numbering.numbers[rule.name]}`)?.packets ?? 0) +
+          (named?.rules[rule.name] ?? 0),
       };
     });
   }

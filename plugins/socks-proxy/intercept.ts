@@ -4,7 +4,7 @@ import { ADDRESS_BYTES, decodeAddress, type Native, PollEvents } from "../../cor
 import { type Link, LINK_MARK_MASK, type Network, type Resource } from "../../core/plugin.ts";
 import { writeRecord } from "./address.ts";
 import type { Reactor } from "./reactor.ts";
-import type { Tunnels } from "./tunnel.ts";
+import type { Sniffer } from "./sniffer.ts";
 
 /** Mark of intercepted packets: one bit, so that marks of others go on living beside it. */
 const MARK = "0x10000";
@@ -86,7 +86,7 @@ export class Interceptor {
   constructor(
     private readonly native: Native,
     private readonly reactor: Reactor,
-    private readonly tunnels: Tunnels,
+    private readonly sniffer: Sniffer,
     private readonly family: 4 | 6,
   ) {
     // Only what the kernel hands over reaches a loopback address.
@@ -116,7 +116,10 @@ export class Interceptor {
       const target = new Uint8Array(19);
       const events = PollEvents.in;
       const plain = { fd, tag: this.reactor.add(fd, events, () => {}), watched: events };
-      this.tunnels.open(plain, target.subarray(0, writeRecord(wanted, target, 0)));
+      this.sniffer.take(
+        { plain, wanted, target: target.subarray(0, writeRecord(wanted, target, 0)) },
+        device,
+      );
     }
   }
 }

@@ -4,7 +4,9 @@ import {
   type ClockFact,
   type Context,
   definePlugin,
+  type DomainRulesFact,
   type FirstPathFact,
+  type InterfaceFact,
   type Json,
   OtbError,
   type ProxyTargetFact,
@@ -13,6 +15,7 @@ import {
 import { type Config, config } from "./config.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { Reactor } from "./reactor.ts";
+import { Sniffer } from "./sniffer.ts";
 import { Salts } from "./salts.ts";
 import { serveCounters, Server } from "./serve.ts";
 import { legacyKey } from "./sip004.ts";
@@ -74,6 +77,7 @@ interface Parts {
 
 async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void> {
   const counters = tunnelCounters();
+  const startedMs = ctx.clock.now();
   const [peer] = ctx.network.current.peers;
   if (!peer) {
     throw new OtbError("peer-missing", "Cannot carry anything as no peer is known", 'Run "otb init box".');
@@ -84,6 +88,19 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
   const transport = new MptcpTransport(native, peer);
   const tunnels = new Tunnels({ native, reactor, transport, psk, now, choices, counters });
   ctx.defer(() => tunnels.close());
+
+  const domainRules = ctx.facts.watch<DomainRulesFact>("domain-rules");
+  const interfaces = ctx.facts.watch<InterfaceFact>("interface/");
+  const hits = new Map<string, number>();
+  const sniffer = new Sniffer({
+    ...{ native, reactor, tunnels, counters },
+    rules: () => domainRules.current.get("domain-rules")?.rules ?? [],
+    deviceOf: (address) => {
+      const index = interfaces.current.get(`interface/${ctx.network.current.lan?.interface}`)?.index;
+      return index === undefined ? undefined : native.neighbour(address, index);
+    },
+    onHit: (rule) => hits.set(rule, (hits.get(rule) ?? 0) + 1),
+  });
 
   // For this box's own plugins: who gets in here is on this machine already.
   const ownProxy = new Socks5(native, reactor, tunnels, "127.0.0.1", 0, undefined);
@@ -116,7 +133,7 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
     }
   }
   async function interceptFamily(family: 4 | 6): Promise<void> {
-    const interceptor = new Interceptor(native, reactor, tunnels, family);
+    const interceptor = new Interceptor(native, reactor, sniffer, family);
     ctx.defer(() => interceptor.close());
     let claimed = "";
     const claim = async () => {
@@ -151,6 +168,9 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
       severity: "error",
       ...(clock.current.get("clock")?.state === "wrong" ? CLOCK_WRONG : REJECTED),
     });
+    if (hits.size > 0) {
+      ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
+    }
     return counts;
   });
 }

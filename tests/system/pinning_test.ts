@@ -291,3 +291,70 @@ Deno.test("the kill-switch: not one packet of a device on any link, IPv6 and DNS
     await device.status;
   }
 });
+
+Deno.test("a rule of domains follows the server's name in TLS and HTTP, in its order, and counts", async () => {
+  await using world = await World.up(`named${Deno.pid}`, { links: links("20/10/5", "20/10/10"), devices: 2 });
+  const folder = await Deno.makeTempDir({ prefix: "otb" });
+  try {
+    const pair = ["-keyout", `${folder}/key`, "-out", `${folder}/cert`];
+    await output(world, "server", [
+      "openssl",
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      "/CN=lab",
+      ...pair,
+    ]);
+    const code =
+      `const [cert, key] = ["cert", "key"].map((name) => Deno.readTextFileSync("${folder}/" + name));
+      const tell = (_, { remoteAddr }) => new Response(remoteAddr.hostname);
+      Deno.serve({ port: 443, cert, key, onListen() {} }, tell);
+      Deno.serve({ port: 80, onListen: () => console.log("listening") }, tell);`;
+    const server = world.lab.spawn("server", [Deno.execPath(), "eval", code], {
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    });
+    server.status.catch(() => {});
+    const reader = server.stdout.getReader();
+    await reader.read();
+    await reader.cancel();
+    const kept = { name: "kept", match: { device: await macOf(world, "device2") }, way: "bonded" };
+    const tv = {
+      name: "tv",
+      match: { domains: ["tv.example.org"] },
+      way: "link",
+      link: "cable",
+      ifDead: "block",
+    };
+    const settle = (rules: object[]) =>
+      world.box.otb(["config", "set", `device-pinning.rules=${JSON.stringify(rules)}`, "--yes"]);
+    await settle([kept, tv]);
+    const ask = (role: string, scheme: "http" | "https", name: string) => {
+      const port = scheme === "https" ? 443 : 80;
+      const curl = ["curl", "-sk", "-m", "5", "--resolve", `${name}:${port}:${SERVER_ADDRESS}`];
+      return output(world, role, [...curl, `${scheme}://${name}/`]);
+    };
+    await until(modem(2), () => ask("device1", "https", "tv.example.org"));
+    assert.equal(await ask("device1", "https", "live.tv.example.org"), modem(2));
+    assert.equal(await ask("device1", "http", "tv.example.org"), modem(2));
+    assert.equal(await ask("device1", "https", "other.example.org"), PEER);
+    assert.equal(await ask("device2", "https", "tv.example.org"), PEER);
+    await world.box.until(({ plugins }) => {
+      const { status } = plugins.find(({ name }) => name === "device-pinning")!;
+      return (status.rules as { name: string; hits: number }[]).some(({ name, hits }) =>
+        name === "tv" && hits >= 3
+      );
+    });
+    await settle([{ ...tv, way: "block", link: undefined, ifDead: undefined }]);
+    await until("", () => ask("device1", "https", "tv.example.org"));
+    assert.equal(await ask("device1", "https", "other.example.org"), PEER);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

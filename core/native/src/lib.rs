@@ -6,6 +6,7 @@ mod address;
 mod aead;
 mod clock;
 mod diag;
+mod neighbour;
 mod packet;
 mod poll;
 mod socket;
