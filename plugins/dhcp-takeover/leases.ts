@@ -71,13 +71,21 @@ export function shiftLeases(
   afterSeconds: number,
 ): string {
   const lines = new Set(known.map(({ line }) => line));
-  const since = parseLeases(file).filter(({ line }) => !lines.has(line)).map(({ line }) => `${line}\n`);
-  const shifted = known.map(({ expiresSeconds, line }) => {
-    const isOf = expiresSeconds > 0 && expiresSeconds <= beforeSeconds + LONGEST_SECONDS;
-    const seconds = isOf
-      ? Math.max(1, Math.round(expiresSeconds + afterSeconds - beforeSeconds))
-      : expiresSeconds;
-    return `${seconds}${line.slice(line.indexOf(" "))}\n`;
+  const isOf = (clockSeconds: number, seconds: number) =>
+    seconds > 0 && seconds <= clockSeconds + LONGEST_SECONDS;
+  const shift = ({ expiresSeconds, line }: Lease) =>
+    `${Math.max(1, Math.round(expiresSeconds + afterSeconds - beforeSeconds))}${
+      line.slice(line.indexOf(" "))
+    }\n`;
+  const shifted = known.map((lease) =>
+    isOf(beforeSeconds, lease.expiresSeconds) ? shift(lease) : `${lease.line}\n`
+  );
+  const since = parseLeases(file).filter(({ line }) => !lines.has(line)).map((lease) => {
+    const { expiresSeconds, line } = lease;
+    // Written in the last moment before the jump, and not known yet.
+    const isBefore = isOf(beforeSeconds, expiresSeconds) &&
+      (expiresSeconds < afterSeconds || !isOf(afterSeconds, expiresSeconds));
+    return isBefore ? shift(lease) : `${line}\n`;
   });
   return mergeLeases(since.join(""), shifted.join(""));
 }

@@ -118,6 +118,13 @@ export function planServing(phase: "trial" | "confirmed", config: Config, around
   }
   const short = phase === "trial";
   const leaseSeconds = short ? config.trialLeaseSeconds : config.leaseSeconds;
+  const { holds, ...rest } = common(config, around);
+  const isGiven = ({ address }: { address: string }) =>
+    networks.some(({ ranges }) =>
+      ranges.some(([first, last]) =>
+        contains({ first: toNumber(first), last: toNumber(last) }, toNumber(address))
+      )
+    );
   return {
     interface: lan.interface,
     address,
@@ -126,7 +133,9 @@ export function planServing(phase: "trial" | "confirmed", config: Config, around
     ...(short || config.renewSeconds * 2 >= leaseSeconds
       ? {}
       : { renewSeconds: config.renewSeconds, rebindSeconds: Math.round(config.renewSeconds * 1.5) }),
-    ...common(config, around),
+    ...rest,
+    // Others are given to nobody; a hold that comes or goes starts dnsmasq anew.
+    holds: holds.filter(isGiven),
   };
 }
 
