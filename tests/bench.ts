@@ -32,6 +32,10 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "a thousand flaps of the links under transfers: bytes and memory",
     load: () => import("./bench/flaps.ts"),
   },
+  rules: {
+    summary: "what a thousand pinning rules cost a forwarded connection",
+    load: () => import("./bench/rules.ts"),
+  },
   idle: { summary: "memory of an idle box", load: () => import("./bench/idle.ts") },
 };
 
