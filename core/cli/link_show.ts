@@ -60,7 +60,7 @@ export const show = verb("show", {
       }
       const described = await describe(core, check ? "preflight" : "describe", name);
       cli.print({ name, ...described, observed: link.observed, path: link.path }, () =>
-        lines(link, described).flatMap((line) => wrap(line, cli.terminal.width)));
+        lines(link, described, cli.terminal.width));
     }),
 });
 
@@ -71,6 +71,7 @@ async function describe(core: Core, action: string, link: string): Promise<Descr
 function lines(
   { name, interface: device, tier, observed, path }: StatusReport["links"][number],
   described: Described,
+  terminalWidth: number,
 ): string[] {
   const { health, preflight, fastest } = described;
   const rows: [string, string | undefined][] = [
@@ -106,16 +107,23 @@ function lines(
         "Round trip",
         preflight.rttMs === undefined
           ? undefined
-          : `${milliseconds(preflight.rttMs)}, varies by ${milliseconds(preflight.jitterMs)}`,
+          : `${milliseconds(preflight.rttMs)}${
+            preflight.jitterMs === undefined ? "" : `, varies by ${milliseconds(preflight.jitterMs)}`
+          }`,
       ],
       ["Looked at", `${duration(Date.now() - preflight.atMs)} ago; anew: otb link show ${name} --check`],
     );
   }
-  const width = Math.max(...rows.map(([title]) => title.length)) + 2;
+  const indent = Math.max(...rows.map(([title]) => title.length)) + 2;
+  const said = `Link ${name} is ${health.state}${health.reason ? `: ${printable(health.reason)}` : ""}`;
   return [
-    `Link ${name} is ${health.state}${health.reason ? `: ${printable(health.reason)}` : ""}`,
+    ...wrap(said, terminalWidth),
     ...rows.flatMap(([title, value]) =>
-      value === undefined ? [] : [`${title.padEnd(width)}${printable(value)}`]
+      value === undefined
+        ? []
+        : wrap(printable(value), Math.max(30, terminalWidth - indent)).map((line, index) =>
+          (index === 0 ? title : "").padEnd(indent) + line
+        )
     ),
   ];
 }
