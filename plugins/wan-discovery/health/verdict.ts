@@ -50,6 +50,7 @@ export type Verdict = LinkHealthFact;
 export class LinkHealth {
   #verdict: Verdict;
   #last: Outcome | undefined;
+  #broken = false;
   #misses = 0;
   #falls = 0;
   #stoodSinceMs: number | undefined;
@@ -101,8 +102,12 @@ export class LinkHealth {
       // Who comes back with another cable or address is looked at anew.
       this.#last = undefined;
       this.#roundMs = -Infinity;
+      this.#broken = true;
       return this.#fall(nowMs, broken);
     }
+    // What was broken and is whole again is not known yet; to call it down would keep it from what it may do now.
+    if (this.#broken) this.#set("unknown", undefined, nowMs);
+    this.#broken = false;
     // Nothing that was acknowledged can be dead, whatever a probe met.
     if (path === "acknowledged") {
       if (this.#last?.kind === "portal") this.#last = { kind: "peer" };

@@ -160,11 +160,13 @@ Deno.test("loss that lasts degrades, and only cleanness that lasts ends that", (
   assert.equal(at(41_000, 0), "up");
 });
 
-Deno.test("a cable that is out says so, and the link is asked at once when it is in again", () => {
+Deno.test("a cable that is out says so; when it is in again nothing is known, and the link is asked at once", () => {
   const health = new LinkHealth(0);
   health.judge(seen(0, "unwatched"), peer);
   const broken = seen(1_000, "unwatched", { broken: "no carrier" });
   assert.equal(health.judge(broken).reason, "no carrier");
   assert.equal(health.nextRoundMs(broken, 10_000), Infinity);
+  assert.equal(health.judge(seen(2_000, "unwatched")).state, "unknown");
   assert.ok(health.nextRoundMs(seen(2_000, "unwatched"), 10_000) <= 2_000);
+  assert.equal(health.judge(seen(2_100, "unwatched"), peer).state, "up");
 });
