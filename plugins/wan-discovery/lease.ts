@@ -57,6 +57,8 @@ export class LeaseClient {
   #xid = 0;
   #sinceMs = 0;
   #wanted: string | undefined;
+  /** Addresses that were asked for, and not given. */
+  readonly #refused = new Set<string>();
   #candidate: Grant | undefined;
   /** How long the candidate may be used; absent when no server said so. */
   #term: { renewMs: number; rebindMs: number; endMs: number } | undefined;
@@ -245,6 +247,7 @@ export class LeaseClient {
     const fresh = this.#held?.address !== this.#candidate!.address;
     this.#held = this.#candidate;
     this.#wanted = undefined;
+    this.#refused.clear();
     this.#alternatives = 0;
     this.#phase = this.#term ? "bound" : "kept";
     this.#dueMs = this.#term?.renewMs ?? Infinity;
@@ -317,10 +320,12 @@ export class LeaseClient {
   /** The offered address is in use by another link: asks for a neighbouring one, as often as is decent. */
   #askForAnother(offer: Grant, nowMs: number): Outgoing[] {
     this.#alternatives++;
-    const refused = this.#wanted;
-    this.#wanted = alternative(offer, (one) => one === refused || this.isTaken(one), this.random());
+    if (this.#wanted) this.#refused.add(this.#wanted);
+    this.#wanted = nearest(offer, (one) => this.#refused.has(one) || this.isTaken(one));
     if (!this.#wanted || this.clashes) {
       this.#alternatives = ALTERNATIVES;
+      // What was refused now may be free by then.
+      this.#refused.clear();
       this.#select(nowMs + LAST_RETRY_MS);
       return [];
     }
@@ -371,6 +376,22 @@ export function alternative(
     const candidate = toAddress(low + (start + step) % size);
     if (candidate !== router && candidate !== address && inside(candidate, `${address}/${prefixLength}`)) {
       if (!isTaken(candidate)) return candidate;
+    }
+  }
+  return undefined;
+}
+
+/** The free address of the same subnet that is nearest to the one that was given: the modem's pool may be small. */
+export function nearest(
+  { address, prefixLength, router }: Grant,
+  isTaken: (address: string) => boolean,
+): string | undefined {
+  const { first, last } = range(`${address}/${prefixLength}`);
+  const own = toNumber(address);
+  for (let distance = 1; distance <= 64; distance++) {
+    for (const value of [own + distance, own - distance]) {
+      const candidate = toAddress(value);
+      if (value > first && value < last && candidate !== router && !isTaken(candidate)) return candidate;
     }
   }
   return undefined;

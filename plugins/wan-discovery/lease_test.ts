@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Reply } from "./dhcp.ts";
-import { alternative, LeaseClient, type Outgoing } from "./lease.ts";
+import { alternative, LeaseClient, nearest, type Outgoing } from "./lease.ts";
 
 const MAC = "02:00:00:00:00:07";
 const SERVER = { address: "192.168.1.1", mac: "02:00:00:00:01:01" };
@@ -233,4 +233,18 @@ Deno.test("whatever servers and time do: bounded traffic, and nothing held that 
     }),
     { numRuns: 500 },
   );
+});
+
+Deno.test("from wherever in a pool of four the only free address is found within six questions", () => {
+  for (const offered of [100, 101, 102, 103]) {
+    for (const free of [100, 101, 102, 103]) {
+      if (free === offered) continue;
+      const grant = { address: `192.168.1.${offered}`, prefixLength: 24, router: "192.168.1.1", dns: [] };
+      const asked = new Set<string>();
+      while (!asked.has(`192.168.1.${free}`)) {
+        asked.add(nearest(grant, (one) => asked.has(one))!);
+        assert.ok(asked.size <= 6, [...asked].join(" "));
+      }
+    }
+  }
 });
