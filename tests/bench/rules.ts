@@ -2,7 +2,7 @@
 // in turns, every packet on its own as it would come from a wire.
 import { compile } from "../../plugins/device-pinning/compile.ts";
 import { NOTHING } from "../../plugins/device-pinning/kernel.ts";
-import { run as program, script, settings, way, wish } from "../../plugins/device-pinning/testing.ts";
+import { run as program, script, settings, wish } from "../../plugins/device-pinning/testing.ts";
 import { median, round } from "../measure.ts";
 
 const RULES = 1_000;
