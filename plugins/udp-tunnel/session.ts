@@ -260,12 +260,16 @@ export class Session {
   #flushPath(path: TunnelPath, index: number, nowUs: number): void {
     const { keys } = this.epochs;
     const { bytes } = this.shared.out;
-    for (let start = 0, end = 0; start < path.count; start = end) {
-      const tos = path.tos[start]!;
-      while (end < path.count && path.tos[end] === tos) end++;
-      const sent = keys ? keys.send(path.fd, path.remote, index, tos, bytes, path.items, start, end - start) : 0;
+    let { count } = path;
+    while (count > 0) {
+      const tos = path.tos[path.count - count]!;
+      let run = 1;
+      while (run < count && path.tos[path.count - count + run] === tos) run++;
+      const sent = keys ? keys.send(path.fd, path.remote, index, tos, bytes, path.items, run) : 0;
       if (sent > 0 && this.beat.expectsAnswer) path.liveness.sent(nowUs);
-      if (sent < end - start) this.beat.refused(path, sent, end - start - Math.max(0, sent));
+      if (sent < run) this.beat.refused(path, sent, run - Math.max(0, sent));
+      if (run < count) path.items.copyWithin(0, 2 * run, 2 * count);
+      count -= run;
     }
     path.count = 0;
   }
