@@ -188,7 +188,7 @@ Deno.test("a peer is set up once, and its code can be printed again", async () =
   assert.ok(!spoilt.message.includes(joinCode.slice(8, -3)), "the secret is in the error");
   const former = await other.refusal(["init", "box", "--join", joinCode.replace("otb2", "otb1")]);
   assert.equal(former.code, "join-code-outdated");
-  assert.match(former.next, /otb init code/);
+  assert.match(former.next!, /otb init code/);
   const { peer } = await other.json(["init", "box", "--join", "-"], renewed);
   assert.equal(atob(peer.tunnelKey).length, 32);
   assert.equal((await other.json(["config", "get", "network.peers"])).value[0].tunnelKey, peer.tunnelKey);
