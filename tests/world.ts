@@ -213,21 +213,19 @@ export class World {
       joinCode: string;
     };
     await this.box.otb(["init", "box", "--join", "-"], joinCode);
-    await this.box.otb(["lan", "set", "--interface", "lan0", "--address", lan]);
-    for (const [index, link] of links.entries()) {
-      const network = `192.168.${11 + index}`;
-      await this.box.otb([
-        "link",
-        "add",
-        link.name,
-        "--interface",
-        `wan${index + 1}`,
-        "--address",
-        `${network}.2/24`,
-        "--gateway",
-        `${network}.1`,
-      ]);
-    }
+    // In one change, as each is checked by every plugin's own code.
+    const network = {
+      lan: { interface: "lan0", address: lan },
+      links: Object.fromEntries(links.map(({ name }, index) => [name, {
+        interface: `wan${index + 1}`,
+        address: `192.168.${11 + index}.2/24`,
+        gateway: `192.168.${11 + index}.1`,
+      }])),
+    };
+    const settings = Object.entries(network).map(([name, value]) =>
+      `network.${name}=${JSON.stringify(value)}`
+    );
+    await this.box.otb(["config", "set", ...settings, "--yes"]);
   }
 
   /** One TCP connection between the Internet server and a LAN device or a device behind one modem (`solo1`...). */
