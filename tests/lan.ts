@@ -264,6 +264,14 @@ export class House {
     );
   }
 
+  /** Waits until a device leaves by that router: a client sets it a moment after the address. */
+  async router(role: string, router: string): Promise<void> {
+    await eventually(
+      `${role} leaves by ${router}`,
+      async () => (await this.seen(role)).router === router,
+    );
+  }
+
   /** Ends everything in a namespace at once, as when its power goes, and waits until it is gone. */
   async kill(role: string): Promise<void> {
     for (;;) {
