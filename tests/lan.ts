@@ -351,6 +351,16 @@ export default definePlugin({
   );
 }
 
+/** The process of the box with that name; NaN without any. */
+export async function pidOf(house: House, program: string): Promise<number> {
+  const { text } = await house.run("box", [
+    "sh",
+    "-c",
+    `for p in $(ip netns pids ${house.space("box")}); do echo $p $(cat /proc/$p/comm); done`,
+  ]);
+  return Number(new RegExp(`^(\\d+) ${program}$`, "m").exec(text)?.[1]);
+}
+
 /** Ends a process that may be gone. */
 export async function end(child: Deno.ChildProcess | undefined): Promise<void> {
   try {

@@ -5,6 +5,7 @@
  * measured too. Everything else waits for its own network most of the time, and must bear company.
  */
 export const ALONE: { [file: string]: string } = {
+  "dhcp_rate_test.ts": "loses no answer at 100 devices a second, and asks once only",
   "lab_test.ts": "measures how exactly the lab keeps rates, delays and loss",
   "path_test.ts": "demands most of the sum of all links",
 };
