@@ -8,6 +8,8 @@ export const ALONE: { [file: string]: string } = {
   "dhcp_rate_test.ts": "loses no answer at 100 devices a second, and asks once only",
   "lab_test.ts": "measures how exactly the lab keeps rates, delays and loss",
   "path_rate_test.ts": "demands most of the sum of all links",
+  "tunnel_load_test.ts": "loses next to nothing under load",
+  "tunnel_test.ts": "loses next to nothing at most of the sum of all links",
 };
 
 /** Seconds that each file takes on two busy cores, to the order of which it matters; one that is not named is taken for long and begins early. */
