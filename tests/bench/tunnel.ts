@@ -123,7 +123,8 @@ async function measure(wire: Wire, pids: number[], flow: Flow, seconds: number):
     ...(flow === "tcpUp" ? [] : ["-R"]),
   ]);
   const cpu = cpuSeconds(pids) - before;
-  const { end } = JSON.parse(text);
+  const { end, error } = JSON.parse(text);
+  if (error) throw new Error(`iperf3 of ${flow}: ${error}`);
   const received = flow === "udpDown" ? end.sum : end.sum_received;
   const lost = flow === "udpDown" ? (end.sum.lost_percent ?? 0) / 100 : 0;
   const gbps = received.bits_per_second * (1 - lost) / 1e9;
