@@ -217,21 +217,19 @@ export class World {
       joinCode: string;
     };
     await this.box.otb(["init", "box", "--join", "-"], joinCode);
-    await this.box.otb(["lan", "set", "--interface", "lan0", "--address", lan]);
-    for (const [index, link] of links.entries()) {
-      const network = `192.168.${11 + index}`;
-      await this.box.otb([
-        "link",
-        "add",
-        link.name,
-        "--interface",
-        `wan${index + 1}`,
-        "--address",
-        `${network}.2/24`,
-        "--gateway",
-        `${network}.1`,
-      ]);
-    }
+    // In one change, as each is checked by every plugin's own code.
+    const network = {
+      lan: { interface: "lan0", address: lan },
+      links: Object.fromEntries(links.map(({ name }, index) => [name, {
+        interface: `wan${index + 1}`,
+        address: `192.168.${11 + index}.2/24`,
+        gateway: `192.168.${11 + index}.1`,
+      }])),
+    };
+    const settings = Object.entries(network).map(([name, value]) =>
+      `network.${name}=${JSON.stringify(value)}`
+    );
+    await this.box.otb(["config", "set", ...settings, "--yes"]);
   }
 
   /** A second box, in the namespace of a device behind a modem (`solo1`...), with that as its only link; it is up when this resolves. */

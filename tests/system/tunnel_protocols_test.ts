@@ -86,7 +86,9 @@ Deno.test("ESP, GRE, SCTP and IP in IP as raw packets come back through the peer
     const flow = { packetsPerSecond: 50, bytes: 200, tos: 0xb9 };
     await world.datagrams("device1", { up: flow, seconds: 1 });
     const marks = heard.filter(({ protocol }) => protocol === udp).map(({ tos }) => tos);
-    assert.ok(marks.filter((tos) => tos === 0xb9).length >= 45, `${marks}`);
+    // Greetings have none.
+    const told = marks.filter((tos) => tos !== 0);
+    assert.ok(told.length >= 20 && told.every((tos) => tos === 0xb9), `${marks}`);
   } finally {
     await server.stop();
   }
