@@ -211,6 +211,12 @@ export interface LinkWayFact {
 export const LINK_MARK_MASK = 0xff00;
 
 /**
+ * The connection mark's bit of what has gone into the tunnel, set by who pins: it goes on there until it ends, and nobody else
+ * can carry it any more.
+ */
+export const TUNNEL_CONNECTION_MARK = 0x80000;
+
+/**
  * Devices whose multicast belongs to one link, as an operator's TV box has its channels there alone. Published as the fact
  * `multicast-way/<link>` by who pins, while that link is alive.
  */
@@ -291,6 +297,12 @@ export interface ClockFact {
   offsetMs?: number;
   /** Who said so, for a person. */
   source?: string;
+}
+
+/** How new TCP connections of devices go to the peer. Published as the fact `tcp-way` by who intercepts them. */
+export interface TcpWayFact {
+  /** `tunnel` while the proxy is out of order and the tunnel is not. */
+  way: "proxy" | "tunnel";
 }
 
 /** Where this box's own plugins reach the peer's Internet: SOCKS5 without a login, loopback only. Published as `socks5`. */

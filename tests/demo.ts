@@ -206,6 +206,13 @@ function parse(args: string[]): DemoOptions | number {
     else if (word === "--links" && args[index + 1]) options.links = args[++index]!;
     else if (word === "--seconds" && Number(args[index + 1]) >= 6 && Number(args[index + 1]) <= 60) {
       options.seconds = Number(args[++index]);
+    } else if (word === "--seconds") {
+      console.error(
+        `otb: Cannot run the demo as --seconds must be 6 to 60: current value is "${
+          args[index + 1] ?? ""
+        }"\n  next: ./otb demo --seconds 8`,
+      );
+      return 2;
     } else {
       console.error(
         `otb: Cannot run the demo as the option is unknown or incomplete: current value is "${word}"\n  next: ./otb demo --help`,

@@ -1,6 +1,7 @@
 // A whole otb in a lab: box and peer run as a user runs them, through the launcher, each in its own namespace.
 import { connect, type Core, type StatusReport } from "../core/client.ts";
 import { Lab, type LabSpec, type LinkSpec } from "./lab/lab.ts";
+import { type DatagramsOptions, type DatagramsReport, type QuicOptions, Traffic } from "./lab/traffic.ts";
 
 export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 /** The peer's port in every world. */
@@ -37,7 +38,7 @@ export class End {
 
   constructor(
     readonly lab: Pick<Lab, "spawn">,
-    readonly role: "box" | "site1",
+    readonly role: string,
     readonly state: string,
     /** The otb tree that it runs. */
     readonly root = ROOT,
@@ -147,13 +148,16 @@ export class End {
 /** Lab, server, box and peer; `using` or `close` takes everything down. */
 export class World {
   #server: Deno.ChildProcess | undefined;
+  #traffic: Traffic;
 
   private constructor(
     readonly lab: Lab,
     readonly box: End,
     readonly cloud: End,
     private readonly folder: string,
-  ) {}
+  ) {
+    this.#traffic = new Traffic(lab, SERVER_ADDRESS, folder);
+  }
 
   /** Raises the lab and sets box and peer up; `start: false` leaves them down. */
   static async up(
@@ -213,21 +217,29 @@ export class World {
       joinCode: string;
     };
     await this.box.otb(["init", "box", "--join", "-"], joinCode);
-    await this.box.otb(["lan", "set", "--interface", "lan0", "--address", lan]);
-    for (const [index, link] of links.entries()) {
-      const network = `192.168.${11 + index}`;
-      await this.box.otb([
-        "link",
-        "add",
-        link.name,
-        "--interface",
-        `wan${index + 1}`,
-        "--address",
-        `${network}.2/24`,
-        "--gateway",
-        `${network}.1`,
-      ]);
-    }
+    // In one change, as each is checked by every plugin's own code.
+    const network = {
+      lan: { interface: "lan0", address: lan },
+      links: Object.fromEntries(links.map(({ name }, index) => [name, {
+        interface: `wan${index + 1}`,
+        address: `192.168.${11 + index}.2/24`,
+        gateway: `192.168.${11 + index}.1`,
+      }])),
+    };
+    const settings = Object.entries(network).map(([name, value]) =>
+      `network.${name}=${JSON.stringify(value)}`
+    );
+    await this.box.otb(["config", "set", ...settings, "--yes"]);
+  }
+
+  /** A second box, in the namespace of a device behind a modem (`solo1`...), with that as its only link; it is up when this resolves. */
+  async anotherBox(role: string): Promise<End & AsyncDisposable> {
+    const { joinCode } = await this.cloud.otb(["init", "code"]) as { joinCode: string };
+    const box = new End(this.lab, role, `${this.folder}/${role}`);
+    await box.otb(["init", "box", "--join", "-"], joinCode);
+    await box.otb(["link", "add", "only", "--interface", "eth0"]);
+    await box.up();
+    return Object.assign(box, { [Symbol.asyncDispose]: () => box.down() });
   }
 
   /** One TCP connection between the Internet server and a LAN device or a device behind one modem (`solo1`...). */
@@ -266,8 +278,19 @@ export class World {
     ], { stdin: "null", stdout: "piped", stderr: "inherit" });
   }
 
+  /** Numbered UDP datagrams at constant rates between the Internet server and a device: `Traffic.datagrams`. */
+  async datagrams(role: string, options: DatagramsOptions): Promise<DatagramsReport> {
+    return await this.#traffic.datagrams(role, options);
+  }
+
+  /** A download by QUIC from the Internet server: `Traffic.quic`. */
+  async quic(role: string, options: QuicOptions): Promise<Transfer> {
+    return await this.#traffic.quic(role, options);
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled([this.box.down(), this.cloud.down()]);
+    await this.#traffic.stop();
     try {
       this.#server?.kill("SIGKILL");
       await this.#server?.status;

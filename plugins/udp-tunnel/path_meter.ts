@@ -9,7 +9,7 @@ export interface PathReport {
   /** Whole packets as they went over the link. */
   receivedBytes: number;
   receivedPackets: number;
-  /** Missing per-path numbers. */
+  /** Missing per-path numbers; those of what the ends tell each other are not. */
   lostPackets: number;
   /**
    * From the last packet before to the last one of this report: when they came, and when they were due to leave.
@@ -31,8 +31,10 @@ export class PathMeter {
   readonly delay = new PathDelay();
   #bytes = 0;
   #packets = 0;
+  #others = 0;
   #excessUs = Infinity;
   #peakUs = -Infinity;
+  #hasBulk = false;
   #highest = -1;
   #reportedHighest = -1;
   #receivedUs = 0;
@@ -44,16 +46,31 @@ export class PathMeter {
    * Counts a packet.
    * @param perPath its number on the path, 32 bits @param delayUs its relative one-way delay
    * @param queued as `Delivery.queued` @param nowUs when it came, on the receiver's clock
+   * @param isBulk links may let other packets overtake it: then theirs say nothing of the queue
    */
-  packet(bytes: number, perPath: number, delayUs: number, queued: number, nowUs: number): void {
+  packet(
+    bytes: number,
+    perPath: number,
+    delayUs: number,
+    queued: number,
+    nowUs: number,
+    isBulk = true,
+  ): void {
     this.#bytes += bytes;
     this.#packets++;
     const queuedUs = queued * QUEUED_UNIT_US;
-    this.delay.sample(delayUs, nowUs, queuedUs);
     const excessUs = delayUs - queuedUs;
-    // A full field only says "or longer": nothing follows from it.
-    if (queued < QUEUED_MOST && excessUs < this.#excessUs) this.#excessUs = excessUs;
-    if (excessUs > this.#peakUs) this.#peakUs = excessUs;
+    if (isBulk && !this.#hasBulk) {
+      this.#hasBulk = true;
+      this.#excessUs = Infinity;
+      this.delay.leastUs = NaN;
+    }
+    if (isBulk || !this.#hasBulk) {
+      this.delay.sample(delayUs, nowUs, queuedUs);
+      // A full field only says "or longer": nothing follows from it.
+      if (queued < QUEUED_MOST && excessUs < this.#excessUs) this.#excessUs = excessUs;
+      if (excessUs > this.#peakUs) this.#peakUs = excessUs;
+    }
     if (this.#highest >= 0 && (perPath - this.#highest | 0) <= 0) return;
     const isFirst = this.#highest < 0;
     this.#highest = perPath;
@@ -61,8 +78,15 @@ export class PathMeter {
     this.#dueUs = nowUs - excessUs;
     if (!isFirst) return;
     // Spans begin with the first packet, so it does not count itself.
-    this.#bytes = this.#packets = 0;
+    this.#bytes = this.#packets = this.#others = 0;
     this.#mark();
+  }
+
+  /** Counts what has a number on the path and is no packet of anybody's: it is not lost. */
+  other(perPath: number): void {
+    if (this.#highest < 0) return;
+    this.#others++;
+    if ((perPath - this.#highest | 0) > 0) this.#highest = perPath;
   }
 
   /** What came since the last report; undefined when nothing did. */
@@ -72,7 +96,7 @@ export class PathMeter {
     const report: PathReport = {
       receivedBytes: this.#bytes,
       receivedPackets: this.#packets,
-      lostPackets: Math.max(0, numbers - this.#packets),
+      lostPackets: Math.max(0, numbers - this.#packets - this.#others),
       receivedSpanUs: Math.round(this.#receivedUs - this.#reportedReceivedUs),
       sentSpanUs: Math.round(this.#dueUs - this.#reportedDueUs),
       excessUs: Math.round(Math.min(this.#excessUs, this.delay.leastUs)),
@@ -80,9 +104,10 @@ export class PathMeter {
       baseUs: Math.round(this.delay.baseUs),
       delayUs: Math.round(this.delay.smoothedUs),
     };
-    this.#bytes = this.#packets = 0;
+    this.#bytes = this.#packets = this.#others = 0;
     this.#excessUs = Infinity;
     this.#peakUs = -Infinity;
+    this.#hasBulk = false;
     this.#mark();
     this.delay.beat(nowUs);
     return report;

@@ -24,7 +24,7 @@ Deno.test("a takeover: instructions, silence, trial, confirmation; devices with 
   assert.match(await endOf(house), /^6[0-9]{2}$/, "ends by itself, a minute after the trial");
   await house.device("new", "dhclient");
   await house.address("new", /^192\.168\.100\./);
-  assert.equal((await house.seen("new")).router, "192.168.100.1");
+  await house.router("new", "192.168.100.1");
   await house.box.otb(["dhcp", "confirm"]);
   await until(house, "confirmed");
   assert.deepEqual((await house.seen("old")).addresses, [kept]);

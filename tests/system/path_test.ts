@@ -1,77 +1,9 @@
 // The main job: a LAN device's plain TCP connection over all links, encrypted, out of the peer.
 import { strict as assert } from "node:assert";
+import { PEER_IPV6, SERVER_IPV6 } from "../lab/ipv6.ts";
 import { links } from "../measure.ts";
 import type { StatusReport } from "../../core/client.ts";
-import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
-
-/** What the kernel shows of addresses, routes, rules, MPTCP, nft and settings in one namespace. */
-async function kernelState(world: World, role: string): Promise<string> {
-  const looks = [
-    ["ip", "-4", "-o", "address"],
-    ["ip", "route", "show", "table", "all"],
-    ["ip", "rule"],
-    ["ip", "mptcp", "endpoint"],
-    ["ip", "mptcp", "limits"],
-    ["nft", "list", "ruleset"],
-    ["tc", "qdisc"],
-    [
-      "sysctl",
-      "-e",
-      "net.ipv4.tcp_rmem",
-      "net.ipv4.tcp_wmem",
-      "net.mptcp",
-      "net.ipv4.conf.all.rp_filter",
-      "net.ipv4.tcp_slow_start_after_idle",
-    ],
-  ];
-  const outputs = await Promise.all(
-    looks.map((look) =>
-      world.lab.spawn(role, look, { stdin: "null", stdout: "piped", stderr: "piped" }).output()
-    ),
-  );
-  return outputs.map(({ stdout }) => new TextDecoder().decode(stdout)).join("\n");
-}
-
-Deno.test("one TCP connection uses all links both ways and leaves with the peer's address; nothing is left after down", async () => {
-  await using world = await World.up(`path${Deno.pid}`, { links: links("40/20/5", "20/10/15", "10/10/25") }, {
-    start: false,
-  });
-  const before = { box: await kernelState(world, "box"), site1: await kernelState(world, "site1") };
-  await Promise.all([world.cloud.up(), world.box.up()]);
-
-  const seen = await world.lab.spawn("device1", [
-    Deno.execPath(),
-    "eval",
-    `console.log(await (await fetch("http://${SERVER_ADDRESS}:${SERVER_PORT}/whoami")).text())`,
-  ], {
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  assert.match(
-    new TextDecoder().decode(seen.stdout),
-    /198\.51\.100\.11/,
-    new TextDecoder().decode(seen.stderr),
-  );
-
-  for (const upload of [false, true]) {
-    const direction = upload ? "up" : "down";
-    const running = world.transfer("device1", { bytes: upload ? 20_000_000 : 40_000_000, upload });
-    const status = await world.box.until(({ links }) =>
-      links.filter(({ path }) => (upload ? path?.txBitsPerSecond ?? 0 : path?.rxBitsPerSecond ?? 0) > 1e6)
-        .length === 3
-    );
-    assert.equal(status.connections.protocol, "mptcp");
-    const result = await running;
-    assert.equal(result.checksumOk, true, `${direction}: ${result.error}`);
-    // Well above what the best link alone can carry: 40 down, 20 up.
-    assert.ok(result.mbps > (upload ? 24 : 48), `${direction}: ${result.mbps} Mbit/s`);
-  }
-
-  await Promise.all([world.box.down(), world.cloud.down()]);
-  assert.equal(await kernelState(world, "box"), before.box);
-  assert.equal(await kernelState(world, "site1"), before.site1);
-});
+import { World } from "../world.ts";
 
 Deno.test("a link cut silently under a download costs no byte, and is used again after its return", async () => {
   await using world = await World.up(`cut${Deno.pid}`, { links: links("30/10/10", "20/10/20") });
@@ -88,29 +20,6 @@ Deno.test("a link cut silently under a download costs no byte, and is used again
   );
   const result = await running;
   assert.equal(result.checksumOk, true, result.error);
-});
-
-Deno.test("a download that has lost each of its links once has the rate of both again", async () => {
-  await using world = await World.up(`again${Deno.pid}`, { links: links("30/10/10", "30/10/20") });
-  const running = world.transfer("device1", { seconds: 40 });
-  const carried = async () => (await world.lab.counters()).map(({ down }) => down.bytes);
-  const rates = async (ms: number) => {
-    const before = await carried();
-    await new Promise((resolve) => setTimeout(resolve, ms));
-    return (await carried()).map((bytes, index) => (bytes - before[index]!) * 8 / 1000 / ms);
-  };
-  // Each again, for what a subflow is given on its return shows when the other one's is new as well.
-  for (const link of ["fibre", "cable", "fibre", "cable"]) {
-    await world.box.until(({ links }) => links.every(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
-    await world.lab.cut(link);
-    await world.box.until(({ links }) => links.find(({ name }) => name === link)!.path?.state === "suspect");
-    await world.lab.restore(link);
-  }
-  await world.box.until(({ links }) => links.every(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  const [fibre = 0, cable = 0] = await rates(2_000);
-  assert.ok(fibre + cable > 48, `${fibre.toFixed(1)} and ${cable.toFixed(1)} of 30 and 30 Mbit/s`);
-  await running;
 });
 
 Deno.test("tiers: never carries nothing, backup carries only when the others are gone", async () => {
@@ -135,25 +44,9 @@ Deno.test("tiers: never carries nothing, backup carries only when the others are
 });
 
 Deno.test("TCP over IPv6 is carried over IPv4 links too, and leaves with the peer's IPv6 address", async () => {
-  await using world = await World.up(`six${Deno.pid}`, { links: links("20/10/5", "20/10/10") }, {
+  await using world = await World.up(`six${Deno.pid}`, { links: links("20/10/5", "20/10/10"), ipv6: true }, {
     start: false,
   });
-  const run = (role: string, ...lines: string[]) =>
-    world.lab.spawn(role, ["sh", "-ec", lines.join("\n")]).status;
-  const on = "echo 0 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
-  const address = (cidr: string, device: string) => `ip address add ${cidr} dev ${device} nodad`;
-  const way = (gateway: string) => `ip route add default via ${gateway}`;
-  await run(
-    "inet",
-    on,
-    "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding",
-    address("2001:db8:9::1/64", "server"),
-    address("2001:db8:1::9/64", "site1"),
-  );
-  await run("server", on, address("2001:db8:9::10/64", "eth0"), way("2001:db8:9::1"));
-  await run("site1", on, address("2001:db8:1::11/64", "eth0"), way("2001:db8:1::9"));
-  await run("box", on, address("2001:db8:100::1/64", "lan0"));
-  await run("device1", on, address("2001:db8:100::10/64", "eth0"), way("2001:db8:100::1"));
   const script = (role: string, code: string, stdout: "piped" | "null") =>
     world.lab.spawn(role, [Deno.execPath(), "eval", "--no-lock", code], {
       stdin: "null",
@@ -174,14 +67,14 @@ Deno.test("TCP over IPv6 is carried over IPv4 links too, and leaves with the pee
     "device1",
     `for (let attempt = 0; attempt < 50; attempt++) {
        try {
-         const stream = await Deno.connect({ hostname: "2001:db8:9::10", port: 8081 });
+         const stream = await Deno.connect({ hostname: "${SERVER_IPV6}", port: 8081 });
          console.log(await new Response(stream.readable).text());
          break;
        } catch { await new Promise((resolve) => setTimeout(resolve, 100)); }
      }`,
     "piped",
   ).output();
-  assert.equal(new TextDecoder().decode(asked.stdout).trim(), "2001:db8:1::11");
+  assert.equal(new TextDecoder().decode(asked.stdout).trim(), PEER_IPV6);
 });
 
 Deno.test("a mark takes a packet over its link alone, and no other stands in when that one is gone", async () => {
@@ -200,28 +93,6 @@ Deno.test("a mark takes a packet over its link alone, and no other stands in whe
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   assert.deepEqual([await way("0x100"), await way("0x200"), await way("0")], ["wan1", undefined, "wan1"]);
-});
-
-Deno.test("a link's rates are caps, both ways; a secondary joins in when the primary is full", async () => {
-  await using world = await World.up(`caps${Deno.pid}`, { links: links("40/20/5", "20/10/10") });
-  await world.box.otb(["link", "set", "cable", "--tier", "never", "--yes"]);
-  await world.box.otb(["link", "set", "fibre", "--down-mbps", "8", "--up-mbps", "4", "--yes"]);
-  const down = await world.transfer("device1", { bytes: 4_000_000 });
-  assert.ok(
-    down.checksumOk && down.mbps > 5 && down.mbps < 8.5,
-    `down ${down.mbps} Mbit/s ${down.error ?? ""}`,
-  );
-  const up = await world.transfer("device1", { bytes: 2_000_000, upload: true });
-  assert.ok(up.checksumOk && up.mbps > 2.5 && up.mbps < 4.3, `up ${up.mbps} Mbit/s ${up.error ?? ""}`);
-
-  await world.box.otb(["link", "set", "cable", "--tier", "secondary", "--yes"]);
-  const full = world.transfer("device1", { bytes: 20_000_000 });
-  const carrying = await world.box.until(({ links }) => {
-    const path = links.find(({ name }) => name === "cable")!.path;
-    return path?.state === "active" && path.rxBitsPerSecond > 3e6;
-  });
-  assert.equal(carrying.links.find(({ name }) => name === "fibre")!.path!.state, "active");
-  assert.equal((await full).checksumOk, true);
 });
 
 Deno.test("the peer sends with bbr over the path that loses packets, and with cubic over the other", async () => {

@@ -1,0 +1,45 @@
+// How many devices a second ours gives addresses to.
+import { strict as assert } from "node:assert";
+import { eventually, House, pidOf } from "../lan.ts";
+import { ALONE } from "../takeover.ts";
+
+Deno.test("250 clients at 100 a second: none lost; none doubled", async () => {
+  await using house = await House.up(`many${Deno.pid}`, "192.168.100.1/23");
+  await house.box.otb([
+    "config",
+    "set",
+    ...ALONE,
+    "dhcp-takeover.pool.from=192.168.100.50",
+    "dhcp-takeover.pool.to=192.168.101.250",
+  ]);
+  await house.box.up();
+  await house.box.until(({ plugins }) => plugins.some(({ status }) => status.serving === "confirmed"));
+  await house.station("crowd", "192.168.100.2/23");
+  // What others tell in their first seconds starts the server anew; a device would ask twice, perfdhcp asks once.
+  let server = NaN, sinceMs = 0;
+  await eventually("the server stays", async () => {
+    const pid = await pidOf(house, "dnsmasq");
+    if (pid !== server) [server, sinceMs] = [pid, performance.now()];
+    return server > 0 && performance.now() - sinceMs > 10_000;
+  });
+  const { text } = await house.run("crowd", [
+    ...["perfdhcp", "-4", "-r", "100", "-n", "250", "-R", "250", "-W", "5000000", "-d", "5", "-l", "eth0"],
+    ...["-B", "192.168.100.1"],
+  ]);
+  const counts = (name: string) =>
+    [...text.matchAll(new RegExp(`${name}: (\\d+)`, "g"))].map(([, count]) => Number(count));
+  assert.deepEqual(counts("received packets"), [250, 250], text);
+  assert.deepEqual(counts("drops"), [0, 0], text);
+  const delays = [...text.matchAll(/avg delay: (\S+) ms[^]*?max delay: (\S+) ms/g)];
+  console.log(
+    `OFFER and ACK after ${
+      delays.map(([, average, most]) => `${average} ms (at most ${most})`).join(" and ")
+    }`,
+  );
+  const { leases } = await house.box.otb(["dhcp", "leases"]) as {
+    leases: { address: string; mac: string }[];
+  };
+  assert.equal(leases.length, 250);
+  assert.equal(new Set(leases.map(({ address }) => address)).size, 250);
+  assert.equal(new Set(leases.map(({ mac }) => mac)).size, 250);
+});
