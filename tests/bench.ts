@@ -36,6 +36,14 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "links that are full both ways for an hour: none is called down",
     load: () => import("./bench/loaded.ts"),
   },
+  tunnel: {
+    summary: "one encrypted tunnel on one path against glorytun and a plain TUN forward",
+    load: () => import("./bench/tunnel.ts"),
+  },
+  datagrams: {
+    summary: "QUIC and constant UDP through the tunnel over unequal links; gaps when one is cut",
+    load: () => import("./bench/datagrams.ts"),
+  },
   rules: {
     summary: "what a thousand pinning rules cost a forwarded connection",
     load: () => import("./bench/rules.ts"),

@@ -248,7 +248,7 @@ export class House {
   }
 
   /** Waits until a device has an address that fits. */
-  async address(role: string, pattern: RegExp, boundMs = 60_000): Promise<string> {
+  async address(role: string, pattern: RegExp, boundMs = 120_000): Promise<string> {
     return await eventually(
       `${role} gets ${pattern}`,
       async () => (await this.seen(role)).addresses.find((address) => pattern.test(address)),
@@ -367,7 +367,7 @@ export async function end(child: Deno.ChildProcess | undefined): Promise<void> {
 export async function eventually<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  boundMs = 60_000,
+  boundMs = 120_000,
 ): Promise<T> {
   const end = performance.now() + boundMs;
   while (performance.now() < end) {

@@ -41,7 +41,13 @@ export async function inspectPlugin(
     clearEnv: true,
     env: pluginEnvironment(),
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
+  const timer = setTimeout(() => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It ended by itself at that very moment, and its answer is being read.
+    }
+  }, TIMEOUT_MS);
   try {
     const writer = child.stdin.getWriter();
     writer.write(new TextEncoder().encode(entry)).then(() => writer.close()).catch(() => {});
