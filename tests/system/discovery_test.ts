@@ -155,55 +155,6 @@ Deno.test("a link keeps its name and its modem: cable out and in, another port, 
   await isNow("lease");
 });
 
-Deno.test("a phone plugged in while all runs is a link, pulled it is none, again it is the same; so is a modem that restarts", async () => {
-  await using world = await among("hot", [
-    { dhcp: "dnsmasq", address: "192.168.1.1/24" },
-    {
-      dhcp: "udhcpd",
-      address: "192.168.42.129/24",
-      unplugged: true,
-      pool: ["192.168.42.20", "192.168.42.30"],
-    },
-  ]);
-  const { lab, box } = world;
-  await box.until(({ links }) => gateways(links).length === 1);
-  /** Shares the second modem's link over a device that is not there before: down at first, as a driver leaves it. */
-  const plugPhone = async () => {
-    for (
-      const line of [
-        `link add usb0 netns ${lab.namespace("box")} type veth peer name usb netns ${
-          lab.namespace("modem2")
-        }`,
-        `-n ${lab.namespace("modem2")} link set usb master lan up`,
-      ]
-    ) assert.ok((await new Deno.Command("ip", { args: line.split(" ") }).output()).success, line);
-  };
-  const isPhone = (link: Link) => link.interface === "usb0" && link.observed.state === "up";
-  await plugPhone();
-  const phone = (await box.until(({ links }) => links.some(isPhone))).links.find(isPhone)!;
-  await leavesBy(world, phone, 2);
-  await lab.spawn("box", ["ip", "link", "delete", "usb0"], { stdin: "null" }).status;
-  await box.until(({ links }) => gateways(links).length === 1);
-  await plugPhone();
-  const again = (await box.until(({ links }) => links.some(isPhone))).links.find(isPhone)!;
-  assert.equal(again.name, phone.name);
-  await leavesBy(world, again, 2);
-
-  const isModem = ({ observed }: Link) => observed.gateway === "192.168.1.1" && observed.state === "up";
-  const { name } = (await box.status()).links.find(isModem)!;
-  // Its cable is dead while it starts, then it passes frames for a while before it serves.
-  await lab.dhcp("fibre", undefined);
-  await lab.plug("fibre", false);
-  await box.until(({ links }) => !links.some(isModem));
-  await lab.plug("fibre");
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  await lab.dhcp("fibre", "dnsmasq");
-  const { links } = await box.until(({ links }) => links.some(isModem));
-  assert.equal(links.find(isModem)!.name, name);
-  await leavesBy(world, links.find(isModem)!, 1);
-  assert.equal(links.length, 2);
-});
-
 Deno.test("single addresses, a huge pool, a server without a way out, and a modem at the box's own address", async () => {
   await using world = await among("odd", [
     {
