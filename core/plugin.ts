@@ -216,6 +216,17 @@ export const LINK_MARK_MASK = 0xff00;
  */
 export const TUNNEL_CONNECTION_MARK = 0x80000;
 
+/**
+ * Devices whose multicast belongs to one link, as an operator's TV box has its channels there alone. Published as the fact
+ * `multicast-way/<link>` by who pins, while that link is alive.
+ */
+export interface MulticastWayFact {
+  link: string;
+  interface: string;
+  /** MAC addresses, sorted. */
+  devices: string[];
+}
+
 /** Whether the peer can be reached at all. Published as the fact `peer/<name>`. */
 export interface PeerFact {
   state: "up" | "down" | "unknown";
