@@ -1,0 +1,95 @@
+// The rate of one direction of a link: found when delay rises under load, lowered when it does so again, raised while there is
+// load and no delay. Pure: time comes in as an argument.
+//
+// After cake-autorate (delay threshold, 2 of 4 samples, x 0.9, x 1.01 above 75 % of load), with two differences: a rate that
+// nobody knows is not guessed, and a base that is learned.
+
+/** Samples looked back at, and how many of them late ones make a link full. */
+const LOOK_BACK = 4, LATE_ENOUGH = 2;
+/** A full link is held to this share of what it carried: the queue in it empties. */
+const DOWN = 0.9;
+/** Of what the rate was, a step leaves at least this: a burst that is over soon must not cost everything. */
+const LEAST_STEP = 0.75;
+/** Growth of a sample: below what held before, and beyond it. */
+const UP_KNOWN = 1.05, UP_NEW = 1.01;
+/** Above this share of its rate a link is loaded enough to be raised; below the other, too idle to be lowered. */
+const LOADED = 0.75, IDLE = 0.2;
+/** After a step down the queue takes this many times its length to empty at a tenth of the rate. */
+const EMPTYING = 10, LEAST_HOLD_MS = 400, MOST_HOLD_MS = 2_000;
+/** A queue that grows by so much in the meantime says that the step was too small. */
+const WORSE = 1.3;
+/** How an idle link's rate goes back to its base, a sample; and how the base follows. */
+const RELAX = 0.002, LEARN_UP = 0.01, LEARN_DOWN = 0.05;
+/** Never below this share of the base, nor below what carries a call and a page. */
+const LEAST_SHARE = 0.1, FLOOR = 200_000;
+/** Less traffic than this says nothing about a link. */
+const LEAST_ESTIMATE = 300_000;
+
+/** What is seen of a direction, five times a second. */
+export interface Sample {
+  /** Monotonic. */
+  nowMs: number;
+  /** How much longer packets take than they might; absent while nobody measures: then nothing is changed. */
+  queueMs?: number;
+  carriedBitsPerSecond: number;
+  /** What a queue of our own may explain of it while we hold the rate. */
+  ownQueueMs: number;
+  thresholdMs: number;
+  /** What a person allows at most. */
+  mostBitsPerSecond?: number;
+}
+
+/** One direction. */
+export class Autorate {
+  #late: boolean[] = [];
+  #carried: number[] = [];
+  #holdUntilMs = -Infinity;
+  #loweredAtQueueMs = 0;
+  #lowestMs = -Infinity;
+
+  /** @param rateBitsPerSecond undefined while unknown: it is not held then */
+  constructor(public rateBitsPerSecond?: number, public baseBitsPerSecond = rateBitsPerSecond) {}
+
+  /** Takes one sample. */
+  beat(sample: Sample): void {
+    const { nowMs, queueMs, carriedBitsPerSecond: carried, mostBitsPerSecond: most = Infinity } = sample;
+    if (queueMs === undefined) {
+      this.#late = [];
+      this.#carried = [];
+      return;
+    }
+    const rate = this.rateBitsPerSecond;
+    const isLate = queueMs > sample.thresholdMs + (rate === undefined ? 0 : sample.ownQueueMs);
+    this.#late = [...this.#late, isLate].slice(-LOOK_BACK);
+    this.#carried = [...this.#carried, carried].slice(-LOOK_BACK);
+    const isFull = this.#late.filter(Boolean).length >= LATE_ENOUGH;
+    if (rate === undefined || this.baseBitsPerSecond === undefined) {
+      const mean = this.#carried.slice(-LATE_ENOUGH).reduce((sum, bits) => sum + bits, 0) / LATE_ENOUGH;
+      if (!isFull || mean < LEAST_ESTIMATE) return;
+      this.baseBitsPerSecond = Math.min(most, mean);
+      this.#lower(sample, queueMs, DOWN * this.baseBitsPerSecond);
+      return;
+    }
+    if (isFull && isLate && carried > IDLE * rate) {
+      const isWorse = nowMs >= this.#lowestMs && queueMs > WORSE * this.#loweredAtQueueMs;
+      if (nowMs < this.#holdUntilMs && !isWorse) return;
+      this.#lower(sample, queueMs, Math.max(LEAST_STEP * rate, DOWN * Math.min(rate, carried)));
+      this.baseBitsPerSecond += (this.rateBitsPerSecond! - this.baseBitsPerSecond) * LEARN_DOWN;
+    } else if (carried > LOADED * rate) {
+      if (this.#late.length < LOOK_BACK || this.#late.some(Boolean)) return;
+      this.rateBitsPerSecond = Math.min(most, rate * (rate < this.baseBitsPerSecond ? UP_KNOWN : UP_NEW));
+      this.baseBitsPerSecond += (this.rateBitsPerSecond - this.baseBitsPerSecond) * LEARN_UP;
+    } else if (carried < IDLE * rate) {
+      this.rateBitsPerSecond = Math.min(most, rate + (this.baseBitsPerSecond - rate) * RELAX);
+    }
+  }
+
+  #lower({ nowMs, mostBitsPerSecond: most = Infinity }: Sample, queueMs: number, wanted: number): void {
+    const floor = Math.min(most, Math.max(FLOOR, LEAST_SHARE * this.baseBitsPerSecond!));
+    this.rateBitsPerSecond = Math.min(most, Math.max(floor, wanted));
+    this.#loweredAtQueueMs = queueMs;
+    this.#lowestMs = nowMs + LEAST_HOLD_MS;
+    this.#holdUntilMs = nowMs + Math.min(MOST_HOLD_MS, Math.max(LEAST_HOLD_MS, EMPTYING * queueMs));
+    this.#late = [];
+  }
+}
