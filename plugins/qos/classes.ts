@@ -160,7 +160,7 @@ export function linkTable(
   ]);
   if (lan && marks.length > 0) {
     chains.push(
-      `chain devices {\ntype filter hook prerouting priority mangle - 10; policy accept;\niifname != "${lan}" return\n${
+      `chain priorities {\ntype filter hook prerouting priority mangle - 10; policy accept;\niifname != "${lan}" return\n${
         marks.join("\n")
       }\n}`,
     );
