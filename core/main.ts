@@ -4,6 +4,7 @@ import { takeLock } from "./api/lock.ts";
 import { makePlaces, statePlaces } from "./api/places.ts";
 import { serveCore } from "./api/remote.ts";
 import { RunningCore } from "./api/running.ts";
+import { ensureTunnelKey } from "./api/tunnel_key.ts";
 import type { LogLine } from "./client.ts";
 import { Revisions } from "./config/revisions.ts";
 import { Secrets } from "./config/secrets.ts";
@@ -45,7 +46,10 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
   const lock = await takeLock(places.lock);
   const ended = Promise.withResolvers<void>();
   const db = openDatabase(places.database);
-  const logs = new Logs(places.logs, new Secrets(places.secrets).redactor());
+  const secrets = new Secrets(places.secrets);
+  // A machine that was set up by an earlier otb has none.
+  ensureTunnelKey(secrets);
+  const logs = new Logs(places.logs, secrets.redactor());
   if (onLine) logs.follow(onLine);
   const log = (level: LogLine["level"]) => (message: string, properties?: Record<string, unknown>) =>
     logs.write({

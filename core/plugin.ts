@@ -210,6 +210,12 @@ export interface LinkWayFact {
  */
 export const LINK_MARK_MASK = 0xff00;
 
+/**
+ * The connection mark's bit of what has gone into the tunnel, set by who pins: it goes on there until it ends, and nobody else
+ * can carry it any more.
+ */
+export const TUNNEL_CONNECTION_MARK = 0x80000;
+
 /** Whether the peer can be reached at all. Published as the fact `peer/<name>`. */
 export interface PeerFact {
   state: "up" | "down" | "unknown";

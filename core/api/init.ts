@@ -6,6 +6,7 @@ import { Secrets } from "../config/secrets.ts";
 import { openDatabase } from "../state/database.ts";
 import { decodeJoinCode, encodeJoinCode } from "./join_code.ts";
 import { makePlaces, type StatePlaces, statePlaces } from "./places.ts";
+import { ensureTunnelKey } from "./tunnel_key.ts";
 
 /** The secret that box and peer share: base64 of 32 random bytes. */
 const PSK = "psk";
@@ -14,31 +15,32 @@ interface StoredPeer {
   name: string;
   address: string;
   port: number;
+  /** Of the peer's tunnel, base64; on the box. */
+  tunnelKey?: string;
 }
 
-/** Makes a peer: a new key and its own address; answers with the code for its box. @throws OtbError `already-initialised` */
+/** Makes a peer: new keys and its own address; answers with the code for its box. @throws OtbError `already-initialised` */
 export function initialiseCloud(
   stateDirectory: string,
   peer: { address: string; port: number },
 ): { joinCode: string } {
   const psk = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
-  const joinCode = encodeJoinCode({ ...peer, psk });
-  initialise(stateDirectory, "cloud", { name: "cloud", ...peer }, psk);
-  return { joinCode };
+  const tunnelKey = initialise(stateDirectory, "cloud", { name: "cloud", ...peer }, psk);
+  return { joinCode: encodeJoinCode({ ...peer, psk, tunnelKey }) };
 }
 
-/** Makes a box that knows its peer. @throws OtbError `already-initialised`, `join-code-invalid` */
+/** Makes a box that knows its peer. @throws OtbError `already-initialised`, `join-code-invalid`, `join-code-outdated` */
 export function initialiseBox(
   stateDirectory: string,
   { joinCode }: { joinCode: string },
 ): { peer: StoredPeer } {
-  const { address, port, psk } = decodeJoinCode(joinCode);
-  const peer = { name: "cloud", address, port };
+  const { address, port, psk, tunnelKey } = decodeJoinCode(joinCode);
+  const peer = { name: "cloud", address, port, tunnelKey };
   initialise(stateDirectory, "box", peer, psk);
   return { peer };
 }
 
-/** The join code of a peer once more. @throws OtbError `not-a-cloud` */
+/** The join code of a peer once more; one that was set up before there was a tunnel gets its key now. @throws OtbError `not-a-cloud` */
 export function joinCode(stateDirectory: string): string {
   const places = statePlaces(stateDirectory);
   requireInitialised(places);
@@ -53,7 +55,8 @@ export function joinCode(stateDirectory: string): string {
       );
     }
     const { address, port } = network.peers[0]!;
-    return encodeJoinCode({ address, port, psk: new Secrets(places.secrets).get(PSK)! });
+    const secrets = new Secrets(places.secrets);
+    return encodeJoinCode({ address, port, psk: secrets.get(PSK)!, tunnelKey: ensureTunnelKey(secrets) });
   } finally {
     db.close();
   }
@@ -72,7 +75,8 @@ export function requireInitialised(places: StatePlaces): void {
   }
 }
 
-function initialise(stateDirectory: string, role: Role, peer: StoredPeer, psk: string): void {
+/** Gives the public key of this end's own tunnel. */
+function initialise(stateDirectory: string, role: Role, peer: StoredPeer, psk: string): string {
   const places = statePlaces(stateDirectory);
   makePlaces(places);
   const db = openDatabase(places.database);
@@ -85,13 +89,16 @@ function initialise(stateDirectory: string, role: Role, peer: StoredPeer, psk: s
         "Choose another one with --state, or remove the old one first; its keys go with it.",
       );
     }
-    new Secrets(places.secrets).set(PSK, psk);
+    const secrets = new Secrets(places.secrets);
+    secrets.set(PSK, psk);
+    const tunnelKey = ensureTunnelKey(secrets);
     revisions.append({
       document: { network: { role, peers: [{ ...peer }] }, plugins: {} },
       author: "otb init",
       comment: `set up as ${role}`,
       state: "confirmed",
     });
+    return tunnelKey;
   } finally {
     db.close();
   }

@@ -3,10 +3,14 @@ import fc from "fast-check";
 import type { OtbError } from "../plugin.ts";
 import { decodeJoinCode, encodeJoinCode } from "./join_code.ts";
 
+const key = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) =>
+  btoa(String.fromCharCode(...bytes))
+);
 const codes = fc.record({
   address: fc.oneof(fc.ipV4(), fc.constantFrom("2001:db8::1", "fd00::5:1")),
   port: fc.integer({ min: 1, max: 65535 }),
-  psk: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => btoa(String.fromCharCode(...bytes))),
+  psk: key,
+  tunnelKey: key,
 }, { noNullPrototype: true });
 
 Deno.test("join code comes back whole", () => {
@@ -34,5 +38,20 @@ Deno.test("join code with one changed character is refused", () => {
 });
 
 Deno.test("join code is not repeated in the error", () => {
-  assert.throws(() => decodeJoinCode("otb1-c2VjcmV0"), (error: Error) => !error.message.includes("c2VjcmV0"));
+  for (const version of [1, 2, 3]) {
+    assert.throws(
+      () => decodeJoinCode(`otb${version}-c2VjcmV0`),
+      (error: Error) => !error.message.includes("c2VjcmV0"),
+    );
+  }
+});
+
+Deno.test("a code of before there was a tunnel is refused with the way to a new one", () => {
+  // Address 192.0.2.1, port 8443, as otb 1 made it.
+  const former = "otb1-IPsAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eH8AAAgGxjBJC";
+  assert.throws(() => decodeJoinCode(former), (error: OtbError) => {
+    assert.equal(error.code, "join-code-outdated");
+    assert.match(error.next!, /on the peer: sudo otb init code/);
+    return true;
+  });
 });

@@ -173,6 +173,11 @@ Deno.test("a peer is set up once, and its code can be printed again", async () =
   using place = new Place();
   const { joinCode } = await place.json(["init", "cloud", "--address", "203.0.113.7", "--port", "9000"]);
   assert.equal((await place.json(["init", "code"])).joinCode, joinCode);
+  // One that was set up before there was a tunnel gets a key, and keeps it.
+  await Deno.remove(`${place.state}/secrets/tunnel-key`);
+  const renewed = (await place.json(["init", "code"])).joinCode;
+  assert.notEqual(renewed, joinCode);
+  assert.equal((await place.json(["init", "code"])).joinCode, renewed);
   assert.equal(
     (await place.refusal(["init", "cloud", "--address", "203.0.113.8"])).code,
     "already-initialised",
@@ -181,6 +186,15 @@ Deno.test("a peer is set up once, and its code can be printed again", async () =
   const spoilt = await other.refusal(["init", "box", "--join", joinCode.slice(0, -3)]);
   assert.equal(spoilt.code, "join-code-invalid");
   assert.ok(!spoilt.message.includes(joinCode.slice(8, -3)), "the secret is in the error");
+  const former = await other.refusal(["init", "box", "--join", joinCode.replace("otb2", "otb1")]);
+  assert.equal(former.code, "join-code-outdated");
+  assert.match(former.next!, /otb init code/);
+  const { peer } = await other.json(["init", "box", "--join", "-"], renewed);
+  assert.equal(atob(peer.tunnelKey).length, 32);
+  assert.equal((await other.json(["config", "get", "network.peers"])).value[0].tunnelKey, peer.tunnelKey);
+  const own = Deno.readTextFileSync(`${other.state}/secrets/tunnel-key`);
+  assert.equal(atob(own).length, 32);
+  assert.notEqual(own, Deno.readTextFileSync(`${place.state}/secrets/tunnel-key`));
 });
 
 Deno.test("LAN and links are set, listed, changed and removed, and the history knows", async () => {

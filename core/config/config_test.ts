@@ -61,6 +61,9 @@ Deno.test("malformed settings are refused by the schema, with the value and in o
     { links: { fibre: { ...fibre, downMbps: -1 } } },
     { lan: { interface: "lan0", address: "x" } },
     { peers: [{ address: "198.51.100.11", port: 70000 }] },
+    { peers: [{ address: "198.51.100.11", tunnelKey: "c2hvcnQ=" }] },
+    // One bit more than 32 bytes have.
+    { peers: [{ address: "198.51.100.11", tunnelKey: `${"A".repeat(42)}B=` }] },
     { role: "router" },
     { colour: "blue" },
   ];

@@ -21,6 +21,7 @@ const cidr = z.string().refine(
   isHostCidr,
   "it must be an address with its prefix length, like 192.168.100.1/24",
 );
+const publicKey = z.string().refine(isKey, "it must be 32 bytes in base64");
 const rate = z.number().positive().max(100_000);
 
 const linkSchema = z.strictObject({
@@ -46,7 +47,12 @@ export const networkSchema = z.strictObject({
   peers: z.array(z.strictObject({
     name: name.default("cloud"),
     address: ip.describe("public address of the peer"),
-    port: z.number().int().min(1).max(65535).default(8443).describe("TCP port of the peer"),
+    port: z.number().int().min(1).max(65535).default(8443).describe(
+      "port of the peer: TCP for the proxy, UDP for the tunnel",
+    ),
+    tunnelKey: publicKey.optional().describe(
+      "public key of the peer's tunnel, from its join code; absent: there is no tunnel to it",
+    ),
   })).default([]).describe("the cloud end; in the cloud itself: this peer"),
 });
 
@@ -145,6 +151,11 @@ export function checkNetwork(network: NetworkSettings): Problem[] {
     );
   }
   return problems;
+}
+
+/** An X25519 public key as one writes it; one way only, so that equal keys are equal texts. */
+function isKey(text: string): boolean {
+  return /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text);
 }
 
 function isAddress(text: string): boolean {

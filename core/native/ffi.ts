@@ -53,9 +53,33 @@ const SYMBOLS = {
   otb_tun_send: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_neighbour: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
   otb_packet_open: { parameters: ["u32", "buffer", "u32", "u32"], result: "i32" },
-  otb_udp_open: { parameters: ["buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
+  otb_udp_open: { parameters: ["buffer", "buffer", "u32", "u32", "u32", "u32"], result: "i32" },
   otb_udp_send: { parameters: ["i32", "buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
   otb_udp_receive: { parameters: ["i32", "buffer", "u32", "buffer", "u32"], result: "i32" },
+  otb_mac: { parameters: ["buffer", "buffer", "u32", "buffer"], result: "void" },
+  otb_equal: { parameters: ["buffer", "buffer", "u32"], result: "i32" },
+  otb_noise_public_key: { parameters: ["buffer", "buffer"], result: "i32" },
+  otb_noise_new: { parameters: ["buffer", "buffer", "buffer", "buffer", "u32"], result: "pointer" },
+  otb_noise_write: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
+  otb_noise_read: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
+  otb_noise_remote_key: { parameters: ["pointer", "buffer"], result: "i32" },
+  otb_noise_split: { parameters: ["pointer", "u32"], result: "pointer" },
+  otb_noise_free: { parameters: ["pointer"], result: "void" },
+  otb_tunnel_send: {
+    parameters: ["pointer", "i32", "buffer", "u32", "u32", "buffer", "u32", "buffer", "u32"],
+    result: "i32",
+  },
+  otb_tunnel_sealed: { parameters: ["pointer"], result: "f64" },
+  otb_tunnel_free: { parameters: ["pointer"], result: "void" },
+  otb_receiver_new: { parameters: [], result: "pointer" },
+  otb_receiver_add: { parameters: ["pointer", "u32", "pointer", "u32"], result: "i32" },
+  otb_receiver_remove: { parameters: ["pointer", "u32"], result: "void" },
+  otb_receiver_receive: {
+    parameters: ["pointer", "i32", "buffer", "u32", "u32", "u32", "buffer", "u32", "buffer"],
+    result: "i32",
+  },
+  otb_receiver_counts: { parameters: ["pointer", "buffer"], result: "void" },
+  otb_receiver_free: { parameters: ["pointer"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** No program keeps the clock (clock_adjtime(2)). */
@@ -674,6 +698,10 @@ export interface UdpOptions {
   icmp?: boolean;
   /** Datagrams are not fragmented, and path MTU that was learnt is not heeded (ip(7), IP_PMTUDISC_PROBE). */
   whole?: boolean;
+  /** Size of both socket buffers; without CAP_NET_ADMIN at most net.core.rmem_max and wmem_max. */
+  bufferBytes?: number;
+  /** The kernel tells the outer TOS byte and the time of arrival of each message, for `TunnelReceiver.receive`. */
+  marks?: boolean;
 }
 
 /** One record of `udpReceive`: u32 offset, u32 length, u32 segment size, then the remote address record. */
@@ -681,6 +709,294 @@ export const UDP_META_BYTES = 32;
 
 /** Messages one `udpReceive` takes at most. */
 export const MAX_MESSAGES = 64;
+
+// ---------------------------------------------------------------- noise
+
+/** How to start a handshake; all keys have KEY_BYTES bytes. */
+export interface NoiseOptions {
+  initiator: boolean;
+  /** The own static key. */
+  privateKey: Bytes;
+  /** The other end's static public key, which the initiator must know. */
+  remotePublicKey?: Bytes;
+  /** A secret that both ends share besides; the responder uses it only after it has read the first message. */
+  psk: Bytes;
+  /** What both ends must agree on without saying it; empty is fine. */
+  prologue: Bytes;
+}
+
+/** What the two messages are longer than their payloads. */
+export const NOISE_OVERHEAD = { first: 96, second: 48 } as const;
+
+/**
+ * One handshake, Noise_IKpsk2_25519_AESGCM_SHA256 (noiseprotocol.org): the initiator writes, the responder reads and
+ * writes, the initiator reads, both split. `free` it (or `using`): it wipes the keys.
+ *
+ * ```ts
+ * using handshake = native.noise({ initiator: true, privateKey, remotePublicKey, psk, prologue });
+ * const length = handshake.write(hello, message); // send message.subarray(0, length), receive the answer
+ * if (handshake.read(answer, payload) >= 0) keys = handshake.split(localIndex, remoteIndex);
+ * ```
+ */
+export class NoiseHandshake {
+  #symbols: Symbols;
+  #pointer: Deno.PointerValue;
+
+  /** Use `native.noise`. */
+  constructor(symbols: Symbols, options: NoiseOptions) {
+    this.#symbols = symbols;
+    const { initiator, privateKey, remotePublicKey, psk, prologue } = options;
+    keyOf32(privateKey, "noise", "private key");
+    keyOf32(psk, "noise", "pre-shared key");
+    if (initiator) keyOf32(remotePublicKey ?? new Uint8Array(0), "noise", "remote public key");
+    const remote = initiator ? remotePublicKey! : null;
+    this.#pointer = symbols.otb_noise_new(privateKey, remote, psk, prologue, prologue.byteLength);
+    if (this.#pointer === null) {
+      throw new OtbError("noise-refused", "Cannot start a handshake as its keys must be accepted by snow");
+    }
+  }
+
+  /**
+   * Writes the next message: returns its length, payload plus NOISE_OVERHEAD, or -ENOBUFS when `out` is smaller, or -EINVAL
+   * when it is not this end's turn.
+   */
+  write(payload: Bytes, out: Bytes): number {
+    return this.#symbols.otb_noise_write(
+      this.#pointer,
+      payload,
+      payload.byteLength,
+      out,
+      out.byteLength,
+    );
+  }
+
+  /**
+   * Reads the other end's message: returns the length of its payload, or -EBADMSG when it is not authentic, after which
+   * the right message may still come. -ENOBUFS and -EINVAL as for `write`.
+   */
+  read(message: Bytes, out: Bytes): number {
+    return this.#symbols.otb_noise_read(
+      this.#pointer,
+      message,
+      message.byteLength,
+      out,
+      out.byteLength,
+    );
+  }
+
+  /** The other end's static key; the responder knows it once it has read the first message. */
+  remoteKey(): Bytes | undefined {
+    const key = new Uint8Array(KEY_BYTES);
+    return this.#symbols.otb_noise_remote_key(this.#pointer, key) === 1 ? key : undefined;
+  }
+
+  /**
+   * Ends the handshake and returns the keys of both directions. `localIndex` stands in packets to this end, `remoteIndex`
+   * in packets from it.
+   * @throws OtbError `noise-unfinished`
+   */
+  split(localIndex: number, remoteIndex: number): TunnelKeys {
+    const pointer = this.#symbols.otb_noise_split(this.#pointer, remoteIndex);
+    if (pointer === null) {
+      throw new OtbError(
+        "noise-unfinished",
+        "Cannot split a handshake as both of its messages must have been exchanged, once",
+      );
+    }
+    this.free();
+    return new TunnelKeys(this.#symbols, pointer, localIndex, remoteIndex);
+  }
+
+  /** Wipes the keys and frees the memory; later calls return -EINVAL. */
+  free(): void {
+    this.#symbols.otb_noise_free(this.#pointer);
+    this.#pointer = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+}
+
+function keyOf32(key: Bytes, whose: string, name: string): void {
+  if (key.byteLength === KEY_BYTES) return;
+  throw new OtbError(
+    `${whose}-key-length`,
+    `Cannot use ${name} as it must have ${KEY_BYTES} bytes: current length is "${key.byteLength}"`,
+  );
+}
+
+// ---------------------------------------------------------------- tunnel
+
+/** Paths that one session may have; each counts its packets on its own. */
+export const MAX_PATHS = 8;
+
+/** What a data packet is longer than its plaintext: header and tag. */
+export const TUNNEL_OVERHEAD = 32;
+
+/**
+ * One epoch of keys of one session, for both directions: AES-256-GCM, a counter and a replay window of 8192 numbers per
+ * path. About 1.4 kB of native memory, and 1 kB for each path that received. `free` it (or `using`).
+ */
+export class TunnelKeys {
+  #symbols: Symbols;
+  /** For `TunnelReceiver.add`. */
+  pointer: Deno.PointerValue;
+
+  /** Use `NoiseHandshake.split`. */
+  constructor(
+    symbols: Symbols,
+    pointer: Deno.PointerValue,
+    readonly localIndex: number,
+    readonly remoteIndex: number,
+  ) {
+    this.#symbols = symbols;
+    this.pointer = pointer;
+  }
+
+  /**
+   * Seals `arena[offset..offset + length]` for each [offset, length] pair of `items[0..2 * count]` and sends them in order
+   * over one path, runs of equal size with one call (UDP_SEGMENT). `tos` is the outer TOS or traffic class byte.
+   *
+   * Returns how many the kernel took, or a negative errno when it took none: -EAGAIN, -EMSGSIZE when the first is too long
+   * for the path, -EOVERFLOW when the counter of the path is spent. Up to 64 packets that were sealed and not taken have used
+   * their numbers: the receiver sees a gap.
+   */
+  send(
+    fd: number,
+    remote: Bytes,
+    path: number,
+    tos: number,
+    arena: Bytes,
+    items: Uint32Array<ArrayBuffer>,
+    count: number,
+  ): number {
+    if (bad(remote, 0, ADDRESS_BYTES) || !(count >= 0 && 2 * count <= items.length)) return -Errno.EINVAL;
+    return this.#symbols.otb_tunnel_send(
+      this.pointer,
+      fd,
+      remote,
+      path,
+      tos,
+      arena,
+      arena.byteLength,
+      items,
+      count,
+    );
+  }
+
+  /** Packets sealed so far over all paths, to decide when to change keys. */
+  get sealed(): number {
+    return this.#symbols.otb_tunnel_sealed(this.pointer);
+  }
+
+  /** Frees the memory and wipes the keys; a receiver that still has them goes on opening until it forgets them. */
+  free(): void {
+    this.#symbols.otb_tunnel_free(this.pointer);
+    this.pointer = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+}
+
+/** Words of one record of `TunnelReceiver.receive`. */
+export const RECORD_WORDS = 16;
+
+/** Where what stands in a record, in words of 32 bits; `remote` is an address record. */
+export const TunnelRecord = {
+  slot: 0,
+  length: 1,
+  tag: 2,
+  path: 3,
+  counterLow: 4,
+  counterHigh: 5,
+  wireBytes: 6,
+  tos: 7,
+  ageMicros: 8,
+  remote: 9,
+  flags: 14,
+} as const;
+
+/** The tag of a datagram that is no data packet, and lies raw and whole in its slot. */
+export const RAW_TAG = 0xffff_ffff;
+
+/** In `flags`: the first packet that was opened with these keys. */
+export const FIRST_PACKET = 1;
+
+/** Free slots without which nothing is received: one message may hold that many datagrams. */
+export const MIN_FREE_SLOTS = 64;
+
+/** All sessions of one process on the receiving side. About 1 MiB of address space, touched as used. */
+export class TunnelReceiver {
+  #symbols: Symbols;
+  #pointer: Deno.PointerValue;
+
+  /** Use `native.tunnelReceiver`. */
+  constructor(symbols: Symbols) {
+    this.#symbols = symbols;
+    this.#pointer = symbols.otb_receiver_new();
+  }
+
+  /** Opens with these keys what comes for this index, instead of what was there; `tag` names the session in records. */
+  add(localIndex: number, keys: TunnelKeys, tag: number): void {
+    const added = this.#symbols.otb_receiver_add(this.#pointer, localIndex, keys.pointer, tag);
+    checked(added, "receive with keys that were freed");
+  }
+
+  /** Forgets what was added; packets for this index are unknown from now on. */
+  remove(localIndex: number): void {
+    this.#symbols.otb_receiver_remove(this.#pointer, localIndex);
+  }
+
+  /**
+   * One recvmmsg(2) on a socket opened with `gro` and `marks`. Each data packet is opened into a slot: its plaintext begins at
+   * `slot * stride + headroom` of `arena`. What is no data packet (by its first byte, or too short) lies there raw. Slots are
+   * taken from `freeSlots[0..freeCount]` in order, so record i has slot `freeSlots[i]`. Data packets that are forged,
+   * replayed, too old or of no session, and whatever does not fit a slot, are dropped and counted.
+   *
+   * Returns the number of records, of RECORD_WORDS words each (`TunnelRecord`), 0 when all were dropped, or a negative errno:
+   * -EAGAIN when nothing is there, -ENOBUFS with fewer than MIN_FREE_SLOTS free slots.
+   */
+  receive(
+    fd: number,
+    arena: Bytes,
+    stride: number,
+    headroom: number,
+    freeSlots: Int32Array<ArrayBuffer>,
+    freeCount: number,
+    records: Uint32Array<ArrayBuffer>,
+  ): number {
+    if (!(freeCount >= 0 && freeCount <= freeSlots.length)) return -Errno.EINVAL;
+    return this.#symbols.otb_receiver_receive(
+      this.#pointer,
+      fd,
+      arena,
+      arena.byteLength,
+      stride,
+      headroom,
+      freeSlots,
+      Math.min(freeCount, Math.floor(records.length / RECORD_WORDS)),
+      records,
+    );
+  }
+
+  /** Datagrams dropped since the start: [failed authentication, replayed or too old, of no session, did not fit]. */
+  counts(out: Float64Array<ArrayBuffer>): void {
+    if (out.length >= 4) this.#symbols.otb_receiver_counts(this.#pointer, out);
+  }
+
+  /** Frees it and forgets all keys; later calls return -EINVAL. */
+  free(): void {
+    this.#symbols.otb_receiver_free(this.#pointer);
+    this.#pointer = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+}
 
 // ---------------------------------------------------------------- packet
 
@@ -890,6 +1206,53 @@ export class Native {
     return new DataView(four.buffer).getUint32(0, true);
   }
 
+  /**
+   * The keyed BLAKE3 of the data, 32 bytes, under a key of 32.
+   * @throws OtbError `mac-key-length`
+   */
+  mac(key: Bytes, data: Bytes): Bytes {
+    keyOf32(key, "mac", "key of a MAC");
+    const out = new Uint8Array(KEY_BYTES);
+    this.#symbols.otb_mac(key, data, data.byteLength, out);
+    return out;
+  }
+
+  /** Whether both hold the same bytes, in a time that tells only their lengths. */
+  equal(one: Bytes, other: Bytes): boolean {
+    return one.byteLength === other.byteLength &&
+      this.#symbols.otb_equal(one, other, one.byteLength) === 1;
+  }
+
+  /** A new pair of X25519 keys. */
+  noiseKeyPair(): { privateKey: Bytes; publicKey: Bytes } {
+    const privateKey = this.random(new Uint8Array(KEY_BYTES));
+    return { privateKey, publicKey: this.noisePublicKey(privateKey) };
+  }
+
+  /**
+   * The public key of a private one.
+   * @throws OtbError `noise-key-length`
+   */
+  noisePublicKey(privateKey: Bytes): Bytes {
+    keyOf32(privateKey, "noise", "private key");
+    const publicKey = new Uint8Array(KEY_BYTES);
+    checked(this.#symbols.otb_noise_public_key(privateKey, publicKey), "make a public key");
+    return publicKey;
+  }
+
+  /**
+   * Starts a handshake.
+   * @throws OtbError `noise-key-length`, `noise-refused`
+   */
+  noise(options: NoiseOptions): NoiseHandshake {
+    return new NoiseHandshake(this.#symbols, options);
+  }
+
+  /** A receiver for all tunnel sessions of this process. */
+  tunnelReceiver(): TunnelReceiver {
+    return new TunnelReceiver(this.#symbols);
+  }
+
   /** Whether some program keeps the system's clock by now (STA_UNSYNC of clock_adjtime(2) is not set). */
   clockIsKept(): boolean {
     return checked(this.#symbols.otb_clock_adjust(0n, 0), "look at the clock") !== TIME_ERROR;
@@ -975,11 +1338,11 @@ export class Native {
   udpOpen(local: Address | Bytes, options: UdpOptions = {}): number {
     const device = text(options.device);
     const flags = (options.gro ? 1 : 0) | (options.reusePort ? REUSE_PORT : 0) | (options.icmp ? 8 : 0) |
-      (options.whole ? 16 : 0);
+      (options.whole ? 16 : 0) | (options.marks ? 32 : 0);
     const bytes = record(local);
     const mark = options.mark ?? 0;
     return checked(
-      this.#symbols.otb_udp_open(bytes, device, device?.length ?? 0, mark, flags),
+      this.#symbols.otb_udp_open(bytes, device, device?.length ?? 0, mark, options.bufferBytes ?? 0, flags),
       `open UDP on ${show(bytes)}`,
     );
   }

@@ -5,8 +5,9 @@
 //   0x0000ff00  the link it leaves by (as in LINK_MARK_MASK), 0 for the bond
 //   0x00020000  it has been decided
 //   0x00040000  it leaves by a link for want of anything bonded, and not because a rule says so
+//   0x00080000  it has gone into the tunnel (TUNNEL_CONNECTION_MARK)
 //   0xfff00000  the number of the rule that decided, 0 for none
-import { type Lan, LINK_MARK_MASK, OtbError } from "../../core/plugin.ts";
+import { type Lan, LINK_MARK_MASK, OtbError, TUNNEL_CONNECTION_MARK } from "../../core/plugin.ts";
 import { addressText, type Clause, clausesOf, domainsOf, rangeOf } from "./clauses.ts";
 import { groupClauses } from "./groups.ts";
 import type { Carried, Family } from "./kernel.ts";
@@ -18,8 +19,11 @@ export const TABLE = "otb_device_pinning";
 export const DECIDED = 0x20000, OPEN = 0x40000, RULE_SHIFT = 20;
 /** As many rules as their numbers have room for. */
 export const MAX_RULE_NUMBER = 0xfff;
-/** Interfaces of otb's own tunnels to the peer start so. */
-const TUNNELS = "otb*";
+/** The set of what the tunnel's interface may be called; a link's own may start with otb too. */
+const TUNNELS = "@tunnels";
+const TUNNEL_NAMES = [0, 1, 2, 3, 4, 5, 6, 7].map((index) => `"otb${index}"`).join(", ");
+/** Headers of TCP over IP without options, bytes. */
+const TCP_HEADERS = { 4: 40, 6: 60 };
 /** Addresses that DNS answered for a rule are forgotten after this long; a set keeps at most so many. */
 const NAMED_SECONDS = 86_400, NAMED_MAX = 65_536;
 
@@ -44,7 +48,7 @@ export function setNames(number: number): { set4: string; set6: string } {
  * @throws OtbError `interface-unsafe`
  */
 export function compile(wish: Wish, carried: Carried): string {
-  const { lan, config, numbers, peerGone } = wish;
+  const { lan, config, numbers, peerGone, proxyGone, tunnel } = wish;
   for (const name of [lan.interface, ...wish.interfaces]) requireSafe(name);
   const rules = config.rules.filter(({ enabled, name }) => enabled && numbers.has(name));
   const { open, closed } = exceptions(config);
@@ -131,7 +135,7 @@ export function compile(wish: Wish, carried: Carried): string {
       "type filter hook prerouting priority mangle - 10; policy accept",
       `iifname != ${device} return`,
       // What the proxy holds has nobody to go to.
-      ...peerGone ? ["meta l4proto tcp socket transparent 1 goto refuse"] : [],
+      ...proxyGone ? ["meta l4proto tcp socket transparent 1 goto refuse"] : [],
       "ct direction reply return",
       `ct mark & 0x${hex(DECIDED)} != 0 goto decided`,
       "fib daddr type { local, broadcast, anycast, multicast } return",
@@ -148,16 +152,33 @@ export function compile(wish: Wish, carried: Carried): string {
     ["input", [
       "type filter hook input priority filter - 10; policy accept",
       // Answers would have to be fetched past the peer.
-      ...peerGone ? closedOnly(`iifname ${device} meta l4proto { tcp, udp } th dport 53 goto refuse`) : [],
+      ...proxyGone ? closedOnly(`iifname ${device} meta l4proto { tcp, udp } th dport 53 goto refuse`) : [],
+      // The box itself serves nobody at the other end.
+      `iifname ${TUNNELS} ct state established,related accept`,
+      `iifname ${TUNNELS} meta l4proto { icmp, ipv6-icmp } accept`,
+      `iifname ${TUNNELS} counter name uninvited drop`,
+    ]],
+    ["to_tunnel", [
+      // What is for a segment stays on it.
+      "meta pkttype { broadcast, multicast } drop",
+      "ip daddr { 169.254.0.0/16, 224.0.0.0/3 } drop",
+      "ip6 daddr { fe80::/10, ff00::/8 } drop",
+      `ct mark set ct mark or 0x${hex(TUNNEL_CONNECTION_MARK)}`,
     ]],
     ["from_lan", [
-      `oifname "${TUNNELS}" return`,
+      `oifname ${TUNNELS} goto to_tunnel`,
       ...([4, 6] as const).flatMap((family) =>
         home[family].length > 0
           ? [`oifname ${device} ${family === 4 ? "ip" : "ip6"} daddr ${anyOf(home[family])} return`]
           : []
       ),
       ...links ? [`ct mark & 0x${hex(LINK_MARK_MASK)} != 0 oifname ${links} return`] : [],
+      // The tunnel is away for moments: what is lost hurts less than a refusal.
+      ...tunnel.state === "down" ? [] : [
+        `${tunnel.state === "up" ? "meta nfproto ipv4 " : ""}meta l4proto != tcp ct mark & 0x${
+          hex(DECIDED | LINK_MARK_MASK)
+        } == 0x${hex(DECIDED)} drop`,
+      ],
       ...closedOnly("goto refuse"),
       "ct direction reply return",
       ...([4, 6] as const).flatMap((family) =>
@@ -165,7 +186,7 @@ export function compile(wish: Wish, carried: Carried): string {
       ),
       "goto refuse",
     ]],
-    ["from_link", [
+    ["from_outside", [
       "ct state established,related return",
       "ct status dnat return",
       "counter name uninvited drop",
@@ -173,8 +194,17 @@ export function compile(wish: Wish, carried: Carried): string {
     ["forward", [
       "type filter hook forward priority filter - 10; policy accept",
       "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu",
+      // The route back, which the kernel looks up for the above, need not be the tunnel.
+      ...tunnel.mtu === undefined
+        ? []
+        : ([4, 6] as const).map((family) =>
+          `iifname ${TUNNELS} meta nfproto ipv${family} tcp flags & (syn | rst) == syn tcp option maxseg size set ${
+            tunnel.mtu! - TCP_HEADERS[family]
+          }`
+        ),
       `iifname ${device} jump from_lan`,
-      ...links ? [`iifname != ${device} iifname ${links} jump from_link`] : [],
+      `iifname ${TUNNELS} jump from_outside`,
+      ...links ? [`iifname != ${device} iifname ${links} jump from_outside`] : [],
     ]],
     ["postrouting", [
       "type nat hook postrouting priority srcnat; policy accept",
@@ -196,6 +226,7 @@ export function compile(wish: Wish, carried: Carried): string {
       const { packets, bytes } = carried.counters.get(name) ?? { packets: 0, bytes: 0 };
       return `  counter ${name} { packets ${packets} bytes ${bytes} }`;
     }),
+    `  set tunnels {\n    type ifname; elements = { ${TUNNEL_NAMES} }\n  }`,
     ...rules.filter(({ match }) => domainsOf(match).length > 0).flatMap(({ name }) => {
       const { set4, set6 } = setNames(numbers.get(name)!);
       return [namedSet(set4, "ipv4_addr", carried), namedSet(set6, "ipv6_addr", carried)];

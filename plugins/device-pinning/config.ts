@@ -85,8 +85,8 @@ export const config = z.strictObject({
     "leave by the best link with its address while no peer answers, or the kill-switch: nothing leaves past the peer",
   ),
   nonTcp: described(
-    z._default(z.enum(["direct", "tunnel", "block"]), "direct"),
-    "how UDP, ICMP and the like of bonded devices leave; tunnel needs a plugin that carries them",
+    z._default(z.enum(["tunnel", "direct", "block"]), "tunnel"),
+    "how UDP, ICMP and the like of bonded devices leave: through the tunnel to the peer (past it while that is down, unless whenPeerGone forbids), past the peer always, or not at all",
   ),
   peerGoneAfterSeconds: described(
     z._default(z.int().check(z.minimum(0), z.maximum(20)), 5),

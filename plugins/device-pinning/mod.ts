@@ -7,12 +7,15 @@ import {
   type DeviceFact,
   type DomainHitsFact,
   type DomainRulesFact,
+  type InterfaceFact,
   type Json,
   LINK_MARK_MASK,
   type LinkWayFact,
   OtbError,
   type PathFact,
   type PeerFact,
+  TUNNEL_CONNECTION_MARK,
+  type TunnelFact,
   type View,
 } from "../../core/plugin.ts";
 import { check, shadowed } from "./check.ts";
@@ -31,8 +34,9 @@ import { type Config, config } from "./config.ts";
 import { type Carried, type Ended, findConnection, forgetConnections, NOTHING, readTable } from "./kernel.ts";
 import { Nudger } from "./nudge.ts";
 import { number, type Numbering } from "./numbers.ts";
-import { ruleOutcome } from "./policy.ts";
-import { LinkWatch, PeerWatch } from "./watch.ts";
+import { besideTunnel } from "./near.ts";
+import { isTunnelDead, ruleOutcome } from "./policy.ts";
+import { LinkWatch, PeerWatch, TunnelWatch } from "./watch.ts";
 import {
   decide,
   deviceSentences,
@@ -70,8 +74,9 @@ export default definePlugin<Config>({
       run: () => running!.devices(),
     },
   },
-  panel: ({ peer, rules = [] }) => [
+  panel: ({ peer, tunnel, rules = [] }) => [
     { kind: "stat", label: "Peer", value: String(peer) },
+    { kind: "stat", label: "Tunnel", value: String(tunnel) },
     {
       kind: "table",
       columns: ["Rule", "Now", "Hits"],
@@ -87,8 +92,13 @@ class Pinning {
   readonly #paths: View<ReadonlyMap<string, PathFact>>;
   readonly #peers: View<ReadonlyMap<string, PeerFact>>;
   readonly #seen: View<ReadonlyMap<string, DeviceFact>>;
+  readonly #tunnels: View<ReadonlyMap<string, TunnelFact>>;
+  readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #linkWatch = new LinkWatch();
+  /** Of the peer for the proxy, and of the peer for anything. */
+  readonly #proxyWatch = new PeerWatch();
   readonly #peerWatch = new PeerWatch();
+  readonly #tunnelWatch = new TunnelWatch();
   readonly #nudger = new Nudger(openNative());
   #config: Config;
   #numbering: Numbering = { numbers: {}, last: 0 };
@@ -112,6 +122,8 @@ class Pinning {
     this.#peers = ctx.facts.watch("peer/");
     this.#seen = ctx.facts.watch("device/");
     this.#named = ctx.facts.watch("domain-hits");
+    this.#tunnels = ctx.facts.watch("tunnel");
+    this.#interfaces = ctx.facts.watch("interface/");
   }
 
   async start(): Promise<void> {
@@ -134,6 +146,13 @@ class Pinning {
       clearInterval(counting);
     });
     for (const view of [this.#ways, this.#peers, ctx.links, ctx.network]) ctx.defer(view.subscribe(soon));
+    // Facts of the tunnel's paths come several times a second, and say nothing here.
+    let isUp = this.#isTunnelUp();
+    const tunnelChanged = () => {
+      if (isUp === (isUp = this.#isTunnelUp())) return;
+      soon();
+    };
+    for (const view of [this.#tunnels, this.#interfaces]) ctx.defer(view.subscribe(tunnelChanged));
     await this.#tell();
   }
 
@@ -177,6 +196,7 @@ class Pinning {
         { kind: "nftTable", family: "inet", name: TABLE, body: compile(wish, this.#counted) },
         // Nothing is passed on while there are no rules; the plan sets up tables first and takes them away last.
         { kind: "sysctl", name: "net/ipv4/ip_forward", value: "1" },
+        ...besideTunnel(wish),
       ]);
       this.#claimed = key;
       await this.#save();
@@ -191,10 +211,16 @@ class Pinning {
     const { lan } = ctx.network.current;
     if (!lan) return undefined;
     const links = ctx.links.current, nowMs = ctx.clock.monotonicMs();
-    const peerGone = this.#peerWatch.look([...this.#peers.current.values()], nowMs, {
+    const peers = [...this.#peers.current.values()];
+    const waits = {
       goneMs: this.#config.peerGoneAfterSeconds * 1000,
       backMs: this.#config.peerBackAfterSeconds * 1000,
-    });
+    };
+    const proxyGone = this.#proxyWatch.look(peers, nowMs, waits);
+    const tunnelUp = this.#isTunnelUp();
+    // Whoever has a tunnel to it has the peer.
+    const peerGone = this.#peerWatch.look(tunnelUp ? [{ state: "up" }] : peers, nowMs, waits);
+    const tunnel = this.#tunnelWatch.look(this.#tunnels.current.get("tunnel"), tunnelUp, nowMs);
     const ways = this.#linkWatch.look({
       links,
       ways: [...this.#ways.current.values()],
@@ -205,7 +231,9 @@ class Pinning {
       config: this.#config,
       lan,
       ways,
+      proxyGone,
       peerGone,
+      tunnel,
       interfaces: links.map((link) => link.interface),
       near: links.flatMap(({ observed: { address, prefixLength } }) =>
         address && prefixLength !== undefined ? [`${address}/${prefixLength}`] : []
@@ -214,9 +242,16 @@ class Pinning {
     };
   }
 
+  /** The tunnel carries, as far as it says and its interface is there: of who died, the last word stays for a while. */
+  #isTunnelUp(): boolean {
+    const fact = this.#tunnels.current.get("tunnel");
+    return fact?.state === "up" && this.#interfaces.current.has(`interface/${fact.interface}`);
+  }
+
   /** Equal for wishes that make equal tables; cheaper than making them. */
-  #keyOf({ config: _, numbers: __, ways, ...rest }: Wish): string {
-    return JSON.stringify([this.#generation, rest, ways.map(({ reason: _, ...way }) => way)]);
+  #keyOf({ config: _, numbers: __, ways, tunnel, ...rest }: Wish): string {
+    const withoutReason = <T extends { reason?: string }>({ reason: _, ...thing }: T) => thing;
+    return JSON.stringify([this.#generation, rest, withoutReason(tunnel), ways.map(withoutReason)]);
   }
 
   /** Connections that cannot go on where they went are forgotten: TCP ends, the rest is decided anew. */
@@ -230,9 +265,21 @@ class Pinning {
       }
       if (!usable) ended.push(...await forgetConnections(mark, LINK_MARK_MASK));
     }
-    if (now.peerGone !== (former?.peerGone ?? false)) {
-      this.ctx.log.warn(now.peerGone ? "No peer answers: bonded connections end" : "A peer answers again");
-      if (now.peerGone) ended.push(...await forgetConnections(DECIDED, DECIDED | LINK_MARK_MASK));
+    if (now.proxyGone !== (former?.proxyGone ?? false)) {
+      this.ctx.log.warn(
+        now.proxyGone ? "No peer answers the proxy: what it carries ends" : "A peer answers again",
+      );
+      if (now.proxyGone) {
+        ended.push(...await forgetConnections(DECIDED, DECIDED | LINK_MARK_MASK | TUNNEL_CONNECTION_MARK));
+      }
+    }
+    const tunnelDead = isTunnelDead(now);
+    if (tunnelDead !== (former ? isTunnelDead(former) : false)) {
+      const { reason } = now.tunnel;
+      this.ctx.log.info(tunnelDead ? "The tunnel is down" : "The tunnel is up", tunnelDead ? { reason } : {});
+      if (tunnelDead) {
+        ended.push(...await forgetConnections(TUNNEL_CONNECTION_MARK, TUNNEL_CONNECTION_MARK));
+      }
     }
     void this.#nudger.nudge(now.lan.interface, ended, this.ctx.signal).catch((error) =>
       this.ctx.log.warn("Cannot end connections at once", { reason: String(error) })
@@ -312,8 +359,22 @@ class Pinning {
         next: "It ends by itself when a peer answers again: otb status.",
       });
     } else ctx.health.clear("past-the-peer");
+    const { tunnel } = wish ?? {};
+    if (wish && tunnel?.state === "down" && !wish.peerGone && this.#config.nonTcp === "tunnel") {
+      ctx.health.raise({
+        code: "past-the-tunnel",
+        severity: "warning",
+        message: `The tunnel to the peer is down (${tunnel.reason}): ${
+          this.#config.whenPeerGone === "block"
+            ? "UDP, ICMP and the like are refused."
+            : "UDP, ICMP and the like leave by the best link alone, with its public address."
+        }`,
+        next: "It ends by itself when the tunnel is up again: otb status.",
+      });
+    } else ctx.health.clear("past-the-tunnel");
     ctx.publishStatus({
       peer: wish?.peerGone ? "gone" : "there",
+      tunnel: tunnel?.state ?? "down",
       whenPeerGone: this.#config.whenPeerGone,
       nonTcp: this.#config.nonTcp,
       links: Object.fromEntries(
@@ -397,7 +458,7 @@ class Pinning {
     const tracked = /^[0-9a-f.:]+$/.test(flow.target) && /^[0-9a-f]*[.:][0-9a-f.:]+$/.test(source)
       ? await findConnection({ ...flow, source })
       : undefined;
-    const sentences = verdictSentences(verdict);
+    const sentences = verdictSentences(verdict, wish);
     if (!device) {
       sentences.push(`Which device ${flow.source} is, is not known: rules for single devices were left out.`);
     }
@@ -417,18 +478,23 @@ class Pinning {
       rule: Object.entries(this.#numbering.numbers).find(([, number]) => number === ruleNumber)?.[0] ?? null,
       link: ways.find((way) => way.mark === (mark & LINK_MARK_MASK))?.link ?? null,
       forWantOfBond: (mark & OPEN) !== 0,
+      throughTunnel: (mark & TUNNEL_CONNECTION_MARK) !== 0,
       decided: (mark & DECIDED) !== 0,
       seenAs,
     };
   }
 
   #runningSentence(tracked: { mark: number; seenAs: string }, wish: Wish): string {
-    const { rule, link, decided } = this.#runningJson(tracked, wish);
+    const { rule, link, decided, throughTunnel } = this.#runningJson(tracked, wish);
     if (!decided) return "One such connection runs; it began before the rules and goes its own way.";
     return `One such connection runs: it was decided by ${
       rule ? `rule "${rule}"` : "no rule"
     } when it began and goes ${
-      link ? `by link "${link}", where it is seen as ${tracked.seenAs}` : "through the peer"
+      link
+        ? `by link "${link}", where it is seen as ${tracked.seenAs}`
+        : throughTunnel
+        ? "through the tunnel to the peer"
+        : "through the peer"
     }.`;
   }
 }

@@ -15,19 +15,35 @@ export interface Way {
   reason?: string;
 }
 
+/** The tunnel to the peer, as judged now. */
+export interface Tunnel {
+  /** `waiting`: it may come, or come back, within moments. */
+  state: "up" | "waiting" | "down";
+  /** Why it is not up, in words. */
+  reason?: string;
+  /** The largest packet that it takes, bytes. */
+  mtu?: number;
+}
+
 /** What decisions depend on beside the rules. */
 export interface Situation {
   config: Config;
   /** Every link with a way out, the best first. */
   ways: Way[];
-  /** No peer answers, and that long enough. */
+  /** No peer answers the proxy, and that long enough. */
+  proxyGone: boolean;
+  /** The same, and there is no tunnel to any either. */
   peerGone: boolean;
+  tunnel: Tunnel;
 }
 
-/** Where a connection goes: to the proxy or tunnel, out by a link (`open`: for want of anything bonded), or back with a refusal. */
+/**
+ * Where a connection goes: over all links to the peer, out by a link (`open`: for want of anything bonded), or back with a
+ * refusal; `because` says why not as usual.
+ */
 export type Outcome =
-  | { kind: "bonded" }
-  | { kind: "link"; way: Way; open: boolean }
+  | { kind: "bonded"; by?: "proxy" | "tunnel"; because?: string }
+  | { kind: "link"; way: Way; open: boolean; because?: string }
   | { kind: "refuse"; reason: string };
 
 /** What a rule says while links are as they are; what is bonded then follows `bondedOutcome`. */
@@ -48,19 +64,31 @@ export function ruleOutcome({ way, link, ifDead }: Rule, { ways }: Situation): O
 }
 
 /** What a bonded connection comes to; `closed` when its device must not leave past the peer. */
-export function bondedOutcome(tcp: boolean, closed: boolean, { config, ways, peerGone }: Situation): Outcome {
+export function bondedOutcome(tcp: boolean, closed: boolean, situation: Situation): Outcome {
+  const { config: { nonTcp }, ways, proxyGone, peerGone, tunnel } = situation;
   if (!peerGone) {
-    if (tcp || config.nonTcp === "tunnel") return { kind: "bonded" };
-    if (config.nonTcp === "block") {
-      return { kind: "refuse", reason: "the setting nonTcp blocks what is not TCP" };
+    if (tcp && proxyGone) {
+      return { kind: "bonded", by: "tunnel", because: "the peer's proxy does not answer" };
     }
+    if (tcp) return { kind: "bonded", by: "proxy" };
+    if (nonTcp === "block") return { kind: "refuse", reason: "the setting nonTcp blocks what is not TCP" };
+    if (nonTcp === "tunnel" && tunnel.state !== "down") return { kind: "bonded", by: "tunnel" };
   }
+  const because = peerGone
+    ? "no peer answers"
+    : nonTcp === "tunnel"
+    ? `the tunnel is down (${tunnel.reason ?? "nobody knows why"})`
+    : "the setting nonTcp sends what is not TCP past the peer";
   if (closed) {
-    const what = peerGone ? "no peer answers" : "only TCP passes the peer";
-    return { kind: "refuse", reason: `${what}, and the kill-switch lets nothing leave past it` };
+    return { kind: "refuse", reason: `${because}, and the kill-switch lets nothing leave past the peer` };
   }
   const way = bestWay(ways);
-  return way ? { kind: "link", way, open: true } : { kind: "refuse", reason: "no link is alive" };
+  return way ? { kind: "link", way, open: true, because } : { kind: "refuse", reason: "no link is alive" };
+}
+
+/** Whether what goes through the tunnel has nowhere to go. */
+export function isTunnelDead({ peerGone, tunnel }: Pick<Situation, "peerGone" | "tunnel">): boolean {
+  return peerGone || tunnel.state === "down";
 }
 
 /** The best usable link for whoever asks for no particular one. */

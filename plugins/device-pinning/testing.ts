@@ -25,7 +25,9 @@ export function wish(config: Config, extra: Partial<Wish> = {}): Wish {
     config,
     lan: LAN,
     ways: [way("fibre", 1), way("cable", 2)],
+    proxyGone: false,
     peerGone: false,
+    tunnel: { state: "up", mtu: 1400 },
     interfaces: ["wan1", "wan2"],
     near: ["192.168.11.2/24", "192.168.12.2/24"],
     numbers: new Map(config.rules.map(({ name }, index) => [name, index + 1])),
@@ -50,7 +52,7 @@ const some = <T>(values: fc.Arbitrary<T>) => fc.array(values, { minLength: 1, ma
 /** Settings at random over a small world, so that rules overlap a lot. */
 export const anyConfig: fc.Arbitrary<Config> = fc.record({
   whenPeerGone: fc.constantFrom("direct", "block"),
-  nonTcp: fc.constantFrom("direct", "tunnel", "block"),
+  nonTcp: fc.constantFrom("direct", "tunnel", "tunnel", "block"),
   devices: fc.dictionary(
     macs,
     fc.record({
@@ -94,10 +96,16 @@ export const anyConfig: fc.Arbitrary<Config> = fc.record({
 }).map((given) => settings(JSON.parse(JSON.stringify(given))));
 
 /** A wish at random. */
-export const anyWish: fc.Arbitrary<Wish> = fc.tuple(anyConfig, fc.boolean(), fc.boolean(), fc.boolean()).map(
-  ([config, peerGone, fibre, cable]) =>
+export const anyWish: fc.Arbitrary<Wish> = fc.tuple(
+  anyConfig,
+  fc.constantFrom<"up" | "waiting" | "down">("up", "up", "waiting", "down"),
+  ...[0, 1, 2].map(() => fc.boolean()),
+).map(
+  ([config, tunnel, proxyGone, fibre, cable]) =>
     wish(config, {
-      peerGone,
+      proxyGone,
+      peerGone: proxyGone && tunnel !== "up",
+      tunnel: { state: tunnel, ...tunnel === "up" ? { mtu: 1400 } : { reason: "it is cut" } },
       ways: [way("fibre", 1, { usable: fibre }), way("cable", 2, { usable: cable })],
     }),
 );
@@ -119,7 +127,10 @@ export async function run(words: string[], input = ""): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** A device at lan0 of a box (three namespaces) whose wan1 and wan2 take everything that is routed there; gone when the test ends. */
+/**
+ * A device at lan0 of a box (three namespaces) whose wan1 and wan2, and otb0 in the tunnel's place, take everything that is routed
+ * there; gone when the test ends. What enters otb0 comes out at far0, where 203.0.113.10 is.
+ */
 export class Box {
   readonly #id = crypto.randomUUID().slice(0, 8);
   readonly box = `otbpin-${this.#id}-box`;
@@ -151,6 +162,14 @@ export class Box {
       `-6 route add default via fd01:${i}::1 dev wan${i} table 100${i}`,
       `-6 rule add fwmark 0x${i}00/0xff00 lookup 100${i} priority 90${i}`,
     ]);
+    const tunnel = [
+      `link add otb0 mtu 1400 type veth peer name far0 netns ${this.far}`,
+      "link set otb0 address 02:00:00:00:02:01 up",
+      "address add 10.158.0.1/24 dev otb0",
+      "address add fd03::1/64 dev otb0 nodad",
+      "neighbour add 10.158.0.2 lladdr 02:00:00:00:02:02 dev otb0",
+      "neighbour add fd03::2 lladdr 02:00:00:00:02:02 dev otb0",
+    ];
     // Unmarked packets have a way too, so that one which should not leave could.
     const stray = [
       "route add default via 192.168.11.1 dev wan1",
@@ -162,8 +181,17 @@ export class Box {
       "address add 192.168.100.1/24 dev lan0",
       "address add fd02::1/64 dev lan0 nodad",
     ];
-    await this.ip(this.box, [...lan, ...links, ...stray]);
-    await this.ip(this.far, ["link set far1 up", "link set far2 up"]);
+    await this.ip(this.box, [...lan, ...links, ...tunnel, ...stray]);
+    await this.tunnel("up");
+    await this.ip(this.far, [
+      ...["far1 up", "far2 up", "far0 mtu 1500 address 02:00:00:00:02:02 up"].map((what) =>
+        `link set ${what}`
+      ),
+      "address add 10.158.0.2/24 dev far0",
+      "address add 203.0.113.10/32 dev far0",
+      "neighbour add 10.158.0.1 lladdr 02:00:00:00:02:01 dev far0",
+      "route add default via 10.158.0.1",
+    ]);
     await this.ip(this.device, [
       `link set eth0 address ${MAC} up`,
       "address add 192.168.100.10/24 dev eth0",
@@ -178,9 +206,22 @@ export class Box {
       `table inet watcher { chain post { type filter hook postrouting priority 300;
         oifname "wan1" meta l4proto { tcp, udp } counter
         oifname "wan2" meta l4proto { tcp, udp } counter
+        oifname "otb0" meta l4proto { tcp, udp } counter
       }
       }`,
     );
+  }
+
+  /** Has the tunnel take what its rule takes, or not, as its plugin does. */
+  async tunnel(state: "up" | "down"): Promise<void> {
+    for (const [option, via] of [["-4", "10.158.0.2"], ["-6", "fd03::2"]]) {
+      await this.ip(this.box, [
+        `${option} route replace default via ${via} dev otb0 table 1158`,
+        `${option} rule ${
+          state === "up" ? "add" : "delete"
+        } priority 950 iif lan0 fwmark 0x0/0xff00 lookup 1158`,
+      ]);
+    }
   }
 
   async ip(namespace: string, lines: string[]): Promise<void> {
@@ -197,11 +238,19 @@ export class Box {
   }
 
   /** How many packets have left by each link. */
-  async left(): Promise<{ wan1: number; wan2: number }> {
+  async left(): Promise<{ wan1: number; wan2: number; otb0: number }> {
     const text = await this.inBox(["nft", "list", "table", "inet", "watcher"]);
     const of = (name: string) =>
       Number(new RegExp(`oifname "${name}".* counter packets (\\d+)`).exec(text)?.[1]);
-    return { wan1: of("wan1"), wan2: of("wan2") };
+    return { wan1: of("wan1"), wan2: of("wan2"), otb0: of("otb0") };
+  }
+
+  inDevice(words: string[], input?: string): Promise<string> {
+    return run(["ip", "netns", "exec", this.device, ...words], input);
+  }
+
+  inFar(words: string[], input?: string): Promise<string> {
+    return run(["ip", "netns", "exec", this.far, ...words], input);
   }
 
   /** Has the device send one datagram to each target, from a new port each. */

@@ -1,9 +1,14 @@
-// When the peer counts as gone and a link as dead: thresholds with memory, so that nothing flaps. Pure.
-import type { Link, LinkWayFact, PathFact, PeerFact } from "../../core/plugin.ts";
-import type { Way } from "./policy.ts";
+// When the peer counts as gone, the tunnel as down and a link as dead: thresholds with memory, so that nothing flaps. Pure.
+import type { Link, LinkWayFact, PathFact, PeerFact, TunnelFact } from "../../core/plugin.ts";
+import type { Tunnel, Way } from "./policy.ts";
 
 /** A link must look bad this long to be dead, and good this long to be alive again, in milliseconds. */
 const DEAD_AFTER_MS = 2_000, ALIVE_AFTER_MS = 5_000;
+/**
+ * Without the tunnel for this long, it is down: its plugin is started again within less. Up this long, it is back. From nothing it
+ * may take a start, in milliseconds.
+ */
+const TUNNEL_DOWN_AFTER_MS = 4_000, TUNNEL_BACK_AFTER_MS = 2_000, TUNNEL_START_MS = 10_000;
 const TIERS = ["primary", "secondary", "backup", "never"];
 
 /** Whether every peer is gone, with a wait before believing it, both ways. */
@@ -25,6 +30,42 @@ export class PeerWatch {
       this.#sinceMs = undefined;
     }
     return this.#gone;
+  }
+}
+
+/** Whether the tunnel carries, with a wait before what it takes goes elsewhere or comes back. */
+export class TunnelWatch {
+  #state: Tunnel["state"] = "waiting";
+  /** It was said how it is, at least once. */
+  #known = false;
+  /** Since when it is not as `#state` says. */
+  #sinceMs: number | undefined;
+
+  /** @param device whether its interface is there: who died says nothing any more */
+  look(fact: TunnelFact | undefined, device: boolean, nowMs: number): Tunnel {
+    const up = fact?.state === "up" && device;
+    this.#known ||= fact !== undefined && fact.state !== "unknown";
+    if (up === (this.#state !== "down")) {
+      if (up) this.#state = "up";
+      this.#sinceMs = undefined;
+    } else {
+      this.#sinceMs ??= nowMs;
+      if (!up) this.#state = "waiting";
+      const wait = up ? TUNNEL_BACK_AFTER_MS : this.#known ? TUNNEL_DOWN_AFTER_MS : TUNNEL_START_MS;
+      if (nowMs - this.#sinceMs >= wait) {
+        this.#state = up ? "up" : "down";
+        this.#sinceMs = undefined;
+      }
+    }
+    return {
+      state: this.#state,
+      mtu: fact?.mtu,
+      ...this.#state === "up" ? {} : {
+        reason: up
+          ? "it came back only now"
+          : fact?.reason ?? (fact ? "it has no session yet" : "nothing here keeps one"),
+      },
+    };
   }
 }
 

@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import type { Link, LinkWayFact, PathFact, PeerFact, Tier } from "../../core/plugin.ts";
 import { bestWay } from "./policy.ts";
-import { type LinkEvidence, LinkWatch, PeerWatch } from "./watch.ts";
+import { type LinkEvidence, LinkWatch, PeerWatch, TunnelWatch } from "./watch.ts";
 
 const WAITS = { goneMs: 5_000, backMs: 3_000 };
 
@@ -56,6 +56,37 @@ Deno.test("property: it never changes its mind twice within the shorter wait", (
       [gone, changedMs] = [next, nowMs];
     }
   }));
+});
+
+/** Plays what the tunnel says at its seconds (undefined: nothing, `gone`: up, but its interface is away). */
+function playTunnel(...steps: [seconds: number, state?: "up" | "down" | "unknown" | "gone"][]): string {
+  const watch = new TunnelWatch();
+  return steps.map(([seconds, state]) => {
+    const fact = state && { state: state === "gone" ? "up" as const : state, sinceMs: 0, interface: "otb0" };
+    return watch.look(fact, state !== "gone", seconds * 1000).state;
+  }).join(" ");
+}
+
+Deno.test("the tunnel is believed at once when it comes up first, and is down after 4 s, back after 2 s", () => {
+  assert.equal(playTunnel([0, "up"], [1, "down"], [4, "down"], [5, "down"]), "up waiting waiting down");
+  assert.equal(
+    playTunnel([0, "up"], [1, "gone"], [5, "gone"], [6, "up"], [7, "up"], [8, "up"]),
+    "up waiting down down down up",
+  );
+  assert.equal(
+    playTunnel([0, "up"], [1, "down"], [4, "up"], [5, "down"], [8, "down"]),
+    "up waiting up waiting waiting",
+  );
+  assert.equal(
+    playTunnel([0, "down"], [3, "down"], [4, "down"], [5, "up"], [6, "down"], [7, "up"], [8, "up"]),
+    "waiting waiting down down down down down",
+  );
+});
+
+Deno.test("a tunnel that says nothing yet is given 10 s; one that never comes is down then", () => {
+  assert.equal(playTunnel([0], [5, "unknown"], [9, "unknown"], [9.5, "up"]), "waiting waiting waiting up");
+  assert.equal(playTunnel([0], [5], [9.9], [10], [60]), "waiting waiting waiting down down");
+  assert.equal(playTunnel([0, "unknown"], [1, "down"], [5, "down"]), "waiting waiting down");
 });
 
 function link(name: string, extra: { tier?: Tier; downMbps?: number } & Partial<Link> = {}): Link {

@@ -101,12 +101,18 @@ export function findDevice(
 }
 
 /** Sentences on a verdict. */
-export function verdictSentences({ rule, outcome, ifDead }: Verdict): string[] {
+export function verdictSentences(
+  { rule, outcome, ifDead }: Verdict,
+  { tunnel }: Pick<Situation, "tunnel">,
+): string[] {
   return [
     rule
       ? `Rule "${rule.name}" is the first that matches: ${conditions(rule)}; it says ${wish(rule)}.`
       : "No rule matches, so it is bonded.",
     `A connection that begins now ${outcomeText(outcome)}.`,
+    ...outcome.kind === "bonded" && outcome.by === "tunnel" && tunnel.state === "waiting"
+      ? [`The tunnel is not up now (${tunnel.reason}), and is given a moment before that counts.`]
+      : [],
     ...ifDead && outcome.kind === "link"
       ? [
         `If link "${outcome.way.link}" died, it would end at once, and a new one ${
@@ -119,7 +125,7 @@ export function verdictSentences({ rule, outcome, ifDead }: Verdict): string[] {
 
 /** Sentences on a device as a whole: the rules that can match it, in order, and what holds otherwise. */
 export function deviceSentences(mac: string, situation: Situation): string[] {
-  const { config, peerGone } = situation;
+  const { config, peerGone, tunnel } = situation;
   const concerned = config.rules.filter(({ enabled, match }) =>
     enabled && (macsOf(match, config.devices)?.includes(mac) ?? true)
   );
@@ -133,14 +139,26 @@ export function deviceSentences(mac: string, situation: Situation): string[] {
     `Everything else: TCP ${outcomeText(bondedOutcome(true, isClosed(config, mac), situation))}; the rest ${
       outcomeText(bondedOutcome(false, isClosed(config, mac), situation))
     }.`,
-    `${peerGone ? "No peer answers now" : "When no peer answers"}: ${
-      isClosed(config, mac)
-        ? "the kill-switch is on, nothing of this device leaves past the peer"
-        : `it leaves by the best link${
-          bestWay(situation.ways) ? `, now "${bestWay(situation.ways)!.link}"` : ""
-        }`
-    }.`,
+    ...config.nonTcp === "tunnel" && !peerGone
+      ? [
+        `${tunnel.state === "down" ? "The tunnel is down now" : "When the tunnel is down"}: ${
+          pastThePeer(mac, situation, "the rest")
+        }.`,
+      ]
+      : [],
+    `${peerGone ? "No peer answers now" : "When no peer answers"}: ${pastThePeer(mac, situation, "all")}.`,
   ];
+}
+
+/** What becomes of what cannot go to the peer. */
+function pastThePeer(mac: string, { config, ways }: Situation, what: "all" | "the rest"): string {
+  if (isClosed(config, mac)) {
+    return what === "all"
+      ? "the kill-switch is on, nothing of this device leaves past the peer"
+      : `the kill-switch is on, ${what} is refused`;
+  }
+  const way = bestWay(ways);
+  return `${what === "all" ? "it" : what} leaves by the best link${way ? `, now "${way.link}"` : ""}`;
 }
 
 /** The answer of `why` in data. */
@@ -150,17 +168,21 @@ export function verdictJson({ rule, outcome, ifDead }: Verdict): { [key: string]
       ? { way: "link", link: outcome.way.link, interface: outcome.way.interface, forWantOfBond: outcome.open }
       : outcome.kind === "refuse"
       ? { way: "refused", reason: outcome.reason }
-      : { way: "bonded" };
+      : { way: "bonded", ...outcome.by ? { by: outcome.by } : {} };
   return { rule: rule?.name ?? null, now: data(outcome), ...ifDead ? { ifDead: data(ifDead) } : {} };
 }
 
 function outcomeText(outcome: Outcome): string {
   switch (outcome.kind) {
     case "bonded":
-      return "goes over all links through the peer";
+      return outcome.by === "tunnel"
+        ? `goes over all links through the tunnel to the peer${
+          outcome.because ? `, as ${outcome.because}` : ""
+        }`
+        : "goes over all links through the peer";
     case "link":
       return `leaves by link "${outcome.way.link}"${
-        outcome.open ? ", for want of anything bonded" : " alone"
+        outcome.open ? `, as ${outcome.because ?? "nothing bonded is there"}` : " alone"
       }, with that link's public address`;
     case "refuse":
       return `is refused: ${outcome.reason}`;

@@ -42,7 +42,7 @@ const flow = (extra: Partial<Flow>): Flow => ({
   ...extra,
 });
 const say = (extra: Partial<Flow>, situation = wish(config), named = false) =>
-  verdictSentences(decide(flow(extra), situation, () => named));
+  verdictSentences(decide(flow(extra), situation, () => named), situation);
 
 Deno.test("the rule, the way, and what if the link died", () => {
   assert.deepEqual(say({}, wish(config), true), [
@@ -59,9 +59,36 @@ Deno.test("the rule, the way, and what if the link died", () => {
     "A connection that begins now goes over all links through the peer.",
   ]);
   assert.deepEqual(say({ protocol: "udp" }).slice(1), [
-    'A connection that begins now leaves by link "fibre", for want of anything bonded, with that link\'s public address.',
-    'If link "fibre" died, it would end at once, and a new one would leave by link "cable", for want of anything bonded, with that link\'s public address.',
+    "A connection that begins now goes over all links through the tunnel to the peer.",
   ]);
+});
+
+Deno.test("the tunnel: up, away for a moment, down, and standing in for the proxy", () => {
+  const tunnel = (state: "waiting" | "down") => ({ tunnel: { state, reason: "no link carries it" } });
+  assert.deepEqual(say({ protocol: "icmp" }, wish(config, tunnel("waiting"))).slice(1), [
+    "A connection that begins now goes over all links through the tunnel to the peer.",
+    "The tunnel is not up now (no link carries it), and is given a moment before that counts.",
+  ]);
+  assert.deepEqual(say({ protocol: "udp" }, wish(config, tunnel("down"))).slice(1), [
+    'A connection that begins now leaves by link "fibre", as the tunnel is down (no link carries it), with that link\'s public address.',
+    'If link "fibre" died, it would end at once, and a new one would leave by link "cable", as the tunnel is down (no link carries it), with that link\'s public address.',
+  ]);
+  assert.deepEqual(
+    say({ mac: "02:00:00:00:00:0b", protocol: "udp" }, wish(config, tunnel("down"))).slice(1),
+    [
+      "A connection that begins now is refused: the tunnel is down (no link carries it), and the kill-switch lets nothing leave past the peer.",
+    ],
+  );
+  const proxyGone = wish(config, { proxyGone: true });
+  assert.deepEqual(say({}, proxyGone).slice(1), [
+    "A connection that begins now goes over all links through the tunnel to the peer, as the peer's proxy does not answer.",
+  ]);
+  assert.deepEqual(verdictJson(decide(flow({}), proxyGone, () => false)), {
+    rule: null,
+    now: { way: "bonded", by: "tunnel" },
+  });
+  const direct = settings({ ...config, nonTcp: "direct" });
+  assert.match(say({ protocol: "udp" }, wish(direct))[1]!, /by link "fibre", as the setting nonTcp sends/);
 });
 
 Deno.test("a target by name is matched by name, one by address by what DNS answered", () => {
@@ -81,20 +108,20 @@ Deno.test("dead links, a peer that is gone and the kill-switch", () => {
     now: { way: "link", link: "fibre", interface: "wan1", forWantOfBond: false },
     ifDead: { way: "refused", reason: 'link "cable" is dead and so is every other' },
   });
-  const gone = wish(config, { peerGone: true });
-  assert.match(say({}, gone)[1]!, /leaves by link "fibre", for want of anything bonded/);
+  const gone = wish(config, { proxyGone: true, peerGone: true, tunnel: { state: "down" } });
+  assert.match(say({}, gone)[1]!, /leaves by link "fibre", as no peer answers/);
   const laptop = { mac: "02:00:00:00:00:0b" };
   assert.match(say(laptop, gone)[1]!, /is refused: no peer answers, and the kill-switch/);
   assert.match(
-    say({ ...laptop, protocol: "udp" })[1]!,
-    /is refused: only TCP passes the peer, and the kill-switch/,
+    say({ ...laptop, protocol: "udp" }, wish(settings({ ...config, nonTcp: "direct" })))[1]!,
+    /is refused: the setting nonTcp sends what is not TCP past the peer, and the kill-switch/,
   );
   // Its own kill-switch is stronger than a rule that happens to match.
   assert.deepEqual(
     verdictJson(decide(flow({ ...laptop, target: "198.51.100.7" }), wish(config), () => false)),
     {
       rule: "office",
-      now: { way: "bonded" },
+      now: { way: "bonded", by: "proxy" },
     },
   );
 });
@@ -104,7 +131,8 @@ Deno.test("a device as a whole", () => {
     'Rule "mail": tcp, port 25, 465-587: block; now it is refused: the rule blocks it.',
     'Rule "films": group salon, films.example: link "cable", and another link while that is dead; now it leaves by link "cable" alone, with that link\'s public address.',
     'Rule "office": 198.51.100.0/24, 2001:db8::/32: link "fibre", and bonded while that is dead; now it leaves by link "fibre" alone, with that link\'s public address.',
-    'Everything else: TCP goes over all links through the peer; the rest leaves by link "fibre", for want of anything bonded, with that link\'s public address.',
+    "Everything else: TCP goes over all links through the peer; the rest goes over all links through the tunnel to the peer.",
+    'When the tunnel is down: the rest leaves by the best link, now "fibre".',
     'When no peer answers: it leaves by the best link, now "fibre".',
   ]);
   assert.match(deviceSentences("02:00:00:00:00:0b", wish(config)).at(-1)!, /kill-switch is on/);

@@ -33,6 +33,7 @@ export class PathMeter {
   #packets = 0;
   #excessUs = Infinity;
   #peakUs = -Infinity;
+  #hasBulk = false;
   #highest = -1;
   #reportedHighest = -1;
   #receivedUs = 0;
@@ -44,16 +45,24 @@ export class PathMeter {
    * Counts a packet.
    * @param perPath its number on the path, 32 bits @param delayUs its relative one-way delay
    * @param queued as `Delivery.queued` @param nowUs when it came, on the receiver's clock
+   * @param isBulk links may let other packets overtake it: then theirs say nothing of the queue
    */
-  packet(bytes: number, perPath: number, delayUs: number, queued: number, nowUs: number): void {
+  packet(bytes: number, perPath: number, delayUs: number, queued: number, nowUs: number, isBulk = true): void {
     this.#bytes += bytes;
     this.#packets++;
     const queuedUs = queued * QUEUED_UNIT_US;
-    this.delay.sample(delayUs, nowUs, queuedUs);
     const excessUs = delayUs - queuedUs;
-    // A full field only says "or longer": nothing follows from it.
-    if (queued < QUEUED_MOST && excessUs < this.#excessUs) this.#excessUs = excessUs;
-    if (excessUs > this.#peakUs) this.#peakUs = excessUs;
+    if (isBulk && !this.#hasBulk) {
+      this.#hasBulk = true;
+      this.#excessUs = Infinity;
+      this.delay.leastUs = NaN;
+    }
+    if (isBulk || !this.#hasBulk) {
+      this.delay.sample(delayUs, nowUs, queuedUs);
+      // A full field only says "or longer": nothing follows from it.
+      if (queued < QUEUED_MOST && excessUs < this.#excessUs) this.#excessUs = excessUs;
+      if (excessUs > this.#peakUs) this.#peakUs = excessUs;
+    }
     if (this.#highest >= 0 && (perPath - this.#highest | 0) <= 0) return;
     const isFirst = this.#highest < 0;
     this.#highest = perPath;
@@ -83,6 +92,7 @@ export class PathMeter {
     this.#bytes = this.#packets = 0;
     this.#excessUs = Infinity;
     this.#peakUs = -Infinity;
+    this.#hasBulk = false;
     this.#mark();
     this.delay.beat(nowUs);
     return report;

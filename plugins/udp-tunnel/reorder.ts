@@ -65,7 +65,8 @@ export class Reorder {
    * deviation.
    */
   readonly #isKnown = new Uint8Array(MAX_PATHS);
-  readonly #newest = new Uint32Array(MAX_PATHS);
+  /** Of bulk and of all else apart: on a full link urgent packets overtake. */
+  readonly #newest = new Uint32Array(2 * MAX_PATHS);
   readonly #worstUs = new Float64Array(MAX_PATHS);
   readonly #meanUs = new Float64Array(MAX_PATHS);
   readonly #jitterUs = new Float64Array(MAX_PATHS);
@@ -106,7 +107,8 @@ export class Reorder {
     delayUs: number,
     nowUs: number,
   ): number {
-    this.heard(path, global, delayUs);
+    const isBulk = kindOf(stream) === BULK;
+    this.heard(path, global, delayUs, isBulk);
     const ahead = order - this.#expected[stream]! << 16 >> 16;
     if (ahead === 0) {
       this.#deliver(slot, stream);
@@ -121,7 +123,6 @@ export class Reorder {
       this.#deliver(slot, stream);
       return READY;
     }
-    const isBulk = kindOf(stream) === BULK;
     const latestUs = this.#latestUs(paths) + (isBulk ? MARGIN_BULK_US : MARGIN_US);
     const waitUs = Math.min(
       isBulk ? this.waitBulkUs : WAIT_URGENT_US,
@@ -147,7 +148,8 @@ export class Reorder {
       while (this.#held[stream] !== 0) {
         const head = this.#find(stream, this.#head[stream]!);
         const untilUs = this.#untilUs[head]!;
-        if (untilUs > nowUs && !this.#isOvertaken(this.#global[head]!, this.#paths[head]!)) {
+        const isBulk = kindOf(stream) === BULK;
+        if (untilUs > nowUs && !this.#isOvertaken(this.#global[head]!, this.#paths[head]!, isBulk)) {
           if (untilUs < this.nextUs) this.nextUs = untilUs;
           break;
         }
@@ -156,15 +158,19 @@ export class Reorder {
     }
   }
 
-  /** Takes note of anything that came over a path, probes included; `accept` does so itself. */
-  heard(path: number, global: number, delayUs: number): void {
+  /**
+   * Takes note of anything that came over a path, probes included; `accept` does so itself.
+   * @param isBulk false for what links may let overtake: it says nothing of bulk that left before
+   */
+  heard(path: number, global: number, delayUs: number, isBulk = false): void {
     if (this.#isKnown[path] === 0) {
       this.#isKnown[path] = 1;
-      this.#newest[path] = global;
+      this.#newest[path] = this.#newest[MAX_PATHS + path] = global;
       this.#worstUs[path] = this.#meanUs[path] = delayUs;
       return;
     }
-    if ((global - this.#newest[path]! | 0) > 0) this.#newest[path] = global;
+    const lane = isBulk ? MAX_PATHS + path : path;
+    if ((global - this.#newest[lane]! | 0) > 0) this.#newest[lane] = global;
     const worstUs = this.#worstUs[path]!, errorUs = delayUs - this.#meanUs[path]!;
     this.#worstUs[path] = delayUs > worstUs ? delayUs : worstUs - (worstUs - delayUs) / FADE;
     this.#meanUs[path] = this.#meanUs[path]! + errorUs / 8;
@@ -187,9 +193,10 @@ export class Reorder {
    * Paths keep the order of what they carry: nothing older than `global` comes any more once all have brought
    * something as new.
    */
-  #isOvertaken(global: number, paths: number): boolean {
+  #isOvertaken(global: number, paths: number, isBulk: boolean): boolean {
+    const lane = isBulk ? MAX_PATHS : 0;
     for (let path = 0; paths !== 0; path++, paths >>= 1) {
-      if ((paths & 1) === 1 && (this.#isKnown[path] === 0 || (this.#newest[path]! - global | 0) < 0)) {
+      if ((paths & 1) === 1 && (this.#isKnown[path] === 0 || (this.#newest[lane + path]! - global | 0) < 0)) {
         return false;
       }
     }

@@ -6,11 +6,16 @@ mod address;
 mod aead;
 mod clock;
 mod diag;
+mod mac;
 mod neighbour;
+mod noise;
 mod packet;
 mod poll;
+mod receiver;
+mod replay;
 mod socket;
 mod tun;
+mod tunnel;
 mod udp;
 
 /// What entry points return: a count or descriptor, or a negative errno.
@@ -30,4 +35,23 @@ fn outcome(answer: isize) -> Outcome {
     } else {
         answer as Outcome
     }
+}
+
+/// A borrowed buffer; TypeScript's empty ones may cross as null.
+///
+/// # Safety
+/// Readable for so many bytes until the call ends.
+unsafe fn slice<'a>(pointer: *const u8, length: u32) -> &'a [u8] {
+    if length == 0 {
+        return &[];
+    }
+    unsafe { std::slice::from_raw_parts(pointer, length as usize) }
+}
+
+/// As `slice`, to write to.
+unsafe fn slice_mut<'a>(pointer: *mut u8, length: u32) -> &'a mut [u8] {
+    if length == 0 {
+        return &mut [];
+    }
+    unsafe { std::slice::from_raw_parts_mut(pointer, length as usize) }
 }

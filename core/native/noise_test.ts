@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import * as node from "node:crypto";
+import fc from "fast-check";
+import { Errno, NOISE_OVERHEAD, type NoiseHandshake, type NoiseOptions, openNative } from "./ffi.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+const native = openNative();
+const bytes = (text: string): Bytes => new TextEncoder().encode(text);
+const random = (length: number) => native.random(new Uint8Array(length));
+const join = (...parts: Uint8Array[]): Bytes => new Uint8Array(Buffer.concat(parts));
+
+/** Two ends that agree, unless told otherwise. */
+function ends(near: Partial<NoiseOptions> = {}, far: Partial<NoiseOptions> = {}) {
+  const own = native.noiseKeyPair(), other = native.noiseKeyPair(), psk = random(32);
+  const common = { psk, prologue: bytes("otb 1") };
+  const one = {
+    initiator: true,
+    privateKey: own.privateKey,
+    remotePublicKey: other.publicKey,
+    ...common,
+    ...near,
+  };
+  const two = { initiator: false, privateKey: other.privateKey, ...common, ...far };
+  return { own, other, near: native.noise(one), far: native.noise(two) };
+}
+
+function write(handshake: NoiseHandshake, payload: Bytes): Bytes {
+  const out = new Uint8Array(payload.length + 96);
+  const length = handshake.write(payload, out);
+  assert.ok(length > 0, `wrote ${length}`);
+  return out.slice(0, length);
+}
+
+/** The payload of a message, or the errno. */
+function read(handshake: NoiseHandshake, message: Bytes): Bytes | number {
+  const out = new Uint8Array(message.length);
+  const length = handshake.read(message, out);
+  return length < 0 ? length : out.slice(0, length);
+}
+
+/** X25519 of node:crypto, from raw keys (RFC 8410 gives the prefixes). */
+function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Bytes {
+  const der = (prefix: string, key: Uint8Array) => Buffer.concat([Buffer.from(prefix, "hex"), key]);
+  const own = der("302e020100300506032b656e04220420", privateKey);
+  const other = der("302a300506032b656e032100", publicKey);
+  return new Uint8Array(node.diffieHellman({
+    privateKey: node.createPrivateKey({ key: own, format: "der", type: "pkcs8" }),
+    publicKey: node.createPublicKey({ key: other, format: "der", type: "spki" }),
+  }));
+}
+
+/** An initiator as section 5 of the specification describes it, made without the library. */
+function independentInitiator(own: Bytes, remote: Bytes, psk: Bytes, prologue: Bytes) {
+  const hash = (...parts: Uint8Array[]) =>
+    new Uint8Array(node.createHash("sha256").update(join(...parts)).digest());
+  const hmac = (key: Uint8Array, data: Uint8Array) =>
+    new Uint8Array(node.createHmac("sha256", key).update(data).digest());
+  const hkdf = (ck: Uint8Array, input: Uint8Array) => {
+    const temp = hmac(ck, input), one = hmac(temp, Uint8Array.of(1));
+    const two = hmac(temp, join(one, Uint8Array.of(2)));
+    return [one, two, hmac(temp, join(two, Uint8Array.of(3)))] as const;
+  };
+  let h: Bytes = bytes("Noise_IKpsk2_25519_AESGCM_SHA256"), ck = h, k = new Uint8Array(32), n = 0;
+  const mixHash = (data: Uint8Array) => void (h = hash(h, data));
+  const mixKey = (input: Uint8Array) => void ([ck, k] = hkdf(ck, input), n = 0);
+  const nonce = () => {
+    const twelve = new Uint8Array(12);
+    new DataView(twelve.buffer).setUint32(8, n++);
+    return twelve;
+  };
+  const seal = (plain: Uint8Array) => {
+    const cipher = node.createCipheriv("aes-256-gcm", k, nonce()).setAAD(h);
+    const sealed = join(cipher.update(plain), cipher.final(), cipher.getAuthTag());
+    mixHash(sealed);
+    return sealed;
+  };
+  const ephemeral = native.noiseKeyPair();
+  mixHash(prologue);
+  mixHash(remote);
+  return {
+    first(payload: Bytes): Bytes {
+      mixHash(ephemeral.publicKey);
+      mixKey(ephemeral.publicKey);
+      mixKey(x25519(ephemeral.privateKey, remote));
+      const sealedStatic = seal(native.noisePublicKey(own));
+      mixKey(x25519(own, remote));
+      return join(ephemeral.publicKey, sealedStatic, seal(payload));
+    },
+    second(message: Bytes): Bytes {
+      const theirs = message.subarray(0, 32), sealed = message.subarray(32);
+      mixHash(theirs);
+      mixKey(theirs);
+      mixKey(x25519(ephemeral.privateKey, theirs));
+      mixKey(x25519(own, theirs));
+      const [next, toHash, key] = hkdf(ck, psk);
+      [ck, k, n] = [next, key, 0];
+      mixHash(toHash);
+      const cipher = node.createDecipheriv("aes-256-gcm", k, nonce()).setAAD(h);
+      cipher.setAuthTag(sealed.subarray(-16));
+      return join(cipher.update(sealed.subarray(0, -16)), cipher.final());
+    },
+  };
+}
+
+Deno.test("key pairs are those of X25519", () => {
+  // RFC 7748, section 6.1.
+  const alice = Buffer.from("77076d0a7318a57d3c16c17251b26645df4c2f92ebc099170c6a5a0f1a6fe0d2", "hex");
+  assert.throws(() => native.noisePublicKey(new Uint8Array(31)), /current length is "31"/);
+  assert.equal(
+    Buffer.from(native.noisePublicKey(new Uint8Array(alice))).toString("hex"),
+    "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
+  );
+  const one = native.noiseKeyPair(), other = native.noiseKeyPair();
+  assert.deepEqual(native.noisePublicKey(one.privateKey), one.publicKey);
+  assert.deepEqual(x25519(one.privateKey, other.publicKey), x25519(other.privateKey, one.publicKey));
+});
+
+Deno.test("two ends shake hands, know each other, and split once", () => {
+  const { own, other, near, far } = ends();
+  assert.deepEqual(near.remoteKey(), other.publicKey);
+  assert.equal(far.remoteKey(), undefined);
+  const first = write(near, bytes("hello"));
+  assert.equal(first.length, 5 + NOISE_OVERHEAD.first);
+  assert.throws(() => near.split(1, 2), { code: "noise-unfinished" });
+  assert.deepEqual(read(far, first), bytes("hello"));
+  assert.deepEqual(far.remoteKey(), own.publicKey);
+  const second = write(far, bytes("welcome"));
+  assert.equal(second.length, 7 + NOISE_OVERHEAD.second);
+  assert.deepEqual(read(near, second), bytes("welcome"));
+  using one = near.split(1, 2), two = far.split(2, 1);
+  assert.deepEqual([one.localIndex, one.remoteIndex, two.localIndex], [1, 2, 2]);
+  assert.throws(() => near.split(1, 2), { code: "noise-unfinished" });
+  assert.equal(near.write(bytes("again"), new Uint8Array(200)), -Errno.EINVAL);
+});
+
+Deno.test("an initiator made without the library is understood, and understands", () => {
+  const own = random(32), other = native.noiseKeyPair(), psk = random(32), prologue = bytes("otb 1");
+  const near = independentInitiator(own, other.publicKey, psk, prologue);
+  using far = native.noise({ initiator: false, privateKey: other.privateKey, psk, prologue });
+  assert.deepEqual(read(far, near.first(bytes("hello"))), bytes("hello"));
+  assert.deepEqual(far.remoteKey(), native.noisePublicKey(own));
+  assert.deepEqual(near.second(write(far, bytes("welcome"))), bytes("welcome"));
+});
+
+Deno.test("another prologue, or another responder's key, is refused by the responder", () => {
+  for (const change of [{ prologue: bytes("otb 2") }, { remotePublicKey: native.noiseKeyPair().publicKey }]) {
+    const { near, far } = ends(change);
+    using _near = near, _far = far;
+    assert.equal(read(far, write(near, bytes("hello"))), -Errno.EBADMSG);
+    assert.equal(far.remoteKey(), undefined);
+    assert.equal(far.write(bytes("welcome"), new Uint8Array(200)), -Errno.EINVAL);
+  }
+});
+
+Deno.test("another pre-shared key is refused by the initiator", () => {
+  const { near, far } = ends({ psk: random(32) });
+  using _near = near, _far = far;
+  assert.deepEqual(read(far, write(near, bytes("hello"))), bytes("hello"));
+  assert.equal(read(near, write(far, bytes("welcome"))), -Errno.EBADMSG);
+  assert.throws(() => near.split(1, 2), { code: "noise-unfinished" });
+});
+
+Deno.test("no flipped byte of either message is accepted, and the right one still is", () => {
+  const { near, far } = ends();
+  using _near = near, _far = far;
+  const refused = (reader: NoiseHandshake, message: Bytes) => {
+    for (let index = 0; index < message.length; index++) {
+      const forged = message.slice();
+      forged[index]! ^= 1 << index % 8;
+      assert.equal(read(reader, forged), -Errno.EBADMSG, `byte ${index}`);
+    }
+    assert.equal(read(reader, message.slice(0, -1)), -Errno.EBADMSG);
+    assert.equal(read(reader, join(message, Uint8Array.of(0))), -Errno.EBADMSG);
+  };
+  const first = write(near, bytes("hello"));
+  refused(far, first);
+  assert.deepEqual(read(far, first), bytes("hello"));
+  const second = write(far, bytes("welcome"));
+  refused(near, second);
+  assert.deepEqual(read(near, second), bytes("welcome"));
+});
+
+Deno.test("a key of small order is refused", () => {
+  const { far } = ends();
+  using _far = far;
+  assert.equal(read(far, new Uint8Array(200)), -Errno.EBADMSG);
+});
+
+Deno.test("random messages are refused and never crash", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 400 }), fc.boolean(), fc.nat(500), (message, answer, room) => {
+      const { near, far } = ends();
+      using _near = near, _far = far;
+      if (answer) write(near, bytes("hello"));
+      const result = (answer ? near : far).read(new Uint8Array(message), new Uint8Array(room));
+      assert.ok([-Errno.EBADMSG, -Errno.ENOBUFS].includes(result), `${result}`);
+    }),
+  );
+});
+
+Deno.test("any room is refused that is too small, without a step being lost", () => {
+  const { near, far } = ends();
+  using _near = near, _far = far;
+  const payload = random(20);
+  for (let room = 0; room < 20 + NOISE_OVERHEAD.first; room++) {
+    assert.equal(near.write(payload, new Uint8Array(room)), -Errno.ENOBUFS, `room ${room}`);
+  }
+  const first = write(near, payload);
+  for (let room = 0; room < 20; room++) {
+    assert.equal(far.read(first, new Uint8Array(room)), -Errno.ENOBUFS, `room ${room}`);
+  }
+  assert.deepEqual(read(far, first), payload);
+  assert.equal(far.write(random(65_500), new Uint8Array(70_000)), -Errno.EINVAL);
+  assert.equal(write(far, random(65_535 - 48)).length, 65_535);
+});
+
+Deno.test("keys of another length, and a missing one, are refused by name", () => {
+  const privateKey = random(32), psk = random(32), prologue = new Uint8Array(0);
+  const options = { initiator: true, privateKey, psk, prologue };
+  assert.throws(() => native.noise(options), { code: "noise-key-length", message: /remote public key/ });
+  assert.throws(() => native.noise({ ...options, psk: random(33) }), { message: /pre-shared key.*"33"/ });
+});
+
+Deno.test("a freed handshake answers nothing", () => {
+  const { near, far } = ends();
+  near.free();
+  far.free();
+  far.free();
+  assert.equal(near.write(bytes("hello"), new Uint8Array(200)), -Errno.EINVAL);
+  assert.equal(far.read(new Uint8Array(200), new Uint8Array(200)), -Errno.EINVAL);
+  assert.equal(near.remoteKey(), undefined);
+});
+
+Deno.test("a MAC is the keyed BLAKE3 of the data", () => {
+  // From test_vectors.json of the BLAKE3 reference: lengths 0 and 1.
+  const key = bytes("whats the Elvish word for friend");
+  const hex = (data: Bytes) => Buffer.from(native.mac(key, data)).toString("hex");
+  assert.equal(hex(new Uint8Array(0)), "92b2b75604ed3c761f9d6f62392c8a9227ad0ea3f09573e783f1498a4ed60d26");
+  assert.equal(hex(new Uint8Array(1)), "6d7878dfff2f485635d39013278ae14f1454b8c0a3a2d34bc1ab38228a80c95b");
+  assert.throws(() => native.mac(new Uint8Array(16), key), { code: "mac-key-length" });
+});
+
+Deno.test("equal tells the same bytes from others", () => {
+  fc.assert(fc.property(fc.uint8Array(), fc.uint8Array(), (one, other) => {
+    const [a, b] = [new Uint8Array(one), new Uint8Array(other)];
+    assert.equal(native.equal(a, b), Buffer.compare(a, b) === 0);
+    assert.ok(native.equal(a, a.slice()));
+  }));
+});

@@ -1,0 +1,296 @@
+// The ends of a session keep each other informed: what came over each path, how large and how fast it is, and whether it lives.
+// From that follows what the scheduler knows of the paths.
+import { Errno } from "../../core/native/ffi.ts";
+import { type Control, decodeControl, encodeControl, type PathEntry } from "./control.ts";
+import type { PathState } from "./delivery.ts";
+import type { TunnelPath } from "./path.ts";
+import type { Session } from "./session.ts";
+import { TRAIN_BYTES } from "./train.ts";
+import { CLEAR_BYTES, CONTROL, CONTROL_TOS, MAX_PATHS, PADDING, SEALED_BYTES, TAG_BYTES } from "./wire.ts";
+
+/** While something is going on, and while nothing is: often enough for NAT to remember the path (RFC 4787 REQ-5 wants 2 min, many have 30 s). */
+const BEAT_US = 100_000, IDLE_BEAT_US = 10_000_000;
+/** Who hears something of an idle end answers at once, unless it has just spoken itself. */
+const SPOKEN_US = 1_000_000;
+/** A suspect path is asked this often, and one that was never confirmed. */
+const ASK_US = 300_000;
+/** How often paths are looked at while something is going on. */
+export const WATCH_US = 20_000;
+/** Kinds of padding, and the bytes that tell them: kind and round. */
+const SIZE_PROBE = 1, TRAIN = 2, PADDING_HEAD_BYTES = 2;
+/** A report is told again for a while, as any message may be lost; each counts once. */
+const HIGHEST_BEAT = 2 ** 32;
+const UNKNOWN: PathState = {
+  tier: 2,
+  isUsable: false,
+  rateBitsPerSecond: 0,
+  isStarting: true,
+  owdUs: 0,
+  lossRatio: 0,
+};
+
+export class Beat {
+  #beat = 0;
+  #seenBeat = -1;
+  #beatUs = -Infinity;
+  /** What is told now answers an idle end, and wants no answer itself. */
+  #isReply = false;
+  /** Whether the far end will confirm soon what is sent now. */
+  expectsAnswer = true;
+  /** The far end says that something is going on. */
+  #farActiveUs = -Infinity;
+  readonly #states: PathState[] = new Array(MAX_PATHS).fill(UNKNOWN);
+  /** The path that carries although it is suspect, as none is better; -1: none has to. */
+  #lastResort = -1;
+  /** Told when a path's state, size or address changed, for facts and claims. */
+  onChange: () => void = () => {};
+
+  constructor(private readonly session: Session) {}
+
+  /** When `tick` has something to do next. */
+  nextUs(nowUs: number): number {
+    if (this.#isActive(nowUs)) return nowUs + WATCH_US;
+    const asks = this.session.paths.some((path) => path?.isWished && path.liveness.state !== "up");
+    const waits = this.session.paths.some((path) => path?.liveness.isWaiting);
+    const beatUs = this.#beatUs + IDLE_BEAT_US;
+    return waits ? nowUs + WATCH_US : asks ? Math.min(beatUs, nowUs + ASK_US) : beatUs;
+  }
+
+  /** Judges the paths and tells the far end what is due. Sockets have been read before. */
+  tick(nowUs: number): void {
+    const { session } = this;
+    if (!session.epochs.keys) return;
+    let isChanged = false;
+    for (const path of session.paths) {
+      if (path?.liveness.look(path.roundTrip.smoothedUs, nowUs)) isChanged = true;
+    }
+    const isActive = this.#isActive(nowUs);
+    this.expectsAnswer = isActive || !this.#isReply;
+    this.#isReply = false;
+    if (nowUs - this.#beatUs >= (isActive ? BEAT_US : IDLE_BEAT_US)) {
+      this.#beatUs = nowUs;
+      this.#tellAll(nowUs, isActive);
+    } else this.#ask(nowUs, isActive);
+    for (const [index, path] of session.paths.entries()) {
+      if (path && path.isWished && path.liveness.state === "up") this.#probe(index, path, isActive, nowUs);
+    }
+    if (isChanged) this.#changed(nowUs);
+    session.epochs.tidy(nowUs);
+  }
+
+  /** Something was just sent after a silence, or a path came: the far end shall know at once. */
+  hurry(): void {
+    this.#beatUs = -Infinity;
+  }
+
+  /** The scheduler learns that paths came, went or changed. */
+  changed(nowUs: number): void {
+    this.#changed(nowUs);
+  }
+
+  /** Takes a message of the far end. */
+  take(index: number, at: number, length: number, atUs: number): void {
+    const { session } = this;
+    const control = decodeControl(session.shared.in.bytes, at, length);
+    const path = session.paths[index];
+    if (!control || !path) {
+      session.counts.bad++;
+      return;
+    }
+    const isIdle = !this.#isActive(atUs);
+    if (control.isActive) this.#farActiveUs = atUs;
+    if (isIdle && atUs - this.#beatUs > SPOKEN_US) {
+      this.#isReply = !control.isActive;
+      this.hurry();
+    }
+    const isNew = this.#seenBeat < 0 || (control.beat - this.#seenBeat + HIGHEST_BEAT) % HIGHEST_BEAT < HIGHEST_BEAT / 2 &&
+        control.beat !== this.#seenBeat;
+    if (isNew) this.#seenBeat = control.beat;
+    if (!path.observed || path.observed.some((byte, place) => byte !== control.observed[place])) {
+      path.observed = control.observed;
+      this.onChange();
+    }
+    let isChanged = false;
+    for (const entry of control.entries) {
+      const told = session.paths[entry.path];
+      if (told && this.#takeEntry(told, entry, entry.path === index, isNew, atUs)) isChanged = true;
+    }
+    if (isNew || isChanged) this.#update(atUs);
+    if (isChanged) this.onChange();
+  }
+
+  /** Takes padding: what it is good for is its size or its time. @param bytes as an IP packet */
+  takePadding(path: TunnelPath, at: number, length: number, bytes: number, atUs: number): void {
+    if (length < PADDING_HEAD_BYTES) return;
+    const from = this.session.shared.in.bytes;
+    const kind = from[at], round = from[at + 1]!;
+    if (kind === SIZE_PROBE) path.sizes.probe(round, bytes);
+    else if (kind === TRAIN) path.train.packet(round, atUs);
+  }
+
+  /** The kernel did not take some datagrams. @param answer what it took, or a negative errno */
+  refused(path: TunnelPath, answer: number, lost: number): void {
+    path.refused += lost;
+    if (answer === -Errno.EMSGSIZE) path.mtu.refused();
+  }
+
+  /** The state of a path as the scheduler has it. */
+  stateOf(index: number): PathState {
+    return this.#states[index]!;
+  }
+
+  #isActive(nowUs: number): boolean {
+    return this.session.isInUse(nowUs) || nowUs - this.#farActiveUs < 2_000_000;
+  }
+
+  #takeEntry(path: TunnelPath, entry: PathEntry, isSamePath: boolean, isNew: boolean, atUs: number): boolean {
+    let isChanged = false;
+    if (entry.isHeard) {
+      const ageUs = (atUs >>> 0) - entry.echoUs >>> 0;
+      // What would be older than the numbers' range is nonsense.
+      if (ageUs < 2 ** 31) {
+        if (isSamePath) path.roundTrip.sample(Math.max(1, ageUs - entry.heldUs));
+        if (path.liveness.confirmed(atUs - ageUs, atUs)) isChanged = true;
+      }
+    }
+    if (path.mtu.seen(entry.mtuRound, entry.mtuBytes, atUs)) isChanged = true;
+    path.takeTrain(entry.trainRound, entry.trainKbps);
+    if (this.session.isCloud && isNew) {
+      if (entry.tier !== path.tier) {
+        path.tier = entry.tier;
+        isChanged = true;
+      }
+      path.cap(entry.capKbps * 1000);
+    }
+    if (!entry.report || !isNew) return isChanged;
+    const { report } = entry;
+    if (report.receivedPackets > 0) path.probe.report(report, path.roundTrip.smoothedUs || 100_000, atUs);
+    if (!path.isOwdKnown) isChanged = true;
+    path.isOwdKnown = true;
+    path.owdUs = report.baseUs + path.probe.foreignUs;
+    path.report = report;
+    return isChanged;
+  }
+
+  #changed(nowUs: number): void {
+    this.#update(nowUs);
+    this.onChange();
+  }
+
+  #update(nowUs: number): void {
+    const { paths } = this.session;
+    const isUp = (path: TunnelPath | undefined) => path?.isWished && path.liveness.state === "up";
+    this.#lastResort = -1;
+    if (!paths.some(isUp)) {
+      let heardUs = -Infinity;
+      for (const [index, path] of paths.entries()) {
+        if (!path?.isWished || path.liveness.heardUs <= heardUs) continue;
+        heardUs = path.liveness.heardUs;
+        this.#lastResort = index;
+      }
+    }
+    for (const [index, path] of paths.entries()) {
+      this.#states[index] = path
+        ? {
+          tier: Math.min(path.tier, 2) as 0 | 1 | 2,
+          isUsable: path.isWished && (path.liveness.state === "up" || index === this.#lastResort),
+          rateBitsPerSecond: path.probe.rateBitsPerSecond,
+          isStarting: path.probe.isStarting,
+          owdUs: path.owdUs,
+          lossRatio: path.probe.lossRatio,
+        }
+        : UNKNOWN;
+    }
+    this.session.delivery.update(this.#states, nowUs);
+  }
+
+  /** Everything to everybody: reports count once, whichever way they come. */
+  #tellAll(nowUs: number, isActive: boolean): void {
+    const { session } = this;
+    const entries = session.paths.flatMap((path, index) => path ? [this.#entry(path, index, nowUs)] : []);
+    this.#beat = (this.#beat + 1) % HIGHEST_BEAT;
+    for (const [index, path] of session.paths.entries()) {
+      if (path && (session.isCloud || path.isWished)) this.#tell(index, path, entries, nowUs, isActive);
+    }
+  }
+
+  /** Paths that owe an answer are asked in between, without new reports. */
+  #ask(nowUs: number, isActive: boolean): void {
+    const { session } = this;
+    for (const [index, path] of session.paths.entries()) {
+      if (!path?.isWished || path.liveness.state === "up" || nowUs - path.sentControlUs < ASK_US) continue;
+      this.#tell(index, path, [], nowUs, isActive);
+    }
+  }
+
+  #tell(index: number, path: TunnelPath, entries: PathEntry[], nowUs: number, isActive: boolean): void {
+    const { session } = this;
+    const offset = session.shared.spare(nowUs);
+    const message: Control = { beat: this.#beat, isActive, observed: path.remote, entries };
+    const length = encodeControl(message, session.shared.out.bytes, offset);
+    path.sentControlUs = nowUs;
+    session.tell(index, offset, length, CONTROL, CONTROL_TOS, nowUs);
+  }
+
+  #entry(path: TunnelPath, index: number, nowUs: number): PathEntry {
+    const { meter, told } = path;
+    const measured = meter.report(nowUs);
+    const isKnown = told.isKnown || meter.delay.isKnown;
+    const base = !told.isKnown
+      ? meter.delay.baseUs
+      : !meter.delay.isKnown
+      ? told.baseUs
+      : Math.min(told.baseUs, meter.delay.baseUs);
+    // A path that carried nothing is known by what the ends told each other over it.
+    const report = measured ?? (isKnown
+      ? {
+        receivedBytes: 0,
+        receivedPackets: 0,
+        lostPackets: 0,
+        receivedSpanUs: 0,
+        sentSpanUs: 0,
+        excessUs: Math.round(told.leastUs || base),
+        peakUs: Math.round(told.mostUs || base),
+        baseUs: Math.round(base),
+        delayUs: Math.round(told.smoothedUs),
+      }
+      : undefined);
+    path.queueUs = told.isKnown ? Math.max(0, (told.mostUs || told.baseUs) - told.baseUs) : 0;
+    told.beat(nowUs);
+    return {
+      path: index,
+      tier: path.tier,
+      capKbps: path.capKbps,
+      isHeard: path.echoAtUs > -Infinity,
+      echoUs: path.echoUs,
+      heldUs: path.echoAtUs > -Infinity ? Math.max(0, Math.min(2 ** 31, nowUs - path.echoAtUs)) : 0,
+      mtuRound: path.sizes.round,
+      mtuBytes: path.sizes.bytes,
+      trainRound: path.train.round,
+      trainKbps: path.train.kbps,
+      report,
+    };
+  }
+
+  /** Probes of a path's size and speed that are due. */
+  #probe(index: number, path: TunnelPath, isActive: boolean, nowUs: number): void {
+    for (const size of path.mtu.due(nowUs, isActive)) {
+      this.#pad(index, path, SIZE_PROBE, path.mtu.round, size, nowUs);
+    }
+    if (!path.isTrainDue(nowUs)) return;
+    const { round, packets } = path.beginTrain(nowUs);
+    for (let count = 0; count < packets; count++) this.#pad(index, path, TRAIN, round, TRAIN_BYTES, nowUs);
+  }
+
+  /** Sends padding that makes an IP packet of `size` bytes. */
+  #pad(index: number, path: TunnelPath, kind: number, round: number, size: number, nowUs: number): void {
+    const { session } = this;
+    const offset = session.shared.spare(nowUs);
+    const length = size - path.ipUdpBytes - CLEAR_BYTES - SEALED_BYTES - TAG_BYTES;
+    const { bytes } = session.shared.out;
+    bytes.fill(0, offset, offset + length);
+    bytes[offset] = kind;
+    bytes[offset + 1] = round;
+    session.tell(index, offset, length, PADDING, kind === TRAIN ? 0 : CONTROL_TOS, nowUs);
+  }
+}

@@ -1,0 +1,46 @@
+// What contradicts what in the settings, beyond their schema. Pure.
+import ipaddr from "ipaddr.js";
+import type { Problem, World } from "../../core/plugin.ts";
+import type { Config } from "./config.ts";
+
+/** @returns problems; empty when all is well */
+export function check({ pool, prefix6, allowTargets }: Config, { network, links }: World): Problem[] {
+  const problems: Problem[] = [];
+  const refuse = (code: string, path: string, message: string, next?: string) =>
+    problems.push({ code, path, message, next });
+  for (const [path, range] of [["pool", pool], ["prefix6", prefix6], ...allowTargets.map((range) => ["allowTargets", range])] as const) {
+    if (range !== "" && !isRange(range!)) {
+      refuse("range-invalid", path!, `Cannot use a range as it must be an address with its length: current value is "${range}"`);
+    }
+  }
+  if (problems.length > 0) return problems;
+  const inside = network.lan ? [network.lan.address] : [];
+  for (const { observed: { address, prefixLength } } of links) {
+    if (network.role === "box" && address && prefixLength !== undefined) inside.push(`${address}/${prefixLength}`);
+  }
+  const other = inside.find((range) => overlap(range, pool));
+  if (other) {
+    refuse(
+      "pool-overlaps",
+      "pool",
+      `Cannot use the pool as this machine has ${other}: current value is "${pool}"`,
+      "Choose another private range, the same at the peer.",
+    );
+  }
+  return problems;
+}
+
+function isRange(text: string): boolean {
+  try {
+    ipaddr.parseCIDR(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function overlap(a: string, b: string): boolean {
+  const [[first, firstBits], [second, secondBits]] = [ipaddr.parseCIDR(a), ipaddr.parseCIDR(b)];
+  if (first.kind() !== second.kind()) return false;
+  return first.match(second, Math.min(firstBits, secondBits));
+}

@@ -1,0 +1,135 @@
+// What the tunnel wants of the kernel, at both ends. Pure.
+import type { Resource } from "../../core/plugin.ts";
+
+/** The TUN device. */
+export const DEVICE = "otb0";
+/** On the box: where packets of the LAN find the tunnel, after what is pinned to a link and before everything else. */
+const TABLE = 1158, RULE_PRIORITY = 950, LINK_MARKS = "0x0/0xff00";
+
+const sysctl = (name: string, value: string, optional = false): Resource => ({
+  kind: "sysctl",
+  name: `net/${name}`,
+  value,
+  optional,
+});
+
+/** What the box's kernel shall have. */
+export interface BoxWish {
+  lan: string | undefined;
+  /** The box's address inside. */
+  address: string;
+  /** The LAN's IPv6 prefix, CIDR. */
+  prefix?: string;
+  mtu: number;
+  /** Packets shall go in. */
+  isUp: boolean;
+}
+
+/** The box's claims: its device, and the way into it while the tunnel is up. */
+export function boxClaims({ lan, address, prefix, mtu, isUp }: BoxWish): Resource[] {
+  const families = prefix ? [4, 6] as const : [4] as const;
+  return [
+    { kind: "address", interface: DEVICE, cidr: `${address}/32` },
+    sysctl(`ipv4/conf/${DEVICE}/rp_filter`, "0"),
+    ...prefix
+      ? [sysctl("ipv6/conf/all/forwarding", "1"), sysctl(`ipv6/conf/${DEVICE}/mtu`, String(Math.max(1280, mtu)))]
+      : [],
+    // Devices hide behind one address, so that the peer need not know whose LAN has which.
+    {
+      kind: "nftTable",
+      family: "inet",
+      name: "otb_udp_tunnel",
+      body: `
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname "${DEVICE}" ip saddr != ${address} masquerade
+  }
+`,
+    },
+    ...families.map((family): Resource => ({
+      kind: "route",
+      family,
+      table: TABLE,
+      to: "default",
+      interface: DEVICE,
+      mtu: family === 4 ? mtu : undefined,
+    })),
+    ...isUp && lan
+      ? families.map((family): Resource => ({
+        kind: "rule",
+        family,
+        priority: RULE_PRIORITY,
+        inputInterface: lan,
+        mark: LINK_MARKS,
+        table: TABLE,
+      }))
+      : [],
+  ];
+}
+
+/** What the peer's kernel shall have. */
+export interface CloudWish {
+  /** The boxes' network inside, CIDR, and the peer's own address there. */
+  pool: string;
+  gateway: string;
+  /** What boxes may not reach through the peer. */
+  forbidden: string[];
+  /** What routers announce on these devices is heard although this machine forwards IPv6. */
+  uplinks6: string[];
+  boxes: { address: string; prefix?: string; mtu: number }[];
+}
+
+/** The peer's claims: boxes leave with its address, reach nothing of it or of each other, and nobody reaches them uninvited. */
+export function cloudClaims({ pool, gateway, forbidden, uplinks6, boxes }: CloudWish): Resource[] {
+  const length = pool.split("/")[1];
+  const has6 = boxes.some(({ prefix }) => prefix);
+  const [four, six] = [forbidden.filter((range) => !range.includes(":")), forbidden.filter((range) => range.includes(":"))];
+  return [
+    { kind: "address", interface: DEVICE, cidr: `${gateway}/${length}` },
+    sysctl("ipv4/ip_forward", "1"),
+    sysctl(`ipv4/conf/${DEVICE}/rp_filter`, "0"),
+    ...has6 ? [sysctl("ipv6/conf/all/forwarding", "1")] : [],
+    // A forwarding machine ignores routers (ip-sysctl, accept_ra), and would lose its own way out.
+    ...has6 ? uplinks6.map((uplink) => sysctl(`ipv6/conf/${uplink}/accept_ra`, "2", true)) : [],
+    {
+      kind: "nftTable",
+      family: "inet",
+      name: "otb_udp_tunnel",
+      body: `
+  chain input {
+    type filter hook input priority filter - 10; policy accept;
+    iifname != "${DEVICE}" return
+    ct state established,related accept
+    meta l4proto { icmp, ipv6-icmp } accept
+    drop
+  }
+  chain forward {
+    type filter hook forward priority filter - 10; policy accept;
+    tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
+    oifname "${DEVICE}" jump to_boxes
+    iifname "${DEVICE}" jump from_boxes
+  }
+  chain to_boxes {
+    iifname "${DEVICE}" drop
+    ct state established,related return
+    ct status dnat return
+    drop
+  }
+  chain from_boxes {
+${four.length > 0 ? `    ip daddr { ${four.join(", ")} } reject with icmpx admin-prohibited\n` : ""}${
+        six.length > 0 ? `    ip6 daddr { ${six.join(", ")} } reject with icmpx admin-prohibited\n` : ""
+      }  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname != "${DEVICE}" ip saddr ${pool} masquerade
+  }
+`,
+    },
+    ...boxes.flatMap(({ address, prefix, mtu }): Resource[] => [
+      { kind: "route", family: 4, table: MAIN_TABLE, to: `${address}/32`, interface: DEVICE, mtu },
+      ...prefix ? [{ kind: "route", family: 6, table: MAIN_TABLE, to: prefix, interface: DEVICE } as const] : [],
+    ]),
+  ];
+}
+
+const MAIN_TABLE = 254;

@@ -1,0 +1,55 @@
+// Packets that are too large for the path they take travel as two halves, and are put together here. Rare: the TUN device's MTU
+// follows the paths, but IPv6 wants at least 1280, and a path may be narrower than it was a moment ago.
+
+/** Halves that wait for their other half, and for how long. */
+const MOST = 64, WAIT_US = 500_000;
+
+interface Half {
+  slot: number;
+  length: number;
+  content: number;
+  atUs: number;
+}
+
+/** Waiting halves of one session, by stream and order. */
+export class Halves {
+  readonly #waiting = new Map<number, Half>();
+
+  /**
+   * A half came.
+   * @returns the other half's slot and length when both are here; undefined: `slot` is kept. What gives way is told to `free`.
+   */
+  take(
+    stream: number,
+    order: number,
+    half: Half,
+    free: (slot: number) => void,
+  ): Half | undefined {
+    const key = stream * 65_536 + order;
+    const other = this.#waiting.get(key);
+    if (other && other.content !== half.content) {
+      this.#waiting.delete(key);
+      return other;
+    }
+    if (other) free(other.slot);
+    this.#waiting.delete(key);
+    this.#waiting.set(key, half);
+    this.#drop(half.atUs, free);
+    return undefined;
+  }
+
+  /** Frees everything. */
+  clear(free: (slot: number) => void): void {
+    for (const { slot } of this.#waiting.values()) free(slot);
+    this.#waiting.clear();
+  }
+
+  #drop(nowUs: number, free: (slot: number) => void): void {
+    // The map keeps the order in which they came.
+    for (const [key, { slot, atUs }] of this.#waiting) {
+      if (this.#waiting.size <= MOST && nowUs - atUs < WAIT_US) break;
+      this.#waiting.delete(key);
+      free(slot);
+    }
+  }
+}

@@ -1,0 +1,22 @@
+// The plugin: carries what the proxy does not, on the box and at the peer.
+import { openNative } from "../../core/native/ffi.ts";
+import { definePlugin } from "../../core/plugin.ts";
+import { BoxTunnel } from "./box.ts";
+import { check } from "./check.ts";
+import { CloudTunnel } from "./cloud.ts";
+import { type Config, config } from "./config.ts";
+import { panel } from "./panel.ts";
+
+export default definePlugin<Config>({
+  config,
+  check,
+  async start(ctx) {
+    if (!ctx.config.enabled) {
+      ctx.publishStatus({ state: "off" });
+      return;
+    }
+    const native = openNative();
+    await (ctx.role === "cloud" ? new CloudTunnel(ctx, native) : new BoxTunnel(ctx, native)).start();
+  },
+  panel,
+});

@@ -1,0 +1,245 @@
+// The event loop of the data plane: datagrams to sessions, packets to the TUN device, and back, on the plugin's own thread; it shares
+// the thread fairly with Deno's loop.
+import { setImmediate } from "node:timers";
+import { Errno, MAX_PACKETS, type Native, type Poll, PollEvents, type Tun, WAKE_TAG } from "../../core/native/ffi.ts";
+import { HEADER_AT, PACKET_AT, STRIDE } from "./arena.ts";
+import type { Session } from "./session.ts";
+import { READ_SLOTS, Shared } from "./shared.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Deno's own loop runs at least this often while packets come. */
+const YIELD_EVERY_MS = 5;
+/** After work the thread waits so long by itself and looks so often again: cheaper than to be woken on another thread. */
+const LINGER_MS = 1, LINGER_YIELDS = 16;
+const IDLE_WAIT_MS = 1_000;
+/** Reads of one descriptor before the next one has its turn. */
+const ROUNDS = 8;
+const EVENTS = 64;
+/** Words of a record of the library's receiver (core/native/ffi.ts), and records of one call. */
+const RECORD_WORDS = 16, RECORDS = 1_024;
+/** Tag of what is no data packet. */
+const RAW = 0xffff_ffff;
+const TUN_TAG = 0;
+
+/** What an end does with what belongs to no running session, and where packets go. */
+export interface Host {
+  /** The session that an IP packet at `offset` of the sending arena leaves by. */
+  route(bytes: Bytes, offset: number): Session | undefined;
+  /** A data packet came over a path that the session does not know, or from elsewhere than before. */
+  arrived(session: Session, path: number, fd: number, remote: Bytes, counter: number): void;
+  /** The first packet under new keys came. */
+  proved(session: Session): void;
+  /** A datagram that is no data packet: a handshake, or anything. */
+  raw(fd: number, message: Bytes, remote: Bytes): void;
+}
+
+export class Pump {
+  readonly shared: Shared;
+  /** By tag. */
+  readonly sessions: (Session | undefined)[] = [];
+  #tun: Tun | undefined;
+  readonly #poll: Poll;
+  readonly #events = new Uint32Array(2 * EVENTS);
+  readonly #fds: (number | undefined)[] = [];
+  readonly #sizes = new Uint32Array(READ_SLOTS);
+  readonly #records = new Uint32Array(RECORDS * RECORD_WORDS);
+  readonly #recordBytes = new Uint8Array(this.#records.buffer);
+  readonly #spans = new Uint32Array(2 * MAX_PACKETS);
+  #isStopped = false;
+  #done: Promise<void> | undefined;
+
+  constructor(private readonly native: Native, private readonly host: Host) {
+    this.shared = new Shared(native);
+    this.shared.flush = (nowUs) => this.#flush(nowUs);
+    this.#poll = native.poll();
+  }
+
+  /** Microseconds that never go back. */
+  now(): number {
+    return performance.now() * 1_000;
+  }
+
+  /** Takes the device's packets from now on. */
+  open(tun: Tun): void {
+    this.#tun = tun;
+    this.#poll.set(tun.fd, PollEvents.in, TUN_TAG);
+  }
+
+  /** Reads this socket from now on. */
+  add(fd: number): void {
+    const free = this.#fds.indexOf(undefined);
+    const place = free < 0 ? this.#fds.length : free;
+    this.#fds[place] = fd;
+    this.#poll.set(fd, PollEvents.in, TUN_TAG + 1 + place);
+    this.#poll.wake();
+  }
+
+  /** Forgets a socket that is about to be closed. */
+  remove(fd: number): void {
+    const place = this.#fds.indexOf(fd);
+    if (place < 0) return;
+    this.#fds[place] = undefined;
+    this.#poll.remove(fd);
+  }
+
+  /** The number of a new session. */
+  freeTag(): number {
+    const free = this.sessions.indexOf(undefined);
+    return free < 0 ? this.sessions.length : free;
+  }
+
+  /** Wakes the loop, as something is to be sent. */
+  wake(): void {
+    this.#poll.wake();
+  }
+
+  run(): Promise<void> {
+    return this.#done = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#poll.wake();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    let yieldedMs = performance.now();
+    let isBusy = false;
+    while (!this.#isStopped) {
+      const waitMs = Math.max(0, Math.min(IDLE_WAIT_MS, Math.ceil((this.#nextUs() - this.now()) / 1_000)));
+      let count = isBusy
+        ? this.#poll.wait(this.#events, Math.min(LINGER_MS, waitMs), LINGER_YIELDS)
+        : this.#poll.wait(this.#events, 0);
+      isBusy = count > 0;
+      if (!isBusy && waitMs > 0) {
+        count = await this.#poll.waitAsync(this.#events, waitMs);
+        yieldedMs = performance.now();
+      }
+      this.#turn(count);
+      if (performance.now() - yieldedMs > YIELD_EVERY_MS) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        yieldedMs = performance.now();
+      }
+    }
+    this.#poll.close();
+  }
+
+  /** Sockets first: only then is it known what is late. */
+  #turn(count: number): void {
+    let hasPackets = false;
+    for (let index = 0; index < count; index++) {
+      const tag = this.#events[2 * index]!;
+      if (tag === WAKE_TAG) continue;
+      if (tag === TUN_TAG) hasPackets = true;
+      else this.#readSocket(this.#fds[tag - TUN_TAG - 1]);
+    }
+    const nowUs = this.now();
+    for (const session of this.sessions) {
+      if (!session) continue;
+      if (session.reorder.readyCount > 0 || session.reorder.nextUs <= nowUs) this.#deliver(session, nowUs);
+    }
+    if (hasPackets) this.#readTun();
+    this.#tick(this.now());
+  }
+
+  #nextUs(): number {
+    let nextUs = Infinity;
+    const nowUs = this.now();
+    for (const session of this.sessions) {
+      if (session) nextUs = Math.min(nextUs, session.reorder.nextUs, session.beat.nextUs(nowUs));
+    }
+    return nextUs;
+  }
+
+  #tick(nowUs: number): void {
+    for (const session of this.sessions) session?.beat.tick(nowUs);
+    this.#flush(nowUs);
+  }
+
+  #flush(nowUs: number): void {
+    for (const session of this.sessions) session?.flush(nowUs);
+    this.shared.release();
+  }
+
+  #readTun(): void {
+    const tun = this.#tun!, { out } = this.shared;
+    for (let round = 0; round < ROUNDS; round++) {
+      const count = tun.receive(out.bytes.subarray(0, READ_SLOTS * STRIDE), STRIDE, PACKET_AT, this.#sizes);
+      if (count === -Errno.EIO) continue;
+      if (count <= 0) return;
+      const nowUs = this.now();
+      for (let index = 0; index < count; index++) {
+        const offset = index * STRIDE + PACKET_AT;
+        const session = this.host.route(out.bytes, offset);
+        if (session) session.transmit(offset, this.#sizes[index]!, nowUs);
+      }
+      this.#flush(nowUs);
+    }
+  }
+
+  #readSocket(fd: number | undefined): void {
+    if (fd === undefined) return;
+    const { shared } = this;
+    const { slots, in: arena, receiver } = shared;
+    for (let round = 0; round < ROUNDS; round++) {
+      const count = receiver.receive(fd, arena.bytes, STRIDE, HEADER, slots.ready, slots.readyCount, this.#records);
+      if (count <= 0) return;
+      slots.refill(count);
+      const nowUs = this.now();
+      for (let index = 0; index < count; index++) this.#take(fd, index * RECORD_WORDS, nowUs);
+      for (const session of this.sessions) if (session) this.#deliver(session, nowUs);
+    }
+  }
+
+  #take(fd: number, at: number, nowUs: number): void {
+    const records = this.#records;
+    const slot = records[at]!, length = records[at + 1]!, tag = records[at + 2]!;
+    const { shared, host } = this;
+    const remoteAt = (at + 9) * 4;
+    if (tag === RAW) {
+      const from = slot * STRIDE + HEADER;
+      host.raw(fd, shared.in.bytes.slice(from, from + length), this.#recordBytes.slice(remoteAt, remoteAt + 20));
+      return shared.slots.free(slot);
+    }
+    const session = this.sessions[tag], index = records[at + 3]!;
+    if (!session) return shared.slots.free(slot);
+    const counter = records[at + 4]!;
+    if ((records[at + 14]! & 1) === 1) host.proved(session);
+    const path = session.paths[index];
+    if (!path || !isSame(path.remote, this.#recordBytes, remoteAt)) {
+      host.arrived(session, index, fd, this.#recordBytes.slice(remoteAt, remoteAt + 20), counter);
+    }
+    if (path && counter > path.newestCounter) path.newestCounter = counter;
+    session.receive(slot, length, index, counter, records[at + 6]!, records[at + 7]!, nowUs - records[at + 8]!);
+  }
+
+  /** Packets that are in order go to the device, as many at once as it takes. */
+  #deliver(session: Session, nowUs: number): void {
+    const { reorder } = session;
+    reorder.release(nowUs);
+    const { ready, readyCount } = reorder;
+    if (readyCount === 0) return;
+    const { shared } = this;
+    for (let start = 0; start < readyCount; start += MAX_PACKETS) {
+      const end = Math.min(readyCount, start + MAX_PACKETS);
+      for (let index = start; index < end; index++) {
+        const slot = ready[index]!;
+        this.#spans[2 * (index - start)] = slot * STRIDE + PACKET_AT;
+        this.#spans[2 * (index - start) + 1] = shared.lengths[slot]!;
+      }
+      this.#tun?.send(shared.in.bytes, this.#spans, end - start);
+    }
+    for (let index = 0; index < readyCount; index++) shared.slots.free(ready[index]!);
+    reorder.readyCount = 0;
+  }
+}
+
+/** Where the library puts what it opened: the sealed header first. */
+const HEADER = HEADER_AT;
+
+function isSame(record: Bytes, bytes: Bytes, at: number): boolean {
+  for (let index = 0; index < 20; index++) if (record[index] !== bytes[at + index]) return false;
+  return true;
+}

@@ -1,0 +1,29 @@
+// How fast a path is that was never used: a handful of packets at once, and how they came. Pure.
+
+/** Packets of a train, and each one's size as an IP packet. */
+export const TRAIN_PACKETS = 16, TRAIN_BYTES = 1200;
+/** Closer together than this is as good as together. */
+const LEAST_US = 50;
+
+/** The receiver's look at the newest train. */
+export class SeenTrain {
+  round = 0;
+  kbps = 0;
+  #firstUs = 0;
+  #count = 0;
+
+  /** A packet of a train came. */
+  packet(round: number, nowUs: number): void {
+    if (round !== this.round) {
+      if ((round - this.round & 255) >= 128) return;
+      this.round = round;
+      this.kbps = this.#count = 0;
+      this.#firstUs = nowUs;
+    }
+    this.#count++;
+    // A few may be lost; fewer than half say nothing.
+    if (this.#count <= TRAIN_PACKETS / 2) return;
+    const spanUs = Math.max(LEAST_US, nowUs - this.#firstUs);
+    this.kbps = Math.min(0xffff_ffff, Math.round((this.#count - 1) * TRAIN_BYTES * 8_000 / spanUs));
+  }
+}
