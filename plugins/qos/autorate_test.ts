@@ -72,12 +72,12 @@ Deno.test("what is decided, sample by sample", () => {
   assert.equal(after(5, 17, 2), "18.90", "5 % below what held before");
   assert.equal(after(44, 18), "19.84", "a queue of our own explains 20 ms, and 25 are allowed");
   assert.equal(after(5, 10, 10), "19.84", "half a load: it stays");
-  assert.equal(after(200, 3, 10), "19.84", "nor is one lowered that hardly carries anything");
-  assert.equal(after(undefined, 19.8, 20), "19.84", "nobody measures");
+  assert.equal(after(200, 3, 10), "19.85", "nor is one lowered that hardly carries anything");
+  assert.equal(after(undefined, 19.8, 20), "19.85", "nobody measures");
   assert.equal(after(5, 19, 4), "20.84", "known again after four samples");
-  assert.equal(after(5, 19, 1), "21.04", "1 % beyond what held before");
-  assert.equal(after(100, 10, 2), "15.78", "a sudden fall: a quarter at most at once");
-  assert.equal(after(90, 15, 2), "15.78", "the queue needs its time again");
+  assert.equal(after(5, 19, 1), "21.05", "1 % beyond what held before");
+  assert.equal(after(100, 10, 2), "15.79", "a sudden fall: a quarter at most at once");
+  assert.equal(after(90, 15, 2), "15.79", "the queue needs its time again");
   assert.equal(after(90, 10, 4), "11.84", "and a quarter more, when it should have emptied");
   assert.ok(Number(after(5, 0.1, 3_000)) > 18, "idle, it goes back to its base");
 });
