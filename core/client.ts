@@ -3,14 +3,35 @@ import { requireInitialised } from "./api/init.ts";
 import { offlineCore } from "./api/offline.ts";
 import { statePlaces } from "./api/places.ts";
 import { remoteCore } from "./api/remote.ts";
-import type { HealthCondition, Json, Link, PathFact, Problem, Role, Status } from "./plugin.ts";
+import type {
+  HealthCondition,
+  Json,
+  Link,
+  PathFact,
+  Problem,
+  Role,
+  Status,
+  TunnelFact,
+  TunnelPathFact,
+} from "./plugin.ts";
 
 export { initialiseBox, initialiseCloud, joinCode } from "./api/init.ts";
 export { VERSION } from "./api/version.ts";
 export { difference, getPath, mergePatch, patchAt } from "./config/patch.ts";
 export { OtbError } from "./plugin.ts";
 export { formatLine } from "./state/log.ts";
-export type { HealthCondition, Json, Link, PathFact, Problem, Role, Status, Tier } from "./plugin.ts";
+export type {
+  HealthCondition,
+  Json,
+  Link,
+  PathFact,
+  Problem,
+  Role,
+  Status,
+  Tier,
+  TunnelFact,
+  TunnelPathFact,
+} from "./plugin.ts";
 
 /** What one plugin is doing. */
 export interface PluginReport {
@@ -54,6 +75,8 @@ export interface StatusReport {
   sentence: string;
   links: (Link & { path?: PathFact })[];
   peers: { name: string; address: string; port: number }[];
+  /** What carries everything else; absent where no plugin keeps one. */
+  tunnel?: TunnelFact & { paths: TunnelPathFact[] };
   /** TCP connections carried for LAN devices (box) or boxes (cloud). */
   connections: {
     open: number;

@@ -1,6 +1,7 @@
 // A whole otb in a lab: box and peer run as a user runs them, through the launcher, each in its own namespace.
 import { connect, type Core, type StatusReport } from "../core/client.ts";
 import { Lab, type LabSpec, type LinkSpec } from "./lab/lab.ts";
+import { type DatagramsOptions, type DatagramsReport, type QuicOptions, Traffic } from "./lab/traffic.ts";
 
 export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 /** The peer's port in every world. */
@@ -147,13 +148,16 @@ export class End {
 /** Lab, server, box and peer; `using` or `close` takes everything down. */
 export class World {
   #server: Deno.ChildProcess | undefined;
+  #traffic: Traffic;
 
   private constructor(
     readonly lab: Lab,
     readonly box: End,
     readonly cloud: End,
     private readonly folder: string,
-  ) {}
+  ) {
+    this.#traffic = new Traffic(lab, SERVER_ADDRESS, folder);
+  }
 
   /** Raises the lab and sets box and peer up; `start: false` leaves them down. */
   static async up(
@@ -266,8 +270,19 @@ export class World {
     ], { stdin: "null", stdout: "piped", stderr: "inherit" });
   }
 
+  /** Numbered UDP datagrams at constant rates between the Internet server and a device: `Traffic.datagrams`. */
+  async datagrams(role: string, options: DatagramsOptions): Promise<DatagramsReport> {
+    return await this.#traffic.datagrams(role, options);
+  }
+
+  /** A download by QUIC from the Internet server: `Traffic.quic`. */
+  async quic(role: string, options: QuicOptions): Promise<Transfer> {
+    return await this.#traffic.quic(role, options);
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled([this.box.down(), this.cloud.down()]);
+    await this.#traffic.stop();
     try {
       this.#server?.kill("SIGKILL");
       await this.#server?.status;

@@ -17,6 +17,8 @@ import {
   OtbError,
   type PathFact,
   type Role,
+  type TunnelFact,
+  type TunnelPathFact,
 } from "../plugin.ts";
 import type { DatabaseSync } from "node:sqlite";
 import { migrate, transaction } from "../state/database.ts";
@@ -179,6 +181,7 @@ export class RunningCore implements Core {
       startedAtMs: this.#startedAtMs,
       links,
       peers,
+      tunnel: this.#tunnel(),
       connections: connectionsOf(plugins),
       plugins,
       health: [...this.#ownHealth(), ...this.#supervisor.health()],
@@ -256,6 +259,17 @@ export class RunningCore implements Core {
       links: under<LinkFact>("link/"),
       health: under<LinkHealthFact>("link-health/"),
     });
+  }
+
+  #tunnel(): StatusReport["tunnel"] {
+    const facts = this.#facts.under(["tunnel"]);
+    const fact = facts.find(([key]) => key === "tunnel")?.[1] as unknown as TunnelFact | undefined;
+    return fact && {
+      ...fact,
+      paths: facts.flatMap(([key, value]) =>
+        key.startsWith("tunnel-path/") ? [value as unknown as TunnelPathFact] : []
+      ),
+    };
   }
 
   #tellInterfaces(): void {

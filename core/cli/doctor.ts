@@ -14,7 +14,7 @@ export const doctorVerb = verb("doctor", {
   example: "otb doctor",
   options: {},
   async run(_, { print, terminal }) {
-    const findings = [await mptcp(), ...["ip", "nft", "tc"].map(program), library(), root(), clock()];
+    const findings = [await mptcp(), ...["ip", "nft", "tc"].map(program), tun(), library(), root(), clock()];
     const ok = findings.every(({ state }) => state !== "error");
     print({ ok, findings }, () =>
       findings.flatMap(({ name, state, message, next }) => [
@@ -57,6 +57,20 @@ function program(name: string): Finding {
   }
   const from = name === "nft" ? "nftables" : "iproute2";
   return { name, state: "error", message: "missing", next: `sudo apt-get install -y ${from}` };
+}
+
+/** The tunnel for what is not TCP needs it (Documentation/networking/tuntap in the kernel's source). */
+function tun(): Finding {
+  const name = "tunnel device", path = "/dev/net/tun";
+  try {
+    if (Deno.statSync(path).isCharDevice) return { name, state: "ok", message: path };
+  } catch { /* not there */ }
+  return {
+    name,
+    state: "error",
+    message: `no ${path}: UDP and everything else that is not TCP cannot go through the peer`,
+    next: "sudo modprobe tun; a container needs the device given to it, and the capability NET_ADMIN.",
+  };
 }
 
 function library(): Finding {

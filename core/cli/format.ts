@@ -11,6 +11,21 @@ export function rate(bitsPerSecond: number | undefined): string {
   return scaled(bitsPerSecond, RATE_STEPS, "bit/s");
 }
 
+/** How much of a rate is used, in one unit: `41.5 of 50.0 Mbit/s`; with `open` the rate is at least that: `41.5 of 50.0+ Mbit/s`. */
+export function rateOf(
+  usedBitsPerSecond: number | undefined,
+  bitsPerSecond: number | undefined,
+  open = false,
+): string {
+  if (usedBitsPerSecond === undefined || bitsPerSecond === undefined) return "-";
+  const [whole = "", unit = ""] = rate(bitsPerSecond).split(" ");
+  const factor = RATE_STEPS.find(([, name]) => name === unit)?.[0] ?? 1;
+  const used = usedBitsPerSecond / factor;
+  if (!Number.isFinite(used) || unit === "") return "-";
+  const amount = factor > 1 && used < 99.95 ? used.toFixed(1) : String(Math.round(used));
+  return `${amount} of ${whole}${open ? "+" : ""} ${unit}`;
+}
+
 /** Bytes in binary steps, for example `12.3 MiB`. */
 export function bytes(count: number | undefined): string {
   return scaled(count, SIZE_STEPS, "B");

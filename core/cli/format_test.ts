@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { bytes, duration, milliseconds, percent, plural, printable, rate } from "./format.ts";
+import { bytes, duration, milliseconds, percent, plural, printable, rate, rateOf } from "./format.ts";
 
 Deno.test("figures read as a person writes them", () => {
   assert.deepEqual([0, 999, 1000, 41_500_000, 999_960, 123_456_789, 2.5e9].map(rate), [
@@ -11,6 +11,12 @@ Deno.test("figures read as a person writes them", () => {
     "1.0 Mbit/s",
     "123 Mbit/s",
     "2.5 Gbit/s",
+  ]);
+  assert.deepEqual([rateOf(41.5e6, 50e6), rateOf(0, 999), rateOf(2e6, 2.5e9), rateOf(110e6, 123e6, true)], [
+    "41.5 of 50.0 Mbit/s",
+    "0 of 999 bit/s",
+    "0.0 of 2.5 Gbit/s",
+    "110 of 123+ Mbit/s",
   ]);
   assert.deepEqual([0, 1023, 1024, 200 * 2 ** 20].map(bytes), ["0 B", "1023 B", "1.0 KiB", "200 MiB"]);
   assert.deepEqual([0.42, 9.96, 23.4, 999.6, 1200].map(milliseconds), [
@@ -34,7 +40,10 @@ Deno.test("figures read as a person writes them", () => {
 });
 
 Deno.test("what is not known is a dash", () => {
-  assert.deepEqual([rate(undefined), bytes(NaN), milliseconds(Infinity), percent(undefined)], [
+  const unknown = [rateOf(1, undefined), rateOf(NaN, 5)];
+  assert.deepEqual([...unknown, rate(undefined), bytes(NaN), milliseconds(Infinity), percent(undefined)], [
+    "-",
+    "-",
     "-",
     "-",
     "-",

@@ -1,6 +1,6 @@
 // `otb status` as text: what matters first, tables that fit the terminal. Pure.
-import type { HealthReport, PluginReport, StatusReport } from "../client.ts";
-import { bytes, duration, milliseconds, percent, plural, printable, rate } from "./format.ts";
+import type { HealthReport, PluginReport, StatusReport, TunnelPathFact } from "../client.ts";
+import { bytes, duration, milliseconds, percent, plural, printable, rate, rateOf } from "./format.ts";
 import { type Column, table, wrap } from "./table.ts";
 import { type Paint, paint } from "./terminal.ts";
 
@@ -18,6 +18,7 @@ const STATE_PAINTS: { [state: string]: Paint } = {
   standby: "cyan",
   starting: "cyan",
   suspect: "yellow",
+  unknown: "yellow",
   "waiting to restart": "yellow",
   disabled: "dim",
   stopped: "dim",
@@ -48,6 +49,7 @@ export function statusLines(report: StatusReport, options: ViewOptions): string[
   }
   lines.push(...health(report.health, options));
   if (report.links.length > 0) lines.push("", ...links(report, options));
+  if (report.tunnel) lines.push("", ...tunnel(report.tunnel, options));
   lines.push(
     "",
     ...peers.map(({ name, address, port }) => `Peer ${printable(name)}: ${printable(address)} port ${port}`),
@@ -127,6 +129,41 @@ function links({ links }: StatusReport, { width, colours }: ViewOptions): string
       return [row, ...indented(observed.reason ?? trouble ?? path?.reason ?? stripped, width)];
     }),
   ];
+}
+
+function tunnel(
+  { state, reason, sinceMs, mtu, paths }: NonNullable<StatusReport["tunnel"]>,
+  { width, colours, nowMs }: ViewOptions,
+): string[] {
+  const how = paint(colours, STATE_PAINTS[state] ?? "dim", state === "unknown" ? "not up yet" : state);
+  const since = state === "unknown" ? "" : ` for ${duration(nowMs - sinceMs)}`;
+  const size = state === "up" && mtu !== undefined ? `, for packets of up to ${mtu} bytes` : "";
+  const lines = [`Tunnel: ${how}${since}${size}`, ...indented(reason, width)];
+  if (paths.length === 0) return lines;
+  const columns: Column[] = [
+    { title: "PATH", shrink: true },
+    { title: "STATE" },
+    { title: "DOWN", align: "right" },
+    { title: "UP", align: "right" },
+    { title: "RTT", align: "right" },
+    { title: "LOSS", align: "right" },
+  ];
+  const used = (way: TunnelPathFact["up"]) =>
+    rateOf(way?.usedBitsPerSecond, way?.rateBitsPerSecond, way?.isStarting);
+  const [head, ...rows] = table(
+    columns,
+    paths.map(({ link, state, up, down, rttMs }) => [
+      link,
+      state,
+      used(down),
+      used(up),
+      milliseconds(rttMs),
+      percent(up || down ? Math.max(up?.loss ?? 0, down?.loss ?? 0) : undefined),
+    ]),
+    width,
+    painter(colours, 1),
+  );
+  return [...lines, head!, ...rows.flatMap((row, index) => [row, ...indented(paths[index]!.reason, width)])];
 }
 
 function health(conditions: HealthReport[], { width, colours }: ViewOptions): string[] {

@@ -92,6 +92,49 @@ Deno.test("status at 80 columns", () => {
   ]);
 });
 
+Deno.test("the tunnel stands beside the links, with what its paths carry of what they can", () => {
+  const direction = { isStarting: false, queueMs: 3, loss: 0.001 };
+  const lines = (tunnel: StatusReport["tunnel"]) => {
+    const all = statusLines({ ...report, tunnel }, { width: 80, colours: false, nowMs: 3_600_000 });
+    const from = all.findIndex((line) => line.startsWith("Tunnel:"));
+    return all.slice(from, all.indexOf("", from));
+  };
+  const fact = { sinceMs: 3_000_000, interface: "otb0" };
+  assert.deepEqual(
+    lines({
+      ...fact,
+      state: "up",
+      mtu: 1392,
+      paths: [{
+        link: "fibre",
+        state: "up",
+        rttMs: 12.3,
+        up: { ...direction, rateBitsPerSecond: 20e6, usedBitsPerSecond: 1.2e6 },
+        down: {
+          ...direction,
+          isStarting: true,
+          rateBitsPerSecond: 110e6,
+          usedBitsPerSecond: 41.5e6,
+          loss: 0,
+        },
+        atMs: 0,
+      }, { link: "lte", state: "suspect", reason: "it stopped answering\x1b[2J", atMs: 0 }],
+    }),
+    [
+      "Tunnel: up for 10 min, for packets of up to 1392 bytes",
+      "PATH   STATE                   DOWN                  UP    RTT   LOSS",
+      "fibre  up       41.5 of 110+ Mbit/s  1.2 of 20.0 Mbit/s  12 ms  0.1 %",
+      "lte    suspect                    -                   -      -      -",
+      "    it stopped answering?[2J",
+    ],
+  );
+  assert.deepEqual(lines({ ...fact, state: "down", reason: "No session with the peer.", paths: [] }), [
+    "Tunnel: down for 10 min",
+    "    No session with the peer.",
+  ]);
+  assert.deepEqual(lines({ ...fact, state: "unknown", paths: [] }), ["Tunnel: not up yet"]);
+});
+
 Deno.test("no line is wider than 80 columns, with the longest names and figures that links have", () => {
   const link = report.links[0]!;
   const wide = {
@@ -110,6 +153,26 @@ Deno.test("no line is wider than 80 columns, with the longest names and figures 
         subflows: 10_000,
       },
     }],
+    tunnel: {
+      state: "up" as const,
+      sinceMs: 0,
+      interface: "otb0",
+      mtu: 1392,
+      paths: [{
+        link: "2001:db8:1234:5678:9abc:def0:1234:5678/65535",
+        state: "unknown" as const,
+        rttMs: 123,
+        up: {
+          isStarting: true,
+          rateBitsPerSecond: 123e6,
+          usedBitsPerSecond: 99.94e6,
+          queueMs: 1,
+          loss: 0.099,
+        },
+        down: { isStarting: true, rateBitsPerSecond: 123e6, usedBitsPerSecond: 99.94e6, queueMs: 1, loss: 0 },
+        atMs: 0,
+      }],
+    },
   };
   for (const line of statusLines(wide, { width: 80, colours: false, nowMs: 3_600_000 })) {
     assert.ok(line.length <= 80, line);

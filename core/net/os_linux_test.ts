@@ -316,6 +316,77 @@ Deno.test(inKernel("a link that flaps or is pulled out gets everything back"), a
 });
 
 Deno.test(
+  inKernel("routes through a TUN device wait for it, and are back with it when its plugin starts anew"),
+  async () => {
+    await using namespace = await Namespace.create();
+    const { net } = netOf(namespace);
+    const stop = new AbortController();
+    const wish = ([4, 6] as const).flatMap((family): Resource[] => [
+      { kind: "address", interface: "otb0", cidr: family === 4 ? "10.158.0.1/32" : "fd00:158::1/128" },
+      { kind: "route", family, table: 1158, to: "default", interface: "otb0" },
+      {
+        kind: "rule",
+        family,
+        priority: 950,
+        inputInterface: "wan0",
+        mark: "0x0/0xff00",
+        table: 1158,
+      },
+    ]);
+    const states = () => new Set(net.claims()[0]!.resources.map(({ state }) => state));
+    const way = async (family: 4 | 6, mark: string) => {
+      const to = family === 4 ? "203.0.113.5" : "2001:db8::5";
+      const words = [
+        "route",
+        "get",
+        to,
+        "from",
+        family === 4 ? "10.9.9.9" : "fd09::9",
+        "iif",
+        "wan0",
+        "mark",
+        mark,
+      ];
+      return await namespace.run("ip", `-${family}`, ...words).catch((error) => String(error));
+    };
+    const plug = async () => {
+      await namespace.run("ip", "tuntap", "add", "otb0", "mode", "tun");
+      await namespace.run("ip", "link", "set", "otb0", "up");
+    };
+    const carried = async () =>
+      (await Promise.all(([4, 6] as const).map((family) => way(family, "0")))).every((text) =>
+        /dev otb0/.test(text)
+      );
+    try {
+      for (const family of ["ipv4", "ipv6"]) {
+        await namespace.run("sysctl", "-qw", `net.${family}.conf.all.forwarding=1`);
+      }
+      net.watch(stop.signal);
+      await net.claim("tunnel", "way", wish);
+      deepStrictEqual(states(), new Set(["waiting", "applied"]));
+      await plug();
+      await eventually(carried, "the routes come with the device");
+      await eventually(() => !states().has("waiting"), "nothing waits any more");
+      // What has the mark of a link is none of the tunnel's.
+      for (const family of [4, 6] as const) ok(!/dev otb0/.test(await way(family, "0x100")));
+      // Gone for a while, and back sooner than anybody looks.
+      await namespace.run("ip", "link", "delete", "otb0");
+      await eventually(() => states().has("waiting"), "they wait again");
+      await plug();
+      await eventually(carried, "the routes come back");
+      await namespace.run("ip", "link", "delete", "otb0");
+      await plug();
+      await eventually(carried, "the routes come back at once");
+      await net.release("tunnel");
+      strictEqual((await namespace.run("ip", "-4", "route", "show", "table", "all")).includes("1158"), false);
+    } finally {
+      stop.abort();
+      await net.reconcile();
+    }
+  },
+);
+
+Deno.test(
   inKernel("a core killed with -9 at any moment leaves nothing that a sweep does not find"),
   async () => {
     await using namespace = await Namespace.create();

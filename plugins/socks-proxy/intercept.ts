@@ -1,7 +1,13 @@
 // Transparent interception: what the kernel is asked for, and the listener that takes what it hands over.
 import ipaddr from "ipaddr.js";
 import { ADDRESS_BYTES, decodeAddress, type Native, PollEvents } from "../../core/native/ffi.ts";
-import { type Link, LINK_MARK_MASK, type Network, type Resource } from "../../core/plugin.ts";
+import {
+  type Link,
+  LINK_MARK_MASK,
+  type Network,
+  type Resource,
+  TUNNEL_CONNECTION_MARK,
+} from "../../core/plugin.ts";
 import { writeRecord } from "./address.ts";
 import type { Reactor } from "./reactor.ts";
 import type { Sniffer } from "./sniffer.ts";
@@ -17,13 +23,20 @@ const RULE_PRIORITY = 157;
 /** What is never the Internet: link-local and multicast addresses (RFC 4291). */
 const LEFT_ALONE6 = ["fe80::/10", "ff00::/8"];
 
-/** The claims for carrying the LAN's TCP of one family to a local port. Pure. */
+/** Who has gone into the tunnel goes on there. */
+const TUNNELLED = `0x${TUNNEL_CONNECTION_MARK.toString(16)}`;
+
+/**
+ * The claims for carrying the LAN's TCP of one family to a local port. While something stands in for the proxy it keeps what it
+ * has, and takes nothing new. Pure.
+ */
 export function interception(
   network: Network,
   links: Link[],
   exclude: string[],
   family: 4 | 6,
   port: number,
+  standIn = false,
 ): Resource[] {
   const { lan, peers } = network;
   if (!lan) return [];
@@ -54,7 +67,10 @@ export function interception(
     meta mark and ${LINK_MARKS} != 0 return
     fib daddr type { local, ${family === 4 ? "broadcast, " : ""}multicast } return
     ${ip} daddr @left_alone return
-    meta l4proto tcp tproxy to ${to} meta mark set meta mark or ${MARK} accept
+    ct mark and ${TUNNELLED} != 0 return
+    meta l4proto tcp ${
+        standIn ? "socket transparent 1" : `tproxy to ${to}`
+      } meta mark set meta mark or ${MARK} accept
   }
 `,
     },

@@ -17,17 +17,21 @@ import {
 } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
 import { interception, Interceptor } from "./intercept.ts";
+import { probePeer } from "./peer_probe.ts";
 import { Reactor } from "./reactor.ts";
 import { Sniffer } from "./sniffer.ts";
 import { Salts } from "./salts.ts";
 import { serveCounters, Server } from "./serve.ts";
 import { legacyKey } from "./sip004.ts";
 import { LINK_LOGIN, type Login, Socks5 } from "./socks5.ts";
+import { StandIn } from "./stand_in.ts";
 import { Targets } from "./targets.ts";
-import { MptcpTransport } from "./transport.ts";
+import { MptcpTransport, order } from "./transport.ts";
 import { tunnelCounters, Tunnels } from "./tunnel.ts";
 
 const STATUS_EVERY_MS = 1_000;
+/** How long the peer has to answer when it is asked whether it does. */
+const PROBE_MS = 2_000;
 /** So many connections in a row must end without an answer before a person is told; one may be a peer that restarts. */
 const UNANSWERED_TOLD = 2;
 
@@ -41,7 +45,6 @@ const CLOCK_WRONG = {
   message: "The peer answers nothing as the clock of this box is wrong, and it allows 30 s",
   next: "Look what keeps the clock from being set (otb status), or set it by hand (date -s).",
 };
-
 export default definePlugin<Config>({
   config,
   check(next, { network }) {
@@ -121,6 +124,10 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
   ctx.defer(() => ownProxy.close());
   ctx.facts.publish("socks5", { address: "127.0.0.1", port: ownProxy.port } satisfies Socks5Fact);
 
+  const standIn = new StandIn({
+    ...{ ctx, counters, peer: peer.name, interfaces },
+    ask: () => probePeer({ native, reactor, transport }, order(choices(), 0), PROBE_MS),
+  });
   const { intercept, socks5 } = ctx.config;
   if (socks5.enabled) {
     const { lan } = ctx.network.current;
@@ -158,6 +165,7 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
         intercept.exclude,
         family,
         interceptor.port,
+        standIn.now,
       );
       if (JSON.stringify(wanted) === claimed) return;
       claimed = JSON.stringify(wanted);
@@ -165,9 +173,13 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
     };
     await claim();
     const again = () =>
-      void claim().catch((error) => ctx.log.error("Cannot intercept the LAN", { reason: String(error) }));
+      void claim().catch((error) => {
+        claimed = "";
+        ctx.log.error("Cannot intercept the LAN", { reason: String(error) });
+      });
     ctx.defer(ctx.links.subscribe(again));
     ctx.defer(ctx.network.subscribe(again));
+    ctx.defer(standIn.subscribe(again));
   }
   publish(ctx, () => {
     const { unreachable, unanswered, lastError, ...counts } = counters;
@@ -185,7 +197,7 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
     if (hits.size > 0) {
       ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
     }
-    return counts;
+    return { ...counts, way: standIn.now ? "tunnel" : "proxy" };
   });
 }
 

@@ -34,6 +34,8 @@ const NOTHING = new Uint8Array(0);
 export interface TunnelCounters extends Counters {
   total: number;
   refused: number;
+  /** Connections that reached the peer. */
+  reached: number;
   /** Connections in a row that never reached the peer. */
   unreachable: number;
   /** Connections in a row that the peer ended without an answer: another key, or a clock that is off. */
@@ -51,6 +53,7 @@ export function tunnelCounters(): TunnelCounters {
     resets: 0,
     total: 0,
     refused: 0,
+    reached: 0,
     unreachable: 0,
     unanswered: 0,
     mptcp: 0,
@@ -217,6 +220,7 @@ class Connecting {
       if (result < 0) return this.#failed(errnoName(result));
     }
     counters.unreachable = 0;
+    counters.reached++;
     const fd = this.#fd;
     if ((counters.mptcp + counters.tcp === 0) || counters.total % PROTOCOL_SAMPLE === 0) {
       counters[transport.protocol(fd)]++;

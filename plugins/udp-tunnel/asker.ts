@@ -1,7 +1,7 @@
 // The box's side of the handshake (Noise IKpsk2): it asks, over all paths at once, and takes the first answer.
 import type { Native, NoiseHandshake, TunnelKeys } from "../../core/native/ffi.ts";
 import { MACS_BYTES, Prover } from "./cookies.ts";
-import { decodeWelcome, encodeHello, WELCOME_BYTES, type Welcome } from "./greeting.ts";
+import { decodeWelcome, encodeHello, type Welcome, WELCOME_BYTES } from "./greeting.ts";
 import { INITIATION, PROLOGUE, RESPONSE } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -41,7 +41,13 @@ export class Asker {
   ask(sessionId: Bytes, nowUs: number): Bytes {
     this.#forget(nowUs);
     const { native, keys: { privateKey, peerKey, psk } } = this;
-    const handshake = native.noise({ initiator: true, privateKey, remotePublicKey: peerKey, psk, prologue: PROLOGUE });
+    const handshake = native.noise({
+      initiator: true,
+      privateKey,
+      remotePublicKey: peerKey,
+      psk,
+      prologue: PROLOGUE,
+    });
     const noise = new Uint8Array(ROOM);
     const length = handshake.write(encodeHello(sessionId), noise);
     const index = native.randomUint32();

@@ -103,7 +103,8 @@ export class Beat {
       this.#isReply = !control.isActive;
       this.hurry();
     }
-    const isNew = this.#seenBeat < 0 || (control.beat - this.#seenBeat + HIGHEST_BEAT) % HIGHEST_BEAT < HIGHEST_BEAT / 2 &&
+    const isNew = this.#seenBeat < 0 ||
+      (control.beat - this.#seenBeat + HIGHEST_BEAT) % HIGHEST_BEAT < HIGHEST_BEAT / 2 &&
         control.beat !== this.#seenBeat;
     if (isNew) this.#seenBeat = control.beat;
     if (!path.observed || path.observed.some((byte, place) => byte !== control.observed[place])) {
@@ -161,6 +162,11 @@ export class Beat {
         isChanged = true;
       }
       path.cap(entry.capKbps * 1000);
+    }
+    if (isNew) {
+      path.farQueueUs = entry.queueUs;
+      path.farRateBitsPerSecond = entry.rateKbps * 1_000;
+      path.isFarStarting = entry.isStarting;
     }
     if (!entry.report || !isNew) return isChanged;
     const { report } = entry;
@@ -255,6 +261,9 @@ export class Beat {
         delayUs: Math.round(told.smoothedUs),
       }
       : undefined);
+    if (measured) {
+      path.farLoss = measured.lostPackets / Math.max(1, measured.lostPackets + measured.receivedPackets);
+    }
     path.queueUs = told.isKnown ? Math.max(0, (told.mostUs || told.baseUs) - told.baseUs) : 0;
     told.beat(nowUs);
     return {
@@ -263,11 +272,16 @@ export class Beat {
       capKbps: path.capKbps,
       isHeard: path.echoAtUs > -Infinity,
       echoUs: path.echoUs,
-      heldUs: path.echoAtUs > -Infinity ? Math.max(0, Math.min(2 ** 31, nowUs - path.echoAtUs)) : 0,
+      heldUs: path.echoAtUs > -Infinity
+        ? Math.max(0, Math.min(2 ** 31, Math.round(nowUs - path.echoAtUs)))
+        : 0,
       mtuRound: path.sizes.round,
       mtuBytes: path.sizes.bytes,
       trainRound: path.train.round,
       trainKbps: path.train.kbps,
+      queueUs: Math.min(2 ** 31, path.queueUs),
+      rateKbps: Math.min(2 ** 31, Math.round(path.probe.rateBitsPerSecond / 1_000)),
+      isStarting: path.probe.isStarting,
       report,
     };
   }

@@ -8,15 +8,27 @@ export function check({ pool, prefix6, allowTargets }: Config, { network, links 
   const problems: Problem[] = [];
   const refuse = (code: string, path: string, message: string, next?: string) =>
     problems.push({ code, path, message, next });
-  for (const [path, range] of [["pool", pool], ["prefix6", prefix6], ...allowTargets.map((range) => ["allowTargets", range])] as const) {
+  for (
+    const [path, range] of [
+      ["pool", pool],
+      ["prefix6", prefix6],
+      ...allowTargets.map((range) => ["allowTargets", range]),
+    ] as const
+  ) {
     if (range !== "" && !isRange(range!)) {
-      refuse("range-invalid", path!, `Cannot use a range as it must be an address with its length: current value is "${range}"`);
+      refuse(
+        "range-invalid",
+        path!,
+        `Cannot use a range as it must be an address with its length: current value is "${range}"`,
+      );
     }
   }
   if (problems.length > 0) return problems;
   const inside = network.lan ? [network.lan.address] : [];
   for (const { observed: { address, prefixLength } } of links) {
-    if (network.role === "box" && address && prefixLength !== undefined) inside.push(`${address}/${prefixLength}`);
+    if (network.role === "box" && address && prefixLength !== undefined) {
+      inside.push(`${address}/${prefixLength}`);
+    }
   }
   const other = inside.find((range) => overlap(range, pool));
   if (other) {

@@ -32,7 +32,10 @@ export function boxClaims({ lan, address, prefix, mtu, isUp }: BoxWish): Resourc
     { kind: "address", interface: DEVICE, cidr: `${address}/32` },
     sysctl(`ipv4/conf/${DEVICE}/rp_filter`, "0"),
     ...prefix
-      ? [sysctl("ipv6/conf/all/forwarding", "1"), sysctl(`ipv6/conf/${DEVICE}/mtu`, String(Math.max(1280, mtu)))]
+      ? [
+        sysctl("ipv6/conf/all/forwarding", "1"),
+        sysctl(`ipv6/conf/${DEVICE}/mtu`, String(Math.max(1280, mtu))),
+      ]
       : [],
     // Devices hide behind one address, so that the peer need not know whose LAN has which.
     {
@@ -83,7 +86,10 @@ export interface CloudWish {
 export function cloudClaims({ pool, gateway, forbidden, uplinks6, boxes }: CloudWish): Resource[] {
   const length = pool.split("/")[1];
   const has6 = boxes.some(({ prefix }) => prefix);
-  const [four, six] = [forbidden.filter((range) => !range.includes(":")), forbidden.filter((range) => range.includes(":"))];
+  const [four, six] = [
+    forbidden.filter((range) => !range.includes(":")),
+    forbidden.filter((range) => range.includes(":")),
+  ];
   return [
     { kind: "address", interface: DEVICE, cidr: `${gateway}/${length}` },
     sysctl("ipv4/ip_forward", "1"),
@@ -127,7 +133,9 @@ ${four.length > 0 ? `    ip daddr { ${four.join(", ")} } reject with icmpx admin
     },
     ...boxes.flatMap(({ address, prefix, mtu }): Resource[] => [
       { kind: "route", family: 4, table: MAIN_TABLE, to: `${address}/32`, interface: DEVICE, mtu },
-      ...prefix ? [{ kind: "route", family: 6, table: MAIN_TABLE, to: prefix, interface: DEVICE } as const] : [],
+      ...prefix
+        ? [{ kind: "route", family: 6, table: MAIN_TABLE, to: prefix, interface: DEVICE } as const]
+        : [],
     ]),
   ];
 }

@@ -25,6 +25,11 @@ export interface PathEntry {
   /** How fast the newest train came; 0: none came whole. */
   trainRound: number;
   trainKbps: number;
+  /** How much longer than the least the other end's messages took of late, microseconds. */
+  queueUs: number;
+  /** What the sender believes that the path carries its way, kilobits per second; and that it was never full. */
+  rateKbps: number;
+  isStarting: boolean;
   /** What was measured since the report before; absent when nothing came. */
   report?: PathReport;
 }
@@ -40,10 +45,10 @@ export interface Control {
   entries: PathEntry[];
 }
 
-const HEAD_BYTES = 28, ENTRY_BYTES = 60;
+const HEAD_BYTES = 28, ENTRY_BYTES = 68;
 /** The largest message. */
 export const CONTROL_BYTES = HEAD_BYTES + MAX_PATHS * ENTRY_BYTES;
-const KIND = 1, ACTIVE = 1, HEARD = 1, REPORT = 2;
+const KIND = 1, ACTIVE = 1, HEARD = 1, REPORT = 2, STARTING = 4;
 const FIELDS = [
   "receivedBytes",
   "receivedPackets",
@@ -59,7 +64,11 @@ const FIELDS = [
 const SIGNED = FIELDS.indexOf("excessUs");
 
 /** Writes a message at `at`. @returns its length in bytes */
-export function encodeControl({ beat, isActive, observed, entries }: Control, out: Bytes, at: number): number {
+export function encodeControl(
+  { beat, isActive, observed, entries }: Control,
+  out: Bytes,
+  at: number,
+): number {
   const view = new DataView(out.buffer, out.byteOffset + at, HEAD_BYTES + entries.length * ENTRY_BYTES);
   view.setUint8(0, KIND);
   view.setUint8(1, isActive ? ACTIVE : 0);
@@ -69,7 +78,9 @@ export function encodeControl({ beat, isActive, observed, entries }: Control, ou
   for (const [index, entry] of entries.entries()) {
     const to = HEAD_BYTES + index * ENTRY_BYTES;
     view.setUint8(to, entry.path);
-    view.setUint8(to + 1, (entry.isHeard ? HEARD : 0) | (entry.report ? REPORT : 0));
+    const flags = (entry.isHeard ? HEARD : 0) | (entry.report ? REPORT : 0) |
+      (entry.isStarting ? STARTING : 0);
+    view.setUint8(to + 1, flags);
     view.setUint8(to + 2, entry.tier);
     view.setUint8(to + 3, entry.mtuRound);
     view.setUint16(to + 4, entry.mtuBytes, true);
@@ -79,8 +90,10 @@ export function encodeControl({ beat, isActive, observed, entries }: Control, ou
     view.setUint32(to + 12, entry.capKbps, true);
     view.setUint32(to + 16, entry.echoUs, true);
     view.setUint32(to + 20, entry.heldUs, true);
+    view.setUint32(to + 24, entry.queueUs, true);
+    view.setUint32(to + 28, entry.rateKbps, true);
     for (const [field, name] of FIELDS.entries()) {
-      view.setInt32(to + 24 + 4 * field, entry.report ? clamp(entry.report[name]) : 0, true);
+      view.setInt32(to + 32 + 4 * field, entry.report ? clamp(entry.report[name]) : 0, true);
     }
   }
   return view.byteLength;
@@ -91,7 +104,9 @@ export function decodeControl(bytes: Bytes, at: number, length: number): Control
   if (length < HEAD_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, length);
   const count = view.getUint16(2, true);
-  if (view.getUint8(0) !== KIND || count > MAX_PATHS || length < HEAD_BYTES + count * ENTRY_BYTES) return undefined;
+  if (view.getUint8(0) !== KIND || count > MAX_PATHS || length < HEAD_BYTES + count * ENTRY_BYTES) {
+    return undefined;
+  }
   const entries: PathEntry[] = [];
   for (let index = 0; index < count; index++) {
     const from = HEAD_BYTES + index * ENTRY_BYTES;
@@ -99,7 +114,7 @@ export function decodeControl(bytes: Bytes, at: number, length: number): Control
     if (path >= MAX_PATHS) return undefined;
     const report = (flags & REPORT) === 0 ? undefined : Object.fromEntries(
       FIELDS.map((name, field) => {
-        const to = from + 24 + 4 * field;
+        const to = from + 32 + 4 * field;
         return [name, field < SIGNED ? view.getUint32(to, true) : view.getInt32(to, true)];
       }),
     ) as unknown as PathReport;
@@ -114,6 +129,9 @@ export function decodeControl(bytes: Bytes, at: number, length: number): Control
       capKbps: view.getUint32(from + 12, true),
       echoUs: view.getUint32(from + 16, true),
       heldUs: view.getUint32(from + 20, true),
+      queueUs: view.getUint32(from + 24, true),
+      rateKbps: view.getUint32(from + 28, true),
+      isStarting: (flags & STARTING) !== 0,
       report,
     });
   }

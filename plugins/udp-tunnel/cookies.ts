@@ -59,7 +59,10 @@ export class Prover extends Proofs {
     this.#lastProof = proof;
     const isFresh = this.#cookie && nowMs - this.#cookieMs < LIFETIME_MS;
     if (!isFresh) return;
-    message.set(this.native.mac(this.#cookie!, message.slice(0, end - MAC_BYTES)).subarray(0, MAC_BYTES), end - MAC_BYTES);
+    message.set(
+      this.native.mac(this.#cookie!, message.slice(0, end - MAC_BYTES)).subarray(0, MAC_BYTES),
+      end - MAC_BYTES,
+    );
   }
 
   /** Takes a cookie that answers the last initiation. @returns false when it does not */
@@ -101,7 +104,10 @@ export class Verifier extends Proofs {
     const said = message.slice(end - MAC_BYTES);
     return [this.#secret, this.#former].some((secret) => {
       const cookie = this.native.mac(secret, remote.slice(0, ADDRESS_BYTES));
-      return this.native.equal(this.native.mac(cookie, message.slice(0, end - MAC_BYTES)).subarray(0, MAC_BYTES), said);
+      return this.native.equal(
+        this.native.mac(cookie, message.slice(0, end - MAC_BYTES)).subarray(0, MAC_BYTES),
+        said,
+      );
     });
   }
 
@@ -112,7 +118,9 @@ export class Verifier extends Proofs {
     const proof = message.slice(end - MACS_BYTES, end - MAC_BYTES);
     const nonce = this.native.random(new Uint8Array(NONCE_BYTES));
     const mask = this.mask(nonce, proof);
-    const sealed = this.native.mac(this.#secret, remote.slice(0, ADDRESS_BYTES)).map((byte, index) => byte ^ mask[index]!);
+    const sealed = this.native.mac(this.#secret, remote.slice(0, ADDRESS_BYTES)).map((byte, index) =>
+      byte ^ mask[index]!
+    );
     const head = new Uint8Array(8);
     head[0] = COOKIE;
     new DataView(head.buffer).setUint32(4, senderIndex, true);

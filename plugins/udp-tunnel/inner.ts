@@ -47,6 +47,8 @@ function word(bytes: Bytes, at: number): number {
 }
 
 function isSame(bytes: Bytes, at: number, expected: Bytes): boolean {
-  for (let index = 0; index < expected.length; index++) if (bytes[at + index] !== expected[index]) return false;
+  for (let index = 0; index < expected.length; index++) {
+    if (bytes[at + index] !== expected[index]) return false;
+  }
   return true;
 }

@@ -74,7 +74,9 @@ export class Liveness {
     if (this.state !== "up" || this.#waitingUs === Infinity) return false;
     const limitUs = Math.max(SUSPECT_US, SUSPECT_ROUND_TRIPS * rttUs);
     if (nowUs - Math.max(this.#waitingUs, this.heardUs) < limitUs) return false;
-    this.#owed = nowUs - this.#suspectedUs < FORGIVEN_US ? Math.min(2 * this.#owed, MOST_ANSWERS) : FIRST_ANSWERS;
+    this.#owed = nowUs - this.#suspectedUs < FORGIVEN_US
+      ? Math.min(2 * this.#owed, MOST_ANSWERS)
+      : FIRST_ANSWERS;
     this.state = "suspect";
     this.#suspectedUs = nowUs;
     this.#answers = 0;

@@ -27,7 +27,7 @@ export interface PathOptions extends ProbeOptions {
 
 /** One path, as its sender and as its receiver. */
 export class TunnelPath {
-  readonly name: string;
+  name: string;
   fd: number;
   /** Where to: an address record. The cloud follows it as the box's address changes. */
   readonly remote: Bytes;
@@ -62,6 +62,11 @@ export class TunnelPath {
   #cap = 0;
   /** How much longer than the least the far end's messages took of late, microseconds. */
   queueUs = 0;
+  /** The same of ours, as the far end sees it; what it sends at, and what share of its packets was lost. */
+  farQueueUs = 0;
+  farRateBitsPerSecond = 0;
+  isFarStarting = true;
+  farLoss = 0;
   trainRound = 0;
   #trains = 0;
   sentTrainUs = -Infinity;
@@ -70,6 +75,9 @@ export class TunnelPath {
   refused = 0;
   sentBytes = 0;
   receivedBytes = 0;
+  #usageUs = 0;
+  #usageSent = 0;
+  #usageReceived = 0;
 
   /** Pairs of offset and length that wait for `flush`, and each one's TOS byte. */
   readonly items = new Uint32Array(2 * BATCH);
@@ -86,6 +94,20 @@ export class TunnelPath {
     this.mtu = new PathMtu(linkMtu);
   }
 
+  /** What went over the path each way since the last call, bits per second. */
+  usage(nowUs: number): { sentBitsPerSecond: number; receivedBitsPerSecond: number } {
+    const seconds = (nowUs - this.#usageUs) / 1e6;
+    const rate = (bytes: number) => seconds > 0 ? Math.round(bytes * 8 / seconds) : 0;
+    const usage = {
+      sentBitsPerSecond: rate(this.sentBytes - this.#usageSent),
+      receivedBitsPerSecond: rate(this.receivedBytes - this.#usageReceived),
+    };
+    this.#usageUs = nowUs;
+    this.#usageSent = this.sentBytes;
+    this.#usageReceived = this.receivedBytes;
+    return usage;
+  }
+
   /** IP and UDP headers of a datagram on this path. */
   get ipUdpBytes(): number {
     return this.remote[0] === 10 ? IPV6_UDP_BYTES : IPV4_UDP_BYTES;
@@ -93,6 +115,12 @@ export class TunnelPath {
 
   get isWished(): boolean {
     return this.tier < TIER_NEVER;
+  }
+
+  /** The far end is elsewhere now: NAT gave it another port, or the link another address. */
+  moved(name: string, remote: Bytes): void {
+    this.name = name;
+    this.remote.set(remote);
   }
 
   /** What it may carry at most changed, bits per second; 0: nobody knows. */

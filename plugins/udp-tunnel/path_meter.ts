@@ -47,7 +47,14 @@ export class PathMeter {
    * @param queued as `Delivery.queued` @param nowUs when it came, on the receiver's clock
    * @param isBulk links may let other packets overtake it: then theirs say nothing of the queue
    */
-  packet(bytes: number, perPath: number, delayUs: number, queued: number, nowUs: number, isBulk = true): void {
+  packet(
+    bytes: number,
+    perPath: number,
+    delayUs: number,
+    queued: number,
+    nowUs: number,
+    isBulk = true,
+  ): void {
     this.#bytes += bytes;
     this.#packets++;
     const queuedUs = queued * QUEUED_UNIT_US;

@@ -1,7 +1,15 @@
 // The event loop of the data plane: datagrams to sessions, packets to the TUN device, and back, on the plugin's own thread; it shares
 // the thread fairly with Deno's loop.
 import { setImmediate } from "node:timers";
-import { Errno, MAX_PACKETS, type Native, type Poll, PollEvents, type Tun, WAKE_TAG } from "../../core/native/ffi.ts";
+import {
+  Errno,
+  MAX_PACKETS,
+  type Native,
+  type Poll,
+  PollEvents,
+  type Tun,
+  WAKE_TAG,
+} from "../../core/native/ffi.ts";
 import { HEADER_AT, PACKET_AT, STRIDE } from "./arena.ts";
 import type { Session } from "./session.ts";
 import { READ_SLOTS, Shared } from "./shared.ts";
@@ -42,6 +50,7 @@ export class Pump {
   readonly #poll: Poll;
   readonly #events = new Uint32Array(2 * EVENTS);
   readonly #fds: (number | undefined)[] = [];
+  readonly #readSlots: Bytes;
   readonly #sizes = new Uint32Array(READ_SLOTS);
   readonly #records = new Uint32Array(RECORDS * RECORD_WORDS);
   readonly #recordBytes = new Uint8Array(this.#records.buffer);
@@ -52,6 +61,7 @@ export class Pump {
   constructor(private readonly native: Native, private readonly host: Host) {
     this.shared = new Shared(native);
     this.shared.flush = (nowUs) => this.#flush(nowUs);
+    this.#readSlots = this.shared.out.bytes.subarray(0, READ_SLOTS * STRIDE);
     this.#poll = native.poll();
   }
 
@@ -109,7 +119,7 @@ export class Pump {
     let isBusy = false;
     while (!this.#isStopped) {
       const waitMs = Math.max(0, Math.min(IDLE_WAIT_MS, Math.ceil((this.#nextUs() - this.now()) / 1_000)));
-      let count = isBusy
+      let count: number = isBusy
         ? this.#poll.wait(this.#events, Math.min(LINGER_MS, waitMs), LINGER_YIELDS)
         : this.#poll.wait(this.#events, 0);
       isBusy = count > 0;
@@ -166,7 +176,7 @@ export class Pump {
   #readTun(): void {
     const tun = this.#tun!, { out } = this.shared;
     for (let round = 0; round < ROUNDS; round++) {
-      const count = tun.receive(out.bytes.subarray(0, READ_SLOTS * STRIDE), STRIDE, PACKET_AT, this.#sizes);
+      const count = tun.receive(this.#readSlots, STRIDE, PACKET_AT, this.#sizes);
       if (count === -Errno.EIO) continue;
       if (count <= 0) return;
       const nowUs = this.now();
@@ -184,7 +194,15 @@ export class Pump {
     const { shared } = this;
     const { slots, in: arena, receiver } = shared;
     for (let round = 0; round < ROUNDS; round++) {
-      const count = receiver.receive(fd, arena.bytes, STRIDE, HEADER, slots.ready, slots.readyCount, this.#records);
+      const count = receiver.receive(
+        fd,
+        arena.bytes,
+        STRIDE,
+        HEADER,
+        slots.ready,
+        slots.readyCount,
+        this.#records,
+      );
       if (count <= 0) return;
       slots.refill(count);
       const nowUs = this.now();
@@ -200,7 +218,11 @@ export class Pump {
     const remoteAt = (at + 9) * 4;
     if (tag === RAW) {
       const from = slot * STRIDE + HEADER;
-      host.raw(fd, shared.in.bytes.slice(from, from + length), this.#recordBytes.slice(remoteAt, remoteAt + 20));
+      host.raw(
+        fd,
+        shared.in.bytes.slice(from, from + length),
+        this.#recordBytes.slice(remoteAt, remoteAt + 20),
+      );
       return shared.slots.free(slot);
     }
     const session = this.sessions[tag], index = records[at + 3]!;
@@ -212,7 +234,15 @@ export class Pump {
       host.arrived(session, index, fd, this.#recordBytes.slice(remoteAt, remoteAt + 20), counter);
     }
     if (path && counter > path.newestCounter) path.newestCounter = counter;
-    session.receive(slot, length, index, counter, records[at + 6]!, records[at + 7]!, nowUs - records[at + 8]!);
+    session.receive(
+      slot,
+      length,
+      index,
+      counter,
+      records[at + 6]!,
+      records[at + 7]!,
+      nowUs - records[at + 8]!,
+    );
   }
 
   /** Packets that are in order go to the device, as many at once as it takes. */

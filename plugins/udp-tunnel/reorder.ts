@@ -158,6 +158,14 @@ export class Reorder {
     }
   }
 
+  /** Gives every held slot back; nothing may be accepted afterwards. */
+  drain(free: (slot: number) => void): void {
+    while (this.#waitingCount > 0) this.#giveUp(this.#waiting[0]!);
+    for (let index = 0; index < this.readyCount; index++) free(this.ready[index]!);
+    this.readyCount = 0;
+    this.nextUs = Infinity;
+  }
+
   /**
    * Takes note of anything that came over a path, probes included; `accept` does so itself.
    * @param isBulk false for what links may let overtake: it says nothing of bulk that left before

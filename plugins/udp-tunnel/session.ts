@@ -9,7 +9,7 @@ import { Epochs } from "./epochs.ts";
 import { markCongestion } from "./flow_key.ts";
 import { Halves } from "./halves.ts";
 import { DelayZero } from "./owd.ts";
-import { BATCH, TunnelPath } from "./path.ts";
+import { BATCH, type TunnelPath } from "./path.ts";
 import { DUPLICATE, Reorder } from "./reorder.ts";
 import { HOLDABLE_SLOTS, type Shared } from "./shared.ts";
 import {
@@ -123,7 +123,12 @@ export class Session {
   /** Queues what the ends tell each other: `length` bytes at `offset`, a spare slot's. */
   tell(index: number, offset: number, length: number, content: number, tos: number, nowUs: number): void {
     const header = this.#header;
-    header.stream = header.age = header.order = header.paths = header.queued = 0;
+    header.stream =
+      header.age =
+      header.order =
+      header.paths =
+      header.queued =
+        0;
     header.content = content;
     this.#queue(index, offset, length, tos, nowUs);
   }

@@ -1,6 +1,6 @@
 // One trial of the tunnel in virtual time: links, what is sent over them, and the figures that the bars are about.
 import { Clock, type Host, type LinkOptions, OVERHEAD_BYTES, Tunnel } from "./testing_links.ts";
-import { call, Constant, Download, Seen } from "./testing_sources.ts";
+import { call, Constant, Download, type Seen } from "./testing_sources.ts";
 
 export interface Trial {
   links: LinkOptions[];

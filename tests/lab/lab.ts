@@ -18,9 +18,11 @@
 import { OtbError } from "../../core/plugin.ts";
 import { startTicks } from "../../core/supervisor/process.ts";
 
+import { blackHole } from "./black_hole.ts";
 import { chooseEmulation, type Emulation, type EmulationKind, type LinkCounters } from "./emulation.ts";
 import { type CutDrops, NetemEmulation } from "./emulation_netem.ts";
 import { OwnEmulation } from "./emulation_own.ts";
+import { ipv6Lines } from "./ipv6.ts";
 import { addressOf, type ModemSpec, serverCommand, serverConfig, type ServerKind } from "./modem.ts";
 import { checkLimits, type LinkSpec } from "./parse.ts";
 
@@ -36,6 +38,8 @@ export interface LabSpec {
   devices?: number;
   /** The box's address on the LAN, a /24; default `192.168.100.1/24`. Devices have .10 and up, and it as their gateway. */
   lan?: string;
+  /** The server, the sites, the box and its devices have IPv6 addresses too: ipv6.ts. */
+  ipv6?: boolean;
   /** What is special of each link's modem, in the same order. */
   modems?: ModemSpec[];
   /** Ends with the process that made it: the next `sweepDeadLabs` takes it away. */
@@ -56,7 +60,10 @@ interface State {
 
 /** How to change a link while it runs. */
 export type LinkChange = Partial<
-  Pick<LinkSpec, "downMbps" | "upMbps" | "delayMs" | "jitterMs" | "lossPercent" | "queueBytes">
+  Pick<
+    LinkSpec,
+    "downMbps" | "upMbps" | "delayMs" | "jitterMs" | "lossPercent" | "queueBytes" | "wholeBytes"
+  >
 >;
 
 /** A raised lab. */
@@ -133,7 +140,16 @@ export class Lab {
     checkLimits({ ...change });
     Object.assign(spec, change);
     this.#save();
-    await this.#emulation().shape(this.links.indexOf(spec), spec);
+    const index = this.links.indexOf(spec);
+    await this.#emulation().shape(index, spec);
+    if ("wholeBytes" in change) await this.#swallow(index + 1, spec.wholeBytes);
+  }
+
+  /** Makes a link lose packets of more than so many bytes, each way where it ends. */
+  async #swallow(i: number, bytes: number | undefined): Promise<void> {
+    for (const [role, device] of [[`modem${i}`, "wan"], ["inet", `link${i}`]] as const) {
+      await run("ip", ["netns", "exec", this.namespace(role), "nft", "-f", "-"], blackHole(device, bytes));
+    }
   }
 
   /** Drops every packet silently, both ways; the interfaces keep their carrier. */
@@ -406,13 +422,16 @@ export class Lab {
           ...sysctls.map((setting) => `echo '${setting.split("=")[1]}' > /proc/sys/${setting.split("=")[0]}`),
           `ip -batch - <<'END'\nlink set lo up\n${batch.join("\n")}\nEND`,
           ...(nft ? [`nft -f - <<'END'\n${nft}\nEND`] : []),
+          ...(this.state.spec.ipv6 ? ipv6Lines(role) : []),
         ].join("\n");
         await run("ip", ["netns", "exec", ns(role), "sh", "-e"], script);
       }),
     );
     this.state.emulation = await chooseEmulation(Deno.env.get("OTB_LAB_EMULATION"), () => this.#hasNetem());
     await this.#emulation().start();
-    for (const link of links) await this.set(link.name, {});
+    for (const { name, wholeBytes } of links) {
+      await this.set(name, wholeBytes === undefined ? {} : { wholeBytes });
+    }
     for (const [index, link] of links.entries()) await this.dhcp(link.name, modems[index]?.dhcp);
   }
 

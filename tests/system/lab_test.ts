@@ -1,6 +1,8 @@
 // The lab against its own promises: rate, delay, loss, queue, cut, stripping, neighbours and leftovers. Needs root.
 import assert from "node:assert/strict";
-import { Lab, type LinkSpec, sweepDeadLabs } from "../lab/lab.ts";
+import { SERVER_IPV6 } from "../lab/ipv6.ts";
+import { Lab, type LabSpec, type LinkSpec, sweepDeadLabs } from "../lab/lab.ts";
+import { Traffic } from "../lab/traffic.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const RUN = [Deno.execPath(), "run", "-A", "--quiet", "--no-lock", `--config=${ROOT}/deno.json`];
@@ -179,6 +181,122 @@ test("a modem that strips MPTCP makes it fall back, another does not", () =>
       await reader.cancel();
       await listener.status;
     }
+  }));
+
+/** Runs a body with what sends datagrams and QUIC in a lab. */
+async function withTraffic(
+  links: LinkSpec[],
+  spec: Partial<LabSpec>,
+  body: (lab: Lab, traffic: Traffic) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "otb" });
+  const lab = await Lab.up(unique(), { links, owner: true, ...spec });
+  const traffic = new Traffic(lab, "203.0.113.10", folder);
+  try {
+    await body(lab, traffic);
+  } finally {
+    await traffic.stop();
+    await lab.down();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+test("datagrams are counted both ways with their rate, delay and loss, and the address they came from", () =>
+  withTraffic([link("a", 20, 30), link("lossy", 20, 5, { lossPercent: 5 })], {}, async (_, traffic) => {
+    const options = { up: { mbps: 4, bytes: 500 }, down: { mbps: 8, bytes: 1000 }, seconds: 3 };
+    const { up, down, seenFrom } = await traffic.datagrams("solo1", { ...options, localPort: 5000 });
+    assert.deepEqual(seenFrom, ["198.18.1.2:5000"]);
+    for (const [found, mbps] of [[up!, 4], [down!, 8]] as const) {
+      assert.deepEqual([found.sent, found.lost, found.reordered, found.duplicates, found.damaged], [
+        3000,
+        0,
+        0,
+        0,
+        0,
+      ]);
+      assert.ok(Math.abs(found.mbps - mbps) < mbps / 10, `${found.mbps} of ${mbps} Mbit/s`);
+      assert.ok(found.delayMs.min > 30 && found.delayMs.min < 32, `${found.delayMs.min} ms`);
+    }
+    const lossy = await traffic.datagrams("solo2", { ...options, flows: 20 });
+    for (const { sent, lost } of [lossy.up!, lossy.down!]) {
+      assert.ok(Math.abs(lost - sent * 0.05) < 5 * Math.sqrt(sent * 0.05 * 0.95), `${lost} of ${sent}`);
+    }
+    assert.equal(lossy.seenFrom.length, 20);
+  }));
+
+test("a cut is a gap in a flow of datagrams, as long as it lasts; one without end is one too", () =>
+  withTraffic([link("a", 20, 5)], {}, async (lab, traffic) => {
+    let cutMs = 0;
+    const stages: Promise<void>[] = [];
+    const { down } = await traffic.datagrams("solo1", {
+      down: { packetsPerSecond: 200, bytes: 200 },
+      seconds: 3,
+      onProgress: ({ received }) => {
+        if (received < 100 || stages.length > 0) return;
+        stages.push((async () => {
+          const startMs = performance.now();
+          await lab.cut("a");
+          await new Promise((resolve) => setTimeout(resolve, 400));
+          await lab.restore("a");
+          cutMs = performance.now() - startMs;
+        })());
+      },
+    });
+    await Promise.all(stages);
+    assert.ok(
+      cutMs >= 400 && Math.abs(down!.longestGapMs - cutMs) < 150,
+      `${down!.longestGapMs} of ${cutMs}`,
+    );
+    const ending = traffic.datagrams("solo1", { down: { packetsPerSecond: 200, bytes: 200 }, seconds: 3 });
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await lab.cut("a");
+    assert.ok((await ending).down!.longestGapMs > 500, `${(await ending).down!.longestGapMs}`);
+  }));
+
+test("nobody who answers datagrams is an error, not a report of zeros", () =>
+  withTraffic([link("a", 20, 5)], {}, async (lab, traffic) => {
+    await lab.cut("a");
+    await assert.rejects(
+      traffic.datagrams("solo1", {
+        down: { packetsPerSecond: 10, bytes: 100 },
+        seconds: 1,
+        patienceSeconds: 1,
+      }),
+      /0 of 1 greetings/,
+    );
+  }));
+
+test("QUIC fills a link, and one packet too large for a black hole vanishes without a word", () =>
+  withTraffic([link("a", 20, 10, { wholeBytes: 1400 })], {}, async (lab, traffic) => {
+    // It finds by itself that 1452 do not pass.
+    const { mbps, error } = await traffic.quic("solo1", { seconds: 4, skipSeconds: 2 });
+    assert.ok(error === undefined && mbps > 17 && mbps < 20, `${mbps} Mbit/s ${error ?? ""}`);
+    const size = async (bytes: number) => {
+      const flow = { packetsPerSecond: 50, bytes };
+      const { up, down } = await traffic.datagrams("solo1", {
+        up: flow,
+        down: flow,
+        seconds: 1,
+        whole: true,
+      });
+      return [up!, down!].map(({ received, sent }) => received / sent);
+    };
+    assert.deepEqual(await size(1400 - 28), [1, 1]);
+    assert.deepEqual(await size(1401 - 28), [0, 0]);
+    await lab.set("a", { wholeBytes: undefined });
+    assert.deepEqual(await size(1472), [1, 1]);
+  }));
+
+test("a lab with IPv6 joins server and sites by it, and only when asked", () =>
+  withTraffic([link("a", 20, 5)], { ipv6: true }, async (lab, traffic) => {
+    const flow = { packetsPerSecond: 100, bytes: 100 };
+    const { up, seenFrom } = await traffic.datagrams("site1", {
+      ...{ up: flow, seconds: 1, host: SERVER_IPV6, localPort: 5000 },
+    });
+    assert.equal(up!.lost, 0);
+    assert.deepEqual(seenFrom, ["[2001:db8:1::11]:5000"]);
+    const shown = await ask<unknown[]>(lab, "modem1", ["ip", "-6", "-j", "address"]);
+    assert.deepEqual(shown, []);
   }));
 
 test("two labs live side by side, and one name twice is refused", () =>

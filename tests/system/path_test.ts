@@ -1,5 +1,6 @@
 // The main job: a LAN device's plain TCP connection over all links, encrypted, out of the peer.
 import { strict as assert } from "node:assert";
+import { PEER_IPV6, SERVER_IPV6 } from "../lab/ipv6.ts";
 import { links } from "../measure.ts";
 import type { StatusReport } from "../../core/client.ts";
 import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
@@ -135,25 +136,9 @@ Deno.test("tiers: never carries nothing, backup carries only when the others are
 });
 
 Deno.test("TCP over IPv6 is carried over IPv4 links too, and leaves with the peer's IPv6 address", async () => {
-  await using world = await World.up(`six${Deno.pid}`, { links: links("20/10/5", "20/10/10") }, {
+  await using world = await World.up(`six${Deno.pid}`, { links: links("20/10/5", "20/10/10"), ipv6: true }, {
     start: false,
   });
-  const run = (role: string, ...lines: string[]) =>
-    world.lab.spawn(role, ["sh", "-ec", lines.join("\n")]).status;
-  const on = "echo 0 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
-  const address = (cidr: string, device: string) => `ip address add ${cidr} dev ${device} nodad`;
-  const way = (gateway: string) => `ip route add default via ${gateway}`;
-  await run(
-    "inet",
-    on,
-    "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding",
-    address("2001:db8:9::1/64", "server"),
-    address("2001:db8:1::9/64", "site1"),
-  );
-  await run("server", on, address("2001:db8:9::10/64", "eth0"), way("2001:db8:9::1"));
-  await run("site1", on, address("2001:db8:1::11/64", "eth0"), way("2001:db8:1::9"));
-  await run("box", on, address("2001:db8:100::1/64", "lan0"));
-  await run("device1", on, address("2001:db8:100::10/64", "eth0"), way("2001:db8:100::1"));
   const script = (role: string, code: string, stdout: "piped" | "null") =>
     world.lab.spawn(role, [Deno.execPath(), "eval", "--no-lock", code], {
       stdin: "null",
@@ -174,14 +159,14 @@ Deno.test("TCP over IPv6 is carried over IPv4 links too, and leaves with the pee
     "device1",
     `for (let attempt = 0; attempt < 50; attempt++) {
        try {
-         const stream = await Deno.connect({ hostname: "2001:db8:9::10", port: 8081 });
+         const stream = await Deno.connect({ hostname: "${SERVER_IPV6}", port: 8081 });
          console.log(await new Response(stream.readable).text());
          break;
        } catch { await new Promise((resolve) => setTimeout(resolve, 100)); }
      }`,
     "piped",
   ).output();
-  assert.equal(new TextDecoder().decode(asked.stdout).trim(), "2001:db8:1::11");
+  assert.equal(new TextDecoder().decode(asked.stdout).trim(), PEER_IPV6);
 });
 
 Deno.test("a mark takes a packet over its link alone, and no other stands in when that one is gone", async () => {

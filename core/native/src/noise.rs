@@ -55,16 +55,27 @@ impl Random for Kernel {
     }
 }
 
-/// X25519 (RFC 7748).
+/// X25519 (RFC 7748). aws-lc wipes its copy of the key too when it is freed.
 #[derive(Default)]
 struct Curve25519 {
     private: Zeroizing<[u8; KEY]>,
     public: [u8; KEY],
+    /// Made once, as aws-lc derives the public key each time.
+    key: Option<PrivateKey>,
 }
 
-fn public_key(private: &[u8]) -> Option<[u8; KEY]> {
+fn parse(private: &[u8]) -> Option<(PrivateKey, [u8; KEY])> {
     let key = PrivateKey::from_private_key(&X25519, private).ok()?;
-    key.compute_public_key().ok()?.as_ref().try_into().ok()
+    let public = key.compute_public_key().ok()?.as_ref().try_into().ok()?;
+    Some((key, public))
+}
+
+impl Curve25519 {
+    fn take(&mut self) -> Option<()> {
+        let (key, public) = parse(&*self.private)?;
+        (self.key, self.public) = (Some(key), public);
+        Some(())
+    }
 }
 
 impl Dh for Curve25519 {
@@ -82,16 +93,16 @@ impl Dh for Curve25519 {
 
     fn set(&mut self, private: &[u8]) {
         // The length was checked by Handshake::new; all 32-byte strings are keys. Otherwise `dh` refuses.
-        if let (Ok(bytes), Some(public)) = (private.try_into(), public_key(private)) {
-            *self.private = bytes;
-            self.public = public;
+        self.key = None;
+        if private.len() == KEY {
+            self.private.copy_from_slice(private);
+            self.take();
         }
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), Error> {
         rng.try_fill_bytes(&mut *self.private)?;
-        self.public = public_key(&*self.private).ok_or(Error::Dh)?;
-        Ok(())
+        self.take().ok_or(Error::Dh)
     }
 
     fn pubkey(&self) -> &[u8] {
@@ -105,9 +116,9 @@ impl Dh for Curve25519 {
     /// Refuses public keys of small order, whose result would be zero (RFC 7748, section 6.1).
     fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), Error> {
         let public = public.get(..KEY).ok_or(Error::Dh)?;
-        let private = PrivateKey::from_private_key(&X25519, &*self.private).or(Err(Error::Dh))?;
+        let private = self.key.as_ref().ok_or(Error::Dh)?;
         let peer = UnparsedPublicKey::new(&X25519, public);
-        agree(&private, peer, Error::Dh, |secret| {
+        agree(private, peer, Error::Dh, |secret| {
             out[..KEY].copy_from_slice(secret);
             Ok(())
         })
@@ -302,8 +313,8 @@ unsafe fn key<'a>(pointer: *const u8) -> &'a [u8; KEY] {
 /// The public key of a private one, both of 32 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otb_noise_public_key(private: *const u8, public: *mut u8) -> Outcome {
-    match public_key(unsafe { key(private) }) {
-        Some(bytes) => unsafe {
+    match parse(unsafe { key(private) }) {
+        Some((_, bytes)) => unsafe {
             public.copy_from_nonoverlapping(bytes.as_ptr(), KEY);
             0
         },

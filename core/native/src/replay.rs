@@ -99,6 +99,7 @@ mod tests {
 
     #[test]
     fn it_agrees_with_a_set_of_all_numbers_seen() {
+        let _alone = crate::MEMORY.lock();
         let mut seed = 1u64;
         let mut random = move |below: u64| {
             // xorshift64: repeatable, and good enough to jump about.

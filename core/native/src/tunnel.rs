@@ -317,6 +317,7 @@ mod tests {
 
     #[test]
     fn ten_million_seals_over_all_paths_never_repeat_a_path_and_counter() {
+        let _alone = crate::MEMORY.lock();
         let (mut keys, _) = pair();
         let mut seen = vec![0u64; PATHS * 10_000_000 / 64];
         let mut seed = 1u32;
@@ -369,6 +370,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_keys_take_two_kilobytes_each_until_paths_are_used() {
+        let _alone = crate::MEMORY.lock();
         let used = || unsafe { libc::mallinfo2() }.uordblks;
         let before = used();
         let kept: Vec<_> = (0..10_000).map(|_| Box::new(pair().0)).collect();

@@ -232,10 +232,15 @@ pub unsafe fn send_datagrams(
         if sent >= 0 {
             return Ok(count);
         }
-        // EIO: the device does no checksums, or IPsec. EINVAL: a kernel without it, or a segment above the MTU, which
-        // must be told as EMSGSIZE or be fragmented.
-        let unable = [-libc::EIO, -libc::EINVAL, -libc::EOPNOTSUPP].contains(&sent);
-        if count == 1 || !unable {
+        // EIO: the device does no checksums, or IPsec. EINVAL, EMSGSIZE: a kernel without it, or a segment above the MTU:
+        // each datagram is then told to be too long on its own, or fragmented.
+        let unable = [
+            -libc::EIO,
+            -libc::EINVAL,
+            -libc::EOPNOTSUPP,
+            -libc::EMSGSIZE,
+        ];
+        if count == 1 || !unable.contains(&sent) {
             return Err(sent);
         }
         send_one_by_one(to, bytes, segment)

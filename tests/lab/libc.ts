@@ -1,0 +1,73 @@
+// What tests need of the C library and otb itself does not: one clock for all processes, marks on what is sent, raw sockets.
+import { encodeAddress } from "../../core/native/ffi.ts";
+
+const { symbols } = Deno.dlopen("libc.so.6", {
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+});
+
+const time = new BigInt64Array(2);
+
+/** Microseconds of CLOCK_MONOTONIC, which every process of this machine reads alike (clock_gettime(2)). */
+export function monotonicUs(): number {
+  symbols.clock_gettime(1, time);
+  return Number(time[0]) * 1e6 + Number(time[1]) / 1e3;
+}
+
+function setOption(fd: number, level: number, name: number, value: number): void {
+  if (symbols.setsockopt(fd, level, name, Int32Array.of(value), 4) !== 0) {
+    throw new Error(`cannot set option ${name} of level ${level} to ${value}`);
+  }
+}
+
+/** Room for what waits to be read, bytes, beyond what the system allows by itself: a stall of the reader is no loss. */
+export function setReceiveBuffer(fd: number, bytes: number): void {
+  setOption(fd, 1, 33, bytes); // SO_RCVBUFFORCE
+}
+
+/** The TOS or traffic class byte of what a socket sends (ip(7), ipv6(7)); an IPv6 socket that carries IPv4 has both. */
+export function setTos(fd: number, tos: number, ipv6: boolean): void {
+  setOption(fd, 0, 1, tos);
+  if (ipv6) setOption(fd, 41, 67, tos);
+}
+
+/** The time to live of what a socket sends. */
+export function setTtl(fd: number, ttl: number): void {
+  setOption(fd, 0, 2, ttl);
+}
+
+/**
+ * A raw socket of one IPv4 protocol (raw(7)): sends payloads after a header of the kernel's, hears whole packets with their
+ * header, reassembled, that came to this machine. Needs CAP_NET_RAW.
+ */
+export class RawSocket {
+  readonly fd: number;
+  #buffer = new Uint8Array(65_536);
+
+  constructor(readonly protocol: number) {
+    this.fd = symbols.socket(2, 3, protocol);
+    if (this.fd < 0) throw new Error(`cannot open a raw socket of protocol ${protocol}`);
+  }
+
+  /** Sends one packet; false when the kernel refuses it. */
+  send(to: string, payload: Uint8Array<ArrayBuffer>): boolean {
+    const [a, b, c, d] = encodeAddress({ host: to, port: 0 }).subarray(4, 8);
+    const address = Uint8Array.of(2, 0, 0, 0, a!, b!, c!, d!, 0, 0, 0, 0, 0, 0, 0, 0);
+    return symbols.sendto(this.fd, payload, BigInt(payload.length), 0, address, 16) ===
+      BigInt(payload.length);
+  }
+
+  /** The next packet from its IPv4 header on, valid until the next call; undefined when none waits. */
+  receive(): Uint8Array<ArrayBuffer> | undefined {
+    const length = Number(symbols.recv(this.fd, this.#buffer, BigInt(this.#buffer.length), 0x40)); // MSG_DONTWAIT
+    return length < 20 ? undefined : this.#buffer.subarray(0, length);
+  }
+
+  close(): void {
+    symbols.close(this.fd);
+  }
+}
