@@ -1,13 +1,14 @@
 // The rates of one link, both ways: what a person said, what a test found, what delay under load teaches. Pure.
 import type { Link, PathDirection } from "../../core/plugin.ts";
 import { Autorate } from "./autorate.ts";
-import { QUEUE_MS } from "./classes.ts";
 import type { Carried } from "./counters.ts";
 
 /** A test finds what fits at all; queues stay short a little below. */
 const TESTED_SHARE = 0.85;
 /** The peer holds downstream below what this box lets in, so that the queue, and who comes first in it, is the peer's. */
 const DOWN_SHARE = 0.95;
+/** The tunnel measures by what its ends tell each other, which is in the class of calls: a packet or two may be before it. */
+const OWN_QUEUE_MS = 5;
 /** What the tunnel says counts this long; after the second it is no longer there to say anything. */
 const FRESH_MS = 1_000, GONE_MS = 30_000;
 
@@ -86,7 +87,7 @@ export class LinkRates {
     if (!this.settings.autorate) return;
     this.#isFollowing = seen !== undefined && seen.ageMs < GONE_MS;
     if (seen === undefined || seen.ageMs > FRESH_MS || !counted) return;
-    const common = { nowMs, thresholdMs: this.settings.delayThresholdMs, ownQueueMs: QUEUE_MS };
+    const common = { nowMs, thresholdMs: this.settings.delayThresholdMs, ownQueueMs: OWN_QUEUE_MS };
     this.#up.beat({
       ...common,
       queueMs: seen.up?.queueMs,

@@ -171,8 +171,11 @@ class Connecting {
   giveUp(why: string): void {
     const { counters } = this.settings;
     counters.refused++;
-    counters.unreachable++;
-    counters.lastError = why;
+    // One link alone says nothing about the peer.
+    if (!this.isAlone) {
+      counters.unreachable++;
+      counters.lastError = why;
+    }
     this.#abandon();
   }
 
