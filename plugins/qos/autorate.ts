@@ -1,13 +1,21 @@
 // The rate of one direction of a link: found when delay rises under load, lowered when it does so again, raised while there is
 // load and no delay. Pure: time comes in as an argument.
 //
-// After cake-autorate (delay threshold, 2 of 4 samples, x 0.9, x 1.01 above 75 % of load), with two differences: a rate that
-// nobody knows is not guessed, and a base that is learned.
+// After cake-autorate (delay threshold, 2 of 4 samples, x 0.9, x 1.01 above 75 % of load), with three differences: a rate that
+// nobody knows is not guessed, a base that is learned, and a queue that stands below the threshold is taken down gently, as
+// waiting for the threshold each time would let it stand there most of the time.
 
 /** Samples looked back at, and how many of them late ones make a link full. */
 const LOOK_BACK = 4, LATE_ENOUGH = 2;
 /** A full link is held to this share of what it carried: the queue in it empties. */
 const DOWN = 0.9;
+/**
+ * Beyond what this link's delay does without load: up to this share of the threshold it may be raised, and more than that share,
+ * two samples long, is a queue that stands. The rate goes down by what empties it in this time.
+ */
+const CLEAR = 0.2, STANDING = 0.3, EMPTIED_MS = 600;
+/** A radio's delay is never still: what it does below this share of the rate is learned, so much a sample. */
+const UNLOADED = 0.4, LEARN_CALM = 0.05;
 /** Of what the rate was, a step leaves at least this: a burst that is over soon must not cost everything. */
 const LEAST_STEP = 0.75;
 /** Growth of a sample: below what held before, and beyond it. */
@@ -42,6 +50,8 @@ export interface Sample {
 /** One direction. */
 export class Autorate {
   #late: boolean[] = [];
+  #queueMs = 0;
+  #calmMs = 0;
   #carried: number[] = [];
   #holdUntilMs = -Infinity;
   #loweredAtQueueMs = 0;
@@ -55,11 +65,15 @@ export class Autorate {
     const { nowMs, queueMs, carriedBitsPerSecond: carried, mostBitsPerSecond: most = Infinity } = sample;
     if (queueMs === undefined) {
       this.#late = [];
+      this.#queueMs = 0;
       this.#carried = [];
       return;
     }
     const rate = this.rateBitsPerSecond;
-    const isLate = queueMs > sample.thresholdMs + (rate === undefined ? 0 : sample.ownQueueMs);
+    const ownQueueMs = rate === undefined ? 0 : sample.ownQueueMs;
+    const isLate = queueMs > sample.thresholdMs + ownQueueMs;
+    const standingMs = Math.min(queueMs, this.#queueMs);
+    this.#queueMs = queueMs;
     this.#late = [...this.#late, isLate].slice(-LOOK_BACK);
     this.#carried = [...this.#carried, carried].slice(-LOOK_BACK);
     const isFull = this.#late.filter(Boolean).length >= LATE_ENOUGH;
@@ -70,23 +84,37 @@ export class Autorate {
       this.#lower(sample, queueMs, DOWN * this.baseBitsPerSecond);
       return;
     }
+    if (carried < UNLOADED * rate && !isLate) this.#calmMs += (queueMs - this.#calmMs) * LEARN_CALM;
+    const calmMs = this.#calmMs + ownQueueMs;
     if (isFull && isLate && carried > IDLE * rate) {
       const isWorse = nowMs >= this.#lowestMs && queueMs > WORSE * this.#loweredAtQueueMs;
       if (nowMs < this.#holdUntilMs && !isWorse) return;
       this.#lower(sample, queueMs, Math.max(LEAST_STEP * rate, DOWN * Math.min(rate, carried)));
       this.baseBitsPerSecond += (this.rateBitsPerSecond! - this.baseBitsPerSecond) * LEARN_DOWN;
+    } else if (carried > LOADED * rate && standingMs > calmMs + STANDING * sample.thresholdMs) {
+      if (nowMs < this.#holdUntilMs) return;
+      this.rateBitsPerSecond = this.#within(sample, rate * (1 - (standingMs - calmMs) / EMPTIED_MS));
     } else if (carried > LOADED * rate) {
       if (this.#late.length < LOOK_BACK || this.#late.some(Boolean)) return;
-      this.rateBitsPerSecond = Math.min(most, rate * (rate < this.baseBitsPerSecond ? UP_KNOWN : UP_NEW));
+      if (queueMs > calmMs + CLEAR * sample.thresholdMs) return;
+      this.rateBitsPerSecond = Math.min(
+        most,
+        rate * (rate * UP_KNOWN < this.baseBitsPerSecond ? UP_KNOWN : UP_NEW),
+      );
       this.baseBitsPerSecond += (this.rateBitsPerSecond - this.baseBitsPerSecond) * LEARN_UP;
     } else if (carried < IDLE * rate) {
       this.rateBitsPerSecond = Math.min(most, rate + (this.baseBitsPerSecond - rate) * RELAX);
     }
   }
 
-  #lower({ nowMs, mostBitsPerSecond: most = Infinity }: Sample, queueMs: number, wanted: number): void {
+  #within({ mostBitsPerSecond: most = Infinity }: Sample, wanted: number): number {
     const floor = Math.min(most, Math.max(FLOOR, LEAST_SHARE * this.baseBitsPerSecond!));
-    this.rateBitsPerSecond = Math.min(most, Math.max(floor, wanted));
+    return Math.min(most, Math.max(floor, wanted));
+  }
+
+  #lower(sample: Sample, queueMs: number, wanted: number): void {
+    const { nowMs } = sample;
+    this.rateBitsPerSecond = this.#within(sample, wanted);
     this.#loweredAtQueueMs = queueMs;
     this.#lowestMs = nowMs + LEAST_HOLD_MS;
     this.#holdUntilMs = nowMs + Math.min(MOST_HOLD_MS, Math.max(LEAST_HOLD_MS, EMPTYING * queueMs));

@@ -7,8 +7,8 @@ import type { Carried } from "./counters.ts";
 const TESTED_SHARE = 0.85;
 /** The peer holds downstream below what this box lets in, so that the queue, and who comes first in it, is the peer's. */
 const DOWN_SHARE = 0.95;
-/** The tunnel measures by what its ends tell each other, which is in the class of calls: a packet or two may be before it. */
-const OWN_QUEUE_MS = 5;
+/** The tunnel measures by what its ends tell each other, which is in the class of calls: two packets may be before it. */
+const OWN_QUEUE_BITS = 2 * 1514 * 8, LEAST_OWN_QUEUE_MS = 2;
 /** What the tunnel says counts this long; after the second it is no longer there to say anything. */
 const FRESH_MS = 1_000, GONE_MS = 30_000;
 
@@ -87,15 +87,18 @@ export class LinkRates {
     if (!this.settings.autorate) return;
     this.#isFollowing = seen !== undefined && seen.ageMs < GONE_MS;
     if (seen === undefined || seen.ageMs > FRESH_MS || !counted) return;
-    const common = { nowMs, thresholdMs: this.settings.delayThresholdMs, ownQueueMs: OWN_QUEUE_MS };
+    const own = (bits = Infinity) => LEAST_OWN_QUEUE_MS + OWN_QUEUE_BITS / bits * 1000;
+    const common = { nowMs, thresholdMs: this.settings.delayThresholdMs };
     this.#up.beat({
       ...common,
+      ownQueueMs: own(this.#up.rateBitsPerSecond),
       queueMs: seen.up?.queueMs,
       carriedBitsPerSecond: this.carriedUp,
       mostBitsPerSecond: this.#bounds.up,
     });
     this.#down.beat({
       ...common,
+      ownQueueMs: own(this.#down.rateBitsPerSecond),
       queueMs: seen.down?.queueMs,
       carriedBitsPerSecond: this.carriedDown,
       mostBitsPerSecond: this.#bounds.down,
