@@ -38,7 +38,7 @@ export class End {
 
   constructor(
     readonly lab: Pick<Lab, "spawn">,
-    readonly role: "box" | "site1",
+    readonly role: string,
     readonly state: string,
     /** The otb tree that it runs. */
     readonly root = ROOT,
@@ -232,6 +232,16 @@ export class World {
         `${network}.1`,
       ]);
     }
+  }
+
+  /** A second box, in the namespace of a device behind a modem (`solo1`...), with that as its only link; it is up when this resolves. */
+  async anotherBox(role: string): Promise<End & AsyncDisposable> {
+    const { joinCode } = await this.cloud.otb(["init", "code"]) as { joinCode: string };
+    const box = new End(this.lab, role, `${this.folder}/${role}`);
+    await box.otb(["init", "box", "--join", "-"], joinCode);
+    await box.otb(["link", "add", "only", "--interface", "eth0"]);
+    await box.up();
+    return Object.assign(box, { [Symbol.asyncDispose]: () => box.down() });
   }
 
   /** One TCP connection between the Internet server and a LAN device or a device behind one modem (`solo1`...). */

@@ -267,7 +267,8 @@ export class BoxTunnel implements Host {
       this.#changed();
     }
     if (session) this.#checkPrefix(session, nowUs);
-    const isDue = !session?.epochs.keys || session.epochs.isRekeyDue(nowUs) ||
+    const isDue = !session?.epochs.keys ||
+      session.epochs.isRekeyDue(this.ctx.config.rekeySeconds * 1e6, nowUs) ||
       !isAlive && nowUs - Math.max(this.#aliveUs, session.heardUs) > DOUBT_US;
     if (isDue && nowUs - this.#askedUs > this.#askEveryUs) this.#ask(nowUs);
     void this.#tell(false);
@@ -373,6 +374,7 @@ export class BoxTunnel implements Host {
       address: this.#fact.address ?? null,
       mtu: this.#fact.mtu ?? null,
       paths: paths.map((path) => pathStatus(path)) as never,
+      keys: session?.epochs.count ?? 0,
       packets: {
         ...session?.counts ?? { sent: 0, received: 0, refused: 0, bad: 0 },
         late: session?.reorder.late ?? 0,

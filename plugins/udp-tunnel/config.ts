@@ -23,6 +23,9 @@ export const config = z.strictObject({
   enabled: z._default(z.boolean(), true).register(z.globalRegistry, {
     description: "carry UDP, ICMP and all other protocols to the peer",
   }),
+  rekeySeconds: z._default(z.int().check(z.minimum(5), z.maximum(600)), 120).register(z.globalRegistry, {
+    description: "new keys are agreed on this often, and after 2^24 packets in any case (box)",
+  }),
   pool: z._default(range4, "100.127.157.0/24").register(z.globalRegistry, {
     description: "addresses of boxes inside the tunnel; the first is the peer's own (cloud)",
   }),

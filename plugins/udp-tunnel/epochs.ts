@@ -2,10 +2,10 @@
 // still need. Changing them stalls nothing: both ends open with all they have.
 import type { TunnelKeys, TunnelReceiver } from "../../core/native/ffi.ts";
 
-/** Far below what AES-GCM bears with packets of this size (RFC 8446 section 5.5); and a compromise reaches no further. */
-const REKEY_PACKETS = 2 ** 24, REKEY_US = 120_000_000;
+/** Far below what AES-GCM bears with packets of this size (RFC 8446 section 5.5). */
+const REKEY_PACKETS = 2 ** 24;
 /** With keys that nobody renewed nothing is sent any more. */
-const STALE_PACKETS = 2 ** 26, STALE_US = 600_000_000;
+const STALE_PACKETS = 2 ** 26, STALE_US = 900_000_000;
 /** Packets sealed with former keys are under way this long at most. */
 const UNDERWAY_US = 10_000_000;
 
@@ -25,6 +25,9 @@ export class Epochs {
   #former: Epoch[] = [];
 
   constructor(private readonly receiver: TunnelReceiver, private readonly tag: number) {}
+
+  /** How often keys were taken into use. */
+  count = 0;
 
   /** What to seal with; undefined: nothing may be sent. */
   get keys(): TunnelKeys | undefined {
@@ -53,10 +56,10 @@ export class Epochs {
     return true;
   }
 
-  /** Whether new keys should be agreed on. */
-  isRekeyDue(nowUs: number): boolean {
+  /** Whether new keys should be agreed on. @param everyUs what a compromise reaches at most */
+  isRekeyDue(everyUs: number, nowUs: number): boolean {
     const current = this.#current;
-    return !!current && (nowUs - current.sinceUs > REKEY_US || current.keys.sealed > REKEY_PACKETS);
+    return !!current && (nowUs - current.sinceUs > everyUs || current.keys.sealed > REKEY_PACKETS);
   }
 
   /** Forgets what is no longer needed; to be called now and then. */
@@ -77,6 +80,7 @@ export class Epochs {
   }
 
   #promote(epoch: Epoch, nowUs: number): void {
+    this.count++;
     if (this.#current) {
       this.#current.retiredUs = nowUs;
       this.#former.push(this.#current);

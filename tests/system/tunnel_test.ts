@@ -1,0 +1,102 @@
+// The tunnel as a whole: box, peer and what lies between, with real packets.
+import assert from "node:assert/strict";
+import type { LinkCounters } from "../lab/emulation.ts";
+import { links } from "../measure.ts";
+import { pathsOf, printed, tunnelIsUp, tunnelOf } from "../tunnel.ts";
+import { PEER_ADDRESS, World } from "../world.ts";
+
+const LINKS = links("20/20/10", "10/10/20");
+/** UDP payload of a full packet inside: 1424 less IPv4 and UDP headers. */
+const FULL = 1396;
+
+Deno.test("UDP leaves with the peer's address over all links at once, in order; a cut link costs a moment, and neither address nor port", async () => {
+  await using world = await World.up(`tunnela${Deno.pid}`, { links: LINKS });
+  await tunnelIsUp(world);
+
+  const before = await world.lab.counters();
+  // 80 % of the sum, overhead included: neither link carries that alone.
+  const both = await world.datagrams("device1", {
+    down: { mbps: 22, bytes: FULL },
+    up: { mbps: 22, bytes: FULL },
+    seconds: 8,
+    skipSeconds: 3,
+  });
+  const after = await world.lab.counters();
+  for (const [direction, came] of [["up", both.up], ["down", both.down]] as const) {
+    assert.ok(came!.received > 0.97 * came!.sent, `${direction}: ${came!.received} of ${came!.sent}`);
+    assert.ok(came!.reorderedShare < 0.005, `${direction}: ${came!.reordered} out of order`);
+    assert.equal(came!.duplicates + came!.damaged, 0);
+  }
+  assert.deepEqual(both.seenFrom.map((from) => from.split(":")[0]), [PEER_ADDRESS]);
+  for (const [index, link] of LINKS.entries()) {
+    assert.ok(carried(after[index]!) - carried(before[index]!) > 2e6, `${link.name} carried its part`);
+  }
+
+  const cut = world.datagrams("device1", {
+    down: { mbps: 6, bytes: 1_000 },
+    up: { mbps: 2, bytes: 300 },
+    seconds: 16,
+  });
+  await sleep(4_000);
+  await world.lab.cut("fibre");
+  await sleep(4_000);
+  await world.lab.restore("fibre");
+  const flow = await cut;
+  // `otb bench datagrams` holds it to 0.3 s; here a loaded machine may take its time.
+  for (const came of [flow.up!, flow.down!]) {
+    assert.ok(came.received > 0.9 * came.sent, `${came.received} of ${came.sent}`);
+    assert.ok(came.longestGapMs < 2_000, `${came.longestGapMs} ms`);
+  }
+  assert.equal(flow.seenFrom.length, 1, `one address and port all the way: ${flow.seenFrom}`);
+  await world.box.until((status) => pathsOf(status).every(({ state }) => state === "up"));
+});
+
+Deno.test("a killed tunnel, at the box or at the peer, takes no flow with it: same address, same port", async () => {
+  await using world = await World.up(`tunnelb${Deno.pid}`, { links: LINKS });
+  await tunnelIsUp(world);
+  const going = world.datagrams("device1", {
+    down: { mbps: 2, bytes: 500 },
+    up: { mbps: 2, bytes: 500 },
+    seconds: 30,
+  });
+  for (const end of [world.box, world.cloud]) {
+    await sleep(3_000);
+    const pid = (await end.status()).plugins.find(({ name }) => name === "udp-tunnel")!.pid!;
+    Deno.kill(pid, "SIGKILL");
+    await end.until(({ plugins }) =>
+      plugins.some((one) => one.name === "udp-tunnel" && one.state === "ready" && one.pid !== pid)
+    );
+    await tunnelIsUp(world);
+  }
+  const flow = await going;
+  assert.equal(flow.seenFrom.length, 1, `${flow.seenFrom}`);
+  for (const came of [flow.up!, flow.down!]) {
+    assert.ok(came.received > 0.4 * came.sent, `${came.received} of ${came.sent}`);
+  }
+});
+
+Deno.test("two boxes on one peer have an address each, and do not reach each other or the peer's own networks", async () => {
+  await using world = await World.up(`tunnelc${Deno.pid}`, { links: LINKS });
+  await tunnelIsUp(world);
+  await using second = await world.anotherBox("solo2");
+  await second.until((status) => tunnelOf(status)?.state === "up");
+  const [one, other] = [await world.box.status(), await second.status()].map((status) =>
+    tunnelOf(status)!.address as string
+  );
+  assert.notEqual(one, other);
+  const ping = (target: string) =>
+    printed(world.lab, "solo2", ["ping", "-c", "2", "-W", "2", "-I", other!, target]);
+  await printed(world.lab, "solo2", ["ip", "route", "add", "100.127.157.0/24", "dev", "otb0"]);
+  assert.match(await ping("100.127.157.1"), / 2 received/, "the peer answers");
+  assert.match(await ping(one!), / 0 received/, "the other box is nobody's business");
+  await world.box.until((status) => tunnelOf(status)?.state === "up");
+});
+
+/** Bytes over a link both ways. */
+function carried({ up, down }: LinkCounters): number {
+  return up.bytes + down.bytes;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
