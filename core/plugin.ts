@@ -293,8 +293,8 @@ export interface DevicePriorityFact {
   low: string[];
 }
 
-/** The firewall mark's bits that say whose device's a connection to the peer is; set by the proxy on its own sockets. */
-export const DEVICE_PRIORITY_MASK = 0x30000, HIGH_PRIORITY_MARK = 0x10000, LOW_PRIORITY_MARK = 0x20000;
+/** The firewall mark's bits that say how a device's connection to the peer is to be treated; set by the proxy on its own sockets. */
+export const DEVICE_PRIORITY_MASK = 0x3000000, HIGH_PRIORITY_MARK = 0x1000000, LOW_PRIORITY_MARK = 0x2000000;
 
 /** What is known of this machine's clock. Published as the fact `clock`. */
 export interface ClockFact {
