@@ -138,12 +138,14 @@ export class Box {
   }
 
   #later(): void {
-    const isBusy = [...this.#paths.current.values()].some(({ atMs }) =>
-      this.ctx.clock.now() - atMs < IDLE_MS
-    );
     this.#timer = setTimeout(() => {
       void this.#follow().finally(() => this.ctx.signal.aborted || this.#later());
-    }, isBusy ? BEAT_MS : IDLE_MS);
+    }, this.#isBusy ? BEAT_MS : IDLE_MS);
+  }
+
+  /** The tunnel measures. */
+  get #isBusy(): boolean {
+    return [...this.#paths.current.values()].some(({ atMs }) => this.ctx.clock.now() - atMs < IDLE_MS);
   }
 
   /** Looks, decides and has it done; one after the other. */
@@ -172,10 +174,8 @@ export class Box {
 
   async #look(links: Link[]): Promise<void> {
     const { ctx } = this;
-    const isAnybodyMeasuring = ctx.config.autorate && this.#paths.current.size > 0;
-    const counted = isAnybodyMeasuring
-      ? await readCounters(links.map(({ interface: device }) => device))
-      : new Map();
+    const isNeeded = ctx.config.autorate && this.#isBusy;
+    const counted = isNeeded ? await readCounters(links.map(({ interface: device }) => device)) : new Map();
     const nowMs = performance.now();
     for (const name of this.#rates.keys()) {
       if (!ctx.links.current.some((link) => link.name === name)) this.#rates.delete(name);
