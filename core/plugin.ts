@@ -306,6 +306,12 @@ export interface ClockFact {
   source?: string;
 }
 
+/** How new TCP connections of devices go to the peer. Published as the fact `tcp-way` by who intercepts them. */
+export interface TcpWayFact {
+  /** `tunnel` while the proxy is out of order and the tunnel is not. */
+  way: "proxy" | "tunnel";
+}
+
 /** Where this box's own plugins reach the peer's Internet: SOCKS5 without a login, loopback only. Published as `socks5`. */
 export interface Socks5Fact {
   address: string;

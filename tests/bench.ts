@@ -32,6 +32,14 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "a thousand flaps of the links under transfers: bytes and memory",
     load: () => import("./bench/flaps.ts"),
   },
+  tunnel: {
+    summary: "one encrypted tunnel on one path against glorytun and a plain TUN forward",
+    load: () => import("./bench/tunnel.ts"),
+  },
+  datagrams: {
+    summary: "QUIC and constant UDP through the tunnel over unequal links; gaps when one is cut",
+    load: () => import("./bench/datagrams.ts"),
+  },
   rules: {
     summary: "what a thousand pinning rules cost a forwarded connection",
     load: () => import("./bench/rules.ts"),

@@ -1,7 +1,7 @@
 // A house where everything is plugged into one LAN: a box, modems that serve DHCP, and devices, each in a namespace
 // otb-<name>-<role> on one bridge. Nothing but their DHCP is emulated: clients and servers are the real programs.
 import type { Json } from "../core/client.ts";
-import { sweepDeadLabs } from "./lab/lab.ts";
+import { endWithMe, sweepDeadLabs } from "./lab/lab.ts";
 import { End, PEER_ADDRESS, PEER_PORT, ROOT } from "./world.ts";
 
 /** What a modem serves with. */
@@ -29,12 +29,14 @@ export class House {
   readonly #names: string[] = [];
   readonly #children: Deno.ChildProcess[] = [];
   readonly #servers = new Map<string, Deno.ChildProcess>();
+  readonly #isGone: () => void;
 
   private constructor(
     readonly name: string,
     readonly folder: string,
     private readonly options: HouseOptions,
   ) {
+    this.#isGone = endWithMe(name);
     this.box = new End(this, "box", options.state ?? `${folder}/box`, options.told ? `${folder}/otb` : ROOT);
   }
 
@@ -254,11 +256,19 @@ export class House {
   }
 
   /** Waits until a device has an address that fits. */
-  async address(role: string, pattern: RegExp, boundMs = 60_000): Promise<string> {
+  async address(role: string, pattern: RegExp, boundMs = 120_000): Promise<string> {
     return await eventually(
       `${role} gets ${pattern}`,
       async () => (await this.seen(role)).addresses.find((address) => pattern.test(address)),
       boundMs,
+    );
+  }
+
+  /** Waits until a device leaves by that router: a client sets it a moment after the address. */
+  async router(role: string, router: string): Promise<void> {
+    await eventually(
+      `${role} leaves by ${router}`,
+      async () => (await this.seen(role)).router === router,
     );
   }
 
@@ -298,6 +308,7 @@ export class House {
     for (const name of this.#names) {
       await new Deno.Command("ip", { args: ["netns", "delete", name], stderr: "null" }).output();
     }
+    this.#isGone();
     await Deno.remove(this.folder, { recursive: true });
   }
 
@@ -340,6 +351,16 @@ export default definePlugin({
   );
 }
 
+/** The process of the box with that name; NaN without any. */
+export async function pidOf(house: House, program: string): Promise<number> {
+  const { text } = await house.run("box", [
+    "sh",
+    "-c",
+    `for p in $(ip netns pids ${house.space("box")}); do echo $p $(cat /proc/$p/comm); done`,
+  ]);
+  return Number(new RegExp(`^(\\d+) ${program}$`, "m").exec(text)?.[1]);
+}
+
 /** Ends a process that may be gone. */
 export async function end(child: Deno.ChildProcess | undefined): Promise<void> {
   try {
@@ -354,7 +375,7 @@ export async function end(child: Deno.ChildProcess | undefined): Promise<void> {
 export async function eventually<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  boundMs = 60_000,
+  boundMs = 120_000,
 ): Promise<T> {
   const end = performance.now() + boundMs;
   while (performance.now() < end) {

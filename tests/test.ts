@@ -1,12 +1,33 @@
-// `otb test`: the gate, then the whole-system tests, counted together; the last line is what CI reads.
+// `otb test`: the gate and the whole-system tests side by side, counted together; the last line is what CI reads.
+import { sweepDeadLabs } from "./lab/lab.ts";
+import { type Outcome, runPool, type Task } from "./pool.ts";
+import { schedule, slots } from "./schedule.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 
-const HELP = `Usage: sudo ./otb test [--system | --unit]
+const HELP = `Usage: sudo ./otb test [--unit | --system | --only TEXT] [--jobs N]
 
-Runs everything: format, lint, types, architecture, generated docs and unit tests (deno task ok), then the
-whole-system tests in network namespaces. --unit and --system run one half.
+Runs everything: format, lint, types, architecture, generated docs and unit tests (deno task ok), and the
+whole-system tests in network namespaces, several at once. What each printed is shown when it has ended.
+The last line counts them all.
+
+  --unit        only what deno task ok runs
+  --system      only the whole-system tests
+  --only TEXT   only the whole-system tests of files whose path contains TEXT
+  --jobs N      how many run at once (default: one more than there are cores, if there is memory for them)
+
+Example: sudo ./otb test --only dhcp
 `;
+
+/** Far beyond what any file takes on any machine. */
+const BOUND_MS = 20 * 60_000;
+
+interface Options {
+  unit: boolean;
+  system: boolean;
+  only?: string;
+  jobs: number;
+}
 
 /** Runs the tests; the exit status is 1 when one failed. */
 export async function test(args: string[]): Promise<number> {
@@ -14,46 +35,110 @@ export async function test(args: string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const unknown = args.find((word) => word !== "--system" && word !== "--unit");
-  if (unknown) {
+  const options = parse(args);
+  if (typeof options === "string") {
+    console.error(`otb: Cannot run the tests as ${options}\n  next: ./otb test --help`);
+    return 2;
+  }
+  const tasks = [...options.unit ? gate() : [], ...options.system ? system(options.only) : []];
+  if (tasks.length === 0) {
+    const names = systemFiles().map((path) => path.replace(/^.*\//, "").replace("_test.ts", ""));
     console.error(
-      `otb: Cannot run the tests as the option is unknown: current value is "${unknown}"\n  next: ./otb test --help`,
+      `otb: Cannot run the tests as no file's path contains the text: current value is "${options.only}"\n  next: ./otb test --only TEXT, with a part of ${
+        names.join(", ")
+      }`,
     );
     return 2;
   }
-  let passed = 0;
-  let failed = 0;
-  const count = (output: { passed: number; failed: number }) => {
-    passed += output.passed;
-    failed += output.failed;
-  };
-  if (!args.includes("--system")) count(await counted(["run", "-A", "--quiet", `${ROOT}/tests/ok.ts`]));
-  if (!args.includes("--unit")) {
-    count(await counted(["test", "-A", "--no-check", "--quiet", `${ROOT}/tests/system/`]));
+  const stopped = new AbortController();
+  const stop = () => stopped.abort();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, stop);
+  const live = tasks.length === 1;
+  const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
+  let done = 0;
+  const begun = performance.now();
+  const outcomes = await runPool(tasks, {
+    slots: options.jobs,
+    cwd: ROOT,
+    signal: stopped.signal,
+    boundMs: BOUND_MS,
+    tidy: sweepDeadLabs,
+    onBegin: ({ name }) => live || console.error(`otb: ${name} begins`),
+    onOutput: live ? write : undefined,
+    onEnd: ({ name }, outcome, text) => {
+      if (!live) write(`\n--- ${name}\n${text.trim()}\n`);
+      console.error(`otb: ${told(outcome)}, ${++done} of ${tasks.length}`);
+    },
+  });
+  if (stopped.signal.aborted) {
+    console.error("otb: interrupted; everything is taken away");
+    return 130;
   }
+  const seconds = Math.round((performance.now() - begun) / 1000);
+  console.log(`\n${outcomes.map(told).join("\n")}\nin ${seconds} s, ${options.jobs} at once`);
+  const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
+  const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
   console.log(`${passed} passed, ${failed} failed`);
   return failed > 0 || passed === 0 ? 1 : 0;
 }
 
-/** Runs deno, shows what it prints, and adds up its own closing counts; a run that dies without any counts as one failure. */
-async function counted(args: string[]): Promise<{ passed: number; failed: number }> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args,
-    cwd: ROOT,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  let text = "";
-  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
-    Deno.stdout.writeSync(new TextEncoder().encode(chunk));
-    text = (text + chunk).slice(-20_000);
+function told({ name, passed, failed, seconds }: Outcome): string {
+  const counts = passed + failed > 0 ? `: ${passed} passed, ${failed} failed` : "";
+  return `${failed > 0 ? "BAD" : "ok "} ${name}${counts} (${seconds.toFixed(1)} s)`;
+}
+
+/** The gate; what its tests speak with is built first, while others run. */
+function gate(): Task[] {
+  const tools = "tools to test against";
+  return [
+    { name: tools, command: [`${ROOT}/otb`, "build", "tools"], tests: false },
+    {
+      name: "the gate",
+      command: [Deno.execPath(), "run", "-A", "--quiet", `${ROOT}/tests/ok.ts`],
+      after: [tools],
+      tests: true,
+    },
+  ];
+}
+
+function system(only = ""): Task[] {
+  return schedule(systemFiles().filter((path) => path.includes(only))).map(({ name, alone }) => ({
+    name,
+    alone,
+    command: [Deno.execPath(), "test", "-A", "--no-check", "--quiet", `${ROOT}/${name}`],
+    tests: true,
+  }));
+}
+
+function systemFiles(): string[] {
+  return [...Deno.readDirSync(`${ROOT}/tests/system`)].filter(({ name }) => /_test\.tsx?$/.test(name))
+    .map(({ name }) => `tests/system/${name}`).sort();
+}
+
+function parse(args: string[]): Options | string {
+  const available = Deno.systemMemoryInfo().available;
+  const options: Options = {
+    unit: true,
+    system: true,
+    jobs: slots(navigator.hardwareConcurrency, available),
+  };
+  const words = [...args];
+  const named: string[] = [];
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word === "--unit") options.system = false;
+    else if (word === "--system") options.unit = false;
+    else if (word === "--only" || word === "--jobs") {
+      const value = words.shift();
+      if (!value) return `${word} needs a value`;
+      if (word === "--only") {
+        options.only = value;
+        options.unit = false;
+      } else if (/^[1-9]\d?$/.test(value)) options.jobs = Number(value);
+      else return `--jobs must be 1 to 99: current value is "${value}"`;
+    } else return `the option is unknown: current value is "${word}"`;
+    named.push(word);
   }
-  const { success } = await child.status;
-  // deno-lint-ignore no-control-regex
-  const plain = text.replace(/\x1b\[[0-9;]*m/g, "");
-  const last = [...plain.matchAll(/(\d+) passed(?: \(\d+ steps?\))?(?:,| \|) (\d+) failed/g)].at(-1);
-  const result = { passed: Number(last?.[1] ?? 0), failed: Number(last?.[2] ?? 0) };
-  if (!success && result.failed === 0) result.failed = 1;
-  return result;
+  const parts = named.filter((word) => word !== "--jobs");
+  if (new Set(parts).size > 1) return `only one of --unit, --system and --only may be given`;
+  return options;
 }

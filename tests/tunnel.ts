@@ -20,7 +20,7 @@ export async function tunnelIsUp(world: World): Promise<void> {
   await world.box.until((status) =>
     tunnelOf(status)?.state === "up" && pathsOf(status).length > 0 &&
     pathsOf(status).every(({ state }) => state === "up") &&
-    !status.health.some(({ code }) => code === "past-the-tunnel")
+    status.plugins.find(({ name }) => name === "device-pinning")?.status?.tunnel === "up"
   );
 }
 

@@ -640,9 +640,9 @@ export interface TunOptions {
 }
 
 /** Packets one `receive` or `send` handles at most. */
-export const MAX_PACKETS = 128;
+export const MAX_PACKETS = 256;
 
-/** An open TUN device, nonblocking; add `fd` to a Poll. About 8 MiB of address space, touched as used. */
+/** An open TUN device, nonblocking; add `fd` to a Poll. */
 export class Tun {
   #symbols: Symbols;
   #pointer: Deno.PointerValue;
@@ -670,7 +670,8 @@ export class Tun {
 
   /**
    * Sends `count` packets in order; `spans` holds [offset, length] pairs within `input`. With offload neighbours of one
-   * flow are coalesced first. Returns the bytes written or a negative errno; packets that the kernel refuses are dropped.
+   * flow are coalesced first. Returns the bytes of the packets that were
+   * taken or a negative errno; packets that the kernel refuses are dropped.
    */
   send(input: Bytes, spans: Uint32Array<ArrayBuffer>, count: number): number {
     if (count * 2 > spans.length || count > MAX_PACKETS) return -Errno.EINVAL;

@@ -4,11 +4,12 @@ import type { Inspection, InspectionRequest } from "./inspect_main.ts";
 import type { Manifest } from "./manifest.ts";
 import { pluginEnvironment } from "./process.ts";
 
-const TIMEOUT_MS = 10_000;
+/** Only a loop takes that long: a core that gives up here does not start, so a machine that is slow or busy must have time. */
+const TIMEOUT_MS = 60_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /**
- * Parses and checks settings with the plugin's schema; about 60 ms.
+ * Parses and checks settings with the plugin's schema; about 100 ms of processor time.
  *
  * @throws OtbError `plugin-uninspectable` when its code fails, hangs or prints something else
  */
@@ -40,7 +41,13 @@ export async function inspectPlugin(
     clearEnv: true,
     env: pluginEnvironment(),
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
+  const timer = setTimeout(() => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It ended by itself at that very moment, and its answer is being read.
+    }
+  }, TIMEOUT_MS);
   try {
     const writer = child.stdin.getWriter();
     writer.write(new TextEncoder().encode(entry)).then(() => writer.close()).catch(() => {});

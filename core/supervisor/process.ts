@@ -6,7 +6,8 @@ import type { Hello } from "./protocol.ts";
 import { type Handler, listenUnix, Rpc } from "./rpc.ts";
 import { sandboxFlags } from "./sandbox.ts";
 
-const CONNECT_MS = 15_000;
+/** To start another one in its place would only make a busy machine busier. */
+const CONNECT_MS = 60_000;
 const PING_EVERY_MS = 5_000;
 const PING_TIMEOUT_MS = 10_000;
 const STOP_MS = 5_000;

@@ -158,7 +158,7 @@ Deno.test(inKernel("a decision holds for the whole connection, until its link is
     // The rule is gone, the connection goes on.
     await box.load(compile(wish(settings({})), NOTHING));
     assert.equal(await sendBy(), "wan2");
-    const tracked = await box.inBox(["conntrack", "-L", "-p", "udp"]);
+    const tracked = await box.inBox(["conntrack", "-L", "-p", "udp", "--orig-dst", "10.9.9.9"]);
     assert.equal(Number(/mark=(\d+)/.exec(tracked)?.[1]) >>> 0, 2 ** RULE_SHIFT + DECIDED + 0x200);
     assert.match(tracked, /dst=192\.168\.12\.2/);
     const ways = [way("fibre", 1), way("cable", 2, { usable: false })];

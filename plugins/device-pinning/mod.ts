@@ -14,6 +14,7 @@ import {
   OtbError,
   type PathFact,
   type PeerFact,
+  type TcpWayFact,
   TUNNEL_CONNECTION_MARK,
   type TunnelFact,
   type View,
@@ -94,6 +95,7 @@ class Pinning {
   readonly #seen: View<ReadonlyMap<string, DeviceFact>>;
   readonly #tunnels: View<ReadonlyMap<string, TunnelFact>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
+  readonly #tcpWays: View<ReadonlyMap<string, TcpWayFact>>;
   readonly #linkWatch = new LinkWatch();
   /** Of the peer for the proxy, and of the peer for anything. */
   readonly #proxyWatch = new PeerWatch();
@@ -123,6 +125,7 @@ class Pinning {
     this.#seen = ctx.facts.watch("device/");
     this.#named = ctx.facts.watch("domain-hits");
     this.#tunnels = ctx.facts.watch("tunnel");
+    this.#tcpWays = ctx.facts.watch("tcp-way");
     this.#interfaces = ctx.facts.watch("interface/");
   }
 
@@ -234,6 +237,7 @@ class Pinning {
       proxyGone,
       peerGone,
       tunnel,
+      tcpWay: this.#tcpWays.current.get("tcp-way")?.way ?? "proxy",
       interfaces: links.map((link) => link.interface),
       near: links.flatMap(({ observed: { address, prefixLength } }) =>
         address && prefixLength !== undefined ? [`${address}/${prefixLength}`] : []
@@ -249,7 +253,7 @@ class Pinning {
   }
 
   /** Equal for wishes that make equal tables; cheaper than making them. */
-  #keyOf({ config: _, numbers: __, ways, tunnel, ...rest }: Wish): string {
+  #keyOf({ config: _, numbers: __, tcpWay: ___, ways, tunnel, ...rest }: Wish): string {
     const withoutReason = <T extends { reason?: string }>({ reason: _, ...thing }: T) => thing;
     return JSON.stringify([this.#generation, rest, withoutReason(tunnel), ways.map(withoutReason)]);
   }

@@ -1,5 +1,6 @@
 // What a rule comes to, given which links are alive and whether a peer answers: the one place that knows, for the kernel's
 // table and for `why` alike. Pure.
+import type { TcpWayFact } from "../../core/plugin.ts";
 import type { Config, Rule } from "./config.ts";
 
 /** A link's way out around the peer, as judged now. */
@@ -35,6 +36,8 @@ export interface Situation {
   /** The same, and there is no tunnel to any either. */
   peerGone: boolean;
   tunnel: Tunnel;
+  /** By which way bonded TCP goes, as the proxy tells. */
+  tcpWay: TcpWayFact["way"];
 }
 
 /**
@@ -65,9 +68,9 @@ export function ruleOutcome({ way, link, ifDead }: Rule, { ways }: Situation): O
 
 /** What a bonded connection comes to; `closed` when its device must not leave past the peer. */
 export function bondedOutcome(tcp: boolean, closed: boolean, situation: Situation): Outcome {
-  const { config: { nonTcp }, ways, proxyGone, peerGone, tunnel } = situation;
+  const { config: { nonTcp }, ways, tcpWay, peerGone, tunnel } = situation;
   if (!peerGone) {
-    if (tcp && proxyGone) {
+    if (tcp && tcpWay === "tunnel") {
       return { kind: "bonded", by: "tunnel", because: "the peer's proxy does not answer" };
     }
     if (tcp) return { kind: "bonded", by: "proxy" };

@@ -28,6 +28,7 @@ export function wish(config: Config, extra: Partial<Wish> = {}): Wish {
     proxyGone: false,
     peerGone: false,
     tunnel: { state: "up", mtu: 1400 },
+    tcpWay: "proxy",
     interfaces: ["wan1", "wan2"],
     near: ["192.168.11.2/24", "192.168.12.2/24"],
     numbers: new Map(config.rules.map(({ name }, index) => [name, index + 1])),

@@ -79,11 +79,11 @@ Deno.test("the tunnel: up, away for a moment, down, and standing in for the prox
       "A connection that begins now is refused: the tunnel is down (no link carries it), and the kill-switch lets nothing leave past the peer.",
     ],
   );
-  const proxyGone = wish(config, { proxyGone: true });
-  assert.deepEqual(say({}, proxyGone).slice(1), [
+  const standIn = wish(config, { tcpWay: "tunnel" });
+  assert.deepEqual(say({}, standIn).slice(1), [
     "A connection that begins now goes over all links through the tunnel to the peer, as the peer's proxy does not answer.",
   ]);
-  assert.deepEqual(verdictJson(decide(flow({}), proxyGone, () => false)), {
+  assert.deepEqual(verdictJson(decide(flow({}), standIn, () => false)), {
     rule: null,
     now: { way: "bonded", by: "tunnel" },
   });

@@ -4,6 +4,7 @@ import type {
   HealthCondition,
   InterfaceFact,
   PeerFact,
+  TcpWayFact,
   TunnelFact,
   View,
 } from "../../core/plugin.ts";
@@ -46,6 +47,7 @@ export class StandIn {
     const { ctx } = settings;
     this.#peers = ctx.facts.watch("peer/");
     this.#tunnels = ctx.facts.watch("tunnel");
+    this.#tell();
     const timer = setInterval(() => this.#judge(), JUDGE_EVERY_MS);
     ctx.defer(() => clearInterval(timer));
   }
@@ -78,6 +80,11 @@ export class StandIn {
     if (now) ctx.health.raise(STANDS_IN);
     else ctx.health.clear(STANDS_IN.code);
     for (const onChange of this.#observers) onChange();
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.settings.ctx.facts.publish("tcp-way", { way: this.#now ? "tunnel" : "proxy" } satisfies TcpWayFact);
   }
 
   async #ask(): Promise<void> {

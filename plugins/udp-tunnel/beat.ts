@@ -99,7 +99,8 @@ export class Beat {
     }
     const isIdle = !this.#isActive(atUs);
     if (control.isActive) this.#farActiveUs = atUs;
-    if (isIdle && atUs - this.#beatUs > SPOKEN_US) {
+    // Without entries it is a question.
+    if (isIdle && (atUs - this.#beatUs > SPOKEN_US || control.entries.length === 0)) {
       this.#isReply = !control.isActive;
       this.hurry();
     }
@@ -190,8 +191,10 @@ export class Beat {
     if (!paths.some(isUp)) {
       let heardUs = -Infinity;
       for (const [index, path] of paths.entries()) {
-        if (!path?.isWished || path.liveness.heardUs <= heardUs) continue;
-        heardUs = path.liveness.heardUs;
+        // Where something comes from, something may go to.
+        const knownUs = path ? Math.max(path.liveness.heardUs, path.echoAtUs) : -Infinity;
+        if (!path?.isWished || knownUs <= heardUs) continue;
+        heardUs = knownUs;
         this.#lastResort = index;
       }
     }

@@ -9,7 +9,7 @@ export interface PathReport {
   /** Whole packets as they went over the link. */
   receivedBytes: number;
   receivedPackets: number;
-  /** Missing per-path numbers. */
+  /** Missing per-path numbers; those of what the ends tell each other are not. */
   lostPackets: number;
   /**
    * From the last packet before to the last one of this report: when they came, and when they were due to leave.
@@ -31,6 +31,7 @@ export class PathMeter {
   readonly delay = new PathDelay();
   #bytes = 0;
   #packets = 0;
+  #others = 0;
   #excessUs = Infinity;
   #peakUs = -Infinity;
   #hasBulk = false;
@@ -77,8 +78,15 @@ export class PathMeter {
     this.#dueUs = nowUs - excessUs;
     if (!isFirst) return;
     // Spans begin with the first packet, so it does not count itself.
-    this.#bytes = this.#packets = 0;
+    this.#bytes = this.#packets = this.#others = 0;
     this.#mark();
+  }
+
+  /** Counts what has a number on the path and is no packet of anybody's: it is not lost. */
+  other(perPath: number): void {
+    if (this.#highest < 0) return;
+    this.#others++;
+    if ((perPath - this.#highest | 0) > 0) this.#highest = perPath;
   }
 
   /** What came since the last report; undefined when nothing did. */
@@ -88,7 +96,7 @@ export class PathMeter {
     const report: PathReport = {
       receivedBytes: this.#bytes,
       receivedPackets: this.#packets,
-      lostPackets: Math.max(0, numbers - this.#packets),
+      lostPackets: Math.max(0, numbers - this.#packets - this.#others),
       receivedSpanUs: Math.round(this.#receivedUs - this.#reportedReceivedUs),
       sentSpanUs: Math.round(this.#dueUs - this.#reportedDueUs),
       excessUs: Math.round(Math.min(this.#excessUs, this.delay.leastUs)),
@@ -96,7 +104,7 @@ export class PathMeter {
       baseUs: Math.round(this.delay.baseUs),
       delayUs: Math.round(this.delay.smoothedUs),
     };
-    this.#bytes = this.#packets = 0;
+    this.#bytes = this.#packets = this.#others = 0;
     this.#excessUs = Infinity;
     this.#peakUs = -Infinity;
     this.#hasBulk = false;

@@ -161,6 +161,7 @@ export class Session {
     if (content === CONTROL || content === PADDING) {
       reorder.heard(index, header.global, delayUs);
       path.told.sample(delayUs, atUs);
+      path.meter.other(counter);
       if (content === CONTROL) this.beat.take(index, at + SEALED_BYTES, length - SEALED_BYTES, atUs);
       else this.beat.takePadding(path, at + SEALED_BYTES, length - SEALED_BYTES, bytes, atUs);
       return shared.slots.free(slot);

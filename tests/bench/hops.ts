@@ -174,7 +174,7 @@ export class Bench {
 export async function sweepBenches({ own = false } = {}): Promise<void> {
   const run = (...args: string[]) => new Deno.Command("ip", { args, stdin: "null" }).output();
   for (const name of namespaces()) {
-    const pid = Number(/^otbbench(\d+)$/.exec(name)?.[1] ?? NaN);
+    const pid = Number(/^otbbench(\d+)(-\w+)?$/.exec(name)?.[1] ?? NaN);
     if (Number.isNaN(pid) || (exists(`/proc/${pid}`) && !(own && pid === Deno.pid))) continue;
     const inside = new TextDecoder().decode((await run("netns", "pids", name)).stdout).split("\n").filter((
       line,

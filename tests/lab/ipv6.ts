@@ -4,6 +4,9 @@
 /** The server, and the peer as the Internet sees it. */
 export const SERVER_IPV6 = "2001:db8:9::10", PEER_IPV6 = "2001:db8:1::11";
 
+/** Routed to the peer, as a provider does; the devices' own addresses are in it. */
+export const PEER_PREFIX = "2001:db8:100::/48";
+
 /** Lines for a shell in the namespace of a role, after its devices are up. */
 export function ipv6Lines(role: string): string[] {
   const address = (cidr: string, device: string) => `ip address add ${cidr} dev ${device} nodad`;

@@ -503,10 +503,36 @@ export class Lab {
 export async function sweepDeadLabs({ own = false } = {}): Promise<void> {
   for (const name of known()) {
     const state = readState(name);
-    if (state?.owner && (!alive(state.owner) || own && state.owner.pid === Deno.pid)) {
+    if (!state?.owner || alive(state.owner) && !(own && state.owner.pid === Deno.pid)) continue;
+    try {
       await Lab.attach(name).down();
+    } catch (error) {
+      // Somebody else swept it in between.
+      if ((error as OtbError).code !== "lab-unknown") throw error;
     }
   }
+}
+
+/**
+ * Has `sweepDeadLabs` take away the namespaces `otb-<name>-<role>`, and all that runs in them, when this process ends without
+ * having done it; the returned function takes that back.
+ */
+export function endWithMe(name: string): () => void {
+  requireName(name);
+  const state: State = {
+    spec: { links: [] },
+    cuts: {},
+    owner: { pid: Deno.pid, startTicks: startTicks(Deno.pid)! },
+  };
+  Deno.mkdirSync(`${STATES}/${name}`, { recursive: true, mode: 0o700 });
+  Deno.writeTextFileSync(`${STATES}/${name}/lab.json`, JSON.stringify(state));
+  return () => {
+    try {
+      Deno.removeSync(`${STATES}/${name}`, { recursive: true });
+    } catch {
+      // It is gone.
+    }
+  };
 }
 
 /** Names of the labs that left a trace, whether or not they are up. */

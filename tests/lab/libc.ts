@@ -1,10 +1,15 @@
-// What tests need of the C library and otb itself does not: one clock for all processes, marks on what is sent, raw sockets.
+// What tests need of the C library and otb itself does not: one clock for all processes, marks on what is sent, raw sockets,
+// whole reads and writes of a TUN device, other namespaces.
 import { encodeAddress } from "../../core/native/ffi.ts";
 
 const { symbols } = Deno.dlopen("libc.so.6", {
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  setns: { parameters: ["i32", "i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
@@ -69,5 +74,36 @@ export class RawSocket {
 
   close(): void {
     symbols.close(this.fd);
+  }
+}
+
+/** One read(2); negative when it fails. */
+export function readWhole(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
+  return Number(symbols.read(fd, buffer, BigInt(buffer.length)));
+}
+
+/** One write(2) of the first `length` bytes; negative when it fails. */
+export function writeWhole(fd: number, buffer: Uint8Array<ArrayBuffer>, length: number): number {
+  return Number(symbols.write(fd, buffer, BigInt(length)));
+}
+
+/** Runs a synchronous body in a network namespace by name (setns(2)); only this thread moves, and it comes back. */
+export function insideNamespace<T>(name: string, body: () => T): T {
+  const open = (path: string) => {
+    const fd = symbols.open(new TextEncoder().encode(`${path}\0`), 0x8_0000); // O_RDONLY | O_CLOEXEC
+    if (fd < 0) throw new Error(`cannot open ${path}`);
+    return fd;
+  };
+  const enter = (fd: number) => {
+    if (symbols.setns(fd, 0x4000_0000) !== 0) throw new Error(`cannot enter ${name}`); // CLONE_NEWNET
+  };
+  const home = open("/proc/thread-self/ns/net"), there = open(`/run/netns/${name}`);
+  try {
+    enter(there);
+    return body();
+  } finally {
+    enter(home);
+    symbols.close(home);
+    symbols.close(there);
   }
 }

@@ -36,6 +36,8 @@ export interface DatagramsOptions {
   patienceSeconds?: number;
   /** Another address of the server. */
   host?: string;
+  /** Another port, which leads to the server's own by a rule of the caller's. */
+  port?: number;
   /** Every 100 ms and direction; `gapMs` is the longest time without a datagram since the last. */
   onProgress?: (
     progress: { direction: "up" | "down"; tMs: number; received: number; gapMs: number },
@@ -65,7 +67,8 @@ export interface QuicTransfer {
   error?: string;
 }
 
-const DATAGRAM_PORT = 9200, QUIC_PORT = 8444;
+/** Where the server hears datagrams and QUIC. */
+export const DATAGRAM_PORT = 9200, QUIC_PORT = 8444;
 
 /** What one end of a session of datagrams says in the end. */
 interface EndSaid {
@@ -105,13 +108,20 @@ export class Traffic {
     const server =
       await (this.#datagramServer ??= this.#start("tests/lab/datagrams.ts", "serve", DATAGRAM_PORT));
     const session = crypto.getRandomValues(new Uint32Array(1))[0]!;
-    const { onProgress, host = this.server, localPort = 0, whole = false, patienceSeconds = 15, ...rest } =
-      options;
+    const {
+      onProgress,
+      host = this.server,
+      port = DATAGRAM_PORT,
+      localPort = 0,
+      whole = false,
+      patienceSeconds = 15,
+      ...rest
+    } = options;
     const spec = { skipSeconds: 0, flows: 1, ...rest, up: flowOf(rest.up), down: flowOf(rest.down) };
     const ask = JSON.stringify({
       ...spec,
       host,
-      port: DATAGRAM_PORT,
+      port,
       session,
       localPort,
       whole,

@@ -31,7 +31,7 @@ Deno.test("undone, unconfirmed or with a killed box: devices reach the Internet 
     await until(house, "trial");
     await house.device("device", client);
     await house.address("device", /^192\.168\.100\./);
-    assert.equal((await house.seen("device")).router, "192.168.100.1");
+    await house.router("device", "192.168.100.1");
 
     if (how === "undo") await house.box.otb(["dhcp", "undo"]);
     if (how === "killed") {

@@ -53,6 +53,13 @@ Deno.test("a pinned device leaves with that modem's address and follows its fall
   await world.box.otb(["config", "set", `device-pinning.rules=${JSON.stringify(rules)}`, "--yes"]);
   assert.equal(await whoami(world, "device2"), modem(2));
   assert.equal(await whoami(world, "device1"), PEER);
+  const stop = await udpServer(world, 9999);
+  try {
+    await until(PEER, () => udpWhoami(world, "device1", 9999));
+    assert.equal(await udpWhoami(world, "device2", 9999), modem(2));
+  } finally {
+    await stop();
+  }
   // Something bonded must run over the link for its silence to be noticed.
   const running = world.transfer("device1", { seconds: 20 });
   const pinned = world.transfer("device2", { bytes: 200_000_000 });
@@ -114,8 +121,7 @@ Deno.test("both sites dead: direct Internet within 30 s and running downloads en
   const stop = await udpServer(world, 9999);
   try {
     assert.equal(await whoami(world, "device1"), PEER);
-    // Nothing carries UDP through the peer yet: by default it leaves by the best link.
-    assert.equal(await udpWhoami(world, "device1", 9999), modem(1));
+    await until(PEER, () => udpWhoami(world, "device1", 9999));
     const download = world.transfer("device2", { bytes: 200_000_000 });
     let endedMs: number | undefined;
     await world.box.until(({ links }) => links.every(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
@@ -125,6 +131,8 @@ Deno.test("both sites dead: direct Internet within 30 s and running downloads en
     const direct = await until(modem(1), () => whoami(world, "device1"));
     console.log(`direct after ${Math.round(direct)} ms`);
     assert.ok(direct < 30_000, `direct after ${direct} ms`);
+    const datagrams = await until(modem(1), () => udpWhoami(world, "device1", 9999));
+    console.log(`and datagrams ${Math.round(datagrams)} ms later at most`);
     await Promise.race([download, new Promise((resolve) => setTimeout(resolve, 30_000 - direct))]);
     console.log(`the download ended after ${Math.round(endedMs ?? NaN)} ms`);
     assert.ok(endedMs !== undefined, "the download did not end");
@@ -132,6 +140,7 @@ Deno.test("both sites dead: direct Internet within 30 s and running downloads en
     const back = await until(PEER, () => whoami(world, "device1"));
     console.log(`bonded after ${Math.round(back)} ms`);
     assert.ok(back < 30_000, `bonded after ${back} ms`);
+    await until(PEER, () => udpWhoami(world, "device1", 9999));
   } finally {
     await stop();
   }
@@ -240,21 +249,33 @@ Deno.test("the kill-switch: not one packet of a device on any link, IPv6 and DNS
     // Without the table packets do leave: the counters count.
     await watch.until(([, , six]) => six > 0);
     await inBox("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding");
-    await world.box.otb(["config", "set", 'device-pinning.whenPeerGone="direct"', "--yes"]);
+    const settle = (nonTcp: string, whenPeerGone: string) =>
+      world.box.otb([
+        ...["config", "set", `device-pinning.nonTcp="${nonTcp}"`],
+        ...[`device-pinning.whenPeerGone="${whenPeerGone}"`, "--yes"],
+      ]);
+    await settle("direct", "direct");
     await Promise.all([world.cloud.up(), world.box.up()]);
     await watch.until(([targets]) => targets > 0);
 
-    await world.box.otb(["config", "set", 'device-pinning.whenPeerGone="block"', "--yes"]);
+    await settle("tunnel", "block");
     await inBox("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
     const before = await watch.seen();
     const still = async (when: string) => assert.deepEqual(await watch.seen(), before, when);
     await settled();
     await still("while the peer is there");
-    const plugin = (status: Awaited<ReturnType<typeof world.box.status>>) =>
-      status.plugins.find(({ name }) => name === "device-pinning")!;
-    Deno.kill(plugin(await world.box.status()).pid!, "SIGKILL");
-    await world.box.until((status) => plugin(status).restarts === 1 && plugin(status).state === "ready");
-    await still("over a crash of the plugin");
+    const plugin = (status: Awaited<ReturnType<typeof world.box.status>>, name = "device-pinning") =>
+      status.plugins.find((plugin) => plugin.name === name)!;
+    for (const name of ["device-pinning", "udp-tunnel", "socks-proxy"]) {
+      Deno.kill(plugin(await world.box.status(), name).pid!, "SIGKILL");
+      await world.box.until((status) => {
+        const { restarts, state } = plugin(status, name);
+        return restarts === 1 && state === "ready";
+      });
+      await still(`over a crash of ${name}`);
+    }
+    await world.box.until(({ tunnel }) => tunnel?.state === "up");
+    await still("when the tunnel is back");
     world.box.process!.kill("SIGKILL");
     await settled();
     await still("over a crash of the core");
@@ -281,7 +302,7 @@ Deno.test("the kill-switch: not one packet of a device on any link, IPv6 and DNS
     await still("over otb up");
     const { refused } = plugin(await world.box.status()).status;
     assert.ok(Number(refused) > 10, `only ${refused} packets were refused`);
-    await world.box.otb(["config", "set", 'device-pinning.whenPeerGone="direct"', "--yes"]);
+    await settle("direct", "direct");
     // The device tried to the end.
     await watch.until(([targets]) => targets > before[0]);
     const [, sources] = await watch.seen();

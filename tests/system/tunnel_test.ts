@@ -1,6 +1,7 @@
 // The tunnel as a whole: box, peer and what lies between, with real packets.
 import assert from "node:assert/strict";
 import type { LinkCounters } from "../lab/emulation.ts";
+import { PEER_IPV6, SERVER_IPV6 } from "../lab/ipv6.ts";
 import { links } from "../measure.ts";
 import { pathsOf, printed, tunnelIsUp, tunnelOf } from "../tunnel.ts";
 import { PEER_ADDRESS, World } from "../world.ts";
@@ -37,6 +38,7 @@ Deno.test("UDP leaves with the peer's address over all links at once, in order; 
     up: { mbps: 2, bytes: 300 },
     seconds: 16,
   });
+  cut.catch(() => {});
   await sleep(4_000);
   await world.lab.cut("fibre");
   await sleep(4_000);
@@ -59,6 +61,7 @@ Deno.test("a killed tunnel, at the box or at the peer, takes no flow with it: sa
     up: { mbps: 2, bytes: 500 },
     seconds: 30,
   });
+  going.catch(() => {});
   for (const end of [world.box, world.cloud]) {
     await sleep(3_000);
     const pid = (await end.status()).plugins.find(({ name }) => name === "udp-tunnel")!.pid!;
@@ -100,3 +103,40 @@ function carried({ up, down }: LinkCounters): number {
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+Deno.test("IPv6: the prefix counts once packets came back; devices leave with their own address, and nobody comes uninvited", async () => {
+  await using world = await World.up(`tunnelsix${Deno.pid}`, { links: LINKS, ipv6: true }, { start: false });
+  // What the peer's provider does: the prefix is routed to it.
+  await printed(world.lab, "inet", ["ip", "route", "add", "2001:db8:100::/64", "via", PEER_IPV6]);
+  await world.cloud.otb(["config", "set", "udp-tunnel.prefix6=2001:db8:100::/64"]);
+  await world.box.otb(["config", "set", `udp-tunnel.verify6=["${SERVER_IPV6}"]`]);
+  await Promise.all([world.cloud.up(), world.box.up()]);
+  await tunnelIsUp(world);
+  const device = "2001:db8:100::10";
+  const deadline = performance.now() + 60_000;
+  let answered = "";
+  while (!/ 3 received/.test(answered) && performance.now() < deadline) {
+    answered = await printed(world.lab, "device1", [
+      "ping",
+      "-6",
+      "-c",
+      "3",
+      "-i",
+      "0.2",
+      "-W",
+      "2",
+      SERVER_IPV6,
+    ]);
+  }
+  assert.match(answered, / 3 received/);
+  const flow = await world.datagrams("device1", {
+    host: SERVER_IPV6,
+    up: { mbps: 2, bytes: 1_200 },
+    down: { mbps: 2, bytes: 1_200 },
+    seconds: 3,
+  });
+  assert.ok(flow.up!.lostShare < 0.02 && flow.down!.lostShare < 0.02, JSON.stringify(flow));
+  assert.ok(flow.seenFrom.every((from) => from.startsWith(`[${device}]`)), `${flow.seenFrom}`);
+  const uninvited = await printed(world.lab, "server", ["ping", "-6", "-c", "2", "-W", "1", device]);
+  assert.match(uninvited, / 0 received/);
+});

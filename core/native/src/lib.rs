@@ -5,6 +5,7 @@
 mod address;
 mod aead;
 mod clock;
+mod coalesce;
 mod diag;
 mod mac;
 mod neighbour;

@@ -1,55 +1,28 @@
 //! TUN devices with segmentation offload, on tun-rs: one read or write of the device carries up to 64 KiB of packets.
 
-use crate::Outcome;
+use crate::coalesce::{Coalescer, HEAD};
+use crate::{Outcome, last_error, slice};
 use libc::{EINVAL, EIO};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
-use tun_rs::{DeviceBuilder, ExpandBuffer, GROTable, SyncDevice, VIRTIO_NET_HDR_LEN};
+use tun_rs::{DeviceBuilder, SyncDevice, VIRTIO_NET_HDR_LEN};
 
 const OFFLOAD: u32 = 1;
 const MULTI_QUEUE: u32 = 2;
-const MAX_PACKETS: usize = 128;
+const MAX_PACKETS: usize = 256;
+/// The largest IP packet.
+const MAX_PACKET: usize = 65_535;
 
-/// Room for one coalesced packet: header, 64 KiB, and what tun-rs wants spare.
-const SLOT: usize = 65_536 + 2 * VIRTIO_NET_HDR_LEN;
-
-/// A packet on its way to the device. Coalescing appends to the first of a flow, so each must have room for 64 KiB;
-/// pages that were never written cost nothing.
-struct Slot(Vec<u8>);
-
-impl AsRef<[u8]> for Slot {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl AsMut<[u8]> for Slot {
-    fn as_mut(&mut self) -> &mut [u8] {
-        &mut self.0
-    }
-}
-
-impl ExpandBuffer for Slot {
-    fn buf_capacity(&self) -> usize {
-        self.0.capacity()
-    }
-
-    fn buf_resize(&mut self, length: usize, value: u8) {
-        self.0.resize(length, value);
-    }
-
-    fn buf_extend_from_slice(&mut self, more: &[u8]) {
-        self.0.extend_from_slice(more);
-    }
-}
+/// Room for one read: virtio header and 64 KiB.
+const READ: usize = 65_536 + VIRTIO_NET_HDR_LEN;
 
 /// An open device with all it needs per call.
 pub struct Tun {
     device: SyncDevice,
-    table: GROTable,
-    slots: Vec<Slot>,
     read: Vec<u8>,
+    coalescer: Coalescer,
+    vectors: Vec<libc::iovec>,
     sizes: [usize; MAX_PACKETS],
 }
 
@@ -73,9 +46,9 @@ fn open(name: &str, mtu: u16, flags: u32) -> io::Result<Tun> {
     device.set_nonblocking(true)?;
     Ok(Tun {
         device,
-        table: GROTable::default(),
-        slots: Vec::with_capacity(MAX_PACKETS),
-        read: vec![0; SLOT],
+        read: vec![0; READ],
+        coalescer: Coalescer::default(),
+        vectors: Vec::new(),
         sizes: [0; MAX_PACKETS],
     })
 }
@@ -165,26 +138,58 @@ pub unsafe extern "C" fn otb_tun_send(
     if count > MAX_PACKETS {
         return -EINVAL;
     }
-    while tun.slots.len() < count {
-        tun.slots.push(Slot(Vec::with_capacity(SLOT)));
-    }
-    let input = unsafe { from_raw_parts(input, room as usize) };
-    let spans = unsafe { from_raw_parts(spans, count) };
-    for (slot, [offset, length]) in tun.slots.iter_mut().zip(spans) {
+    let (input, spans) = unsafe { (slice(input, room), from_raw_parts(spans, count)) };
+    let mut packets: [&[u8]; MAX_PACKETS] = [&[]; MAX_PACKETS];
+    for (packet, [offset, length]) in packets.iter_mut().zip(spans) {
         let (start, length) = (*offset as usize, *length as usize);
-        let packet = match input.get(start..start + length) {
-            Some(packet) if length <= SLOT - 2 * VIRTIO_NET_HDR_LEN => packet,
+        match input.get(start..start + length) {
+            Some(bytes) if length <= MAX_PACKET => *packet = bytes,
             _ => return -EINVAL,
-        };
-        slot.0.clear();
-        slot.0.resize(VIRTIO_NET_HDR_LEN, 0);
-        slot.0.extend_from_slice(packet);
+        }
     }
-    match tun
-        .device
-        .send_multiple(&mut tun.table, &mut tun.slots[..count], VIRTIO_NET_HDR_LEN)
-    {
-        Ok(written) => written as Outcome,
-        Err(error) => errno(&error),
+    tun.send(&packets[..count])
+}
+
+fn vector(bytes: &[u8]) -> libc::iovec {
+    libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    }
+}
+
+impl Tun {
+    /// Writes all packets, neighbours of one flow as one; the kernel copies them from where they are. Returns the bytes of
+    /// the packets it took, or the last refusal.
+    fn send(&mut self, packets: &[&[u8]]) -> Outcome {
+        let fd = self.device.as_raw_fd();
+        let offload = self.device.tcp_gso();
+        if offload {
+            self.coalescer.plan(packets, self.device.udp_gso());
+        } else {
+            self.coalescer.keep(packets);
+        }
+        let (mut taken, mut refusal) = (0, 0);
+        let mut head = [0; HEAD];
+        for run in &self.coalescer.runs {
+            self.vectors.clear();
+            if offload {
+                let length = run.head(packets, &mut head);
+                self.vectors.push(vector(&head[..length]));
+            }
+            let members = self.coalescer.members(run);
+            let parts = members.map(|index| vector(&packets[index][run.payload()..]));
+            self.vectors.extend(parts);
+            let (vectors, count) = (self.vectors.as_ptr(), self.vectors.len() as i32);
+            if unsafe { libc::writev(fd, vectors, count) } < 0 {
+                refusal = last_error();
+            } else {
+                taken += run.bytes + (run.segments as usize - 1) * run.payload();
+            }
+        }
+        if refusal < 0 {
+            refusal
+        } else {
+            taken as Outcome
+        }
     }
 }
