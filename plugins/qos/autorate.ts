@@ -29,9 +29,16 @@ const WORSE = 1.3;
 /** How an idle link's rate goes back to its base, a sample; and how the base follows. */
 const RELAX = 0.002, LEARN_UP = 0.01, LEARN_DOWN = 0.05;
 /** Never below this share of the base, nor below what carries a call and a page. */
-const LEAST_SHARE = 0.1, FLOOR = 200_000;
+const LEAST_SHARE = 0.1, FLOOR = 500_000;
+/**
+ * Delay that stays after so many steps down in a row is not ours, and giving way would only starve calls: the rate is what it
+ * was, and delay says nothing for a while.
+ */
+const MOST_STEPS = 6, FOREIGN_MS = 15_000;
+/** The estimate is the most that was carried in so many samples: a moment's dip is not a link's rate. */
+const ESTIMATE_SAMPLES = 10;
 /** Less traffic than this says nothing about a link. */
-const LEAST_ESTIMATE = 300_000;
+const LEAST_ESTIMATE = 1_000_000;
 
 /** What is seen of a direction, five times a second. */
 export interface Sample {
@@ -56,6 +63,10 @@ export class Autorate {
   #holdUntilMs = -Infinity;
   #loweredAtQueueMs = 0;
   #lowestMs = -Infinity;
+  /** Steps down while delay stayed, and the rate before the first of them. */
+  #steps = 0;
+  #before = 0;
+  #foreignUntilMs = -Infinity;
 
   /** @param rateBitsPerSecond undefined while unknown: it is not held then */
   constructor(public rateBitsPerSecond?: number, public baseBitsPerSecond = rateBitsPerSecond) {}
@@ -75,20 +86,30 @@ export class Autorate {
     const standingMs = Math.min(queueMs, this.#queueMs);
     this.#queueMs = queueMs;
     this.#late = [...this.#late, isLate].slice(-LOOK_BACK);
-    this.#carried = [...this.#carried, carried].slice(-LOOK_BACK);
+    this.#carried = [...this.#carried, carried].slice(-ESTIMATE_SAMPLES);
     const isFull = this.#late.filter(Boolean).length >= LATE_ENOUGH;
     if (rate === undefined || this.baseBitsPerSecond === undefined) {
-      const mean = this.#carried.slice(-LATE_ENOUGH).reduce((sum, bits) => sum + bits, 0) / LATE_ENOUGH;
-      if (!isFull || mean < LEAST_ESTIMATE) return;
-      this.baseBitsPerSecond = Math.min(most, mean);
+      const fastest = Math.max(...this.#carried);
+      if (!isFull || fastest < LEAST_ESTIMATE) return;
+      this.baseBitsPerSecond = Math.min(most, fastest);
       this.#lower(sample, queueMs, DOWN * this.baseBitsPerSecond);
       return;
     }
     if (carried < UNLOADED * rate && !isLate) this.#calmMs += (queueMs - this.#calmMs) * LEARN_CALM;
     const calmMs = this.#calmMs + ownQueueMs;
+    if (queueMs <= calmMs + CLEAR * sample.thresholdMs) this.#steps = 0;
+    if (nowMs < this.#foreignUntilMs) return;
     if (isFull && isLate && carried > IDLE * rate) {
       const isWorse = nowMs >= this.#lowestMs && queueMs > WORSE * this.#loweredAtQueueMs;
       if (nowMs < this.#holdUntilMs && !isWorse) return;
+      if (this.#steps === 0) this.#before = rate;
+      if (++this.#steps > MOST_STEPS) {
+        this.#steps = 0;
+        this.#foreignUntilMs = nowMs + FOREIGN_MS;
+        this.rateBitsPerSecond = Math.min(most, this.#before);
+        this.baseBitsPerSecond = Math.max(this.baseBitsPerSecond, this.rateBitsPerSecond);
+        return;
+      }
       this.#lower(sample, queueMs, Math.max(LEAST_STEP * rate, DOWN * Math.min(rate, carried)));
       this.baseBitsPerSecond += (this.rateBitsPerSecond! - this.baseBitsPerSecond) * LEARN_DOWN;
     } else if (carried > LOADED * rate && standingMs > calmMs + STANDING * sample.thresholdMs) {
