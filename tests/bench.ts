@@ -48,6 +48,10 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "what a thousand pinning rules cost a forwarded connection",
     load: () => import("./bench/rules.ts"),
   },
+  calls: {
+    summary: "calls while every link is full both ways, with and without qos, and while a link is cut",
+    load: () => import("./bench/calls.ts"),
+  },
   idle: { summary: "memory of an idle box", load: () => import("./bench/idle.ts") },
 };
 
