@@ -253,6 +253,14 @@ export interface TunnelFact {
   mtu?: number;
 }
 
+/** Whether calls or games go through the tunnel, either way: flows that want to be early. Published as the fact `calls`. */
+export interface CallsFact {
+  /** Within the last ten seconds. */
+  going: boolean;
+  /** Milliseconds since the epoch. */
+  sinceMs: number;
+}
+
 /** One direction of a tunnel's path, as it was over the last moments. */
 export interface PathDirection {
   /** What the tunnel believes that the path carries, bits per second. */

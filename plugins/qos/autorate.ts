@@ -28,6 +28,8 @@ const EMPTYING = 10, LEAST_HOLD_MS = 400, MOST_HOLD_MS = 2_000;
 const WORSE = 1.3;
 /** How an idle link's rate goes back to its base, a sample; and how the base follows. */
 const RELAX = 0.002, LEARN_UP = 0.01, LEARN_DOWN = 0.05;
+/** How fast what a full link carries is learned while it is not held, a sample. */
+const LEARN_FULL = 0.2;
 /** Never below this share of the base, nor below what carries a call and a page. */
 const LEAST_SHARE = 0.1, FLOOR = 500_000;
 /**
@@ -126,6 +128,24 @@ export class Autorate {
     } else if (carried < IDLE * rate) {
       this.rateBitsPerSecond = Math.min(most, rate + (this.baseBitsPerSecond - rate) * RELAX);
     }
+  }
+
+  /** Takes one sample while the direction is not held: what it carries when it is full is learned for when it shall be. */
+  watch(
+    { queueMs, carriedBitsPerSecond: carried, thresholdMs, mostBitsPerSecond: most = Infinity }: Sample,
+  ): void {
+    this.#steps = 0;
+    this.#foreignUntilMs = this.#holdUntilMs = -Infinity;
+    if (queueMs === undefined) return;
+    this.#late = [...this.#late, queueMs > thresholdMs].slice(-LOOK_BACK);
+    this.#carried = [...this.#carried, carried].slice(-ESTIMATE_SAMPLES);
+    const fastest = Math.max(...this.#carried);
+    if (this.#late.filter(Boolean).length < LATE_ENOUGH || fastest < LEAST_ESTIMATE) return;
+    const base = Math.min(most, fastest);
+    this.baseBitsPerSecond = this.baseBitsPerSecond === undefined || this.#carried.length < ESTIMATE_SAMPLES
+      ? Math.max(base, this.baseBitsPerSecond ?? 0)
+      : this.baseBitsPerSecond + (base - this.baseBitsPerSecond) * LEARN_FULL;
+    this.rateBitsPerSecond = DOWN * this.baseBitsPerSecond;
   }
 
   #within({ mostBitsPerSecond: most = Infinity }: Sample, wanted: number): number {

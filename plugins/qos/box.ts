@@ -1,5 +1,6 @@
 // The box's side: follows every link's rates, holds what leaves, and asks the peer to hold what comes.
 import {
+  type CallsFact,
   type Context,
   type DevicePriorityFact,
   type InterfaceFact,
@@ -39,6 +40,7 @@ export class Box {
   readonly #paths: View<ReadonlyMap<string, TunnelPathFact>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #socks5: View<ReadonlyMap<string, Socks5Fact>>;
+  readonly #calls: View<ReadonlyMap<string, CallsFact>>;
   readonly #asker: Asker;
   readonly #rates = new Map<string, LinkRates>();
   readonly #held = new Map<string, Held>();
@@ -58,6 +60,7 @@ export class Box {
     this.#paths = ctx.facts.watch("tunnel-path/");
     this.#interfaces = ctx.facts.watch("interface/");
     this.#socks5 = ctx.facts.watch("socks5");
+    this.#calls = ctx.facts.watch("calls");
     this.#asker = new Asker(() => this.#proxy(), ctx.config.port);
   }
 
@@ -71,7 +74,7 @@ export class Box {
     ctx.defer(() => clearTimeout(this.#timer));
     this.#later();
     const soon = () => void this.#follow();
-    for (const view of [ctx.links, ctx.network]) ctx.defer(view.subscribe(soon));
+    for (const view of [ctx.links, ctx.network, this.#calls]) ctx.defer(view.subscribe(soon));
   }
 
   /**
@@ -176,6 +179,7 @@ export class Box {
     const { ctx } = this;
     const isNeeded = ctx.config.autorate && this.#isBusy;
     const counted = isNeeded ? await readCounters(links.map(({ interface: device }) => device)) : new Map();
+    const isCalled = this.#calls.current.get("calls")?.going ?? false;
     const nowMs = performance.now();
     for (const name of this.#rates.keys()) {
       if (!ctx.links.current.some((link) => link.name === name)) this.#rates.delete(name);
@@ -187,7 +191,7 @@ export class Box {
       if (this.#testing === link.name) continue;
       const path = this.#path(link);
       const ageMs = path && Math.max(0, ctx.clock.now() - path.atMs);
-      rates.beat(path && { ...path, ageMs: ageMs! }, counted.get(link.interface), nowMs);
+      rates.beat(path && { ...path, ageMs: ageMs! }, counted.get(link.interface), isCalled, nowMs);
     }
   }
 

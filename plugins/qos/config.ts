@@ -26,6 +26,10 @@ export const config = z.strictObject({
     z._default(z.boolean(), true),
     "find the rate of each link by the delay under load, and follow it",
   ),
+  hold: described(
+    z._default(z.enum(["calls", "always"]), "calls"),
+    "when links are held to what was found: while a call or game goes on, as it costs a tenth of the rate, or always",
+  ),
   delayThresholdMs: described(
     z._default(z.number().check(z.int(), z.minimum(5), z.maximum(500)), 25),
     "a queue this long, while there is load, says that a link is full",

@@ -24,6 +24,7 @@ export interface Tested {
 export interface RateSettings {
   enforceRates: boolean;
   autorate: boolean;
+  hold: "calls" | "always";
   delayThresholdMs: number;
 }
 
@@ -46,16 +47,23 @@ export class LinkRates {
   #starts: { up?: number; down?: number } = {};
   #counted: { carried: Carried; atMs: number } | undefined;
   #isFollowing = false;
+  /** What is learned is also held. */
+  #isHolding = false;
 
   constructor(private readonly settings: RateSettings) {}
 
   /** What to hold the link to, bits per second; undefined where nobody knows. */
   get up(): number | undefined {
-    return this.#isFollowing ? this.#up.rateBitsPerSecond : least(this.#starts.up, this.#bounds.up);
+    return this.#rate(this.#up, this.#starts.up, this.#bounds.up);
   }
 
   get down(): number | undefined {
-    return this.#isFollowing ? this.#down.rateBitsPerSecond : least(this.#starts.down, this.#bounds.down);
+    return this.#rate(this.#down, this.#starts.down, this.#bounds.down);
+  }
+
+  #rate({ rateBitsPerSecond }: Autorate, start?: number, bound?: number): number | undefined {
+    if (!this.#isFollowing) return least(start, bound);
+    return this.#isHolding ? rateBitsPerSecond : bound;
   }
 
   /** What this box lets in at most: the person's word. */
@@ -81,22 +89,27 @@ export class LinkRates {
     this.#isFollowing &&= autorate;
   }
 
-  /** Takes what was seen since the last time. */
-  beat(seen: Seen | undefined, counted: Carried | undefined, nowMs: number): void {
+  /**
+   * Takes what was seen since the last time.
+   * @param isCalled somebody wants short queues now
+   */
+  beat(seen: Seen | undefined, counted: Carried | undefined, isCalled: boolean, nowMs: number): void {
     this.#count(counted, nowMs);
     if (!this.settings.autorate) return;
     this.#isFollowing = seen !== undefined && seen.ageMs < GONE_MS;
     if (seen === undefined || seen.ageMs > FRESH_MS || !counted) return;
+    this.#isHolding = isCalled || this.settings.hold === "always";
+    const step = this.#isHolding ? "beat" : "watch";
     const own = (bits = Infinity) => LEAST_OWN_QUEUE_MS + OWN_QUEUE_BITS / bits * 1000;
     const common = { nowMs, thresholdMs: this.settings.delayThresholdMs };
-    this.#up.beat({
+    this.#up[step]({
       ...common,
       ownQueueMs: own(this.#up.rateBitsPerSecond),
       queueMs: seen.up?.queueMs,
       carriedBitsPerSecond: this.carriedUp,
       mostBitsPerSecond: this.#bounds.up,
     });
-    this.#down.beat({
+    this.#down[step]({
       ...common,
       ownQueueMs: own(this.#down.rateBitsPerSecond),
       queueMs: seen.down?.queueMs,

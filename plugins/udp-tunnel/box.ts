@@ -1,6 +1,6 @@
 // The box's end: a path per link, one session with the peer, and the LAN's packets while it stands.
 import { encodeAddress, type Native, type Tun } from "../../core/native/ffi.ts";
-import type { Context, Link, LinkWayFact, TunnelFact, View } from "../../core/plugin.ts";
+import type { CallsFact, Context, Link, LinkWayFact, PathFact, TunnelFact, View } from "../../core/plugin.ts";
 import { Asker } from "./asker.ts";
 import { boxClaims, DEVICE } from "./claims.ts";
 import type { Config } from "./config.ts";
@@ -24,6 +24,10 @@ const LOOK_MS = 100, TELL_MS = 200, IDLE_TELL_MS = 5_000;
 const ASK_FIRST_US = 500_000, ASK_LAST_US = 5_000_000;
 /** Silence of all paths after which the session is doubted, and after which packets do not go in any more. */
 const DOUBT_US = 1_500_000, DOWN_US = 3_000_000;
+/** A call goes on so long after its last packet. */
+const CALL_US = 10_000_000;
+/** From so much on a link is looked at as often as if the tunnel used it. */
+const LOADED_BITS_PER_SECOND = 500_000;
 const BUFFER_BYTES = 4 * 1024 * 1024;
 const DEVICE_MTU = 1500 - OVERHEAD_BYTES;
 
@@ -37,6 +41,8 @@ interface Socket {
 export class BoxTunnel implements Host {
   readonly #pump: Pump;
   readonly #ways: View<ReadonlyMap<string, LinkWayFact>>;
+  /** What the proxy's connections carry: full links are to be watched, whoever fills them. */
+  readonly #proxied: View<ReadonlyMap<string, PathFact>>;
   readonly #remote: Bytes;
   #asker: Asker | undefined;
   #tun: Tun | undefined;
@@ -48,6 +54,7 @@ export class BoxTunnel implements Host {
   #askEveryUs = ASK_FIRST_US;
   #aliveUs = -Infinity;
   #isUp = false;
+  #isCalled: boolean | undefined;
   #fact: TunnelFact = { state: "unknown", sinceMs: 0, interface: DEVICE };
   #claimed = "";
   #claiming: Promise<void> = Promise.resolve();
@@ -62,6 +69,7 @@ export class BoxTunnel implements Host {
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
     this.#pump = new Pump(native, this);
     this.#ways = ctx.facts.watch("link-way/");
+    this.#proxied = ctx.facts.watch("path/");
     const [peer] = ctx.network.current.peers;
     this.#remote = encodeAddress({ host: peer!.address, port: peer!.port });
   }
@@ -267,11 +275,25 @@ export class BoxTunnel implements Host {
       this.#changed();
     }
     if (session) this.#checkPrefix(session, nowUs);
+    if (session && this.#isLoaded()) session.usedUs = nowUs;
+    const going = !!session && nowUs - session.calledUs < CALL_US;
+    if (going !== this.#isCalled) {
+      this.#isCalled = going;
+      this.ctx.facts.publish("calls", { going, sinceMs: this.ctx.clock.now() } satisfies CallsFact);
+    }
     const isDue = !session?.epochs.keys ||
       session.epochs.isRekeyDue(this.ctx.config.rekeySeconds * 1e6, nowUs) ||
       !isAlive && nowUs - Math.max(this.#aliveUs, session.heardUs) > DOUBT_US;
     if (isDue && nowUs - this.#askedUs > this.#askEveryUs) this.#ask(nowUs);
     void this.#tell(false);
+  }
+
+  /** Whether the proxy carries enough over any link that a queue may stand there. */
+  #isLoaded(): boolean {
+    for (const { rxBitsPerSecond, txBitsPerSecond } of this.#proxied.current.values()) {
+      if (rxBitsPerSecond + txBitsPerSecond > LOADED_BITS_PER_SECOND) return true;
+    }
+    return false;
   }
 
   #ask(nowUs: number): void {

@@ -3,7 +3,7 @@
 // Nothing is allocated per packet; what is decided is decided by the pure modules that SCHEDULING.md tells of.
 import { Beat } from "./beat.ts";
 import { HEADER_AT, PACKET_AT, STRIDE } from "./arena.ts";
-import { BULK, kindOf } from "./classify.ts";
+import { BULK, kindOf, REAL_TIME } from "./classify.ts";
 import { Delivery, DROPPED } from "./delivery.ts";
 import { Epochs } from "./epochs.ts";
 import { markCongestion } from "./flow_key.ts";
@@ -52,6 +52,8 @@ export class Session {
   readonly counts: SessionCounts = { sent: 0, received: 0, refused: 0, bad: 0 };
   /** When a packet last went through, either way. */
   usedUs = -Infinity;
+  /** When a packet of a call last went through, either way. */
+  calledUs = -Infinity;
   /** When anything last came. */
   heardUs: number;
   #global = 0;
@@ -102,6 +104,7 @@ export class Session {
       return;
     }
     this.counts.sent++;
+    if (kind === REAL_TIME) this.calledUs = nowUs;
     if (delivery.isMarked) markCongestion(out.bytes, offset);
     const tos = TOS[kind]! | (delivery.isMarked ? CONGESTED : ecn);
     this.#send(index, delivery.queued, offset, length, tos, nowUs);
@@ -166,7 +169,9 @@ export class Session {
       else this.beat.takePadding(path, at + SEALED_BYTES, length - SEALED_BYTES, bytes, atUs);
       return shared.slots.free(slot);
     }
-    path.meter.packet(bytes, counter, delayUs, header.queued, atUs, kindOf(header.stream) === BULK);
+    const kind = kindOf(header.stream);
+    path.meter.packet(bytes, counter, delayUs, header.queued, atUs, kind === BULK);
+    if (kind === REAL_TIME) this.calledUs = atUs;
     this.usedUs = atUs;
     this.beat.came();
     if (content === PACKET) return this.#accept(slot, length - SEALED_BYTES, index, tos, delayUs, atUs);
