@@ -2,6 +2,7 @@
 // otb-<name>-<role> on one bridge. Nothing but their DHCP is emulated: clients and servers are the real programs.
 import type { Json } from "../core/client.ts";
 import { endWithMe, sweepDeadLabs } from "./lab/lab.ts";
+import { untilServing } from "./lab/serving.ts";
 import { End, PEER_ADDRESS, PEER_PORT, ROOT } from "./world.ts";
 
 /** What a modem serves with. */
@@ -192,7 +193,10 @@ export class House {
       ],
     };
     const quiet = { stdin: "null", stdout: "null", stderr: "null" } as const;
-    this.#servers.set(role, this.spawn(role, commands[kind], quiet));
+    const errors = `${folder}/errors`;
+    const server = this.spawn(role, ["sh", "-c", 'exec "$@" 2>"$0"', errors, ...commands[kind]], quiet);
+    this.#servers.set(role, server);
+    await untilServing(server, `${kind} of ${role}`, errors);
   }
 
   /** Has a modem announce itself as IPv6 router, with the prefix of its own address (CIDR). */

@@ -25,6 +25,7 @@ import { OwnEmulation } from "./emulation_own.ts";
 import { ipv6Lines } from "./ipv6.ts";
 import { addressOf, type ModemSpec, serverCommand, serverConfig, type ServerKind } from "./modem.ts";
 import { checkLimits, type LinkSpec } from "./parse.ts";
+import { untilServing } from "./serving.ts";
 
 export type { LinkSpec } from "./parse.ts";
 
@@ -182,7 +183,7 @@ export class Lab {
     await run("sh", ["-ec", script]);
   }
 
-  /** Ends a modem's DHCP server, and starts one of this kind. */
+  /** Ends a modem's DHCP server, and starts one of this kind; it serves when this resolves. @throws OtbError `lab-failed` */
   async dhcp(link: string, kind: ServerKind | undefined): Promise<void> {
     const { modem, spec, index } = this.#modem(link);
     const servers = this.state.servers ??= {};
@@ -196,9 +197,12 @@ export class Lab {
       await Deno.writeTextFile(`${folder}/config`, serverConfig(kind, spec, addressOf(spec, index), folder));
       await Deno.writeTextFile(`${folder}/leases`, "", { append: true });
       const quiet = { stdin: "null", stdout: "null", stderr: "null", detached: true } as const;
-      const child = this.spawn(modem, serverCommand(kind, folder), quiet);
+      const errors = `${folder}/errors`;
+      const command = ["sh", "-c", 'exec "$@" 2>"$0"', errors, ...serverCommand(kind, folder)];
+      const child = this.spawn(modem, command, quiet);
       child.unref();
       servers[link] = { pid: child.pid, startTicks: startTicks(child.pid)! };
+      await untilServing(child, `${kind} of ${link}`, errors);
     }
     this.#save();
   }

@@ -84,6 +84,17 @@ function handshakes(lab: Lab, role: string, count: number, pauseMs = 0): Promise
   return ask(lab, role, [Deno.execPath(), "eval", "--no-lock", script]);
 }
 
+test("a modem whose DHCP server does not start is told of, and not taken for one without a server", async () => {
+  const name = unique();
+  const up = Lab.up(name, {
+    links: [link("fibre", 10, 5)],
+    modems: [{ dhcp: "isc", pool: ["10.9.9.1", "10.9.9.2"] }],
+    owner: true,
+  });
+  await assert.rejects(up, { code: "lab-failed", message: /isc of fibre ended with 1: .*10\.9\.9\.1/s });
+  assert.ok(!Lab.list().includes(name));
+});
+
 test("a link carries its rate in both directions, at 5, 50, 200 and 500 Mbit/s", () =>
   withLab([link("a", 5, 2), link("b", 50, 5), link("c", 200, 5), link("d", 500, 1)], async (lab) => {
     await using _server = await serve(lab);
