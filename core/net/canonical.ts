@@ -169,8 +169,8 @@ export function canonical(resource: Resource): Resource {
       });
     case "nftTable":
       must(
-        ["ip", "ip6", "inet"].includes(resource.family),
-        "family must be ip, ip6 or inet",
+        ["ip", "ip6", "inet", "netdev"].includes(resource.family),
+        "family must be ip, ip6, inet or netdev",
         resource.family,
       );
       must(NFT_NAME.test(resource.name), "a table's name starts with otb_", resource.name);

@@ -85,7 +85,8 @@ export interface SysctlResource {
 /** A whole nftables table (nft(8)), replaced atomically when its body changes. */
 export interface NftTableResource {
   kind: "nftTable";
-  family: "ip" | "ip6" | "inet";
+  /** `netdev` sees what an interface receives before anybody else does. */
+  family: "ip" | "ip6" | "inet" | "netdev";
   /** Must start with `otb_`. */
   name: string;
   /** What stands between the braces of `table <family> <name> { ... }`, in nft syntax. */

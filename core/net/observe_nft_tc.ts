@@ -7,7 +7,7 @@ import type { ObservedNftTable, ObservedQdisc } from "./os.ts";
 export function parseNftTables(ruleset: string): ObservedNftTable[] {
   const tables: ObservedNftTable[] = [];
   for (const [text, family, name] of ruleset.matchAll(/^table (\S+) (\S+) \{\n(?:.*\n)*?\}$/gm)) {
-    if (family === "ip" || family === "ip6" || family === "inet") {
+    if (["ip", "ip6", "inet", "netdev"].includes(family!)) {
       tables.push({ family: family as NftTableResource["family"], name: name!, hash: hashOf(text) });
     }
   }

@@ -157,6 +157,8 @@ Deno.test("nft tables are told apart by their text, other families left out", ()
   const table = (rule: string) => `table inet otb_x {\n\tchain c {\n\t\t${rule}\n\t}\n}\n`;
   const bridge = "table bridge b {\n\tchain c {\n\t}\n}\n";
   const empty = "table ip otb_empty {\n}\n";
+  const netdev = "table netdev otb_y {\n\tchain c {\n\t}\n}\n";
+  deepStrictEqual(parseNftTables(netdev).map(({ family, name }) => `${family} ${name}`), ["netdev otb_y"]);
   const [x, second, ...rest] = parseNftTables(
     `# Warning: table ip nat is managed by iptables-nft\n${bridge}${table("accept")}${empty}`,
   );

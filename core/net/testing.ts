@@ -59,6 +59,12 @@ export const EVERYTHING: Resource[] = [
 chain input { type filter hook input priority 0; policy accept; ip daddr @ours counter accept; }`,
   },
   {
+    kind: "nftTable",
+    family: "netdev",
+    name: "otb_test",
+    body: `chain received { type filter hook ingress device "wan0" priority -500; policy accept; }`,
+  },
+  {
     kind: "qdisc",
     interface: "wan0",
     parent: "root",

@@ -5,6 +5,8 @@ import type { Grant } from "./lease.ts";
 import type { PlannedLink } from "./planner.ts";
 
 const MAIN_TABLE = 254;
+/** What nft takes as a name between quotes. */
+const SAFE_NAME = /^[\w.-]{1,15}$/;
 /** Behind every route to a subnet that the kernel or a person made: a modem's subnet never hides the LAN's. */
 const METRIC = 5000;
 
@@ -48,6 +50,39 @@ export function portResources(ports: readonly string[], links: readonly PlannedL
     ...ports.map((name): Resource => ({ kind: "interfaceState", interface: name, up: true })),
     ...[...shared].map(onlyOwnArp),
   ];
+}
+
+/**
+ * Devices that have an address of a modem's network have the link's address there as their router, and that is a macvlan's: what
+ * they send would come in by the link, as if from the Internet, and be neither carried nor let through. So it is handed to the
+ * LAN's interface before the macvlan sees it. What is for the link itself stays the link's, and so does all that its modem sends.
+ */
+export function lanResources(
+  lan: { name: string; mac: string } | undefined,
+  links: readonly PlannedLink[],
+  grantOf: (link: PlannedLink) => Grant | undefined,
+): Resource[] {
+  if (!lan || !SAFE_NAME.test(lan.name)) return [];
+  const rules = links.flatMap((link) => {
+    const grant = grantOf(link);
+    if (!grant || !link.onLan || link.device === link.interface) return [];
+    return [
+      `ether type ip ether daddr ${link.deviceMac} ether saddr != ${link.mac} ip daddr != ${grant.address} ` +
+      `meta pkttype set host ether daddr set ${lan.mac}`,
+    ];
+  });
+  if (rules.length === 0) return [];
+  return [{
+    kind: "nftTable",
+    family: "netdev",
+    name: "otb_wan_discovery",
+    body: `
+  chain from_devices {
+    type filter hook ingress device "${lan.name}" priority -500; policy accept;
+    ${rules.join("\n    ")}
+  }
+`,
+  }];
 }
 
 /** Linux answers for an address on any interface; a modem would then send one link's packets to another's device. */

@@ -2,7 +2,7 @@
 import type { Native } from "../../core/native/ffi.ts";
 import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "../../core/plugin.ts";
 import { ANY, BROADCAST, type Bytes, inside, readMac } from "./addresses.ts";
-import { linkResources, portResources } from "./claims.ts";
+import { lanResources, linkResources, portResources } from "./claims.ts";
 import type { Config } from "./config.ts";
 import { CLIENT_PORT, decode, encode, SERVER_PORT } from "./dhcp.ts";
 import { Evidence } from "./evidence.ts";
@@ -383,7 +383,10 @@ class Search implements Discovery {
       ...this.ctx.links.current.filter(({ found }) => !found).map((link) => link.interface),
     ]);
     const ports = [...this.#searched.keys()].filter((name) => !named.has(name));
-    const wishes = new Map([["ports", portResources(ports, links)]]);
+    const wishes = new Map([
+      ["ports", portResources(ports, links)],
+      ["lan", lanResources(this.#searched.get(this.#lan?.interface ?? ""), links, this.#grantOf)],
+    ]);
     for (const link of links) wishes.set(`link-${link.slot}`, linkResources(link, this.#grantOf(link)));
     for (const key of this.#claimed.keys()) if (!wishes.has(key)) wishes.set(key, []);
     // What goes makes room for what comes.

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { lanResources } from "./claims.ts";
+import type { PlannedLink } from "./planner.ts";
+
+const LAN = { name: "lan0", mac: "02:00:00:00:00:01" };
+const GRANT = { address: "192.168.1.104", prefixLength: 24, router: "192.168.1.1", dns: [] };
+
+function link(more: Partial<PlannedLink>): PlannedLink {
+  return {
+    ...{ name: "wan-lan0", mac: "02:00:00:00:01:01", slot: 1, present: true, interface: "lan0" },
+    ...{ device: "otb-wan1", deviceMac: "02:00:00:00:00:aa", onLan: true, gateway: "192.168.1.1" },
+    ...{ prefixLength: 24, fixed: false, description: "" },
+    ...more,
+  };
+}
+
+Deno.test("what devices send by a link on the LAN comes in by the LAN, not what its modem sends nor what is for the link", () => {
+  const [table, ...rest] = lanResources(LAN, [link({})], () => GRANT);
+  assert.equal(rest.length, 0);
+  assert.ok(table?.kind === "nftTable" && table.family === "netdev");
+  assert.match(table.body, /hook ingress device "lan0"/);
+  assert.match(
+    table.body,
+    /ether daddr 02:00:00:00:00:aa ether saddr != 02:00:00:00:01:01 ip daddr != 192\.168\.1\.104 meta pkttype set host ether daddr set 02:00:00:00:00:01/,
+  );
+});
+
+Deno.test("links on ports, without an address, or with the LAN's own need nothing of the kind, nor does a box without a LAN", () => {
+  const grantOf = () => GRANT;
+  assert.deepEqual(lanResources(LAN, [link({ onLan: false, interface: "wan1" })], grantOf), []);
+  assert.deepEqual(lanResources(LAN, [link({ device: "lan0" })], grantOf), []);
+  assert.deepEqual(lanResources(LAN, [link({})], () => undefined), []);
+  assert.deepEqual(lanResources(undefined, [link({})], grantOf), []);
+  assert.deepEqual(lanResources({ ...LAN, name: 'a"b' }, [link({})], grantOf), []);
+});
