@@ -216,6 +216,17 @@ export const LINK_MARK_MASK = 0xff00;
  */
 export const TUNNEL_CONNECTION_MARK = 0x80000;
 
+/**
+ * Devices whose multicast belongs to one link, as an operator's TV box has its channels there alone. Published as the fact
+ * `multicast-way/<link>` by who pins, while that link is alive.
+ */
+export interface MulticastWayFact {
+  link: string;
+  interface: string;
+  /** MAC addresses, sorted. */
+  devices: string[];
+}
+
 /** Whether the peer can be reached at all. Published as the fact `peer/<name>`. */
 export interface PeerFact {
   state: "up" | "down" | "unknown";
@@ -277,6 +288,24 @@ export interface TunnelPathFact {
   /** Of the last report, milliseconds since the epoch. */
   atMs: number;
 }
+
+/** What a link is held to, so that queues stay short; bits per second, absent: not held. Published as the fact `link-rate/<link>`. */
+export interface LinkRateFact {
+  link: string;
+  upBitsPerSecond?: number;
+  downBitsPerSecond?: number;
+  /** Who holds downstream: the peer before it sends, this box on arrival, or nobody. */
+  downBy: "peer" | "box" | "nobody";
+}
+
+/** Devices that come before or after the others. Published as the fact `device-priority`; MAC addresses in small letters. */
+export interface DevicePriorityFact {
+  high: string[];
+  low: string[];
+}
+
+/** The firewall mark's bits that say how a device's connection to the peer is to be treated; set by the proxy on its own sockets. */
+export const DEVICE_PRIORITY_MASK = 0x3000000, HIGH_PRIORITY_MARK = 0x1000000, LOW_PRIORITY_MARK = 0x2000000;
 
 /** What is known of this machine's clock. Published as the fact `clock`. */
 export interface ClockFact {

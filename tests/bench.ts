@@ -32,6 +32,10 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "a thousand flaps of the links under transfers: bytes and memory",
     load: () => import("./bench/flaps.ts"),
   },
+  loaded: {
+    summary: "links that are full both ways for an hour: none is called down",
+    load: () => import("./bench/loaded.ts"),
+  },
   tunnel: {
     summary: "one encrypted tunnel on one path against glorytun and a plain TUN forward",
     load: () => import("./bench/tunnel.ts"),
@@ -44,22 +48,31 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "what a thousand pinning rules cost a forwarded connection",
     load: () => import("./bench/rules.ts"),
   },
+  calls: {
+    summary: "calls while every link is full both ways, with and without qos, and while a link is cut",
+    load: () => import("./bench/calls.ts"),
+  },
   idle: { summary: "memory of an idle box", load: () => import("./bench/idle.ts") },
 };
 
-const HELP = `Usage: sudo ./otb bench NAME [--json] [--rounds N] [--seconds N] [--only TEXT]
+const HELP = `Usage: sudo ./otb bench NAME [--json] [--rounds N] [--seconds N] [--minutes N] [--only TEXT]
 
 ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
 
   --json       print one object
   --rounds N   alternating rounds, the figures are medians (default 3)
   --seconds N  length of each measured transfer (default 10)
+  --minutes N  how long "loaded" looks (default 60)
   --only TEXT  only cases whose name contains TEXT
 `;
 
 /** Runs one benchmark; the exit status is 1 when a bar is missed. */
 export async function bench(args: string[]): Promise<number> {
-  const options: { rounds: number; seconds: number; only?: string } = { rounds: 3, seconds: 10 };
+  const options: { rounds: number; seconds: number; minutes: number; only?: string } = {
+    rounds: 3,
+    seconds: 10,
+    minutes: 60,
+  };
   let json = false;
   let name: string | undefined;
   for (let index = 0; index < args.length; index++) {
@@ -71,6 +84,7 @@ export async function bench(args: string[]): Promise<number> {
     } else if (word === "--json") json = true;
     else if (word === "--rounds" && number >= 1 && number <= 20) options.rounds = Number(args[++index]);
     else if (word === "--seconds" && number >= 4 && number <= 60) options.seconds = Number(args[++index]);
+    else if (word === "--minutes" && number >= 1 && number <= 1440) options.minutes = Number(args[++index]);
     else if (word === "--only" && args[index + 1]) options.only = args[++index];
     else if (!word.startsWith("-") && name === undefined) name = word;
     else return refuse(`as the option is unknown or incomplete: current value is "${word}"`);

@@ -1,5 +1,6 @@
 // `otb demo`: the whole thing on one machine, measured while you watch. Raises a lab with unequal links, runs box and
 // peer, downloads over each link alone and then over all of them, cuts one on the way, and stays up for exploring.
+import { OtbError } from "../core/plugin.ts";
 import { parseLinks } from "./lab/parse.ts";
 import { median, round, table } from "./measure.ts";
 import { type Transfer, World } from "./world.ts";
@@ -40,13 +41,25 @@ export async function demo(args: string[]): Promise<number> {
   if (typeof options === "number") return options;
   const say = (text: string) => options.json || console.log(text);
   const interrupted = Promise.withResolvers<"interrupted">();
-  const interrupt = () => interrupted.resolve("interrupted");
+  let rises = true;
+  const interrupt = () => {
+    if (rises) say("Interrupted: the lab is taken down as soon as it stands.");
+    interrupted.resolve("interrupted");
+  };
   Deno.addSignalListener("SIGINT", interrupt);
   Deno.addSignalListener("SIGTERM", interrupt);
   const spec = { links: parseLinks(options.links) };
   say(`Raising a lab with ${spec.links.length} links: ${spec.links.map(describe).join(", ")}`);
   const name = "demo";
-  const world = await World.up(name, spec);
+  const world = await World.up(name, spec).catch((error) => {
+    if (error.code !== "lab-exists") throw error;
+    throw new OtbError(
+      error.code,
+      "Cannot show the demo as one runs already on this machine",
+      `End it with Ctrl-C in its terminal, or: sudo ./otb lab down ${name}`,
+    );
+  });
+  rises = false;
   try {
     const outcome = await Promise.race([measure(world, options, say), interrupted.promise]);
     if (outcome === "interrupted") return 130;

@@ -23,6 +23,30 @@ export interface HouseOptions {
 export const INTERNET = "203.0.113.10";
 const HOOK = `${ROOT}/tests/lab/dhcp_hook.sh`;
 
+/** The command of a DHCP client on `eth0` that stays in the foreground; `folder` takes its files. */
+export async function clientCommand(kind: ClientKind, folder: string, hostName: string): Promise<string[]> {
+  await Deno.writeTextFile(
+    `${folder}/dhclient.conf`,
+    `timeout 20;\nretry 2;\nsend host-name "${hostName}";\nrequest subnet-mask, routers, domain-name-servers;\n`,
+  );
+  return {
+    udhcpc: [
+      ...["udhcpc", "-f", "-i", "eth0", "-s", HOOK, "-t", "5", "-T", "1", "-A", "2"],
+      ...["-x", `hostname:${hostName}`],
+    ],
+    dhclient: [
+      ...["dhclient", "-4", "-d", "-sf", HOOK, "-cf", `${folder}/dhclient.conf`],
+      ...["-lf", `${folder}/leases`, "-pf", `${folder}/pid`, "eth0"],
+    ],
+    // It keeps its files in fixed places: each gets its own.
+    dhcpcd: [
+      ...["unshare", "--mount", "--propagation=slave", "sh", "-c"],
+      "mkdir -p /run/dhcpcd /var/lib/dhcpcd; mount -t tmpfs none /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && " +
+      `exec dhcpcd -4 -B -q -f /dev/null -C resolv.conf -C hostname -h "${hostName}" -t 0 eth0`,
+    ],
+  }[kind];
+}
+
 /** One raised house; `await using` takes it down. */
 export class House {
   readonly box: End;
@@ -207,40 +231,8 @@ export class House {
   ): Promise<Deno.ChildProcess> {
     if (!this.#names.includes(this.space(role))) await this.#plug(role, "eth0");
     const folder = await Deno.makeTempDir({ dir: this.folder });
-    const name = options.hostName ?? role;
-    await Deno.writeTextFile(
-      `${folder}/dhclient.conf`,
-      `timeout 20;\nretry 2;\nsend host-name "${name}";\nrequest subnet-mask, routers, domain-name-servers;\n`,
-    );
-    const commands = {
-      udhcpc: [
-        "udhcpc",
-        "-f",
-        "-i",
-        "eth0",
-        "-s",
-        HOOK,
-        "-t",
-        "5",
-        "-T",
-        "1",
-        "-A",
-        "2",
-        "-x",
-        `hostname:${name}`,
-      ],
-      dhclient: [
-        ...["dhclient", "-4", "-d", "-sf", HOOK, "-cf", `${folder}/dhclient.conf`],
-        ...["-lf", `${folder}/leases`, "-pf", `${folder}/pid`, "eth0"],
-      ],
-      // It keeps its files in fixed places: each gets its own.
-      dhcpcd: [
-        ...["unshare", "--mount", "--propagation=slave", "sh", "-c"],
-        "mkdir -p /run/dhcpcd /var/lib/dhcpcd; mount -t tmpfs none /run/dhcpcd && mount -t tmpfs none /var/lib/dhcpcd && " +
-        `exec dhcpcd -4 -B -q -f /dev/null -C resolv.conf -C hostname -h "${name}" -t 0 eth0`,
-      ],
-    };
-    return this.spawn(role, commands[kind], { stdin: "null", stdout: "null", stderr: "null" });
+    const command = await clientCommand(kind, folder, options.hostName ?? role);
+    return this.spawn(role, command, { stdin: "null", stdout: "null", stderr: "null" });
   }
 
   /** IPv4 addresses and default router of a device. */
@@ -256,7 +248,7 @@ export class House {
   }
 
   /** Waits until a device has an address that fits. */
-  async address(role: string, pattern: RegExp, boundMs = 60_000): Promise<string> {
+  async address(role: string, pattern: RegExp, boundMs = 120_000): Promise<string> {
     return await eventually(
       `${role} gets ${pattern}`,
       async () => (await this.seen(role)).addresses.find((address) => pattern.test(address)),
@@ -375,7 +367,7 @@ export async function end(child: Deno.ChildProcess | undefined): Promise<void> {
 export async function eventually<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  boundMs = 60_000,
+  boundMs = 120_000,
 ): Promise<T> {
   const end = performance.now() + boundMs;
   while (performance.now() < end) {

@@ -24,7 +24,7 @@ export async function dhcp(house: House): Promise<DhcpStatus> {
 }
 
 /** Waits for a phase. @throws Error with what was seen instead */
-export function until(house: House, phase: string, boundMs = 60_000): Promise<DhcpStatus> {
+export function until(house: House, phase: string, boundMs = 120_000): Promise<DhcpStatus> {
   let last: unknown;
   return eventually(`the phase ${phase}`, async () => {
     const status = await dhcp(house);

@@ -10,6 +10,9 @@ export const PEER_ADDRESS = "198.51.100.11";
 export const SERVER_ADDRESS = "203.0.113.10";
 export const SERVER_PORT = 8080;
 
+/** Until every plugin is ready; half a dozen boxes may start beside this one. */
+const START_MS = 300_000;
+
 /** One transfer over exactly one TCP connection, as tests/lab/client.ts reports it. */
 export interface Transfer {
   bytes: number;
@@ -88,8 +91,9 @@ export class End {
     ended.catch(() => {});
     await Promise.race([
       ended,
-      this.until((status) =>
-        status.plugins.length > 0 && status.plugins.every(({ state }) => state === "ready")
+      this.until(
+        (status) => status.plugins.length > 0 && status.plugins.every(({ state }) => state === "ready"),
+        START_MS,
       ),
     ]);
   }
@@ -128,7 +132,7 @@ export class End {
   }
 
   /** Waits for a state of affairs; the bound is far beyond what any machine needs. */
-  async until(test: (status: StatusReport) => boolean, boundMs = 60_000): Promise<StatusReport> {
+  async until(test: (status: StatusReport) => boolean, boundMs = 120_000): Promise<StatusReport> {
     const end = performance.now() + boundMs;
     let last: unknown;
     while (performance.now() < end) {

@@ -9,9 +9,11 @@ import { given, yes } from "./options.ts";
 import { table, wrap } from "./table.ts";
 import { type Cli, group, type Verb, verb } from "./verb.ts";
 
-const PLUGIN = "dhcp-takeover";
+/** The plugin that gives addresses. */
+export const PLUGIN = "dhcp-takeover";
 
-interface DhcpStatus {
+/** What it tells of itself. */
+export interface DhcpStatus {
   phase: string;
   sentence: string;
   confirmByMs?: number;
@@ -151,8 +153,8 @@ function reservation(
   return change(core, cli, { done, patch, yes });
 }
 
-/** @throws OtbError `plugin-not-ready` */
-async function statusOf(core: Core): Promise<DhcpStatus> {
+/** How it stands. @throws OtbError `plugin-not-ready` */
+export async function statusOf(core: Core): Promise<DhcpStatus> {
   const report = (await core.status()).plugins.find(({ name }) => name === PLUGIN);
   if (report?.state === "ready" && report.status.phase) return report.status as unknown as DhcpStatus;
   throw new OtbError(
@@ -164,7 +166,12 @@ async function statusOf(core: Core): Promise<DhcpStatus> {
   );
 }
 
-function statusLines(found: DhcpStatus, language: "en" | "fr", { terminal: { width } }: Cli): string[] {
+/** How it stands and what to do, as lines for a person. */
+export function statusLines(
+  found: DhcpStatus,
+  language: "en" | "fr",
+  { terminal: { width } }: Pick<Cli, "terminal">,
+): string[] {
   const { sentence, servers, instructions, confirmByMs, leaseCount, poolSize } = found;
   const lines = [sentence];
   if (poolSize > 0) lines.push(`${leaseCount} of ${poolSize} addresses are given (otb dhcp leases).`);
@@ -206,7 +213,8 @@ function statusLines(found: DhcpStatus, language: "en" | "fr", { terminal: { wid
   return lines;
 }
 
-function terminalLanguage(): "en" | "fr" {
+/** The language that the terminal asks for (locale(7)), of those that instructions are in. */
+export function terminalLanguage(): "en" | "fr" {
   const said = Deno.env.get("LC_ALL") || Deno.env.get("LC_MESSAGES") || Deno.env.get("LANG") || "";
   return said.startsWith("fr") ? "fr" : "en";
 }

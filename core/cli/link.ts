@@ -6,6 +6,7 @@ import { choice, string } from "@optique/core/valueparser";
 import { type Core, getPath, type Json, OtbError } from "../client.ts";
 import { change } from "./change.ts";
 import { show } from "./link_show.ts";
+import { speedTest } from "./link_speed.ts";
 import { given, interfaceName, linkSettings, yes } from "./options.ts";
 import { table } from "./table.ts";
 import { UsageError } from "./terminal.ts";
@@ -143,7 +144,7 @@ const list = verb("list", {
 export const linkVerbs = group(
   "link",
   "The ways to the Internet of a box.",
-  [add, list, show, set, remove],
+  [add, list, show, set, remove, speedTest],
   "sudo otb link add fibre --interface eth1",
 );
 

@@ -1,7 +1,9 @@
 // `otb setup`: from nothing to a box that devices can use, as a dialogue that can be left and taken up again.
-import { connect, getPath, initialiseBox, OtbError } from "../client.ts";
+import { connect, getPath, initialiseBox, OtbError, type StatusReport } from "../client.ts";
 import { change } from "./change.ts";
+import { PLUGIN as DHCP } from "./dhcp.ts";
 import { installService } from "./service.ts";
+import { leadDevices } from "./setup_dhcp.ts";
 import { type Seen, setupSteps, type Step, suggestLan } from "./setup_steps.ts";
 import { paint } from "./terminal.ts";
 import { type Cli, verb } from "./verb.ts";
@@ -39,7 +41,10 @@ export const setupVerb = verb("setup", {
   },
 });
 
-async function look({ state }: Cli): Promise<Seen> {
+/** What is there so far, with everything that a running core tells. */
+type Looked = Seen & { status?: StatusReport };
+
+async function look({ state }: Cli): Promise<Looked> {
   let core;
   try {
     core = await connect(state);
@@ -49,10 +54,13 @@ async function look({ state }: Cli): Promise<Seen> {
   }
   try {
     const { network } = (await core.config()).effective;
+    const status = core.live ? await core.status() : undefined;
+    const phase = status?.plugins.find(({ name }) => name === DHCP)?.status.phase;
     return {
       role: getPath(network, "role") as string,
       lan: getPath(network, "lan") as Seen["lan"],
-      status: core.live ? await core.status() : undefined,
+      status,
+      dhcp: typeof phase === "string" ? phase : undefined,
     };
   } finally {
     core.close();
@@ -60,7 +68,7 @@ async function look({ state }: Cli): Promise<Seen> {
 }
 
 /** Does one step with the person; false when that person wants to leave. */
-async function take({ id, next }: Step, { role }: Seen, cli: Cli): Promise<boolean> {
+async function take({ id, next }: Step, { role, lan, dhcp }: Seen, cli: Cli): Promise<boolean> {
   const { terminal } = cli;
   switch (id) {
     case "join": {
@@ -103,6 +111,11 @@ async function take({ id, next }: Step, { role }: Seen, cli: Cli): Promise<boole
     case "links":
       terminal.out("Plug your modems in, in any order; each is shown when it is found.\n");
       return await awaitModems(cli);
+    case "devices":
+      return await leadDevices(cli, { phase: dhcp ?? "off", gateway: lan!.address.split("/")[0]! }, {
+        ask,
+        wait: (what, done) => wait(cli, what, ({ status }) => status !== undefined && done(status)),
+      });
     default:
       terminal.out(`${next}\n`);
       return await wait(
@@ -129,7 +142,7 @@ async function awaitModems(cli: Cli): Promise<boolean> {
 }
 
 /** Looks again and again; false when the person ends it. */
-async function wait(cli: Cli, what: string, done: (seen: Seen) => boolean): Promise<boolean> {
+async function wait(cli: Cli, what: string, done: (seen: Looked) => boolean): Promise<boolean> {
   cli.terminal.out(`${what} (Ctrl-C leaves; nothing is lost) ...\n`);
   const { signal } = cli;
   while (!signal.aborted) {

@@ -15,14 +15,16 @@ export interface Seen {
   role?: string;
   lan?: { interface: string; address: string };
   /** Undefined while no core runs. */
-  status?: Pick<StatusReport, "links" | "health">;
+  status?: Pick<StatusReport, "links" | "health" | "connections">;
+  /** Phase of the takeover of the LAN's DHCP; undefined where nobody tells. */
+  dhcp?: string;
 }
 
 /** Private networks for a LAN, away from what modems like to take (192.168.0 to 192.168.2, 192.168.8, 192.168.100 of Starlink). */
 const LANS = [177, 178, 179, 222, 223].map((part) => `192.168.${part}.1/24`);
 
 /** All steps, in their order; the first that is not done is the one to take. */
-export function setupSteps({ role, lan, status }: Seen): Step[] {
+export function setupSteps({ role, lan, status, dhcp = "off" }: Seen): Step[] {
   const up = status?.links.filter(({ tier, observed }) => tier !== "never" && observed.state === "up") ?? [];
   const wrong = status?.health.find(({ code }) => code.startsWith("peer-"));
   const answers = up.some(({ path }) => path?.state === "active" && path.rttMs !== undefined);
@@ -60,9 +62,12 @@ export function setupSteps({ role, lan, status }: Seen): Step[] {
     {
       id: "devices",
       title: `Devices use ${lan?.address.split("/")[0] ?? "the box"} as their gateway`,
-      // Nobody here can see that; it is the last word.
-      done: answers && wrong === undefined,
-      next: "In the DHCP server of your LAN, or by hand on a device.",
+      // By the box's own DHCP, or by whatever else brought the first of them here.
+      done: answers && wrong === undefined &&
+        (dhcp === "confirmed" || dhcp === "off" && (status?.connections.total ?? 0) > 0),
+      next: dhcp === "off"
+        ? "sudo otb dhcp takeover; or set the gateway in your own DHCP server, or by hand on a device."
+        : "sudo otb dhcp status says what to do.",
     },
   ];
 }

@@ -31,12 +31,23 @@ Deno.test("one step after the other, whatever was done before", () => {
   assert.equal(next({ role: "cloud" }), "join");
   assert.equal(next({ role: "box" }), "lan");
   assert.equal(next(box), "running");
-  assert.equal(next({ ...box, status: { links: [], health: [] } }), "links");
-  assert.equal(next({ ...box, status: { links: [{ ...link, tier: "never" }], health: [] } }), "links");
-  assert.equal(next({ ...box, status: { links: [{ ...link, path: undefined }], health: [] } }), "peer");
-  assert.equal(next({ ...box, status: { links: [link], health: [] } }), undefined);
+  const status = (links: typeof link[], total = 0) => ({
+    links,
+    health: [],
+    connections: { open: 0, total, refused: 0, protocol: "unknown" as const },
+  });
+  assert.equal(next({ ...box, status: status([]) }), "links");
+  assert.equal(next({ ...box, status: status([{ ...link, tier: "never" as "primary" }]) }), "links");
+  const untried = { ...link, path: { ...link.path, rttMs: undefined as unknown as number } };
+  assert.equal(next({ ...box, status: status([untried]) }), "peer");
+  assert.equal(next({ ...box, status: status([link]) }), "devices");
+  assert.equal(next({ ...box, status: status([link], 1) }), undefined, "a device came by itself");
+  for (const dhcp of ["instructions", "checking", "trial", "contested", "given-back"]) {
+    assert.equal(next({ ...box, status: status([link], 1), dhcp }), "devices", dhcp);
+  }
+  assert.equal(next({ ...box, status: status([link]), dhcp: "confirmed" }), undefined);
   const gone = { code: "peer-gone", severity: "error" as const, message: "gone", plugin: "x", sinceMs: 0 };
-  assert.equal(next({ ...box, status: { links: [link], health: [gone] } }), "peer");
+  assert.equal(next({ ...box, status: { ...status([link], 1), health: [gone] } }), "peer");
 });
 
 Deno.test("a LAN is suggested where nobody is yet", () => {

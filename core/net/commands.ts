@@ -1,5 +1,5 @@
 // From an operation to the command lines that do it. Pure: used by os_linux to run them and by previews to show them.
-import type { Family, Resource } from "./model.ts";
+import { type Family, lineIdentity, type Resource } from "./model.ts";
 import { type Operation, OTB_PROTOCOL } from "./os.ts";
 
 /** One line for one tool. */
@@ -104,6 +104,9 @@ export function commandsOf({ verb, resource, was }: Operation): Command[] {
     case "qdisc": {
       const { interface: device, parent, spec, then = [] } = resource;
       if (verb === "delete") return [command("tc", "qdisc", "delete", "dev", device, parent)];
+      if (verb === "replace" && was?.kind === "qdisc" && (then.length > 0 || was.then)) {
+        return changedLines(device, was.then ?? [], then).map((words) => command("tc", ...words));
+      }
       const qdisc = command("tc", "qdisc", verb, "dev", device, parent, ...spec);
       return [{ ...qdisc, tolerated: undefined }, ...then.map((words) => ({ ...command("tc", ...words) }))];
     }
@@ -129,6 +132,29 @@ export function commandsOf({ verb, resource, was }: Operation): Command[] {
       return verb === "add" ? [add, set] : [set];
     }
   }
+}
+
+/**
+ * From some further lines of a qdisc to others, while packets flow: what goes, last things first; what changes, in place; what
+ * comes. A class that changes keeps its queue and its counters (tc_ctl_tclass in the kernel's sch_api.c).
+ */
+function changedLines(device: string, former: string[][], next: string[][]): string[][] {
+  const now = new Map(former.map((line) => [lineIdentity(line), line.join(" ")]));
+  const wanted = new Set(next.map(lineIdentity));
+  const gone = former.filter((line) => !wanted.has(lineIdentity(line))).reverse();
+  return [
+    ...gone.map((line) => {
+      const place = line[0] === "class" ? "classid" : "parent";
+      return [line[0]!, "delete", "dev", device, place, line[line.indexOf(place) + 1]!];
+    }),
+    ...next.flatMap((line) => {
+      const was = now.get(lineIdentity(line));
+      if (was === line.join(" ")) return [];
+      if (was === undefined) return [line];
+      // A child of the same kind is changed by `replace`, of another one exchanged.
+      return [[line[0]!, line[0] === "class" ? "change" : "replace", ...line.slice(2)]];
+    }),
+  ];
 }
 
 /** An operation as a person would type it; several lines where it takes several. */

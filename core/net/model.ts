@@ -99,7 +99,7 @@ export interface QdiscResource {
   parent: "root" | "ingress";
   /** Words after `tc qdisc add dev IF root|ingress handle ...`, for example `["tbf", "rate", "5mbit", ...]`. */
   spec: string[];
-  /** Further `tc` command lines without `tc`, run in order after the qdisc; they vanish with it. */
+  /** Further `tc` command lines without `tc`, run in order after the qdisc; they vanish with it. Rates change in place. */
   then?: string[][];
 }
 
@@ -168,5 +168,21 @@ export function identity(resource: Resource): string {
       return `interface ${resource.name}`;
     case "interfaceState":
       return `interfaceState ${resource.interface}`;
+  }
+}
+
+/**
+ * What makes two further lines of a qdisc the same thing: a class and its parent, the place of a child qdisc. A filter has no
+ * name: it is only ever itself.
+ */
+export function lineIdentity(line: string[]): string {
+  const after = (word: string) => line[line.indexOf(word) + 1] ?? "";
+  switch (line[0]) {
+    case "class":
+      return `class ${after("parent")} ${after("classid")}`;
+    case "qdisc":
+      return `qdisc ${after("parent")}`;
+    default:
+      return line.join(" ");
   }
 }

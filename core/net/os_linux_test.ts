@@ -152,6 +152,61 @@ Deno.test(inKernel("a change touches only what changed"), async () => {
   strictEqual(await namespace.run("ip", "mptcp", "endpoint"), "");
 });
 
+Deno.test(
+  inKernel("classes change their rates, come and go in place: no packet's count is lost"),
+  async () => {
+    await using namespace = await Namespace.create();
+    const { net } = netOf(namespace);
+    const tree = (rate: string, limit: number, classes: number[]): Resource[] => [{
+      kind: "qdisc",
+      interface: "wan0",
+      parent: "root",
+      spec: "handle 1: htb default 2".split(" "),
+      then: [
+        `class add dev wan0 parent 1: classid 1:10 htb rate ${rate}`.split(" "),
+        ...classes.flatMap((id) => [
+          `class add dev wan0 parent 1:10 classid 1:${id} htb rate 1mbit ceil ${rate} prio ${id}`.split(" "),
+          `qdisc add dev wan0 parent 1:${id} bfifo limit ${limit}`.split(" "),
+        ]),
+      ],
+    }];
+    const shown = () => namespace.run("tc", "-s", "class", "show", "dev", "wan0");
+    const sent = async () => Number(/htb 1:2 .*\n Sent (\d+) bytes/.exec(await shown())![1]);
+    await net.claim("test", "shape", tree("5mbit", 20_000, [1, 2]));
+    await namespace.run("ip", "address", "add", "10.1.0.2/24", "dev", "wan0");
+    // Nobody answers: it is what leaves that counts.
+    await namespace.run("ping", "-c1", "-W1", "-I", "wan0", "10.1.0.9").catch(() => {});
+    const before = await sent();
+    ok(before > 0, await shown());
+
+    deepStrictEqual(
+      await net.preview([{ owner: "test", key: "shape", resources: tree("6mbit", 20_000, [2, 3]) }]),
+      [
+        "tc qdisc delete dev wan0 parent 1:1",
+        "tc class delete dev wan0 classid 1:1",
+        "tc class change dev wan0 parent 1: classid 1:10 htb rate 6mbit",
+        "tc class change dev wan0 parent 1:10 classid 1:2 htb rate 1mbit ceil 6mbit prio 2",
+        "tc class add dev wan0 parent 1:10 classid 1:3 htb rate 1mbit ceil 6mbit prio 3",
+        "tc qdisc add dev wan0 parent 1:3 bfifo limit 20000",
+      ],
+    );
+    await net.claim("test", "shape", tree("6mbit", 20_000, [2, 3]));
+    match(await shown(), /htb 1:10 root rate 6Mbit/);
+    match(await shown(), /htb 1:3 parent 1:10/);
+    ok(!(await shown()).includes("htb 1:1 "));
+    await net.claim("test", "shape", tree("6mbit", 30_000, [2, 3]));
+    match(await namespace.run("tc", "qdisc", "show", "dev", "wan0"), /bfifo .* parent 1:2 limit 30000b/);
+    ok(await sent() >= before, "its counters are those of the class that was there");
+
+    // Who took the whole away gets it back whole.
+    await namespace.run("tc", "qdisc", "delete", "dev", "wan0", "root");
+    await net.reconcile();
+    match(await shown(), /htb 1:3 parent 1:10/);
+    await net.release("test");
+    strictEqual(await shown(), "");
+  },
+);
+
 Deno.test(inKernel("what the user configured himself is used and never deleted"), async () => {
   await using namespace = await Namespace.create();
   await namespace.run("ip", "address", "add", "10.1.0.2/24", "dev", "wan0");

@@ -4,6 +4,8 @@ import {
   type Family,
   identity,
   type InterfaceResource,
+  lineIdentity,
+  type QdiscResource,
   type Resource,
   type ResourceKind,
   type SysctlResource,
@@ -159,8 +161,9 @@ function put(result: Plan, owned: Owned, was: Present | undefined, entry: Journa
     previous: entry && !entry.foreign ? entry.previous : isSetting(resource) ? was?.resource : undefined,
   });
   if (!was) result.steps.push(hold({ verb: "add", resource }));
-  else if (isReplaceable(resource, was.resource ?? entry?.resource, entry)) {
-    result.steps.push(hold({ verb: "replace", resource, was: was.resource }));
+  else if (isReplaceable(resource, was.resource ?? entry?.resource, entry, was.hash)) {
+    const from = was.resource ?? (resource.kind === "qdisc" ? entry?.resource : undefined);
+    result.steps.push(hold({ verb: "replace", resource, was: from }));
   } else {
     result.steps.push(remove(owned, was.resource ?? resource), hold({ verb: "add", resource }));
   }
@@ -257,7 +260,12 @@ function isRemovable(resource: Resource): boolean {
 }
 
 /** Whether one operation can change it in place, without a moment of absence. */
-function isReplaceable(to: Resource, from: Resource | undefined, entry: JournalEntry | undefined): boolean {
+function isReplaceable(
+  to: Resource,
+  from: Resource | undefined,
+  entry: JournalEntry | undefined,
+  hash: string | undefined,
+): boolean {
   switch (to.kind) {
     case "mptcpEndpoint": {
       if (from?.kind !== "mptcpEndpoint" || entry?.resource.kind !== "mptcpEndpoint") return false;
@@ -270,12 +278,24 @@ function isReplaceable(to: Resource, from: Resource | undefined, entry: JournalE
       return from?.kind === "interface" && from.type === to.type && from.parent === to.parent &&
         (to.mac === undefined || from.mac === to.mac);
     case "qdisc":
-      // The same kind without children keeps its queue; with children, theirs would be in the way.
-      return from?.kind === "qdisc" && from.spec.find(isKind) === to.spec.find(isKind) &&
-        to.parent === "root" && !from.then && !to.then;
+      if (from?.kind !== "qdisc" || to.parent !== "root") return false;
+      // The same kind without children keeps its queue.
+      if (!from.then && !to.then) return from.spec.find(isKind) === to.spec.find(isKind);
+      // With children, what is there must be known to the last one.
+      return !!entry?.applied && entry.fingerprint !== undefined && entry.fingerprint === hash &&
+        haveSameFrame(from, to);
     default:
       return true;
   }
+}
+
+/** Whether two differ only in classes and child qdiscs, which can come, go and change one by one. */
+function haveSameFrame(from: QdiscResource, to: QdiscResource): boolean {
+  const filters = ({ then = [] }: QdiscResource) =>
+    JSON.stringify(then.filter(([object]) => object === "filter"));
+  const isClear = ({ then = [] }: QdiscResource) => new Set(then.map(lineIdentity)).size === then.length;
+  return from.spec.join(" ") === to.spec.join(" ") && filters(from) === filters(to) && isClear(from) &&
+    isClear(to);
 }
 
 /** The word of a tc spec that names the qdisc: the first that is neither `handle` nor its value. */

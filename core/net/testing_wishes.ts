@@ -6,6 +6,19 @@ import { fakeInterface, OsFake } from "./os_fake.ts";
 
 const device = fc.constantFrom("wan1", "wan2", "gone0", "ifb0");
 const address = fc.constantFrom("10.0.1.2", "10.0.2.2", "10.0.3.2");
+/** Classes under an HTB qdisc that differ in rate and number. */
+const classes = fc.constantFrom(["1mbit"], ["2mbit"], ["1mbit", "2mbit"]).chain((rates) =>
+  device.map((name): Resource => ({
+    kind: "qdisc",
+    interface: name,
+    parent: "root",
+    spec: ["handle", "1:", "htb", "default", "1"],
+    then: rates.flatMap((rate, index) => [
+      `class add dev ${name} parent 1: classid 1:${index + 1} htb rate ${rate}`.split(" "),
+      `qdisc add dev ${name} parent 1:${index + 1} bfifo limit ${rate.length}0000`.split(" "),
+    ]),
+  }))
+);
 const resource: fc.Arbitrary<Resource> = fc.oneof(
   fc.record({
     kind: fc.constant("address" as const),
@@ -68,6 +81,7 @@ const resource: fc.Arbitrary<Resource> = fc.oneof(
       ["handle", "1:", "htb"],
     ),
   }),
+  classes,
   fc.record({
     kind: fc.constant("qdisc" as const),
     interface: device,

@@ -187,6 +187,8 @@ export function compile(wish: Wish, carried: Carried): string {
       "goto refuse",
     ]],
     ["from_outside", [
+      // The kernel passes on only what a multicast router asked for, and that one says to whom.
+      "ip daddr 224.0.0.0/4 return",
       "ct state established,related return",
       "ct status dnat return",
       "counter name uninvited drop",

@@ -33,6 +33,7 @@ import {
 } from "./compile.ts";
 import { type Config, config } from "./config.ts";
 import { type Carried, type Ended, findConnection, forgetConnections, NOTHING, readTable } from "./kernel.ts";
+import { multicastWays } from "./multicast.ts";
 import { Nudger } from "./nudge.ts";
 import { number, type Numbering } from "./numbers.ts";
 import { besideTunnel } from "./near.ts";
@@ -318,6 +319,7 @@ class Pinning {
       if (name !== undefined) facts.set(`device-name/${mac}`, { mac, name });
     }
     facts.set("domain-rules", { rules: byDomain.some(({ domains }) => domains.length > 0) ? byDomain : [] });
+    for (const way of multicastWays({ config, ...situation })) facts.set(`multicast-way/${way.link}`, way);
     facts.set("when-peer-gone", { way: config.whenPeerGone });
     for (const key of this.#published) if (!facts.has(key)) this.ctx.facts.publish(key, undefined);
     for (const [key, value] of facts) this.ctx.facts.publish(key, value);

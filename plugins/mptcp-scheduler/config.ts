@@ -24,7 +24,6 @@ export const config = z.strictObject({
     "share of the primaries' capacity in use at which secondaries join in",
   ),
   demoteSecondaryBelow: described(z._default(share, 0.5), "share at which they rest again"),
-  enforceRates: described(z._default(z.boolean(), true), "hold links to their downMbps and upMbps"),
   probeIdleSeconds: described(
     z._default(z.number().check(z.int(), z.minimum(2), z.maximum(3600)), 10),
     "how often an idle path is looked at",

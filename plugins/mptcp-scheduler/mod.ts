@@ -11,7 +11,6 @@ import { PeerReach } from "./peer_reach.ts";
 import { Prober } from "./prober.ts";
 import {
   assignSlots,
-  caps,
   isUsed,
   linkWays,
   redirects,
@@ -173,7 +172,6 @@ class Scheduler {
       ["ways", linkWays([...this.#slots.values()])],
       ["routes", routes(routed)],
       ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
-      ["caps", this.ctx.config.enforceRates ? caps(routed) : []],
     ];
     const changed = wishes.flatMap(([key, resources]) => {
       const text = JSON.stringify(resources);
@@ -189,7 +187,7 @@ class Scheduler {
         try {
           await this.ctx.claim(key, resources);
         } catch (error) {
-          // Each stands alone: a cap that the kernel can't do must not cost the routes.
+          // Each stands alone: an endpoint that the kernel refuses must not cost the routes.
           this.ctx.log.error(`Cannot apply ${key}`, { reason: String(error) });
           this.ctx.health.raise({
             code: `${key}-refused`,

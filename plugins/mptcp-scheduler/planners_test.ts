@@ -5,7 +5,7 @@ import { congestionRoutes } from "./cloud.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { type Candidate, firstPaths } from "./first_path.ts";
-import { assignSlots, caps, isUsed, linkWays, routedLinks, routes, settings, wayOut } from "./routing.ts";
+import { assignSlots, isUsed, linkWays, routedLinks, routes, settings, wayOut } from "./routing.ts";
 import { Overflow } from "./secondary.ts";
 
 function link(name: string, index: number, extra: Partial<Link> = {}): Link {
@@ -107,21 +107,6 @@ Deno.test("a link keeps its slot whatever else comes and goes; there are never m
       slots = next;
     }
   }));
-});
-
-Deno.test("caps: a bucket upstream, a bucket behind an ifb downstream, none unasked", () => {
-  assert.deepEqual(caps(usable([link("fibre", 1)])), []);
-  const kinds = caps(usable([link("lte", 1, { downMbps: 10, upMbps: 2 })])).map((resource) =>
-    resource.kind === "qdisc"
-      ? `${resource.interface} ${resource.parent} ${resource.spec.join(" ")}`
-      : resource.kind
-  );
-  assert.deepEqual(kinds, [
-    "wan1 root tbf rate 2000kbit burst 65536 latency 50ms",
-    "interface",
-    "otb-ifb1 root tbf rate 10000kbit burst 65536 latency 50ms",
-    "wan1 ingress ",
-  ]);
 });
 
 Deno.test("kernel settings ask for nothing twice", () => {

@@ -143,51 +143,6 @@ export function settings(maxBufferMb: number): Resource[] {
   ];
 }
 
-/** What a link may carry at most, where somebody said so: a token bucket on its interface, and one for what comes in. */
-export function caps(links: UsableLink[]): Resource[] {
-  return links.flatMap(({ link, slot }): Resource[] => {
-    const resources: Resource[] = [];
-    if (link.upMbps !== undefined) {
-      resources.push({ kind: "qdisc", interface: link.interface, parent: "root", spec: bucket(link.upMbps) });
-    }
-    if (link.downMbps !== undefined) {
-      const name = `otb-ifb${slot}`;
-      const redirect = [
-        "filter",
-        "add",
-        "dev",
-        link.interface,
-        "ingress",
-        "protocol",
-        "all",
-        "u32",
-        "match",
-        "u32",
-        "0",
-        "0",
-        "action",
-        "mirred",
-        "egress",
-        "redirect",
-        "dev",
-        name,
-      ];
-      resources.push(
-        { kind: "interface", name, type: "ifb", up: true },
-        { kind: "qdisc", interface: name, parent: "root", spec: bucket(link.downMbps) },
-        { kind: "qdisc", interface: link.interface, parent: "ingress", spec: [], then: [redirect] },
-      );
-    }
-    return resources;
-  });
-}
-
-/** tc-tbf(8): a burst of 10 ms at the rate, at least two full packets with segmentation offload. */
-function bucket(mbps: number): string[] {
-  const burst = Math.max(65_536, Math.round(mbps * 1e6 / 8 * 0.01));
-  return ["tbf", "rate", `${Math.round(mbps * 1000)}kbit`, "burst", String(burst), "latency", "50ms"];
-}
-
 function subnet(address: string, prefixLength: number): string {
   if (address.includes(":")) return `${address}/128`;
   const value = address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);

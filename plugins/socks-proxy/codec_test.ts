@@ -12,7 +12,7 @@ import {
   sealRequest,
   sealResponse,
 } from "./sip022.ts";
-import { type Stage, step } from "./socks5.ts";
+import { LINK_LOGIN, type Stage, step } from "./socks5.ts";
 import { Targets } from "./targets.ts";
 import { order } from "./transport.ts";
 
@@ -238,6 +238,25 @@ Deno.test("SOCKS5: what is offered, asked and refused", () => {
   });
   assert.deepEqual(step("greeting", of(5, 1, 0), login), { kind: "refuse", reply: [5, 255] });
   assert.deepEqual(step("greeting", of(4, 1), undefined), { kind: "refuse", reply: [] });
+  assert.deepEqual(step("greeting", of(5, 1, 0), LINK_LOGIN), {
+    kind: "say",
+    used: 3,
+    reply: [5, 0],
+    stage: "request",
+  });
+  assert.deepEqual(step("greeting", of(5, 1, 2), LINK_LOGIN), {
+    kind: "say",
+    used: 3,
+    reply: [5, 2],
+    stage: "login",
+  });
+  assert.deepEqual(step("login", of(1, ...text("fibre"), ...text("")), LINK_LOGIN), {
+    kind: "say",
+    used: 8,
+    reply: [1, 0],
+    stage: "request",
+    link: "fibre",
+  });
   assert.deepEqual(step("login", of(1, ...text("ann"), ...text("secret")), login), {
     kind: "say",
     used: 12,

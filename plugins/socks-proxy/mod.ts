@@ -1,13 +1,16 @@
 // The plugin: on the box it carries the LAN's TCP to the peer, in the cloud it is that peer.
-import { openNative } from "../../core/native/ffi.ts";
+import { ADDRESS_BYTES, openNative } from "../../core/native/ffi.ts";
 import {
   type ClockFact,
   type Context,
   definePlugin,
+  type DevicePriorityFact,
   type DomainRulesFact,
   type FirstPathFact,
+  HIGH_PRIORITY_MARK,
   type InterfaceFact,
   type Json,
+  LOW_PRIORITY_MARK,
   OtbError,
   type ProxyTargetFact,
   type Socks5Fact,
@@ -20,7 +23,7 @@ import { Sniffer } from "./sniffer.ts";
 import { Salts } from "./salts.ts";
 import { serveCounters, Server } from "./serve.ts";
 import { legacyKey } from "./sip004.ts";
-import { type Login, Socks5 } from "./socks5.ts";
+import { LINK_LOGIN, type Login, Socks5 } from "./socks5.ts";
 import { StandIn } from "./stand_in.ts";
 import { Targets } from "./targets.ts";
 import { MptcpTransport, order } from "./transport.ts";
@@ -89,24 +92,35 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
   const choices = () => firstPath.current.get("first-path")?.choices ?? [];
   const clock = ctx.facts.watch<ClockFact>("clock");
   const transport = new MptcpTransport(native, peer);
-  const tunnels = new Tunnels({ native, reactor, transport, psk, now, choices, counters });
+  const interfaces = ctx.facts.watch<InterfaceFact>("interface/");
+  /** The MAC address of who has an address (a record) on the LAN. */
+  const deviceOf = (address: Uint8Array<ArrayBuffer>) => {
+    const index = interfaces.current.get(`interface/${ctx.network.current.lan?.interface}`)?.index;
+    return index === undefined ? undefined : native.neighbour(address, index);
+  };
+  const priorities = ctx.facts.watch<DevicePriorityFact>("device-priority");
+  const client = new Uint8Array(ADDRESS_BYTES);
+  const markOf = (fd: number) => {
+    const { high = [], low = [] } = priorities.current.get("device-priority") ?? {};
+    if (high.length + low.length === 0 || native.remoteAddress(fd, client) < 0) return 0;
+    const mac = deviceOf(client);
+    if (mac === undefined) return 0;
+    return high.includes(mac) ? HIGH_PRIORITY_MARK : low.includes(mac) ? LOW_PRIORITY_MARK : 0;
+  };
+  const tunnels = new Tunnels({ native, reactor, transport, psk, now, choices, markOf, counters });
   ctx.defer(() => tunnels.close());
 
   const domainRules = ctx.facts.watch<DomainRulesFact>("domain-rules");
-  const interfaces = ctx.facts.watch<InterfaceFact>("interface/");
   const hits = new Map<string, number>();
   const sniffer = new Sniffer({
     ...{ native, reactor, tunnels, counters },
     rules: () => domainRules.current.get("domain-rules")?.rules ?? [],
-    deviceOf: (address) => {
-      const index = interfaces.current.get(`interface/${ctx.network.current.lan?.interface}`)?.index;
-      return index === undefined ? undefined : native.neighbour(address, index);
-    },
+    deviceOf,
     onHit: (rule) => hits.set(rule, (hits.get(rule) ?? 0) + 1),
   });
 
   // For this box's own plugins: who gets in here is on this machine already.
-  const ownProxy = new Socks5(native, reactor, tunnels, "127.0.0.1", 0, undefined);
+  const ownProxy = new Socks5(native, reactor, tunnels, "127.0.0.1", 0, LINK_LOGIN);
   ctx.defer(() => ownProxy.close());
   ctx.facts.publish("socks5", { address: "127.0.0.1", port: ownProxy.port } satisfies Socks5Fact);
 

@@ -21,18 +21,21 @@ export interface Login {
   password: string;
 }
 
+/** Who asks with a login may name a link as the user, and is carried over that one alone; for this box's own plugins. */
+export const LINK_LOGIN = "link";
+
 /** Where a dialogue stands. */
 export type Stage = "greeting" | "login" | "request";
 
 /** What to do after looking at the bytes so far; `used` of them are done with. */
 export type Step =
   | { kind: "more" }
-  | { kind: "say"; used: number; reply: number[]; stage: Stage }
+  | { kind: "say"; used: number; reply: number[]; stage: Stage; link?: string }
   | { kind: "connect"; used: number; target: Bytes }
   | { kind: "refuse"; reply: number[] };
 
 /** One step of the dialogue. Pure. */
-export function step(stage: Stage, bytes: Bytes, login: Login | undefined): Step {
+export function step(stage: Stage, bytes: Bytes, login: Login | typeof LINK_LOGIN | undefined): Step {
   if (stage === "login") return checkLogin(bytes, login!);
   if (bytes.length < 2) {
     return bytes.length === 1 && bytes[0] !== VERSION ? { kind: "refuse", reply: [] } : { kind: "more" };
@@ -41,9 +44,11 @@ export function step(stage: Stage, bytes: Bytes, login: Login | undefined): Step
   if (stage === "greeting") {
     const end = 2 + bytes[1]!;
     if (bytes.length < end) return { kind: "more" };
-    const wanted = login ? PASSWORD : NO_LOGIN;
-    if (!bytes.subarray(2, end).includes(wanted)) return { kind: "refuse", reply: [VERSION, NONE] };
-    return { kind: "say", used: end, reply: [VERSION, wanted], stage: login ? "login" : "request" };
+    const offered = bytes.subarray(2, end);
+    const isNamed = login === LINK_LOGIN ? offered.includes(PASSWORD) : login !== undefined;
+    const wanted = isNamed ? PASSWORD : NO_LOGIN;
+    if (!offered.includes(wanted)) return { kind: "refuse", reply: [VERSION, NONE] };
+    return { kind: "say", used: end, reply: [VERSION, wanted], stage: isNamed ? "login" : "request" };
   }
   if (bytes.length < 4) return { kind: "more" };
   if (bytes[1] !== CONNECT) return { kind: "refuse", reply: answer(COMMAND_UNKNOWN) };
@@ -53,14 +58,19 @@ export function step(stage: Stage, bytes: Bytes, login: Login | undefined): Step
   return { kind: "connect", used: 3 + length, target: arena.copy(bytes, 3, 3 + length) };
 }
 
-function checkLogin(bytes: Bytes, { username, password }: Login): Step {
+function checkLogin(bytes: Bytes, login: Login | typeof LINK_LOGIN): Step {
   if (bytes.length < 2) return { kind: "more" };
   const nameEnd = 2 + bytes[1]!;
   if (bytes.length < nameEnd + 1) return { kind: "more" };
   const end = nameEnd + 1 + bytes[nameEnd]!;
   if (bytes.length < end) return { kind: "more" };
-  const good = bytes[0] === 1 && same(bytes.subarray(2, nameEnd), username) &&
-    same(bytes.subarray(nameEnd + 1, end), password);
+  const name = bytes.subarray(2, nameEnd);
+  if (login === LINK_LOGIN) {
+    const link = new TextDecoder().decode(name);
+    return { kind: "say", used: end, reply: [1, 0], stage: "request", link };
+  }
+  const good = bytes[0] === 1 && same(name, login.username) &&
+    same(bytes.subarray(nameEnd + 1, end), login.password);
   return good
     ? { kind: "say", used: end, reply: [1, 0], stage: "request" }
     : { kind: "refuse", reply: [1, 1] };
@@ -93,7 +103,7 @@ export class Socks5 {
     private readonly tunnels: Tunnels,
     host: string,
     port: number,
-    private readonly login: Login | undefined,
+    private readonly login: Login | typeof LINK_LOGIN | undefined,
   ) {
     this.#fd = native.listen({ host, port }, { backlog: 4096 }).fd;
     native.localAddress(this.#fd, local);
@@ -127,6 +137,7 @@ export class Socks5 {
   #converse(fd: number): void {
     const { native, reactor } = this;
     let stage: Stage = "greeting";
+    let link: string | undefined;
     /** What was said and is no whole step yet. */
     let kept: Bytes | undefined;
     const end = () => {
@@ -165,11 +176,13 @@ export class Socks5 {
             { fd, tag, watched: PollEvents.in },
             next.target,
             bytes.subarray(next.used),
+            link,
           );
         }
         reply.set(next.reply);
         native.write(fd, reply, 0, next.reply.length);
         stage = next.stage;
+        link = next.link ?? link;
         bytes = bytes.subarray(next.used);
       }
     };

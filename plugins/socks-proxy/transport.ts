@@ -11,8 +11,12 @@ export type Path = FirstPathFact["choices"][number] | undefined;
 
 /** Opens streams to one peer; what comes back is a descriptor that connects and then reads and writes like TCP. */
 export interface Transport {
-  /** Starts to connect over a path; throws OtbError when that fails at once. */
-  connect(path: Path): number;
+  /**
+   * Starts to connect over a path; throws OtbError when that fails at once.
+   * @param mark the firewall mark of everything sent; 0 for none
+   * @param alone over this path and no other
+   */
+  connect(path: Path, mark?: number, alone?: boolean): number;
   /** `mptcp`, or `tcp` when a connected stream has fallen back. */
   protocol(fd: number): "mptcp" | "tcp";
 }
@@ -28,10 +32,11 @@ export class MptcpTransport implements Transport {
     this.#remote = encodeAddress({ host: peer.address, port: peer.port });
   }
 
-  connect(path: Path): number {
+  connect(path: Path, mark = 0, alone = false): number {
     const { fd } = this.native.connect(this.#remote, {
-      mptcp: this.mptcp,
+      mptcp: this.mptcp && !alone,
       source: path && this.#source(path.source),
+      mark: mark || undefined,
     });
     this.native.setNoDelay(fd, true);
     this.native.setKeepalive(fd, KEEPALIVE_SECONDS);

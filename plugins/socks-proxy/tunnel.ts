@@ -71,6 +71,8 @@ export interface TunnelSettings {
   /** Seconds since the epoch. */
   now(): number;
   choices(): FirstPathFact["choices"];
+  /** The firewall mark for what is sent on behalf of who is at the other end of a descriptor; 0 for none. */
+  markOf?(fd: number): number;
   counters: TunnelCounters;
 }
 
@@ -94,11 +96,14 @@ export class Tunnels {
    * Carries a LAN connection to `target` (wire form); owns the descriptor from now on.
    * @param plain in the reactor, watched for `in`
    * @param first bytes the client has said already; copied
+   * @param link over this link alone
    */
-  open(plain: Registered, target: Bytes, first: Bytes = NOTHING): void {
-    const { counters, choices } = this.#settings;
+  open(plain: Registered, target: Bytes, first: Bytes = NOTHING, link?: string): void {
+    const { counters, choices, markOf } = this.#settings;
     counters.total++;
-    const paths = order(choices(), Math.random());
+    const paths = link === undefined
+      ? order(choices(), Math.random())
+      : choices().filter((choice) => choice.link === link);
     const connecting = new Connecting(
       this.#settings,
       this.#random,
@@ -107,6 +112,8 @@ export class Tunnels {
       target,
       first.length > 0 ? arena.copy(first, 0, first.length) : NOTHING,
       paths,
+      markOf?.(plain.fd) ?? 0,
+      link !== undefined,
     );
     this.#connecting.add(connecting);
     connecting.next("no path to the peer");
@@ -133,6 +140,8 @@ class Connecting {
     private readonly target: Bytes,
     private first: Bytes,
     private readonly paths: Path[],
+    private readonly mark: number,
+    private readonly isAlone: boolean,
   ) {
     settings.reactor.handle(plain.tag, () => this.#listen());
   }
@@ -143,7 +152,7 @@ class Connecting {
     while (this.paths.length > 0) {
       const path = this.paths.shift();
       try {
-        this.#fd = transport.connect(path);
+        this.#fd = transport.connect(path, this.mark, this.isAlone);
       } catch (error) {
         why = (error as Error).message;
         continue;
@@ -162,8 +171,11 @@ class Connecting {
   giveUp(why: string): void {
     const { counters } = this.settings;
     counters.refused++;
-    counters.unreachable++;
-    counters.lastError = why;
+    // One link alone says nothing about the peer.
+    if (!this.isAlone) {
+      counters.unreachable++;
+      counters.lastError = why;
+    }
     this.#abandon();
   }
 

@@ -4,12 +4,15 @@ import { Errno } from "../../core/native/ffi.ts";
 import { type Control, decodeControl, encodeControl, type PathEntry } from "./control.ts";
 import type { PathState } from "./delivery.ts";
 import type { TunnelPath } from "./path.ts";
+import type { PathReport } from "./path_meter.ts";
 import type { Session } from "./session.ts";
 import { TRAIN_BYTES } from "./train.ts";
 import { CLEAR_BYTES, CONTROL, CONTROL_TOS, MAX_PATHS, PADDING, SEALED_BYTES, TAG_BYTES } from "./wire.ts";
 
 /** While something is going on, and while nothing is: often enough for NAT to remember the path (RFC 4787 REQ-5 wants 2 min, many have 30 s). */
 const BEAT_US = 100_000, IDLE_BEAT_US = 10_000_000;
+/** Whose packets come is told that they do more often: it sees all the sooner when they do not. */
+const ECHO_US = 50_000;
 /** Who hears something of an idle end answers at once, unless it has just spoken itself. */
 const SPOKEN_US = 1_000_000;
 /** A suspect path is asked this often, and one that was never confirmed. */
@@ -33,6 +36,9 @@ export class Beat {
   #beat = 0;
   #seenBeat = -1;
   #beatUs = -Infinity;
+  #echoedUs = -Infinity;
+  /** Packets came since the far end was told. */
+  #hasNews = false;
   /** What is told now answers an idle end, and wants no answer itself. */
   #isReply = false;
   /** Whether the far end will confirm soon what is sent now. */
@@ -68,8 +74,12 @@ export class Beat {
     this.expectsAnswer = isActive || !this.#isReply;
     this.#isReply = false;
     if (nowUs - this.#beatUs >= (isActive ? BEAT_US : IDLE_BEAT_US)) {
-      this.#beatUs = nowUs;
-      this.#tellAll(nowUs, isActive);
+      this.#beatUs = this.#echoedUs = nowUs;
+      this.#beat = (this.#beat + 1) % HIGHEST_BEAT;
+      this.#tellAll(nowUs, isActive, true);
+    } else if (this.#hasNews && nowUs - this.#echoedUs >= ECHO_US) {
+      this.#echoedUs = nowUs;
+      this.#tellAll(nowUs, isActive, false);
     } else this.#ask(nowUs, isActive);
     for (const [index, path] of session.paths.entries()) {
       if (path && path.isWished && path.liveness.state === "up") this.#probe(index, path, isActive, nowUs);
@@ -99,7 +109,8 @@ export class Beat {
     }
     const isIdle = !this.#isActive(atUs);
     if (control.isActive) this.#farActiveUs = atUs;
-    if (isIdle && atUs - this.#beatUs > SPOKEN_US) {
+    // Without entries it is a question.
+    if (isIdle && (atUs - this.#beatUs > SPOKEN_US || control.entries.length === 0)) {
       this.#isReply = !control.isActive;
       this.hurry();
     }
@@ -151,7 +162,8 @@ export class Beat {
       // What would be older than the numbers' range is nonsense.
       if (ageUs < 2 ** 31) {
         if (isSamePath) path.roundTrip.sample(Math.max(1, ageUs - entry.heldUs));
-        if (path.liveness.confirmed(atUs - ageUs, atUs)) isChanged = true;
+        // Whole microseconds: told twice it must be the same moment, and count once.
+        if (path.liveness.confirmed(Math.floor(atUs) - ageUs, atUs)) isChanged = true;
       }
     }
     if (path.mtu.seen(entry.mtuRound, entry.mtuBytes, atUs)) isChanged = true;
@@ -190,8 +202,10 @@ export class Beat {
     if (!paths.some(isUp)) {
       let heardUs = -Infinity;
       for (const [index, path] of paths.entries()) {
-        if (!path?.isWished || path.liveness.heardUs <= heardUs) continue;
-        heardUs = path.liveness.heardUs;
+        // Where something comes from, something may go to.
+        const knownUs = path ? Math.max(path.liveness.heardUs, path.echoAtUs) : -Infinity;
+        if (!path?.isWished || knownUs <= heardUs) continue;
+        heardUs = knownUs;
         this.#lastResort = index;
       }
     }
@@ -210,11 +224,18 @@ export class Beat {
     this.session.delivery.update(this.#states, nowUs);
   }
 
+  /** A packet of the far end's devices came. */
+  came(): void {
+    this.#hasNews = true;
+  }
+
   /** Everything to everybody: reports count once, whichever way they come. */
-  #tellAll(nowUs: number, isActive: boolean): void {
+  #tellAll(nowUs: number, isActive: boolean, withReports: boolean): void {
     const { session } = this;
-    const entries = session.paths.flatMap((path, index) => path ? [this.#entry(path, index, nowUs)] : []);
-    this.#beat = (this.#beat + 1) % HIGHEST_BEAT;
+    this.#hasNews = false;
+    const entries = session.paths.flatMap((path, index) =>
+      path ? [this.#entry(path, index, nowUs, withReports ? this.#measure(path, nowUs) : undefined)] : []
+    );
     for (const [index, path] of session.paths.entries()) {
       if (path && (session.isCloud || path.isWished)) this.#tell(index, path, entries, nowUs, isActive);
     }
@@ -238,34 +259,38 @@ export class Beat {
     session.tell(index, offset, length, CONTROL, CONTROL_TOS, nowUs);
   }
 
-  #entry(path: TunnelPath, index: number, nowUs: number): PathEntry {
+  /** What came over a path since the last report. */
+  #measure(path: TunnelPath, nowUs: number): PathReport | undefined {
     const { meter, told } = path;
     const measured = meter.report(nowUs);
-    const isKnown = told.isKnown || meter.delay.isKnown;
+    if (measured) {
+      path.farLoss = measured.lostPackets / Math.max(1, measured.lostPackets + measured.receivedPackets);
+    }
+    path.queueUs = told.isKnown ? Math.max(0, (told.mostUs || told.baseUs) - told.baseUs) : 0;
     const base = !told.isKnown
       ? meter.delay.baseUs
       : !meter.delay.isKnown
       ? told.baseUs
       : Math.min(told.baseUs, meter.delay.baseUs);
-    // A path that carried nothing is known by what the ends told each other over it.
-    const report = measured ?? (isKnown
-      ? {
-        receivedBytes: 0,
-        receivedPackets: 0,
-        lostPackets: 0,
-        receivedSpanUs: 0,
-        sentSpanUs: 0,
-        excessUs: Math.round(told.leastUs || base),
-        peakUs: Math.round(told.mostUs || base),
-        baseUs: Math.round(base),
-        delayUs: Math.round(told.smoothedUs),
-      }
-      : undefined);
-    if (measured) {
-      path.farLoss = measured.lostPackets / Math.max(1, measured.lostPackets + measured.receivedPackets);
-    }
-    path.queueUs = told.isKnown ? Math.max(0, (told.mostUs || told.baseUs) - told.baseUs) : 0;
+    const { leastUs, mostUs, smoothedUs } = told;
+    const isKnown = told.isKnown || meter.delay.isKnown;
     told.beat(nowUs);
+    if (measured || !isKnown) return measured;
+    // A path that carried nothing is known by what the ends told each other over it.
+    return {
+      receivedBytes: 0,
+      receivedPackets: 0,
+      lostPackets: 0,
+      receivedSpanUs: 0,
+      sentSpanUs: 0,
+      excessUs: Math.round(leastUs || base),
+      peakUs: Math.round(mostUs || base),
+      baseUs: Math.round(base),
+      delayUs: Math.round(smoothedUs),
+    };
+  }
+
+  #entry(path: TunnelPath, index: number, nowUs: number, report: PathReport | undefined): PathEntry {
     return {
       path: index,
       tier: path.tier,

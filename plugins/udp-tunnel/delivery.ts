@@ -194,6 +194,12 @@ export class Delivery {
         (isClean && this.#isLossy[path] === 1 ? LOSSY_US : 0);
       this.#queueUs[path] = Math.max(this.options.queueUs, BURST_BYTES * usPerByte);
     }
+    // What was under way on a path that is gone is lost: nobody shall wait for it.
+    const alive = paths.reduce((bits, state, path) => usable.includes(state) ? bits | 1 << path : bits, 0);
+    this.#nearPaths &= alive;
+    this.#newNearPaths &= alive;
+    this.#urgentPaths &= alive;
+    this.#newUrgentPaths &= alive;
     this.#homes.setRate(NEAR, groupRate);
     this.#codels[NEAR]!.rateBitsPerSecond = groupRate;
     if (nowUs - this.#beatUs < BEAT_US) return;

@@ -163,3 +163,18 @@ Deno.test("property: packets go only to usable paths, numbers have no gaps, queu
     }
   }));
 });
+
+Deno.test("what travels after a path is gone does not ask the receiver to wait for it", () => {
+  const both = [path(30, 10), path(30, 12)];
+  const one = delivery(...both);
+  for (const kind of [BULK, INTERACTIVE] as const) send(one, 50, 1, kind);
+  for (const kind of [BULK, INTERACTIVE] as const) {
+    one.choose(BYTES, kind, STREAM[kind], 1, 1e6, false, 2e6);
+    assert.ok(one.paths & 1, "the first was used lately");
+  }
+  one.update([{ ...both[0]!, isUsable: false }, both[1]!], 2e6 + 1);
+  for (const kind of [BULK, INTERACTIVE] as const) {
+    assert.equal(one.choose(BYTES, kind, STREAM[kind], 1, 1e6, false, 2e6 + 2), 1);
+    assert.equal(one.paths, 2);
+  }
+});

@@ -3,7 +3,7 @@
 // Only the way out counts: what the far end sends back may come over any path.
 
 /** Silence of this much, or of so many round trips, makes a path suspect. */
-const SUSPECT_US = 200_000, SUSPECT_ROUND_TRIPS = 3;
+const SUSPECT_US = 150_000, SUSPECT_ROUND_TRIPS = 3;
 /** Answers in a row that a suspect path owes, doubled with every suspicion of the last minute up to the most. */
 const FIRST_ANSWERS = 2, MOST_ANSWERS = 16, FORGIVEN_US = 60_000_000;
 /** A loop that stood still longer than this has heard nobody in that time. */

@@ -18,8 +18,8 @@ function lookUntil(path: Liveness, fromMs: number, toMs: number, rttMs: number):
   for (let at = fromMs; at <= toMs; at += 20) if (path.look(rttMs * MS, at * MS)) return at;
 }
 
-Deno.test("silence of 200 ms, or of three round trips, makes a path suspect", () => {
-  for (const [rttMs, atMs] of [[20, 200], [100, 300], [600, 1800]] as const) {
+Deno.test("silence of 150 ms, or of three round trips, makes a path suspect", () => {
+  for (const [rttMs, atMs] of [[20, 160], [100, 300], [600, 1800]] as const) {
     const path = alive();
     path.look(rttMs * MS, 0);
     path.sent(0);
@@ -55,7 +55,7 @@ Deno.test("a suspect path owes answers to what left after the suspicion, more wi
     }
   };
   fall();
-  path.confirmed((nowMs - 150) * MS, (nowMs + 1) * MS);
+  path.confirmed((nowMs - 100) * MS, (nowMs + 1) * MS);
   assert.equal(path.state, "suspect", "what left before says nothing");
   assert.equal(answers(), 2);
   fall();

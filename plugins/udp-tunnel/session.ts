@@ -168,6 +168,7 @@ export class Session {
     }
     path.meter.packet(bytes, counter, delayUs, header.queued, atUs, kindOf(header.stream) === BULK);
     this.usedUs = atUs;
+    this.beat.came();
     if (content === PACKET) return this.#accept(slot, length - SEALED_BYTES, index, tos, delayUs, atUs);
     if (content !== FIRST_HALF && content !== SECOND_HALF) {
       this.counts.bad++;

@@ -1,7 +1,8 @@
-// How many devices a second ours gives addresses to.
+// How many devices a second ours gives addresses to, and how soon again after a kill.
 import { strict as assert } from "node:assert";
+import { Crowd, macOf } from "../crowd.ts";
 import { eventually, House, pidOf } from "../lan.ts";
-import { ALONE } from "../takeover.ts";
+import { ALONE, LAN } from "../takeover.ts";
 
 Deno.test("250 clients at 100 a second: none lost; none doubled", async () => {
   await using house = await House.up(`many${Deno.pid}`, "192.168.100.1/23");
@@ -42,4 +43,28 @@ Deno.test("250 clients at 100 a second: none lost; none doubled", async () => {
   assert.equal(leases.length, 250);
   assert.equal(new Set(leases.map(({ address }) => address)).size, 250);
   assert.equal(new Set(leases.map(({ mac }) => mac)).size, 250);
+});
+
+Deno.test("a killed DHCP server answers again within 5 s, and a killed plugin too; leases stay", async () => {
+  await using house = await House.up(`kill${Deno.pid}`, LAN);
+  await house.box.otb(["config", "set", ...ALONE]);
+  await house.box.up();
+  const crowd = await Crowd.up(house, "crowd");
+  await crowd.order({ do: "join", macs: [macOf(1, 1)], rate: 100 });
+  const address = await eventually("a lease", () => crowd.acknowledged().get(macOf(1, 1)));
+  const pluginPid = async () =>
+    (await house.box.status()).plugins.find(({ name }) => name === "dhcp-takeover")!.pid!;
+  for (const victim of [() => pidOf(house, "dnsmasq"), pluginPid]) {
+    const killedMs = performance.timeOrigin + performance.now();
+    Deno.kill(await victim(), "SIGKILL");
+    const answer = await eventually("an answer", async () => {
+      await crowd.order({ do: "reboot", rate: 100 });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return crowd.answers.find(({ atMs }) => atMs > killedMs + 50);
+    }, 15_000);
+    console.log(`answers again after ${Math.round(answer.atMs - killedMs)} ms`);
+    assert.ok(answer.atMs - killedMs < 5_000, `${answer.atMs - killedMs} ms`);
+    assert.deepEqual([answer.type, answer.address], ["ack", address]);
+  }
+  await house.box.until(({ health }) => !health.some(({ code }) => code === "dhcp-server-fails"));
 });

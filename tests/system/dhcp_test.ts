@@ -96,7 +96,7 @@ Deno.test("the plugin killed in any phase takes up where it was; its server neve
   await house.serve("modem", "udhcpd", "192.168.1");
   await house.box.otb(["config", "set", ...SHORT, "dhcp-takeover.watchSeconds=5"]);
   await house.box.up();
-  // Five times: what ends more often within a minute is left alone for some. In the phase confirmed: dhcp_leases_test.ts.
+  // Five times: what ends more often within a minute is left alone for some. In the phase confirmed: dhcp_rate_test.ts.
   const killIn = async (phase: string) => {
     const before = await until(house, phase);
     const servers = await processes(house, "dnsmasq");

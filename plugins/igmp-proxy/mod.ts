@@ -1,0 +1,133 @@
+// The plugin: follows whose multicast belongs where, and keeps igmpproxy and the filter around it so.
+import {
+  type Context,
+  definePlugin,
+  type InterfaceFact,
+  type MulticastWayFact,
+  type View,
+} from "../../core/plugin.ts";
+import { type Config, config } from "./config.ts";
+import { IgmpProxy } from "./igmpproxy.ts";
+import { CODES, type Plan, plan, TABLE } from "./plan.ts";
+import { type Channel, channels } from "./routes.ts";
+
+/** How often the running channels are looked at, for people. */
+const TELL_MS = 5_000;
+const ENDED = "igmpproxy-ended";
+
+let running: Multicast | undefined;
+
+export default definePlugin<Config>({
+  config,
+  async start(ctx) {
+    running = new Multicast(ctx);
+    await running.start();
+  },
+  reload: (next) => running!.reload(next),
+  panel: ({ channels = [] }) => [{
+    kind: "table",
+    columns: ["Channel", "From", "MB"],
+    rows: (channels as unknown as Channel[]).map(({ group, source, bytes }) => [group, source, bytes / 1e6]),
+  }],
+});
+
+class Multicast {
+  readonly #ways: View<ReadonlyMap<string, MulticastWayFact>>;
+  readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
+  readonly #proxy: IgmpProxy;
+  #config: Config;
+  #plan: Plan = { devices: [], conditions: [] };
+  #work: Promise<void> = Promise.resolve();
+  #told = "";
+
+  constructor(private readonly ctx: Context<Config>) {
+    this.#config = ctx.config;
+    this.#ways = ctx.facts.watch("multicast-way/");
+    this.#interfaces = ctx.facts.watch("interface/");
+    this.#proxy = new IgmpProxy((reason) => this.#ended(reason));
+  }
+
+  async start(): Promise<void> {
+    const { ctx } = this;
+    ctx.defer(async () => {
+      await this.#work;
+      await this.#proxy.apply(undefined);
+    });
+    const soon = () => void this.#again();
+    for (const view of [this.#ways, this.#interfaces, ctx.network]) ctx.defer(view.subscribe(soon));
+    const timer = setInterval(() => void this.#tell(), TELL_MS);
+    ctx.defer(() => clearInterval(timer));
+    await this.#again();
+  }
+
+  async reload(next: Config): Promise<void> {
+    this.#config = next;
+    await this.#again();
+  }
+
+  #again(): Promise<void> {
+    return this.#work = this.#work.then(() => this.#apply()).catch((error) =>
+      this.ctx.log.error("Cannot route multicast", { reason: String(error) })
+    );
+  }
+
+  async #apply(): Promise<void> {
+    const { ctx } = this;
+    if (ctx.signal.aborted) return;
+    const wish = plan({
+      config: this.#config,
+      lan: ctx.network.current.lan,
+      ways: [...this.#ways.current.values()],
+      interfaces: new Map([...this.#interfaces.current.values()].map((facts) => [facts.name, facts])),
+    });
+    const former = this.#plan;
+    this.#plan = wish;
+    // Nothing is routed without the filter: it is there before, and goes after.
+    if (!wish.proxy) await this.#proxy.apply(undefined);
+    if (wish.filter !== former.filter) {
+      await ctx.claim(
+        "filter",
+        wish.filter ? [{ kind: "nftTable", family: "inet", name: TABLE, body: wish.filter }] : [],
+      );
+    }
+    await this.#proxy.apply(wish.proxy);
+    for (const code of CODES) {
+      const condition = wish.conditions.find((condition) => condition.code === code);
+      if (condition) ctx.health.raise(condition);
+      else ctx.health.clear(code);
+    }
+    if (!wish.proxy) ctx.health.clear(ENDED);
+    if (wish.link !== former.link) {
+      ctx.log.info(wish.link ? `Multicast is fetched over "${wish.link}"` : "No multicast is fetched", {
+        devices: wish.devices,
+        reason: wish.reason,
+      });
+    }
+    await this.#tell();
+  }
+
+  async #tell(): Promise<void> {
+    const { link, devices, reason, proxy } = this.#plan;
+    const status = JSON.parse(JSON.stringify({
+      link,
+      devices,
+      reason,
+      channels: proxy ? await channels(this.ctx.network.current.lan?.interface ?? "") : [],
+    }));
+    const text = JSON.stringify(status);
+    if (text === this.#told || this.ctx.signal.aborted) return;
+    this.#told = text;
+    this.ctx.publishStatus(status);
+  }
+
+  #ended(reason: string | undefined): void {
+    if (reason === undefined) return this.ctx.health.clear(ENDED);
+    this.ctx.log.warn("igmpproxy ended", { reason });
+    this.ctx.health.raise({
+      code: ENDED,
+      severity: "error",
+      message: `Multicast is not fetched: igmpproxy ended and is started again: ${reason}`,
+      next: "Another multicast router may run on this machine; look into the log (otb logs igmp-proxy).",
+    });
+  }
+}

@@ -1,0 +1,95 @@
+// The peer's side: takes boxes' wishes, and holds what goes to their addresses.
+import type { Context, ProxyTargetFact, Resource, TunnelPathFact } from "../../core/plugin.ts";
+import { canonical } from "./address.ts";
+import { uplinkQdisc, uplinkTable } from "./classes.ts";
+import type { Config } from "./config.ts";
+import { type Group, Ledger } from "./ledger.ts";
+import { serve } from "./service.ts";
+
+/** Wishes of all boxes are put into the kernel together, this often. */
+const BEAT_MS = 500;
+
+/** Starts serving boxes. @throws Error when the port is taken */
+export async function startCloud(ctx: Context<Config>): Promise<void> {
+  const paths = ctx.facts.watch<TunnelPathFact>("tunnel-path/");
+  const ledger = new Ledger();
+  const isPath = (address: string, port: number) => comesFrom(paths.current, address, port);
+  const service = serve(
+    ctx.config.port,
+    (box, wishes) => ledger.renew(box, wishes, isPath, performance.now()),
+  );
+  ctx.defer(() => service.close());
+  ctx.facts.publish("proxy-target/qos", { host: "127.0.0.1", port: service.port } satisfies ProxyTargetFact);
+  // What a box marks on its way here is how its connection is answered: priority of devices holds downstream too.
+  await ctx.claim("settings", [{
+    kind: "sysctl",
+    name: "net/ipv4/tcp_reflect_tos",
+    value: "1",
+    optional: true,
+  }]);
+
+  let claimed = "[]", told = "", isWorking = false;
+  const beat = async () => {
+    if (isWorking) return;
+    isWorking = true;
+    try {
+      ledger.expire(performance.now());
+      const groups = ledger.groups();
+      const wanted = uplinks(ctx, groups);
+      const text = JSON.stringify(wanted);
+      if (text !== claimed) {
+        await ctx.claim("uplink", wanted);
+        claimed = text;
+        ctx.health.clear("uplink-refused");
+      }
+      const status = {
+        addresses: groups.map(({ address, bitsPerSecond, layer }) => ({ address, bitsPerSecond, layer })),
+      };
+      if (JSON.stringify(status) !== told) ctx.publishStatus(status);
+      told = JSON.stringify(status);
+    } catch (error) {
+      ctx.health.raise({
+        code: "uplink-refused",
+        severity: "error",
+        message: `The kernel refused to hold what goes to boxes: ${(error as Error).message}`,
+      });
+    } finally {
+      isWorking = false;
+    }
+  };
+  const timer = setInterval(() => void beat(), BEAT_MS);
+  ctx.defer(() => clearInterval(timer));
+  ctx.publishStatus({ addresses: [] });
+}
+
+/** Whether a tunnel's path comes from that address and port. Pure. */
+export function comesFrom(
+  paths: ReadonlyMap<string, TunnelPathFact>,
+  address: string,
+  port: number,
+): boolean {
+  return [...paths.values()].some(({ state, publicAddress, publicPort }) =>
+    state !== "down" && publicPort === port && publicAddress !== undefined &&
+    canonical(publicAddress) === address
+  );
+}
+
+/** Qdiscs and the table for all addresses, each on the uplink of its family. */
+function uplinks(ctx: Context<Config>, groups: Group[]): Resource[] {
+  const { callsShare } = ctx.config;
+  const byDevice = new Map<string, Group[]>();
+  for (const group of groups) {
+    const name = group.address.includes(":") ? "uplink6" : "uplink";
+    const device = ctx.links.current.find((link) => link.name === name)?.interface;
+    if (device) byDevice.set(device, [...byDevice.get(device) ?? [], group]);
+  }
+  return [
+    ...uplinkTable([...byDevice.values()].flat()),
+    ...[...byDevice].map(([device, mine]) =>
+      uplinkQdisc(
+        device,
+        mine.map(({ group, bitsPerSecond, layer }) => ({ group, bitsPerSecond, layer, callsShare })),
+      )
+    ),
+  ];
+}

@@ -1,0 +1,108 @@
+// The peer's side of the conversation: a small TCP service on loopback, reached through the proxy. Bounded, whatever comes.
+import type { Wish } from "./wire.ts";
+import { closed, lines, parseRequest, TEST_SECONDS, writeAll, writeLine } from "./wire.ts";
+
+const LOOPBACK = "127.0.0.1";
+/** Connections at once, and of them with a test: a test of a link has four. */
+const MOST_CONNECTIONS = 512, MOST_TESTS = 32;
+/** Who says nothing for so long is gone. */
+const IDLE_MS = 60_000;
+/** Between two requests of a connection: wishes change twice a second at most. */
+const PACE_MS = 200;
+/** After a refusal the next request waits: guessing whose port is whose shall take long. */
+const REFUSED_MS = 2_000;
+const CHUNK = new Uint8Array(65_536);
+
+/** What listens. */
+export interface Service {
+  readonly port: number;
+  close(): void;
+}
+
+/**
+ * Serves boxes.
+ * @param shape takes a box's wishes, answers with the addresses refused
+ * @throws Error when the port is taken
+ */
+export function serve(port: number, shape: (box: string, wishes: Wish[]) => string[]): Service {
+  const listener = Deno.listen({ hostname: LOOPBACK, port });
+  const open = new Set<Deno.Conn>();
+  let tests = 0;
+
+  const converse = async (connection: Deno.Conn) => {
+    let timer = setTimeout(() => closed(connection), IDLE_MS);
+    try {
+      for await (const line of lines(connection)) {
+        clearTimeout(timer);
+        timer = setTimeout(() => closed(connection), IDLE_MS);
+        const request = parseRequest(line);
+        if (!request) return;
+        if (request.kind === "test") {
+          if (tests >= MOST_TESTS) return;
+          tests++;
+          try {
+            return await (request.direction === "down" ? send(connection) : receive(connection));
+          } finally {
+            tests--;
+          }
+        }
+        const refused = shape(request.box, request.wishes);
+        await writeLine(connection, { kind: "shaped", refused });
+        await new Promise((resolve) => setTimeout(resolve, refused.length > 0 ? REFUSED_MS : PACE_MS));
+      }
+    } catch {
+      // Gone, or no box.
+    } finally {
+      clearTimeout(timer);
+      open.delete(connection);
+      closed(connection);
+    }
+  };
+
+  void (async () => {
+    for await (const connection of listener) {
+      if (open.size >= MOST_CONNECTIONS) {
+        closed(connection);
+        continue;
+      }
+      open.add(connection);
+      void converse(connection);
+    }
+  })().catch(() => {
+    // Closed.
+  });
+  return {
+    port: (listener.addr as Deno.NetAddr).port,
+    close() {
+      closed(listener);
+      for (const connection of open) closed(connection);
+    },
+  };
+}
+
+/** As many bytes as go until the time is over. */
+async function send(connection: Deno.Conn): Promise<void> {
+  const timer = setTimeout(() => closed(connection), TEST_SECONDS * 1000);
+  try {
+    for (;;) await writeAll(connection, CHUNK);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Takes bytes, and says ten times a second how many there were. */
+async function receive(connection: Deno.Conn): Promise<void> {
+  const chunk = new Uint8Array(CHUNK.length);
+  let bytes = 0, toldMs = performance.now();
+  const timer = setTimeout(() => closed(connection), (TEST_SECONDS + 1) * 1000);
+  try {
+    for (let length = await connection.read(chunk); length !== null; length = await connection.read(chunk)) {
+      bytes += length;
+      if (performance.now() - toldMs < 100) continue;
+      toldMs = performance.now();
+      await writeAll(connection, new TextEncoder().encode(`${bytes}\n`));
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
