@@ -10,6 +10,7 @@ import { sandboxFlags } from "./sandbox.ts";
 const CONNECT_MS = 60_000;
 const PING_EVERY_MS = 5_000;
 const PING_TIMEOUT_MS = 10_000;
+const MEMORY_AGE_MS = 3_000;
 const STOP_MS = 5_000;
 /** How much of what a dying process printed is kept for the reason of its crash. */
 const STDERR_TAIL = 2_000;
@@ -38,6 +39,9 @@ export class PluginProcess {
   #reason: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
+  #memoryBytes: number | undefined;
+  #measuredMs = -Infinity;
+
   private constructor(
     readonly pid: number,
     readonly rpc: Rpc,
@@ -49,9 +53,17 @@ export class PluginProcess {
     void this.#watch();
   }
 
-  /** Proportional set size in bytes (proc_pid_smaps(5)), undefined when it can't be read. */
+  /**
+   * Proportional set size in bytes (proc_pid_smaps(5)), undefined when it can't be read; some seconds old at most, as the kernel
+   * walks through all pages for it and whoever watches a status asks often.
+   */
   memoryBytes(): number | undefined {
-    return proportionalMemory(this.pid);
+    const nowMs = performance.now();
+    if (nowMs - this.#measuredMs > MEMORY_AGE_MS) {
+      this.#measuredMs = nowMs;
+      this.#memoryBytes = proportionalMemory(this.pid);
+    }
+    return this.#memoryBytes;
   }
 
   /** Asks for an orderly stop, then ends the process. */

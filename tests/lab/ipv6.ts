@@ -18,6 +18,7 @@ export function ipv6Lines(role: string): string[] {
       address("2001:db8:9::1/64", "server"),
       address("2001:db8:1::9/64", "site1"),
       address("2001:db8:2::9/64", "site2"),
+      `ip route add ${PEER_PREFIX} via ${PEER_IPV6}`,
     ],
     server: [address(`${SERVER_IPV6}/64`, "eth0"), way("2001:db8:9::1")],
     site1: [address(`${PEER_IPV6}/64`, "eth0"), way("2001:db8:1::9")],

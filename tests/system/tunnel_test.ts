@@ -78,6 +78,32 @@ Deno.test("a killed tunnel, at the box or at the peer, takes no flow with it: sa
   }
 });
 
+Deno.test("a modem that gives the tunnel another port, in the middle of it, costs nobody anything", async () => {
+  await using world = await World.up(`tunneld${Deno.pid}`, { links: links("20/20/10") });
+  await tunnelIsUp(world);
+  const going = world.datagrams("device1", {
+    down: { mbps: 2, bytes: 500 },
+    up: { mbps: 2, bytes: 500 },
+    seconds: 10,
+  });
+  going.catch(() => {});
+  await sleep(3_000);
+  const before = (await world.cloud.status()).tunnel?.paths.map(({ link }) => link);
+  const nft = "add chain ip modem early { type nat hook postrouting priority srcnat - 10; };" +
+    'add rule ip modem early oifname "wan" meta l4proto udp masquerade to :50000-50010';
+  await printed(world.lab, "modem1", ["nft", nft]);
+  await printed(world.lab, "modem1", ["conntrack", "-D", "-p", "udp"]);
+  await world.cloud.until(({ tunnel }) =>
+    tunnel?.paths.some(({ link }) => /\/500[01]\d$/.test(link)) ?? false
+  );
+  const flow = await going;
+  assert.ok(before?.every((link) => !/\/500[01]\d$/.test(link)), `it was elsewhere before: ${before}`);
+  assert.equal(flow.seenFrom.length, 1, `${flow.seenFrom}`);
+  for (const came of [flow.up!, flow.down!]) {
+    assert.ok(came.received > 0.9 * came.sent, `${came.received} of ${came.sent}`);
+  }
+});
+
 Deno.test("two boxes on one peer have an address each, and do not reach each other or the peer's own networks", async () => {
   await using world = await World.up(`tunnelc${Deno.pid}`, { links: LINKS });
   await tunnelIsUp(world);
