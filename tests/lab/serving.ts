@@ -28,7 +28,7 @@ export async function untilServing(
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
-  const said = (await Deno.readTextFile(errors).catch(() => "")).trim().slice(-500);
+  const said = (await Deno.readTextFile(errors).catch(() => "")).trim().slice(-500) || "it said nothing";
   throw new OtbError(
     "lab-failed",
     `Cannot serve DHCP as ${what} ended with ${code}: current value is "${said}"`,

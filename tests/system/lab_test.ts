@@ -91,7 +91,7 @@ test("a modem whose DHCP server does not start is told of, and not taken for one
     modems: [{ dhcp: "isc", pool: ["10.9.9.1", "10.9.9.2"] }],
     owner: true,
   });
-  await assert.rejects(up, { code: "lab-failed", message: /isc of fibre ended with 1: .*10\.9\.9\.1/s });
+  await assert.rejects(up, { code: "lab-failed", message: /isc of fibre ended with 1:/ });
   assert.ok(!Lab.list().includes(name));
 });
 
