@@ -8,6 +8,8 @@ export interface Task {
   command: string[];
   /** Nothing else runs beside it. */
   alone?: boolean;
+  /** It makes do with what others leave of the processors, and takes no slot. */
+  behind?: boolean;
   /** Names of tasks that must have ended before. */
   after?: string[];
   /** It runs tests and prints their counts; otherwise it only has to succeed, and counts when it does not. */
@@ -50,7 +52,7 @@ export async function runPool(tasks: Task[], options: PoolOptions): Promise<Outc
     (task.after ?? []).every(ended) &&
     (running.size === 0 || !task.alone && ![...running.keys()].some(({ alone }) => alone));
   while (!options.signal.aborted) {
-    while (running.size < options.slots) {
+    while ([...running.keys()].filter(({ behind }) => !behind).length < options.slots) {
       const next = waiting.find(mayBegin);
       if (!next) break;
       waiting.splice(waiting.indexOf(next), 1);

@@ -76,6 +76,20 @@ Deno.test("no more than the slots at once, who is alone has no neighbour, and wh
   assert.ok(seen.some((names) => names.split(" ").length === 2), "they do run side by side");
 });
 
+Deno.test("who stands behind takes no slot from the others", async () => {
+  let most = 0;
+  const running = new Set<string>();
+  await run([
+    sh("behind", "sleep 1; " + GOOD, { behind: true }),
+    sh("a", "sleep 0.3; " + GOOD),
+    sh("b", "sleep 0.3; " + GOOD),
+  ], {
+    onBegin: ({ name }) => most = Math.max(most, running.add(name).size),
+    onEnd: ({ name }) => running.delete(name),
+  });
+  assert.equal(most, 3);
+});
+
 /** Processes whose command line has a text. */
 function processesWith(text: string): number {
   return [...Deno.readDirSync("/proc")].filter(({ name }) => {
