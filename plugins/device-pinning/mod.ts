@@ -149,7 +149,9 @@ class Pinning {
       clearInterval(looking);
       clearInterval(counting);
     });
-    for (const view of [this.#ways, this.#peers, ctx.links, ctx.network]) ctx.defer(view.subscribe(soon));
+    for (const view of [this.#ways, this.#peers, this.#tcpWays, ctx.links, ctx.network]) {
+      ctx.defer(view.subscribe(soon));
+    }
     // Facts of the tunnel's paths come several times a second, and say nothing here.
     let isUp = this.#isTunnelUp();
     const tunnelChanged = () => {
@@ -220,7 +222,10 @@ class Pinning {
       goneMs: this.#config.peerGoneAfterSeconds * 1000,
       backMs: this.#config.peerBackAfterSeconds * 1000,
     };
-    const proxyGone = this.#proxyWatch.look(peers, nowMs, waits);
+    const tcpWay = this.#tcpWays.current.get("tcp-way")?.way ?? "proxy";
+    // Once the proxy takes connections again they are not to be refused until the wait is over.
+    const isTaking = tcpWay === "proxy" && peers.some(({ state }) => state === "up");
+    const proxyGone = this.#proxyWatch.look(peers, nowMs, waits) && !isTaking;
     const tunnelUp = this.#isTunnelUp();
     // Whoever has a tunnel to it has the peer.
     const peerGone = this.#peerWatch.look(tunnelUp ? [{ state: "up" }] : peers, nowMs, waits);
@@ -238,7 +243,7 @@ class Pinning {
       proxyGone,
       peerGone,
       tunnel,
-      tcpWay: this.#tcpWays.current.get("tcp-way")?.way ?? "proxy",
+      tcpWay,
       interfaces: links.map((link) => link.interface),
       near: links.flatMap(({ observed: { address, prefixLength } }) =>
         address && prefixLength !== undefined ? [`${address}/${prefixLength}`] : []

@@ -42,6 +42,9 @@ Deno.test("calls, a device with a priority and a speed test, over links that box
     "a rate that nobody knows is not held",
   );
 
+  // Whether somebody calls or not; the call below would have links held as well.
+  await box.otb(["config", "set", "qos.hold=always", "--yes"]);
+
   // A test over one link alone: the other one carries next to nothing meanwhile.
   const before = await lab.counters();
   const found = await box.otb(["link", "test", "cable"]) as {
