@@ -5,21 +5,23 @@ import { Asker } from "./asker.ts";
 import { boxClaims, DEVICE } from "./claims.ts";
 import type { Config } from "./config.ts";
 import { TIER_NEVER } from "./control.ts";
-import { addressText, pathFact, pathStatus, prefixText } from "./facts.ts";
+import { BoxTold } from "./box_told.ts";
+import { addressText, prefixText } from "./facts.ts";
 import type { Welcome } from "./greeting.ts";
 import { isFor, isFrom } from "./inner.ts";
+import { innerMtu } from "./inner_mtu.ts";
 import { readKey } from "./keys.ts";
 import { TunnelPath } from "./path.ts";
 import { PrefixCheck, QUESTION_BYTES } from "./prefix_check.ts";
 import { type Host, Pump } from "./pump.ts";
 import { Session } from "./session.ts";
-import { COOKIE, IPV4_UDP_BYTES, MAX_PATHS, OVERHEAD_BYTES, RESPONSE } from "./wire.ts";
+import { COOKIE, MAX_PATHS, MOST_INNER_MTU, RESPONSE } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const TIERS = { primary: 0, secondary: 1, backup: 2, never: TIER_NEVER };
-/** How often the session is looked at, and facts are told at most. */
-const LOOK_MS = 100, TELL_MS = 200, IDLE_TELL_MS = 5_000;
+/** How often the session is looked at. */
+const LOOK_MS = 100;
 /** Questions to the peer: how soon the next, and how slowly at last. */
 const ASK_FIRST_US = 500_000, ASK_LAST_US = 5_000_000;
 /** Silence of all paths after which the session is doubted, and after which packets do not go in any more. */
@@ -29,7 +31,6 @@ const CALL_US = 10_000_000;
 /** From so much on a link is looked at as often as if the tunnel used it. */
 const LOADED_BITS_PER_SECOND = 500_000;
 const BUFFER_BYTES = 4 * 1024 * 1024;
-const DEVICE_MTU = 1500 - OVERHEAD_BYTES;
 
 /** One link's socket. */
 interface Socket {
@@ -58,9 +59,7 @@ export class BoxTunnel implements Host {
   #fact: TunnelFact = { state: "unknown", sinceMs: 0, interface: DEVICE };
   #claimed = "";
   #claiming: Promise<void> = Promise.resolve();
-  #told = "";
-  #toldMs = -Infinity;
-  #published = new Set<string>();
+  readonly #told: BoxTold;
   #prefixCheck: PrefixCheck | undefined;
   #toldPrefix = "";
   /** Rates that links had when they were last used, bits per second, by link. */
@@ -68,6 +67,7 @@ export class BoxTunnel implements Host {
 
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
     this.#pump = new Pump(native, this);
+    this.#told = new BoxTold(ctx);
     this.#ways = ctx.facts.watch("link-way/");
     this.#proxied = ctx.facts.watch("path/");
     const [peer] = ctx.network.current.peers;
@@ -95,7 +95,7 @@ export class BoxTunnel implements Host {
     });
     this.#rates = await ctx.store.get<{ [link: string]: number }>("rates") ?? {};
     this.#sessionId = native.random(new Uint8Array(8));
-    this.#tun = native.tun(DEVICE, { mtu: DEVICE_MTU, offload: true });
+    this.#tun = native.tun(DEVICE, { mtu: MOST_INNER_MTU, offload: true });
     this.#pump.open(this.#tun);
     ctx.defer(async () => {
       await this.#pump.stop();
@@ -285,7 +285,7 @@ export class BoxTunnel implements Host {
       session.epochs.isRekeyDue(this.ctx.config.rekeySeconds * 1e6, nowUs) ||
       !isAlive && nowUs - Math.max(this.#aliveUs, session.heardUs) > DOUBT_US;
     if (isDue && nowUs - this.#askedUs > this.#askEveryUs) this.#ask(nowUs);
-    void this.#tell(false);
+    this.#tell(false);
   }
 
   /** Whether the proxy carries enough over any link that a queue may stand there. */
@@ -294,6 +294,10 @@ export class BoxTunnel implements Host {
       if (rxBitsPerSecond + txBitsPerSecond > LOADED_BITS_PER_SECOND) return true;
     }
     return false;
+  }
+
+  #tell(isNow: boolean): void {
+    this.#told.tell(this.#fact, this.#session, this.#pump.now(), isNow);
   }
 
   #ask(nowUs: number): void {
@@ -322,7 +326,7 @@ export class BoxTunnel implements Host {
   /** The kernel follows; the fact follows the kernel. */
   #claim(): Promise<void> {
     const welcome = this.#welcome;
-    const mtu = this.#mtu();
+    const mtu = innerMtu(this.#session?.paths ?? []);
     const address = welcome && addressText(welcome.address);
     const wishes = welcome && address
       ? boxClaims({
@@ -350,59 +354,7 @@ export class BoxTunnel implements Host {
         mtu,
         reason: isUp ? undefined : "the peer does not answer over any link",
       };
-      await this.#tell(true);
-    });
-  }
-
-  /** What goes through whole on every path that is used. */
-  #mtu(): number {
-    const used = (this.#session?.paths ?? []).filter((path) =>
-      path?.isWished && path.liveness.state === "up"
-    );
-    const least = Math.min(
-      DEVICE_MTU,
-      ...used.map((path) => path!.mtu.mtu - path!.ipUdpBytes - OVERHEAD_BYTES + IPV4_UDP_BYTES),
-    );
-    // IPv6 wants at least that much (RFC 8200 section 5); what a path can't carry goes in two halves.
-    return Math.max(1280, least);
-  }
-
-  /** Facts, status and health, as often as anybody wants to know. */
-  // deno-lint-ignore require-await
-  async #tell(isNow: boolean): Promise<void> {
-    const { ctx } = this;
-    if (ctx.signal.aborted) return;
-    const nowMs = performance.now(), nowUs = this.#pump.now();
-    const session = this.#session;
-    const everyMs = session?.isInUse(nowUs) ? TELL_MS : IDLE_TELL_MS;
-    if (!isNow && nowMs - this.#toldMs < everyMs) return;
-    this.#toldMs = nowMs;
-    const tunnel = JSON.stringify(this.#fact);
-    if (tunnel !== this.#told) {
-      this.#told = tunnel;
-      ctx.facts.publish("tunnel", this.#fact);
-    }
-    const paths = (session?.paths ?? []).flatMap((path) => path ? [path] : []);
-    const keys = new Set(paths.map(({ name }) => `tunnel-path/${name}`));
-    for (const path of paths) {
-      ctx.facts.publish(`tunnel-path/${path.name}`, pathFact(path, path.name, nowUs, ctx.clock.now(), false));
-    }
-    for (const key of this.#published) if (!keys.has(key)) ctx.facts.publish(key, undefined);
-    this.#published = keys;
-    ctx.publishStatus({
-      state: this.#fact.state,
-      reason: this.#fact.reason ?? null,
-      interface: DEVICE,
-      address: this.#fact.address ?? null,
-      mtu: this.#fact.mtu ?? null,
-      paths: paths.map((path) => pathStatus(path)) as never,
-      keys: session?.epochs.count ?? 0,
-      packets: {
-        ...session?.counts ?? { sent: 0, received: 0, refused: 0, bad: 0 },
-        late: session?.reorder.late ?? 0,
-        lost: session?.reorder.lost ?? 0,
-        duplicates: session?.reorder.duplicates ?? 0,
-      },
+      this.#tell(true);
     });
   }
 

@@ -8,16 +8,17 @@ import type { Config } from "./config.ts";
 import { addressText, pathFact, pathStatus, prefixText } from "./facts.ts";
 import type { Welcome } from "./greeting.ts";
 import { type InnerAddress, isFor, isFrom, keysOf, targetKey } from "./inner.ts";
+import { innerMtu } from "./inner_mtu.ts";
 import { readKey } from "./keys.ts";
 import { TunnelPath } from "./path.ts";
 import { Places, prefixOf } from "./places.ts";
 import { type Host, Pump } from "./pump.ts";
 import { Session } from "./session.ts";
-import { COOKIE, INITIATION, IPV4_UDP_BYTES, OVERHEAD_BYTES } from "./wire.ts";
+import { COOKIE, INITIATION, MOST_INNER_MTU } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-const DEVICE_MTU = 1500 - OVERHEAD_BYTES, BUFFER_BYTES = 8 * 1024 * 1024;
+const BUFFER_BYTES = 8 * 1024 * 1024;
 const LOOK_MS = 200, IDLE_TELL_MS = 5_000;
 /** Boxes with a session at once; the longest silent one gives way. */
 const MOST_SESSIONS = 256;
@@ -80,7 +81,7 @@ export class CloudTunnel implements Host {
     }, (box) => this.#welcome(box, prefix6));
     const [self] = ctx.network.current.peers;
     this.#fd = this.#listen(self!.port);
-    this.#tun = native.tun(DEVICE, { mtu: DEVICE_MTU, offload: true });
+    this.#tun = native.tun(DEVICE, { mtu: MOST_INNER_MTU, offload: true });
     this.#pump.open(this.#tun);
     this.#pump.add(this.#fd);
     ctx.defer(async () => {
@@ -100,7 +101,7 @@ export class CloudTunnel implements Host {
       sinceMs: ctx.clock.now(),
       interface: DEVICE,
       address: this.#places.gateway,
-      mtu: DEVICE_MTU,
+      mtu: MOST_INNER_MTU,
     };
     ctx.facts.publish("tunnel", fact);
     this.#look();
@@ -256,7 +257,7 @@ export class CloudTunnel implements Host {
       boxes: [...this.#byKey.values()].map(({ address, prefix, session }) => ({
         address: addressText(address),
         prefix: prefixText(prefix),
-        mtu: mtuOf(session),
+        mtu: innerMtu(session.paths),
       })),
     });
     const text = JSON.stringify(wishes);
@@ -306,16 +307,6 @@ function sum<T>(all: T[], of: (one: T) => number): number {
 function nameOf(remote: Bytes): string {
   const { host, port } = decodeAddress(remote);
   return `${host}/${port}`;
-}
-
-/** What goes to the box whole on every path that is used. */
-function mtuOf({ paths }: Session): number {
-  const used = paths.filter((path) => path?.isWished && path.liveness.state === "up");
-  const least = Math.min(
-    DEVICE_MTU,
-    ...used.map((path) => path!.mtu.mtu - path!.ipUdpBytes - OVERHEAD_BYTES + IPV4_UDP_BYTES),
-  );
-  return Math.max(1280, least);
 }
 
 /** A range that is allowed as a whole, or holds one that is, is forbidden no more. */

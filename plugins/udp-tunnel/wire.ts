@@ -14,6 +14,9 @@ export const IPV4_UDP_BYTES = 28, IPV6_UDP_BYTES = 48, CLEAR_BYTES = 16, SEALED_
 /** On a path over IPv4. */
 export const OVERHEAD_BYTES = IPV4_UDP_BYTES + CLEAR_BYTES + SEALED_BYTES + TAG_BYTES;
 
+/** The largest IP packet inside, over paths of plain Ethernet. */
+export const MOST_INNER_MTU = 1500 - OVERHEAD_BYTES;
+
 /** What a data packet holds: an IP packet, one half of a large one, what the ends tell each other, or nothing that counts. */
 export const PACKET = 0, FIRST_HALF = 1, SECOND_HALF = 2, CONTROL = 3, PADDING = 4;
 
