@@ -2,12 +2,12 @@
 // From that follows what the scheduler knows of the paths.
 import { Errno } from "../../core/native/ffi.ts";
 import { type Control, decodeControl, encodeControl, type PathEntry } from "./control.ts";
-import type { PathState } from "./delivery.ts";
+import { MAX_PATHS, type PathState } from "./delivery.ts";
 import type { TunnelPath } from "./path.ts";
 import type { PathReport } from "./path_meter.ts";
 import type { Session } from "./session.ts";
 import { TRAIN_BYTES } from "./train.ts";
-import { CLEAR_BYTES, CONTROL, CONTROL_TOS, MAX_PATHS, PADDING, SEALED_BYTES, TAG_BYTES } from "./wire.ts";
+import { CLEAR_BYTES, CONTROL, CONTROL_TOS, PADDING, SEALED_BYTES, TAG_BYTES } from "./wire.ts";
 
 /** While something is going on, and while nothing is: often enough for NAT to remember the path (RFC 4787 REQ-5 wants 2 min, many have 30 s). */
 const BEAT_US = 100_000, IDLE_BEAT_US = 10_000_000;
@@ -21,8 +21,6 @@ const ASK_US = 300_000;
 export const WATCH_US = 20_000;
 /** Kinds of padding, and the bytes that tell them: kind and round. */
 const SIZE_PROBE = 1, TRAIN = 2, PADDING_HEAD_BYTES = 2;
-/** A report is told again for a while, as any message may be lost; each counts once. */
-const HIGHEST_BEAT = 2 ** 32;
 const UNKNOWN: PathState = {
   tier: 2,
   isUsable: false,
@@ -75,7 +73,7 @@ export class Beat {
     this.#isReply = false;
     if (nowUs - this.#beatUs >= (isActive ? BEAT_US : IDLE_BEAT_US)) {
       this.#beatUs = this.#echoedUs = nowUs;
-      this.#beat = (this.#beat + 1) % HIGHEST_BEAT;
+      this.#beat = this.#beat + 1 >>> 0;
       this.#tellAll(nowUs, isActive, true);
     } else if (this.#hasNews && nowUs - this.#echoedUs >= ECHO_US) {
       this.#echoedUs = nowUs;
@@ -114,9 +112,7 @@ export class Beat {
       this.#isReply = !control.isActive;
       this.hurry();
     }
-    const isNew = this.#seenBeat < 0 ||
-      (control.beat - this.#seenBeat + HIGHEST_BEAT) % HIGHEST_BEAT < HIGHEST_BEAT / 2 &&
-        control.beat !== this.#seenBeat;
+    const isNew = this.#seenBeat < 0 || (control.beat - this.#seenBeat | 0) > 0;
     if (isNew) this.#seenBeat = control.beat;
     if (!path.observed || path.observed.some((byte, place) => byte !== control.observed[place])) {
       path.observed = control.observed;
@@ -141,14 +137,8 @@ export class Beat {
   }
 
   /** The kernel did not take some datagrams. @param answer what it took, or a negative errno */
-  refused(path: TunnelPath, answer: number, lost: number): void {
-    path.refused += lost;
+  refused(path: TunnelPath, answer: number): void {
     if (answer === -Errno.EMSGSIZE) path.mtu.refused();
-  }
-
-  /** The state of a path as the scheduler has it. */
-  stateOf(index: number): PathState {
-    return this.#states[index]!;
   }
 
   #isActive(nowUs: number): boolean {

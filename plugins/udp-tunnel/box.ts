@@ -1,5 +1,6 @@
 // The box's end: a path per link, one session with the peer, and the LAN's packets while it stands.
 import { encodeAddress, type Native, type Tun } from "../../core/native/ffi.ts";
+import { MAX_PATHS } from "./delivery.ts";
 import type { CallsFact, Context, Link, LinkWayFact, PathFact, TunnelFact, View } from "../../core/plugin.ts";
 import { Asker } from "./asker.ts";
 import { boxClaims, DEVICE } from "./claims.ts";
@@ -15,7 +16,7 @@ import { TunnelPath } from "./path.ts";
 import { PrefixCheck, QUESTION_BYTES } from "./prefix_check.ts";
 import { type Host, Pump } from "./pump.ts";
 import { Session } from "./session.ts";
-import { COOKIE, MAX_PATHS, MOST_INNER_MTU, RESPONSE } from "./wire.ts";
+import { COOKIE, MOST_INNER_MTU, RESPONSE } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

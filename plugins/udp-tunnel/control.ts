@@ -1,7 +1,7 @@
 // What the two ends of a session tell each other about its paths, as it travels inside data packets. Pure.
 import { ADDRESS_BYTES } from "../../core/native/ffi.ts";
+import { MAX_PATHS } from "./delivery.ts";
 import type { PathReport } from "./path_meter.ts";
-import { MAX_PATHS } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

@@ -71,8 +71,6 @@ export class TunnelPath {
   #trains = 0;
   sentTrainUs = -Infinity;
   sentControlUs = -Infinity;
-  /** Datagrams that the kernel refused, since the start. */
-  refused = 0;
   sentBytes = 0;
   receivedBytes = 0;
   #usageUs = 0;

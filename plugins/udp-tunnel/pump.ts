@@ -3,11 +3,15 @@
 import { setImmediate } from "node:timers";
 import {
   Errno,
+  FIRST_PACKET,
   MAX_PACKETS,
   type Native,
   type Poll,
   PollEvents,
+  RAW_TAG,
+  RECORD_WORDS,
   type Tun,
+  TunnelRecord as Word,
   WAKE_TAG,
 } from "../../core/native/ffi.ts";
 import { HEADER_AT, PACKET_AT, STRIDE } from "./arena.ts";
@@ -24,10 +28,8 @@ const IDLE_WAIT_MS = 1_000;
 /** Reads of one descriptor before the next one has its turn. */
 const ROUNDS = 8;
 const EVENTS = 64;
-/** Words of a record of the library's receiver (core/native/ffi.ts), and records of one call. */
-const RECORD_WORDS = 16, RECORDS = 1_024;
-/** Tag of what is no data packet. */
-const RAW = 0xffff_ffff;
+/** Records of one call of the library's receiver. */
+const RECORDS = 1_024;
 const TUN_TAG = 0;
 
 /** What an end does with what belongs to no running session, and where packets go. */
@@ -213,10 +215,10 @@ export class Pump {
 
   #take(fd: number, at: number, nowUs: number): void {
     const records = this.#records;
-    const slot = records[at]!, length = records[at + 1]!, tag = records[at + 2]!;
+    const slot = records[at + Word.slot]!, length = records[at + Word.length]!, tag = records[at + Word.tag]!;
     const { shared, host } = this;
-    const remoteAt = (at + 9) * 4;
-    if (tag === RAW) {
+    const remoteAt = (at + Word.remote) * 4;
+    if (tag === RAW_TAG) {
       const from = slot * STRIDE + HEADER;
       host.raw(
         fd,
@@ -225,10 +227,10 @@ export class Pump {
       );
       return shared.slots.free(slot);
     }
-    const session = this.sessions[tag], index = records[at + 3]!;
+    const session = this.sessions[tag], index = records[at + Word.path]!;
     if (!session) return shared.slots.free(slot);
-    const counter = records[at + 4]!;
-    if ((records[at + 14]! & 1) === 1) host.proved(session);
+    const counter = records[at + Word.counterLow]!;
+    if ((records[at + Word.flags]! & FIRST_PACKET) !== 0) host.proved(session);
     const path = session.paths[index];
     if (!path || !isSame(path.remote, this.#recordBytes, remoteAt)) {
       host.arrived(session, index, fd, this.#recordBytes.slice(remoteAt, remoteAt + 20), counter);
@@ -239,9 +241,9 @@ export class Pump {
       length,
       index,
       counter,
-      records[at + 6]!,
-      records[at + 7]!,
-      nowUs - records[at + 8]!,
+      records[at + Word.wireBytes]!,
+      records[at + Word.tos]!,
+      nowUs - records[at + Word.ageMicros]!,
     );
   }
 

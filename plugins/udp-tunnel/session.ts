@@ -4,7 +4,7 @@
 import { Beat } from "./beat.ts";
 import { HEADER_AT, PACKET_AT, STRIDE } from "./arena.ts";
 import { BULK, kindOf, REAL_TIME } from "./classify.ts";
-import { Delivery, DROPPED } from "./delivery.ts";
+import { Delivery, DROPPED, MAX_PATHS } from "./delivery.ts";
 import { Epochs } from "./epochs.ts";
 import { markCongestion } from "./flow_key.ts";
 import { Halves } from "./halves.ts";
@@ -16,7 +16,6 @@ import {
   CLEAR_BYTES,
   CONTROL,
   FIRST_HALF,
-  MAX_PATHS,
   PACKET,
   PADDING,
   SEALED_BYTES,
@@ -201,11 +200,6 @@ export class Session {
     this.#accept(first.slot, whole, index, tos, delayUs, atUs);
   }
 
-  /** Bytes of the packet in a slot that is ready. */
-  lengthOf(slot: number): number {
-    return this.shared.lengths[slot]!;
-  }
-
   close(): void {
     this.#halves.clear(this.#free);
     this.reorder.drain(this.#free);
@@ -279,7 +273,7 @@ export class Session {
       while (run < count && path.tos[path.count - count + run] === tos) run++;
       const sent = keys ? keys.send(path.fd, path.remote, index, tos, bytes, path.items, run) : 0;
       if (sent > 0 && this.beat.expectsAnswer) path.liveness.sent(nowUs);
-      if (sent < run) this.beat.refused(path, sent, run - Math.max(0, sent));
+      if (sent < run) this.beat.refused(path, sent);
       if (run < count) path.items.copyWithin(0, 2 * run, 2 * count);
       count -= run;
     }
