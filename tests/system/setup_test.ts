@@ -14,7 +14,8 @@ class Dialogue {
   constructor(world: World, state: string) {
     this.#child = world.lab.spawn("box", [
       ...["script", "--quiet", "--flush", "--return", "--command"],
-      `${ROOT}/otb setup --state ${state}`,
+      // A shell that stays in between would have its own end by Ctrl-C.
+      `exec ${ROOT}/otb setup --state ${state}`,
       "/dev/null",
     ], {
       stdin: "piped",
