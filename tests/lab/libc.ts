@@ -34,6 +34,23 @@ export function setReceiveBuffer(fd: number, bytes: number): void {
   setOption(fd, 1, 33, bytes); // SO_RCVBUFFORCE
 }
 
+/** This process's UDP sockets (proc_pid_fd(5), proc_pid_net(5)), for what opens one and hides its descriptor. */
+export function udpSockets(): number[] {
+  const inodes = new Set(
+    ["udp", "udp6"].flatMap((table) =>
+      Deno.readTextFileSync(`/proc/self/net/${table}`).trim().split("\n").slice(1)
+        .map((line) => line.trim().split(/\s+/)[9])
+    ),
+  );
+  return [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => Number(name)).filter((fd) => {
+    try {
+      return inodes.has(/^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/self/fd/${fd}`))?.[1]);
+    } catch {
+      return false; // the one that lists them
+    }
+  });
+}
+
 /** The TOS or traffic class byte of what a socket sends (ip(7), ipv6(7)); an IPv6 socket that carries IPv4 has both. */
 export function setTos(fd: number, tos: number, ipv6: boolean): void {
   setOption(fd, 0, 1, tos);
