@@ -2,11 +2,12 @@
 // enters, because the time that it will wait is known by then. Pure.
 
 /** RFC 8289 sections 4.3 and 4.4. */
-const TARGET_US = 5_000, INTERVAL_US = 100_000, PACKET_BITS = 1500 * 8;
+const INTERVAL_US = 100_000, PACKET_BITS = 1500 * 8;
 
 /** The state of one queue. */
 export class CoDel {
-  #targetUs = TARGET_US;
+  /** One packet's time. */
+  #leastUs = 0;
   #aboveSinceUs = -1;
   #isDropping = false;
   #nextUs = 0;
@@ -19,19 +20,21 @@ export class CoDel {
    * 4.3).
    */
   set rateBitsPerSecond(rate: number) {
-    this.#targetUs = Math.max(TARGET_US, PACKET_BITS * 1e6 / rate);
+    this.#leastUs = PACKET_BITS * 1e6 / rate;
   }
 
   /**
    * Whether this packet shall carry the news of congestion, by a mark or by its loss.
    * @param waitUs how long it will stand in the queue
+   * @param targetUs how long it may stand there at all times
    * @param mayTake false when this packet shall be spared; then the news waits for the next
    */
-  isDue(waitUs: number, nowUs: number, mayTake: boolean): boolean {
+  isDue(waitUs: number, targetUs: number, nowUs: number, mayTake: boolean): boolean {
+    const allowedUs = targetUs > this.#leastUs ? targetUs : this.#leastUs;
     // It also drains while nobody asks: then it did not stand.
-    const wasShort = nowUs > this.#emptyUs - this.#targetUs;
+    const wasShort = nowUs > this.#emptyUs - allowedUs;
     this.#emptyUs = nowUs + waitUs;
-    if (waitUs < this.#targetUs || wasShort) {
+    if (waitUs < allowedUs || wasShort) {
       this.#aboveSinceUs = -1;
       this.#isDropping = false;
       return false;

@@ -52,6 +52,11 @@ export const DEFAULTS: DeliveryOptions = { queueUs: 40_000, spreadUs: 100_000 };
 const BURST = 1.5, MODEST_BURST = 2;
 /** So long after its last packet a call is taken to go on; then queues are shorter. */
 const CALL_US = 2_000_000, CALL_SHARE = 0.45;
+/**
+ * A queue may stand so long before senders are told: RFC 8289's while there is a call. Without one, one download over
+ * two links would lose a tenth of its rate for ten milliseconds that only downloads see, see SCHEDULING.md.
+ */
+const TARGET_US = 15_000, CALL_TARGET_US = 5_000;
 /** What a source sends at once: ten packets of a new QUIC flow (RFC 9002 section 7.2) and some. */
 const BURST_BYTES = 16_384;
 /** While nobody knows what a path can do, packets are hardly ever refused. */
@@ -268,7 +273,8 @@ export class Delivery {
 
   #chooseBulk(length: number, flow: number, flowRate: number, speaksEcn: boolean, nowUs: number): number {
     const home = this.#homes.of(flow, nowUs - this.#crowdedUs < CROWDED_US);
-    const patience = nowUs - this.#realTimeUs < CALL_US ? CALL_SHARE : 1;
+    const hasCall = nowUs - this.#realTimeUs < CALL_US;
+    const patience = hasCall ? CALL_SHARE : 1;
     // Who takes less than his share is not punished for the others' greed: where all is full he finds more.
     const isModest = flowRate < MODEST * this.#homes.fairBitsPerSecond(home);
     const burst = isModest ? MODEST_BURST : BURST;
@@ -291,7 +297,12 @@ export class Delivery {
     }
     // While one path has room the queues of the others only make their packets arrive in order: that is no
     // congestion.
-    const isSignal = this.#codels[home]!.isDue(standingUs, nowUs, !isModest || speaksEcn);
+    const isSignal = this.#codels[home]!.isDue(
+      standingUs,
+      hasCall ? CALL_TARGET_US : TARGET_US,
+      nowUs,
+      !isModest || speaksEcn,
+    );
     if (home === NEAR && standingUs > CROWDED_QUEUE_US) this.#crowdedUs = nowUs;
     if (best === DROPPED) return DROPPED;
     if (isSignal) {

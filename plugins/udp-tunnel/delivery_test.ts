@@ -56,6 +56,16 @@ Deno.test("more than all paths carry is refused, and no queue grows", () => {
   assert.ok(one.queuedUs(0, 3e6) <= 31_000, `${one.queuedUs(0, 3e6)} with a call`);
 });
 
+Deno.test("downloads are told of a queue of 10 ms only while there is a call", () => {
+  const one = delivery(path(40, 10));
+  for (let packet = 0; packet < 40; packet++) one.choose(BYTES, BULK, STREAM[BULK], 1, 40e6, false, 0);
+  send(one, 40, 1);
+  assert.equal(one.signalled, 0);
+  one.choose(200, REAL_TIME, 1030, 2, 80_000, false, 1e6);
+  send(one, 40, 1, BULK, 1e6);
+  assert.ok(one.signalled > 5, `${one.signalled}`);
+});
+
 Deno.test("a path too far behind the others carries no bulk, but may carry the last hope", () => {
   assert.deepEqual(send(delivery(path(50, 10), path(50, 300)), 80, 1)[1], 0);
   assert.equal(send(delivery(path(50, 10, { isUsable: false }), path(50, 300)), 40, 1)[1], 4000);
@@ -120,7 +130,7 @@ Deno.test("one greedy flow does not take what a modest one needs", () => {
 Deno.test("a queue that stands is told by marks where they are understood", () => {
   const one = delivery(path(10, 10));
   let marked = 0;
-  for (let atUs = 0; atUs < 0.7e6; atUs += 970) {
+  for (let atUs = 0; atUs < 1.2e6; atUs += 970) {
     one.choose(BYTES, BULK, 3000, 1, 10.3e6, true, atUs);
     if (one.isMarked) marked++;
   }

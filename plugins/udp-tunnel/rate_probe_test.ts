@@ -176,19 +176,23 @@ Deno.test("a meter counts losses, spans and the delay that the sender does not e
 Deno.test("CoDel speaks after 100 ms of a standing queue, then ever more often, and stops with it", () => {
   const codel = new CoDel();
   const signals: number[] = [];
-  for (let atMs = 0; atMs < 1000; atMs++) if (codel.isDue(8_000, atMs * 1000, true)) signals.push(atMs);
+  for (let atMs = 0; atMs < 1000; atMs++) {
+    if (codel.isDue(8_000, 5_000, atMs * 1000, true)) signals.push(atMs);
+  }
   assert.equal(signals[0], 101);
   const gaps = signals.slice(1).map((atMs, index) => atMs - signals[index]!);
   assert.deepEqual(gaps.slice(0, 4), [100, 71, 58, 50]);
-  assert.equal(codel.isDue(4_000, 1_000_000, true), false);
-  for (let atMs = 1001; atMs < 1100; atMs++) assert.equal(codel.isDue(8_000, atMs * 1000, true), false);
+  assert.equal(codel.isDue(4_000, 5_000, 1_000_000, true), false);
+  for (let atMs = 1001; atMs < 1100; atMs++) {
+    assert.equal(codel.isDue(8_000, 5_000, atMs * 1000, true), false);
+  }
 });
 
 Deno.test("CoDel is silent for bursts between which the queue was empty", () => {
   const codel = new CoDel();
   for (let atMs = 0; atMs < 1000; atMs += 30) {
     for (let packet = 0; packet < 20; packet++) {
-      assert.equal(codel.isDue(6_000 + packet * 100, atMs * 1000, true), false);
+      assert.equal(codel.isDue(6_000 + packet * 100, 5_000, atMs * 1000, true), false);
     }
   }
 });
