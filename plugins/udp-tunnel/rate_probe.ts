@@ -47,8 +47,10 @@ const TRAIN_SHARE = 0.8;
 const QUEUED_US = 20_000;
 /** Losses without delay: a radio's up to this; above, a policer's or a shallow queue's. */
 const RADIO_LOSS = 0.03;
-/** So much in one report is never a radio's. */
+/** So much in one report is never a radio's. Once, it was a cut. */
 const SUDDEN_LOSS = 0.12, SUDDEN_PACKETS = 20;
+/** Losses of a path that carries nothing fade by this at each report, by half in 30 s: only use shows that it is clean again. */
+const UNUSED_FADE = 0.9977;
 /** A queue that stays this long although we gave way is not ours: other traffic's, or the route became longer. */
 const FOREIGN_US = 1_000_000, FOREIGN_ROUND_TRIPS = 4;
 
@@ -64,6 +66,7 @@ export class RateProbe {
 
   #allLoss = 0;
   #wasQueued = false;
+  #wasSudden = false;
   #growth = FIRST_GROWTH;
   #steppedUs = 0;
   #targetUs = TARGET_US;
@@ -90,6 +93,11 @@ export class RateProbe {
     this.rateBitsPerSecond = Math.max(LEAST_BITS_PER_SECOND, TRAIN_SHARE * bitsPerSecond);
   }
 
+  /** The path carried nothing since the last report. */
+  unused(): void {
+    this.lossRatio *= UNUSED_FADE;
+  }
+
   /** Takes a report and adapts. */
   report(report: PathReport, rttUs: number, nowUs: number): void {
     const {
@@ -111,7 +119,9 @@ export class RateProbe {
       sentSpanUs < MOST && Math.abs(excessUs) < MOST && Math.abs(peakUs) < MOST && Math.abs(baseUs) < MOST;
     if (!isSane) return;
     const loss = lostPackets / packets;
-    this.#allLoss += (loss - this.#allLoss) * Math.min(1, packets / 500);
+    const isSudden = loss > SUDDEN_LOSS && packets >= SUDDEN_PACKETS, isCut = isSudden && !this.#wasSudden;
+    this.#wasSudden = isSudden;
+    if (!isCut) this.#allLoss += (loss - this.#allLoss) * Math.min(1, packets / 500);
     const arrived = receivedBytes * 8e6 / receivedSpanUs;
     const sent = receivedBytes / (1 - loss) * 8e6 / sentSpanUs;
     this.#arrivedBitsPerSecond += (arrived - this.#arrivedBitsPerSecond) *
@@ -124,11 +134,12 @@ export class RateProbe {
 
     // What a full queue loses says nothing about the path itself; nor does the report after it.
     const isQueued = peakUs - baseUs > QUEUED_US;
-    if (!isQueued && !this.#wasQueued) this.lossRatio += (loss - this.lossRatio) * Math.min(1, packets / 500);
+    if (!isQueued && !this.#wasQueued && !isCut) {
+      this.lossRatio += (loss - this.lossRatio) * Math.min(1, packets / 500);
+    }
     this.#wasQueued = isQueued;
     const isFull = sent >= FULL * this.rateBitsPerSecond;
-    const isLossy = loss > SUDDEN_LOSS && packets >= SUDDEN_PACKETS ||
-      Math.min(loss, this.#allLoss) > RADIO_LOSS;
+    const isLossy = !isCut && (isSudden || Math.min(loss, this.#allLoss) > RADIO_LOSS);
     if (queueUs > (this.isStarting ? 2 : 1) * this.#targetUs) this.#giveWay(queueUs, isFull, rttUs, nowUs);
     else {
       this.#crowdedSinceUs = Infinity;

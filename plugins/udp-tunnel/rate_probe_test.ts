@@ -110,6 +110,29 @@ Deno.test("a queue that is not ours is told from ours: the allowance does not go
   assert.ok(probe.foreignUs <= 100, "gone as soon as it is seen to be gone");
 });
 
+Deno.test("what a cut has lost is not held against the path, what is lost again and again is, until it had rest", () => {
+  const probe = new RateProbe({ startBitsPerSecond: 20e6 });
+  const report = (receivedPackets: number, lostPackets: number, beat: number) =>
+    probe.report(
+      {
+        ...{ receivedBytes: 1_250 * receivedPackets, receivedPackets, lostPackets },
+        ...{ receivedSpanUs: 100_000, sentSpanUs: 100_000, excessUs: 0, peakUs: 0, baseUs: 0, delayUs: 0 },
+      },
+      40_000,
+      beat * 100_000,
+    );
+  report(200, 0, 0);
+  const before = probe.rateBitsPerSecond;
+  report(1, 600, 30);
+  assert.equal(probe.lossRatio, 0);
+  assert.ok(probe.rateBitsPerSecond >= before);
+  report(100, 100, 31);
+  assert.ok(probe.lossRatio > 0.1, `${probe.lossRatio}`);
+  const lossy = probe.lossRatio;
+  for (let beat = 0; beat < 300; beat++) probe.unused();
+  assert.ok(Math.abs(probe.lossRatio / lossy - 0.5) < 0.01, `${probe.lossRatio} of ${lossy}`);
+});
+
 Deno.test("a download on one link takes 95 % of it, and a second one its share", () => {
   const clock = new Clock();
   const tunnel = new Tunnel(clock, [{ mbps: 30, rttMs: 30 }]);
