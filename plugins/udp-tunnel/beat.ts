@@ -13,10 +13,10 @@ import { CLEAR_BYTES, CONTROL, CONTROL_TOS, PADDING, SEALED_BYTES, TAG_BYTES } f
 const BEAT_US = 100_000, IDLE_BEAT_US = 10_000_000;
 /** Whose packets come is told that they do more often: it sees all the sooner when they do not. */
 const ECHO_US = 50_000;
-/** Who hears something of an idle end answers at once, unless it has just spoken itself. */
-const SPOKEN_US = 1_000_000;
+/** What the far end says that goes on there is believed so long; and so long a new path keeps both ends busy. */
+const ACTIVE_US = 2_000_000, BEGIN_US = 5_000_000;
 /** A suspect path is asked this often, and one that was never confirmed. */
-const ASK_US = 300_000;
+const ASK_US = 300_000, IDLE_ASK_US = 1_000_000;
 /** How often paths are looked at while something is going on. */
 export const WATCH_US = 20_000;
 /** Kinds of padding, and the bytes that tell them: kind and round. */
@@ -37,12 +37,11 @@ export class Beat {
   #echoedUs = -Infinity;
   /** Packets came since the far end was told. */
   #hasNews = false;
-  /** What is told now answers an idle end, and wants no answer itself. */
-  #isReply = false;
-  /** Whether the far end will confirm soon what is sent now. */
-  expectsAnswer = true;
-  /** The far end says that something is going on. */
+  /** Something came that wants an answer. */
+  #owes = false;
+  /** When the far end last said that something is going on there, and a path last began. */
   #farActiveUs = -Infinity;
+  #beganUs = -Infinity;
   readonly #states: PathState[] = new Array(MAX_PATHS).fill(UNKNOWN);
   /** The path that carries although it is suspect, as none is better; -1: none has to. */
   #lastResort = -1;
@@ -57,7 +56,7 @@ export class Beat {
     const asks = this.session.paths.some((path) => path?.isWished && path.liveness.state !== "up");
     const waits = this.session.paths.some((path) => path?.liveness.isWaiting);
     const beatUs = this.#beatUs + IDLE_BEAT_US;
-    return waits ? nowUs + WATCH_US : asks ? Math.min(beatUs, nowUs + ASK_US) : beatUs;
+    return waits ? nowUs + WATCH_US : asks ? Math.min(beatUs, nowUs + IDLE_ASK_US) : beatUs;
   }
 
   /** Judges the paths and tells the far end what is due. Sockets have been read before. */
@@ -66,18 +65,20 @@ export class Beat {
     if (!session.epochs.keys) return;
     let isChanged = false;
     for (const path of session.paths) {
-      if (path?.liveness.look(path.roundTrip.smoothedUs, nowUs)) isChanged = true;
+      if (path?.liveness.look(path.roundTrip.timeoutUs(0), nowUs)) {
+        isChanged = true;
+      }
     }
     const isActive = this.#isActive(nowUs);
-    this.expectsAnswer = isActive || !this.#isReply;
-    this.#isReply = false;
-    if (nowUs - this.#beatUs >= (isActive ? BEAT_US : IDLE_BEAT_US)) {
+    // An answer wants none: two idle ends would keep each other awake.
+    const isReply = !isActive && this.#owes, wantsAnswer = !isReply;
+    if (isReply || nowUs - this.#beatUs >= (isActive ? BEAT_US : IDLE_BEAT_US)) {
       this.#beatUs = this.#echoedUs = nowUs;
       this.#beat = this.#beat + 1 >>> 0;
-      this.#tellAll(nowUs, isActive, true);
+      this.#tellAll(nowUs, wantsAnswer, true);
     } else if (this.#hasNews && nowUs - this.#echoedUs >= ECHO_US) {
       this.#echoedUs = nowUs;
-      this.#tellAll(nowUs, isActive, false);
+      this.#tellAll(nowUs, wantsAnswer, false);
     } else this.#ask(nowUs, isActive);
     for (const [index, path] of session.paths.entries()) {
       if (path && path.isWished && path.liveness.state === "up") this.#probe(index, path, isActive, nowUs);
@@ -86,9 +87,15 @@ export class Beat {
     session.epochs.tidy(nowUs);
   }
 
-  /** Something was just sent after a silence, or a path came: the far end shall know at once. */
+  /** The far end shall hear of it at once. */
   hurry(): void {
     this.#beatUs = -Infinity;
+  }
+
+  /** A path came: its size and speed are to be found. */
+  begins(nowUs: number): void {
+    this.#beganUs = nowUs;
+    this.hurry();
   }
 
   /** The scheduler learns that paths came, went or changed. */
@@ -105,13 +112,8 @@ export class Beat {
       session.counts.bad++;
       return;
     }
-    const isIdle = !this.#isActive(atUs);
     if (control.isActive) this.#farActiveUs = atUs;
-    // Without entries it is a question.
-    if (isIdle && (atUs - this.#beatUs > SPOKEN_US || control.entries.length === 0)) {
-      this.#isReply = !control.isActive;
-      this.hurry();
-    }
+    if (control.wantsAnswer) this.#owes = true;
     const isNew = this.#seenBeat < 0 || (control.beat - this.#seenBeat | 0) > 0;
     if (isNew) this.#seenBeat = control.beat;
     if (!path.observed || path.observed.some((byte, place) => byte !== control.observed[place])) {
@@ -142,7 +144,12 @@ export class Beat {
   }
 
   #isActive(nowUs: number): boolean {
-    return this.session.isInUse(nowUs) || nowUs - this.#farActiveUs < 2_000_000;
+    return this.#isBusy(nowUs) || nowUs - this.#farActiveUs < ACTIVE_US;
+  }
+
+  /** Something is going on at this end. No more than that is told: what came from the far end would go back to it for ever. */
+  #isBusy(nowUs: number): boolean {
+    return this.session.isInUse(nowUs) || nowUs - this.#beganUs < BEGIN_US;
   }
 
   #takeEntry(path: TunnelPath, entry: PathEntry, isSamePath: boolean, isNew: boolean, atUs: number): boolean {
@@ -173,6 +180,7 @@ export class Beat {
     if (!entry.report || !isNew) return isChanged;
     const { report } = entry;
     if (report.receivedPackets > 0) path.probe.report(report, path.roundTrip.smoothedUs || 100_000, atUs);
+    else path.probe.unused();
     if (!path.isOwdKnown) isChanged = true;
     path.isOwdKnown = true;
     path.owdUs = report.baseUs + path.probe.foreignUs;
@@ -220,33 +228,41 @@ export class Beat {
   }
 
   /** Everything to everybody: reports count once, whichever way they come. */
-  #tellAll(nowUs: number, isActive: boolean, withReports: boolean): void {
+  #tellAll(nowUs: number, wantsAnswer: boolean, withReports: boolean): void {
     const { session } = this;
-    this.#hasNews = false;
+    this.#hasNews = this.#owes = false;
     const entries = session.paths.flatMap((path, index) =>
       path ? [this.#entry(path, index, nowUs, withReports ? this.#measure(path, nowUs) : undefined)] : []
     );
     for (const [index, path] of session.paths.entries()) {
-      if (path && (session.isCloud || path.isWished)) this.#tell(index, path, entries, nowUs, isActive);
+      if (path && (session.isCloud || path.isWished)) this.#tell(index, path, entries, nowUs, wantsAnswer);
     }
   }
 
   /** Paths that owe an answer are asked in between, without new reports. */
   #ask(nowUs: number, isActive: boolean): void {
     const { session } = this;
+    const everyUs = isActive ? ASK_US : IDLE_ASK_US;
     for (const [index, path] of session.paths.entries()) {
-      if (!path?.isWished || path.liveness.state === "up" || nowUs - path.sentControlUs < ASK_US) continue;
-      this.#tell(index, path, [], nowUs, isActive);
+      if (!path?.isWished || path.liveness.state === "up" || nowUs - path.sentControlUs < everyUs) continue;
+      this.#tell(index, path, [], nowUs, true);
     }
   }
 
-  #tell(index: number, path: TunnelPath, entries: PathEntry[], nowUs: number, isActive: boolean): void {
+  #tell(index: number, path: TunnelPath, entries: PathEntry[], nowUs: number, wantsAnswer: boolean): void {
     const { session } = this;
-    const offset = session.shared.spare(nowUs);
-    const message: Control = { beat: this.#beat, isActive, observed: path.remote, entries };
+    const offset = session.shared.spare();
+    const message: Control = {
+      beat: this.#beat,
+      isActive: this.#isBusy(nowUs),
+      wantsAnswer,
+      observed: path.remote,
+      entries,
+    };
     const length = encodeControl(message, session.shared.out.bytes, offset);
     path.sentControlUs = nowUs;
     session.tell(index, offset, length, CONTROL, CONTROL_TOS, nowUs);
+    if (wantsAnswer) path.owedUs = nowUs;
   }
 
   /** What came over a path since the last report. */
@@ -314,7 +330,7 @@ export class Beat {
   /** Sends padding that makes an IP packet of `size` bytes. */
   #pad(index: number, path: TunnelPath, kind: number, round: number, size: number, nowUs: number): void {
     const { session } = this;
-    const offset = session.shared.spare(nowUs);
+    const offset = session.shared.spare();
     const length = size - path.ipUdpBytes - CLEAR_BYTES - SEALED_BYTES - TAG_BYTES;
     const { bytes } = session.shared.out;
     bytes.fill(0, offset, offset + length);

@@ -234,7 +234,7 @@ export class BoxTunnel implements Host {
         });
         fresh.capKbps = Math.round((link.downMbps ?? 0) * 1_000);
         this.#session.paths[path] = fresh;
-        this.#session.beat.hurry();
+        this.#session.beat.begins(nowUs);
       }
     }
     this.#session?.beat.changed(nowUs);
@@ -371,11 +371,11 @@ export class BoxTunnel implements Host {
     const check = this.#prefixCheck ??= new PrefixCheck(this.native, prefix, this.ctx.config.verify6);
     const { shared } = this.#pump;
     for (const target of this.#isUp ? check.due(nowUs) : []) {
-      const offset = shared.spare(nowUs);
+      const offset = shared.spare();
       check.write(target, shared.out.bytes, offset);
       session.transmit(offset, QUESTION_BYTES, nowUs);
     }
-    shared.flush(nowUs);
+    shared.flush();
     const fact = JSON.stringify({
       prefix: prefixText(prefix)!,
       resolvers: [],

@@ -128,7 +128,7 @@ export class CloudTunnel implements Host {
     const path = session.paths[index];
     if (!path) {
       session.paths[index] = new TunnelPath({ name: nameOf(remote), fd, remote, tier: 0 });
-      session.beat.hurry();
+      session.beat.begins(this.#pump.now());
       session.beat.changed(this.#pump.now());
       return;
     }

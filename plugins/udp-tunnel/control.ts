@@ -40,6 +40,8 @@ export interface Control {
   beat: number;
   /** Something is going on: tell soon, and often. */
   isActive: boolean;
+  /** An idle end shall confirm it at once; one that is not does so anyway. */
+  wantsAnswer: boolean;
   /** How the sender sees the receiver's end of the path that this came over: an address record. */
   observed: Bytes;
   entries: PathEntry[];
@@ -48,7 +50,7 @@ export interface Control {
 const HEAD_BYTES = 28, ENTRY_BYTES = 68;
 /** The largest message. */
 export const CONTROL_BYTES = HEAD_BYTES + MAX_PATHS * ENTRY_BYTES;
-const KIND = 1, ACTIVE = 1, HEARD = 1, REPORT = 2, STARTING = 4;
+const KIND = 1, ACTIVE = 1, WANTS_ANSWER = 2, HEARD = 1, REPORT = 2, STARTING = 4;
 const FIELDS = [
   "receivedBytes",
   "receivedPackets",
@@ -65,13 +67,13 @@ const SIGNED = FIELDS.indexOf("excessUs");
 
 /** Writes a message at `at`. @returns its length in bytes */
 export function encodeControl(
-  { beat, isActive, observed, entries }: Control,
+  { beat, isActive, wantsAnswer, observed, entries }: Control,
   out: Bytes,
   at: number,
 ): number {
   const view = new DataView(out.buffer, out.byteOffset + at, HEAD_BYTES + entries.length * ENTRY_BYTES);
   view.setUint8(0, KIND);
-  view.setUint8(1, isActive ? ACTIVE : 0);
+  view.setUint8(1, (isActive ? ACTIVE : 0) | (wantsAnswer ? WANTS_ANSWER : 0));
   view.setUint16(2, entries.length, true);
   view.setUint32(4, beat, true);
   out.set(observed, at + 8);
@@ -138,6 +140,7 @@ export function decodeControl(bytes: Bytes, at: number, length: number): Control
   return {
     beat: view.getUint32(4, true),
     isActive: (view.getUint8(1) & ACTIVE) !== 0,
+    wantsAnswer: (view.getUint8(1) & WANTS_ANSWER) !== 0,
     observed: bytes.slice(at + 8, at + 8 + ADDRESS_BYTES),
     entries,
   };

@@ -35,6 +35,7 @@ const entry: fc.Arbitrary<PathEntry> = fc.record({
 const control: fc.Arbitrary<Control> = fc.record({
   beat: u32,
   isActive: fc.boolean(),
+  wantsAnswer: fc.boolean(),
   observed: fc.uint8Array({ minLength: 20, maxLength: 20 }) as fc.Arbitrary<Uint8Array<ArrayBuffer>>,
   entries: fc.array(entry, { maxLength: 8 }),
 }, { noNullPrototype: true });

@@ -2,14 +2,19 @@
 //
 // Only the way out counts: what the far end sends back may come over any path.
 
-/** Silence of this much, or of so many round trips, makes a path suspect. */
-const SUSPECT_US = 150_000, SUSPECT_ROUND_TRIPS = 3;
+/**
+ * What is not confirmed this much later than a round trip may take makes its path suspect. The far end confirms every 50
+ * ms, and may be held up itself.
+ */
+const SUSPECT_US = 150_000;
 /** Answers in a row that a suspect path owes, doubled with every suspicion of the last minute up to the most. */
 const FIRST_ANSWERS = 2, MOST_ANSWERS = 16, FORGIVEN_US = 60_000_000;
 /** A loop that stood still longer than this has heard nobody in that time. */
 const STALL_US = 60_000;
 /** Answers count as several only when so far apart. */
 const ANSWER_APART_US = 80_000;
+/** Times of sending that are remembered, and how far apart. */
+const SENT_TIMES = 64, SENT_APART_US = 10_000;
 
 /** `unknown`: nothing was confirmed yet. */
 export type PathState = "unknown" | "up" | "suspect";
@@ -19,8 +24,12 @@ export class Liveness {
   state: PathState = "unknown";
   /** When the far end last confirmed something, on our clock. */
   heardUs = -Infinity;
-  /** When the first packet left that was not confirmed since; Infinity: none waits. */
+  /** When the first packet left that was not confirmed, as far as is remembered; Infinity: none waits. */
   #waitingUs = Infinity;
+  /** A ring: the first packet of each 10 ms. */
+  readonly #sentUs = new Float64Array(SENT_TIMES).fill(-Infinity);
+  #sentCount = 0;
+  #lastSentUs = -Infinity;
   #newestSentUs = -Infinity;
   #lookedUs = -Infinity;
   #answers = 0;
@@ -33,9 +42,16 @@ export class Liveness {
     return this.#waitingUs !== Infinity && this.state === "up";
   }
 
-  /** Something that the far end confirms was sent over the path. */
-  sent(nowUs: number): void {
+  /**
+   * Something that the far end confirms was sent over the path.
+   * @param sentUs the time that it carries
+   */
+  sent(sentUs: number): void {
+    const nowUs = Math.floor(sentUs);
+    this.#lastSentUs = nowUs;
     if (this.#waitingUs === Infinity) this.#waitingUs = nowUs;
+    if (nowUs - this.#sentUs[(this.#sentCount + SENT_TIMES - 1) % SENT_TIMES]! < SENT_APART_US) return;
+    this.#sentUs[this.#sentCount++ % SENT_TIMES] = nowUs;
   }
 
   /**
@@ -46,7 +62,7 @@ export class Liveness {
     if (sentUs <= this.#newestSentUs) return false;
     this.#newestSentUs = sentUs;
     this.heardUs = nowUs;
-    this.#waitingUs = Infinity;
+    this.#waitingUs = this.#firstSentAfter(sentUs);
     if (this.state === "up") return false;
     if (this.state === "unknown") {
       this.state = "up";
@@ -62,18 +78,17 @@ export class Liveness {
 
   /**
    * To be called often while something is sent, after all sockets were read.
-   * @param rttUs smoothed; 0 while not known
+   * @param timeoutUs how long a round trip may take (RFC 6298); 0 while not known
    * @returns true when the path becomes suspect
    */
-  look(rttUs: number, nowUs: number): boolean {
+  look(timeoutUs: number, nowUs: number): boolean {
     const stalledUs = nowUs - this.#lookedUs;
     this.#lookedUs = nowUs;
     if (stalledUs > STALL_US && this.#waitingUs !== Infinity) {
-      this.#waitingUs = Math.min(nowUs, Math.max(this.#waitingUs, this.heardUs) + stalledUs);
+      this.#waitingUs = Math.min(nowUs, this.#waitingUs + stalledUs);
     }
     if (this.state !== "up" || this.#waitingUs === Infinity) return false;
-    const limitUs = Math.max(SUSPECT_US, SUSPECT_ROUND_TRIPS * rttUs);
-    if (nowUs - Math.max(this.#waitingUs, this.heardUs) < limitUs) return false;
+    if (nowUs - this.#waitingUs < timeoutUs + SUSPECT_US) return false;
     this.#owed = nowUs - this.#suspectedUs < FORGIVEN_US
       ? Math.min(2 * this.#owed, MOST_ANSWERS)
       : FIRST_ANSWERS;
@@ -81,5 +96,15 @@ export class Liveness {
     this.#suspectedUs = nowUs;
     this.#answers = 0;
     return true;
+  }
+
+  #firstSentAfter(confirmedUs: number): number {
+    if (this.#lastSentUs <= confirmedUs) return Infinity;
+    const count = Math.min(this.#sentCount, SENT_TIMES);
+    for (let back = count; back > 0; back--) {
+      const sentUs = this.#sentUs[(this.#sentCount - back) % SENT_TIMES]!;
+      if (sentUs > confirmedUs) return sentUs;
+    }
+    return this.#lastSentUs;
   }
 }

@@ -14,17 +14,26 @@ function alive(): Liveness {
 }
 
 /** Looks every 20 ms; says when the path became suspect, in milliseconds. */
-function lookUntil(path: Liveness, fromMs: number, toMs: number, rttMs: number): number | undefined {
-  for (let at = fromMs; at <= toMs; at += 20) if (path.look(rttMs * MS, at * MS)) return at;
+function lookUntil(path: Liveness, fromMs: number, toMs: number, timeoutMs: number): number | undefined {
+  for (let at = fromMs; at <= toMs; at += 20) if (path.look(timeoutMs * MS, at * MS)) return at;
 }
 
-Deno.test("silence of 150 ms, or of three round trips, makes a path suspect", () => {
-  for (const [rttMs, atMs] of [[20, 160], [100, 300], [600, 1800]] as const) {
+Deno.test("what is not confirmed 150 ms later than a round trip may take makes its path suspect", () => {
+  for (const [timeoutMs, atMs] of [[20, 180], [100, 260], [600, 760]] as const) {
     const path = alive();
-    path.look(rttMs * MS, 0);
+    path.look(timeoutMs * MS, 0);
     path.sent(0);
-    assert.equal(lookUntil(path, 20, 5_000, rttMs), atMs);
+    assert.equal(lookUntil(path, 20, 5_000, timeoutMs), atMs);
   }
+});
+
+Deno.test("what came before the silence counts from when it was sent, whenever its answer came", () => {
+  const path = alive();
+  path.look(0, 0);
+  for (let at = 0; at <= 300; at += 10) path.sent(at * MS);
+  path.confirmed(100 * MS, 240 * MS);
+  // The packet of 110 ms is the first that nobody confirmed.
+  assert.equal(lookUntil(path, 20, 5_000, 100), 360);
 });
 
 Deno.test("who sends nothing waits for nothing", () => {

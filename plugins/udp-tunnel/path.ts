@@ -81,6 +81,8 @@ export class TunnelPath {
   readonly items = new Uint32Array(2 * BATCH);
   readonly tos = new Uint8Array(BATCH);
   count = 0;
+  /** When the newest of them that the far end will confirm was queued; 0: none of them. */
+  owedUs = 0;
 
   constructor({ name, fd, remote, tier, linkMtu, ...probe }: PathOptions) {
     this.name = name;

@@ -62,7 +62,7 @@ export class Pump {
 
   constructor(private readonly native: Native, private readonly host: Host) {
     this.shared = new Shared(native);
-    this.shared.flush = (nowUs) => this.#flush(nowUs);
+    this.shared.flush = () => this.#flush();
     this.#readSlots = this.shared.out.bytes.subarray(0, READ_SLOTS * STRIDE);
     this.#poll = native.poll();
   }
@@ -167,11 +167,11 @@ export class Pump {
 
   #tick(nowUs: number): void {
     for (const session of this.sessions) session?.beat.tick(nowUs);
-    this.#flush(nowUs);
+    this.#flush();
   }
 
-  #flush(nowUs: number): void {
-    for (const session of this.sessions) session?.flush(nowUs);
+  #flush(): void {
+    for (const session of this.sessions) session?.flush();
     this.shared.release();
   }
 
@@ -187,7 +187,7 @@ export class Pump {
         const session = this.host.route(out.bytes, offset);
         if (session) session.transmit(offset, this.#sizes[index]!, nowUs);
       }
-      this.#flush(nowUs);
+      this.#flush();
     }
   }
 

@@ -108,17 +108,17 @@ export class Session {
     const tos = TOS[kind]! | (delivery.isMarked ? CONGESTED : ecn);
     this.#send(index, delivery.queued, offset, length, tos, nowUs);
     if (delivery.duplicate !== DROPPED) {
-      const copy = this.shared.spare(nowUs);
+      const copy = this.shared.spare();
       out.bytes.copyWithin(copy, offset, offset + length);
       this.#send(delivery.duplicate, delivery.duplicateQueued, copy, length, tos, nowUs);
     }
   }
 
   /** Sends all that waits. To be called before the sending arena is used again. */
-  flush(nowUs: number): void {
+  flush(): void {
     for (let index = 0; index < MAX_PATHS; index++) {
       const path = this.paths[index];
-      if (path && path.count > 0) this.#flushPath(path, index, nowUs);
+      if (path && path.count > 0) this.#flushPath(path, index);
     }
   }
 
@@ -234,13 +234,14 @@ export class Session {
     header.paths = delivery.paths;
     header.queued = queued;
     const path = this.paths[index]!;
+    path.owedUs = nowUs;
     const room = path.mtu.mtu - path.ipUdpBytes - CLEAR_BYTES - SEALED_BYTES - TAG_BYTES;
     if (length <= room) {
       header.content = PACKET;
       return this.#queue(index, offset, length, tos, nowUs);
     }
     const { bytes } = this.shared.out;
-    const first = length >> 1, copy = this.shared.spare(nowUs);
+    const first = length >> 1, copy = this.shared.spare();
     bytes.copyWithin(copy, offset + first, offset + length);
     header.content = FIRST_HALF;
     this.#queue(index, offset, first, tos, nowUs);
@@ -251,7 +252,7 @@ export class Session {
   #queue(index: number, offset: number, length: number, tos: number, nowUs: number): void {
     const path = this.paths[index];
     if (!path) return;
-    if (path.count === BATCH) this.#flushPath(path, index, nowUs);
+    if (path.count === BATCH) this.#flushPath(path, index);
     const header = this.#header;
     header.global = this.#global = this.#global + 1 >>> 0;
     header.sentUs = nowUs >>> 0;
@@ -263,7 +264,7 @@ export class Session {
   }
 
   /** Runs of one TOS byte go together; what is chosen for a path keeps its order there. */
-  #flushPath(path: TunnelPath, index: number, nowUs: number): void {
+  #flushPath(path: TunnelPath, index: number): void {
     const { keys } = this.epochs;
     const { bytes } = this.shared.out;
     let { count } = path;
@@ -272,11 +273,12 @@ export class Session {
       let run = 1;
       while (run < count && path.tos[path.count - count + run] === tos) run++;
       const sent = keys ? keys.send(path.fd, path.remote, index, tos, bytes, path.items, run) : 0;
-      if (sent > 0 && this.beat.expectsAnswer) path.liveness.sent(nowUs);
+      if (sent > 0 && path.owedUs > 0) path.liveness.sent(path.owedUs);
       if (sent < run) this.beat.refused(path, sent);
       if (run < count) path.items.copyWithin(0, 2 * run, 2 * count);
       count -= run;
     }
     path.count = 0;
+    path.owedUs = 0;
   }
 }

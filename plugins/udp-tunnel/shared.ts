@@ -22,7 +22,7 @@ export class Shared {
   readonly classifier: Classifier;
   readonly receiver: TunnelReceiver;
   /** Sends what all sessions have queued. */
-  flush: (nowUs: number) => void = () => {};
+  flush: () => void = () => {};
   #spares = 0;
 
   constructor(readonly native: Native) {
@@ -31,8 +31,8 @@ export class Shared {
   }
 
   /** Room for one more packet in the sending arena, until the next `release`: the offset where an IP packet may begin. */
-  spare(nowUs: number): number {
-    if (this.#spares === SPARE_SLOTS) this.flush(nowUs);
+  spare(): number {
+    if (this.#spares === SPARE_SLOTS) this.flush();
     return (READ_SLOTS + this.#spares++) * STRIDE + PACKET_AT;
   }
 

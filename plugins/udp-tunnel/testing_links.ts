@@ -371,12 +371,12 @@ export class Tunnel {
     this.delivery.update(this.#states, this.clock.nowUs);
   }
 
-  /** As the plugin does it: who got packets and says nothing for 3 round trips, 200 ms at least, is suspect. */
+  /** As the plugin does it: who got packets and says nothing 150 ms longer than a round trip takes is suspect. */
   #watch(): void {
     const { nowUs } = this.clock;
     for (const [path, { options }] of this.links.entries()) {
       const sentUs = this.#sentUs[path]!;
-      const limitUs = Math.max(200_000, 3000 * options.rttMs);
+      const limitUs = 150_000 + 1_000 * options.rttMs;
       if (sentUs < 0 || nowUs - Math.max(sentUs, this.#heardUs[path]!) < limitUs) continue;
       if (!this.#states[path]!.isUsable) continue;
       this.#states[path] = { ...this.#states[path]!, isUsable: false };

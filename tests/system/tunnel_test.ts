@@ -51,7 +51,38 @@ Deno.test("UDP leaves with the peer's address over all links at once, in order; 
   }
   assert.equal(flow.seenFrom.length, 1, `one address and port all the way: ${flow.seenFrom}`);
   await world.box.until((status) => pathsOf(status).every(({ state }) => state === "up"));
+
+  // What the cut has lost is not held against the link: it is the nearer one, and carries what fits.
+  const [fibre, cable] = await carriedBy(
+    world,
+    () => world.datagrams("device1", { down: { mbps: 6, bytes: 1_000 }, seconds: 3 }),
+  );
+  assert.ok(fibre!.bytes > 3 * cable!.bytes, `${fibre!.bytes} of fibre, ${cable!.bytes} of cable`);
+
+  // Nobody pays for a mobile link that is not used; while something goes on there are ten packets a second each way.
+  await sleep(5_000);
+  for (const { packets } of await carriedBy(world, () => sleep(6_000))) {
+    assert.ok(packets < 60, `${packets} packets in six seconds of silence, both ways`);
+  }
+  assert.ok(
+    pathsOf(await world.box.status()).every(({ state }) => state === "up"),
+    "and silence is no fault",
+  );
 });
+
+/** What each link carries down and up while something happens. */
+async function carriedBy(
+  world: World,
+  happens: () => Promise<unknown>,
+): Promise<{ bytes: number; packets: number }[]> {
+  const before = await world.lab.counters();
+  await happens();
+  const after = await world.lab.counters();
+  return after.map(({ up, down }, index) => ({
+    bytes: up.bytes + down.bytes - before[index]!.up.bytes - before[index]!.down.bytes,
+    packets: up.packets + down.packets - before[index]!.up.packets - before[index]!.down.packets,
+  }));
+}
 
 Deno.test("a killed tunnel, at the box or at the peer, takes no flow with it: same address, same port", async () => {
   await using world = await World.up(`tunnelb${Deno.pid}`, { links: LINKS });
