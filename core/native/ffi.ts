@@ -69,6 +69,7 @@ const SYMBOLS = {
     parameters: ["pointer", "i32", "buffer", "u32", "u32", "buffer", "u32", "buffer", "u32"],
     result: "i32",
   },
+  otb_tunnel_follow: { parameters: ["pointer", "pointer"], result: "i32" },
   otb_tunnel_sealed: { parameters: ["pointer"], result: "f64" },
   otb_tunnel_free: { parameters: ["pointer"], result: "void" },
   otb_receiver_new: { parameters: [], result: "pointer" },
@@ -886,7 +887,20 @@ export class TunnelKeys {
     );
   }
 
-  /** Packets sealed so far over all paths, to decide when to change keys. */
+  /**
+   * Counts on from the session's former keys, so that a receiver sees one row of numbers per path whatever the keys.
+   *
+   * @throws OtbError `tunnel-keys-used` when these have sealed something: a number may not come twice
+   */
+  follow(former: TunnelKeys): void {
+    if (this.#symbols.otb_tunnel_follow(this.pointer, former.pointer) === 0) return;
+    throw new OtbError(
+      "tunnel-keys-used",
+      `Cannot count on from former keys as new ones must be unused: current value is "${this.sealed} packets"`,
+    );
+  }
+
+  /** Packets sealed so far with these keys, over all paths, to decide when to change keys. */
   get sealed(): number {
     return this.#symbols.otb_tunnel_sealed(this.pointer);
   }

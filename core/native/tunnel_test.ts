@@ -419,6 +419,22 @@ Deno.test("removed keys are unknown, new ones take their place, and freed ones s
   assert.throws(() => wire.receiver.add(20, next.far, 8), { code: "native-einval" });
 });
 
+Deno.test("new keys count on from the former ones, once", () => {
+  using wire = new Wire();
+  wire.send([random(9), random(9)]);
+  wire.receiveAll(2);
+  const former = wire.near, next = keys();
+  wire.receiver.add(20, next.far, 8);
+  next.near.follow(former);
+  wire.near = next.near;
+  wire.send([random(9)]);
+  const [{ tag, counter }] = wire.receiveAll(1) as [Delivered];
+  assert.deepEqual([tag, counter, wire.near.sealed], [8, 2, 1]);
+  assert.throws(() => wire.near.follow(former), { code: "tunnel-keys-used" });
+  former.free();
+  next.far.free();
+});
+
 Deno.test("lengths and places outside of what was given are refused", () => {
   using wire = new Wire();
   const arena = new Uint8Array(100),

@@ -82,6 +82,7 @@ export class Epochs {
   #promote(epoch: Epoch, nowUs: number): void {
     this.count++;
     if (this.#current) {
+      epoch.keys.follow(this.#current.keys);
       this.#current.retiredUs = nowUs;
       this.#former.push(this.#current);
     }

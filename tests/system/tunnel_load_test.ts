@@ -44,6 +44,15 @@ Deno.test("new keys under load cost no packet; strangers get no answer and distu
   const keys = Number(tunnelOf(await world.box.status())!.keys) - keysBefore;
   assert.ok(keys >= 3, `${keys} times new keys`);
 
+  // What paths carry is found out about under new keys as well: more than they carry is offered.
+  const full = await world.datagrams("device1", {
+    down: { mbps: 60, bytes: 1_200 },
+    seconds: 8,
+    skipSeconds: 4,
+  });
+  assert.ok(full.down!.mbps > 45, `${full.down!.mbps} Mbit/s of two links of 30`);
+  assert.ok(full.down!.delayMs.p95 < 100, `${full.down!.delayMs.p95} ms: the queue is ours, not the modem's`);
+
   const many = await world.datagrams("device1", {
     up: { packetsPerSecond: 4_000, bytes: 100 },
     down: { packetsPerSecond: 4_000, bytes: 100 },

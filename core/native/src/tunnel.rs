@@ -72,9 +72,15 @@ struct Sealer {
     key: LessSafeKey,
     receiver: u32,
     counters: [u64; PATHS],
+    /// The sum of the counters with which it began.
+    begun: u64,
 }
 
 impl Sealer {
+    fn sum(&self) -> u64 {
+        self.counters.iter().sum()
+    }
+
     /// The next header of a path: a counter is given out once, whatever becomes of the packet.
     fn next(&mut self, path: u8) -> Result<Header, Outcome> {
         let slot = self.counters.get_mut(path as usize).ok_or(-EINVAL)?;
@@ -164,6 +170,7 @@ impl Keys {
                 key: cipher(send)?,
                 receiver,
                 counters: [0; PATHS],
+                begun: 0,
             },
             opener: Rc::new(RefCell::new(Opener {
                 key: cipher(receive)?,
@@ -171,6 +178,12 @@ impl Keys {
                 used: false,
             })),
         })
+    }
+
+    /// Counts on where the former keys of the session are, so that the receiver sees one row of numbers per path.
+    fn follow(&mut self, former: &Keys) {
+        self.sealer.counters = former.sealer.counters;
+        self.sealer.begun = self.sealer.sum();
     }
 
     /// Seals and sends run by run, and returns how many packets the kernel took. Those of a run that it refused have used
@@ -271,16 +284,23 @@ pub unsafe extern "C" fn otb_tunnel_send(
         .map_or_else(|error| error, |sent| sent as Outcome)
 }
 
-/// Packets sealed so far, over all paths; exact, as it stays below 2^53 in practice.
+/// Counts on from the former keys of the session; before anything is sealed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn otb_tunnel_follow(keys: *mut Keys, former: *const Keys) -> Outcome {
+    match unsafe { (keys.as_mut(), former.as_ref()) } {
+        (Some(keys), Some(former)) if keys.sealer.sum() == keys.sealer.begun => {
+            keys.follow(former);
+            0
+        }
+        _ => -EINVAL,
+    }
+}
+
+/// Packets sealed so far with these keys, over all paths; exact, as it stays below 2^53 in practice.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otb_tunnel_sealed(keys: *const Keys) -> f64 {
     match unsafe { keys.as_ref() } {
-        Some(keys) => keys
-            .sealer
-            .counters
-            .iter()
-            .map(|counter| *counter as f64)
-            .sum(),
+        Some(Keys { sealer, .. }) => (sealer.sum() - sealer.begun) as f64,
         None => 0.0,
     }
 }
@@ -331,6 +351,22 @@ mod tests {
             seen[place / 64] |= 1 << (place % 64);
         }
         assert_eq!(unsafe { otb_tunnel_sealed(&keys) }, 1e7);
+    }
+
+    #[test]
+    fn new_keys_count_on_from_the_former_ones_and_know_what_they_sealed_themselves() {
+        let (mut former, _) = pair();
+        for path in [0, 0, 3] {
+            sealed(&mut former, path, &[0; 8]);
+        }
+        let (mut keys, far) = pair();
+        assert_eq!(unsafe { otb_tunnel_follow(&mut keys, &former) }, 0);
+        let datagram = sealed(&mut keys, 0, &[1; 8]);
+        assert_eq!(datagram[8], 2);
+        assert_eq!(opened(&far, &datagram), Ok(vec![1; 8]));
+        assert_eq!(unsafe { otb_tunnel_sealed(&keys) }, 1.0);
+        // Never back: a number that was used may not come again.
+        assert_eq!(unsafe { otb_tunnel_follow(&mut keys, &former) }, -EINVAL);
     }
 
     #[test]
