@@ -5,7 +5,7 @@ import { checkNetwork, networkSchema, type NetworkSettings } from "../config/net
 import { nearest, problemsOf } from "../config/problems.ts";
 import type { Document } from "../config/revisions.ts";
 import type { Json, Link, Network, Problem, World } from "../plugin.ts";
-import { inspectPlugin } from "../supervisor/inspect.ts";
+import { inspectPlugins } from "../supervisor/inspect.ts";
 import type { Inspection } from "../supervisor/inspect_main.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 
@@ -47,9 +47,9 @@ export class Settings {
       ? { network: networkView(parsed.data), links: this.links(parsed.data) }
       : { network: { role: "box", peers: [] }, links: [] };
     const plugins: Effective["plugins"] = {};
-    await Promise.all(names.map(async (name) => {
-      const config = document.plugins[name] ?? {};
-      const inspection = await this.#ask(name, config, world);
+    const inspections = await this.#ask(names.map((name) => document.plugins[name] ?? {}), world);
+    for (const [index, inspection] of inspections.entries()) {
+      const name = names[index]!, config = document.plugins[name] ?? {};
       problems.push(
         ...problemsOf(name, inspection.issues, config, (path) => knownNames(inspection.schema, path)),
         ...(parsed.success ? inspection.problems : []).map((problem) => ({
@@ -58,7 +58,7 @@ export class Settings {
         })),
       );
       if (inspection.value !== undefined) plugins[name] = inspection.value;
-    }));
+    }
     const complete = parsed.success && names.every((name) => name in plugins);
     return {
       effective: complete ? { network: parsed.data as unknown as Json, plugins } : undefined,
@@ -69,25 +69,34 @@ export class Settings {
   /** JSON schema per section. */
   async schemas(): Promise<{ [section: string]: Json }> {
     const world: World = { network: { role: "box", peers: [] }, links: [] };
-    const plugins = await Promise.all(
-      this.manifests.map(async ({ name }) => [name, (await this.#ask(name, {}, world)).schema] as const),
-    );
-    return { network: networkJsonSchema(), ...Object.fromEntries(plugins) };
+    const inspections = await this.#ask(this.manifests.map(() => ({})), world);
+    return {
+      network: networkJsonSchema(),
+      ...Object.fromEntries(inspections.map(({ schema }, index) => [this.manifests[index]!.name, schema])),
+    };
   }
 
-  #ask(name: string, config: Json, world: World): Promise<Inspection> {
-    const question = JSON.stringify([name, config, world]);
-    let answer = this.#answers.get(question);
-    if (!answer) {
-      if (this.#answers.size > 50) this.#answers.clear();
-      answer = inspectPlugin(this.manifests.find((manifest) => manifest.name === name)!, this.root, {
-        config,
-        world,
-      });
-      answer.catch(() => this.#answers.delete(question));
-      this.#answers.set(question, answer);
+  /** Asks every plugin about its settings: those that were not asked the same before, all at once. */
+  #ask(configs: Json[], world: World): Promise<Inspection[]> {
+    const questions = configs.map((config, index) =>
+      JSON.stringify([this.manifests[index]!.name, config, world])
+    );
+    if (this.#answers.size > 50) this.#answers.clear();
+    const missing = [...questions.keys()].filter((index) => !this.#answers.has(questions[index]!));
+    if (missing.length > 0) {
+      const answers = inspectPlugins(
+        missing.map((index) => this.manifests[index]!),
+        this.root,
+        missing.map((index) => ({ config: configs[index]!, world })),
+      );
+      for (const [place, index] of missing.entries()) {
+        const question = questions[index]!;
+        const answer = answers.then((all) => all[place]!);
+        answer.catch(() => this.#answers.delete(question));
+        this.#answers.set(question, answer);
+      }
     }
-    return answer;
+    return Promise.all(questions.map((question) => this.#answers.get(question)!));
   }
 }
 

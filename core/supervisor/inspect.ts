@@ -9,19 +9,41 @@ const TIMEOUT_MS = 60_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /**
- * Parses and checks settings with the plugin's schema; about 100 ms of processor time.
+ * Parses and checks settings with each plugin's schema, all in one process: about 100 ms of processor time, and 10 ms more for
+ * each plugin. These are plugins of one tree, which trust each other; one that comes from elsewhere has to be asked alone.
  *
- * @throws OtbError `plugin-uninspectable` when its code fails, hangs or prints something else
+ * @param requests one for each manifest
+ * @returns in the order of the manifests
+ * @throws OtbError `plugin-uninspectable` when the code of one fails, hangs or prints something else
  */
-export async function inspectPlugin(
-  manifest: Manifest,
+export async function inspectPlugins(
+  manifests: Manifest[],
   root: string,
-  request: InspectionRequest,
-): Promise<Inspection> {
+  requests: InspectionRequest[],
+): Promise<Inspection[]> {
+  try {
+    return await ask(manifests, root, requests);
+  } catch (error) {
+    if (manifests.length === 1) throw error;
+    // Which one it is shows alone.
+    const alone = manifests.map((manifest, index) => ask([manifest], root, [requests[index]!]));
+    return (await Promise.all(alone)).flat();
+  }
+}
+
+async function ask(
+  manifests: Manifest[],
+  root: string,
+  requests: InspectionRequest[],
+): Promise<Inspection[]> {
   const entry = [
-    `import plugin from ${JSON.stringify(new URL(`file://${manifest.directory}/mod.ts`).href)};`,
     `import { inspect } from ${JSON.stringify(new URL("./inspect_main.ts", import.meta.url).href)};`,
-    `await inspect(plugin, ${JSON.stringify(request)});`,
+    ...manifests.map(({ directory }, index) =>
+      `import plugin${index} from ${JSON.stringify(new URL(`file://${directory}/mod.ts`).href)};`
+    ),
+    `await inspect([${manifests.map((_, index) => `plugin${index}`).join(", ")}], ${
+      JSON.stringify(requests)
+    });`,
   ].join("\n");
   const child = new Deno.Command(Deno.execPath(), {
     args: [
@@ -58,7 +80,9 @@ export async function inspectPlugin(
       ) ?? "no answer in time";
       throw new OtbError(
         "plugin-uninspectable",
-        `Cannot check the settings of plugin "${manifest.name}" as its code fails: ${said}`,
+        `Cannot check the settings of plugin "${
+          manifests.map(({ name }) => name).join('", "')
+        }" as its code fails: ${said}`,
       );
     }
     return JSON.parse(new TextDecoder().decode(stdout));

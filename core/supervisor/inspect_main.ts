@@ -16,8 +16,14 @@ export interface Inspection {
   problems: Problem[];
 }
 
-/** Prints one Inspection as JSON on standard output. */
-export async function inspect<Config>(plugin: Plugin<Config>, request: InspectionRequest): Promise<void> {
+/** Prints the plugins' inspections as a JSON array on standard output. */
+export async function inspect(plugins: Plugin<unknown>[], requests: InspectionRequest[]): Promise<void> {
+  const inspections = plugins.map((plugin, index) => inspectOne(plugin, requests[index]!));
+  // A pipe may take less than all at once.
+  await Deno.stdout.writable.getWriter().write(new TextEncoder().encode(JSON.stringify(inspections)));
+}
+
+function inspectOne<Config>(plugin: Plugin<Config>, request: InspectionRequest): Inspection {
   const result = plugin.config.safeParse(request.config);
   const inspection: Inspection = {
     schema: toJSONSchema(plugin.config, { io: "input", unrepresentable: "any" }) as Json,
@@ -35,5 +41,5 @@ export async function inspect<Config>(plugin: Plugin<Config>, request: Inspectio
       keys: issue.code === "unrecognized_keys" ? issue.keys : undefined,
     }));
   }
-  await Deno.stdout.write(new TextEncoder().encode(JSON.stringify(inspection)));
+  return inspection;
 }
