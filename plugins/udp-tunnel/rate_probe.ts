@@ -34,6 +34,8 @@ const FULL = 0.9;
 const START_GROWTH = 0.25, FIRST_GROWTH = 0.02, MOST_GROWTH = 0.1;
 /** So much of the allowance is taken away at most in one step while it is not used. */
 const UNUSED_STEP = 0.9;
+/** Who uses less than this share of the allowance has made no queue: it is other traffic's, TCP's on the same link. */
+const OURS = 0.5;
 /**
  * A link that stays full shows its base no more: after so long without, one report's time is given to emptying its
  * queue.
@@ -140,8 +142,10 @@ export class RateProbe {
     this.#wasQueued = isQueued;
     const isFull = sent >= FULL * this.rateBitsPerSecond;
     const isLossy = !isCut && (isSudden || Math.min(loss, this.#allLoss) > RADIO_LOSS);
-    if (queueUs > (this.isStarting ? 2 : 1) * this.#targetUs) this.#giveWay(queueUs, isFull, rttUs, nowUs);
-    else {
+    if (queueUs > (this.isStarting ? 2 : 1) * this.#targetUs) {
+      if (sent < OURS * this.rateBitsPerSecond) this.foreignUs += queueUs;
+      else this.#giveWay(queueUs, isFull, rttUs, nowUs);
+    } else {
       this.#crowdedSinceUs = Infinity;
       if (isLossy) this.#limit(this.#arrivedBitsPerSecond, isFull);
       else if (isFull) this.#grow(arrived, queueUs, rttUs, nowUs);

@@ -133,6 +133,20 @@ Deno.test("what a cut has lost is not held against the path, what is lost again 
   assert.ok(Math.abs(probe.lossRatio / lossy - 0.5) < 0.01, `${probe.lossRatio} of ${lossy}`);
 });
 
+Deno.test("a queue that a call cannot have made says nothing of what the path carries", () => {
+  const probe = new RateProbe({ startBitsPerSecond: 8e6 });
+  const call = { receivedBytes: 1_200, receivedPackets: 5, lostPackets: 0, receivedSpanUs: 100_000 };
+  for (let beat = 0; beat < 50; beat++) {
+    probe.report(
+      { ...call, sentSpanUs: 100_000, excessUs: 150_000, peakUs: 160_000, baseUs: 0, delayUs: 150_000 },
+      40_000,
+      beat * 100_000,
+    );
+  }
+  assert.equal(probe.rateBitsPerSecond, 8e6);
+  assert.equal(probe.foreignUs, 150_000, "but it is where packets wait");
+});
+
 Deno.test("a download on one link takes 95 % of it, and a second one its share", () => {
   const clock = new Clock();
   const tunnel = new Tunnel(clock, [{ mbps: 30, rttMs: 30 }]);
