@@ -67,19 +67,29 @@ Deno.test("what is decided, sample by sample", () => {
   assert.equal(after(5, 18, 10), "unknown", "load without delay says nothing");
   assert.equal(after(80, 20), "unknown", "one late sample is none");
   assert.equal(after(80, 20), "18.00", "two: what it carried is its rate, and nine tenths empty the queue");
-  assert.equal(after(90, 18, 2), "18.00", "the queue needs its time to empty");
-  assert.equal(after(5, 17, 3), "18.00", "four samples without delay are needed");
-  assert.equal(after(5, 17), "18.90", "5 % below what held before");
-  assert.equal(after(5, 18, 2), "20.04", "1 % near it, and beyond");
-  assert.equal(after(26, 18), "20.04", "a queue of our own explains 20 ms; what is longer is not clear");
-  assert.equal(after(32, 18, 2), "19.64", "one that stands is taken down gently");
-  assert.equal(after(5, 10, 10), "19.64", "half a load: it stays");
-  assert.equal(after(200, 3, 3), "19.64", "nor is one lowered that hardly carries anything");
-  assert.equal(after(undefined, 19.8, 20), "19.64", "nobody measures");
-  assert.equal(after(100, 10, 2), "14.73", "a sudden fall: a quarter at most at once");
-  assert.equal(after(90, 13, 2), "14.73", "the queue needs its time again");
-  assert.equal(after(90, 10, 4), "11.05", "and a quarter more, when it should have emptied");
-  assert.ok(Number(after(5, 0.1, 3_000)) > 18, "idle, it goes back to its base");
+  assert.equal(
+    after(95, 18.6, 2),
+    "18.00",
+    "the queue needs its time to empty; what comes out meanwhile is learned",
+  );
+  assert.equal(after(5, 14, 3), "18.00", "four samples without delay are needed");
+  assert.equal(after(5, 14), "18.00", "beyond 95 % of what it is known to carry only what is used is raised");
+  assert.equal(after(5, 17.5), "18.05", "and by little at first");
+  assert.equal(after(5, 18, 20), "19.61", "by more while nothing happens");
+  assert.equal(after(26, 18), "19.61", "a queue of our own explains 20 ms; what is longer is not clear");
+  assert.equal(after(32, 18, 2), "19.22", "one that stands is taken down gently");
+  assert.equal(after(5, 10, 10), "19.22", "half a load: it stays");
+  assert.equal(after(200, 3, 3), "19.22", "nor is one lowered that hardly carries anything");
+  assert.equal(after(undefined, 19.8, 20), "19.22", "nobody measures");
+  assert.equal(after(100, 10, 2), "14.41", "a sudden fall: a quarter at most at once");
+  assert.equal(after(90, 13, 2), "14.41", "the queue needs its time again");
+  assert.equal(after(90, 10, 4), "10.81", "and a quarter more, when it should have emptied");
+  assert.equal(
+    after(5, 8.5, 8),
+    "11.35",
+    "known to carry 12.3 by then: 5 % a sample up to 95 % of it, small steps beyond",
+  );
+  assert.ok(Number(after(5, 0.1, 3_000)) > 12, "idle, it goes back to its base");
 });
 
 Deno.test("a greedy sender: the rate is found within seconds, the queue stays short, and the link is used", () => {
@@ -93,6 +103,33 @@ Deno.test("a greedy sender: the rate is found within seconds, the queue stays sh
     assert.ok(late < 25, `${mbps}: ${late} ms`);
     const mean = later.reduce((sum, { carried }) => sum + carried, 0) / later.length;
     assert.ok(mean > 0.88 * capacity, `${mbps}: ${mean / capacity} of it is used`);
+  }
+});
+
+Deno.test("news half a second old, and what goes in counted instead of what comes out: the queue stays short all the same", () => {
+  for (const mbps of [5, 10, 50]) {
+    const capacity = mbps * 1e6;
+    const autorate = new Autorate(), link = new FluidLink(capacity);
+    const queues: number[] = [0, 0];
+    let carriedBits = 0;
+    for (let beat = 0; beat < 1_000; beat++) {
+      const rate = autorate.rateBitsPerSecond ?? 1.5 * capacity;
+      const { carried, queueMs } = link.carry(rate);
+      queues.push(queueMs);
+      if (beat >= 100) carriedBits += carried;
+      autorate.beat({
+        nowMs: beat * BEAT_MS,
+        queueMs: queues[beat]!,
+        carriedBitsPerSecond: rate,
+        isCountedBefore: true,
+        ownQueueMs: 5,
+        thresholdMs: 25,
+      });
+    }
+    const later = queues.slice(100).sort((a, b) => a - b);
+    const late = later[Math.floor(later.length * 0.95)]!;
+    assert.ok(late < 50, `${mbps}: ${late} ms`);
+    assert.ok(carriedBits / 900 > 0.88 * capacity, `${mbps}: ${carriedBits / 900 / capacity} of it is used`);
   }
 });
 

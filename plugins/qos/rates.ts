@@ -107,6 +107,7 @@ export class LinkRates {
       ownQueueMs: own(this.#up.rateBitsPerSecond),
       queueMs: seen.up?.queueMs,
       carriedBitsPerSecond: this.carriedUp,
+      isCountedBefore: true,
       mostBitsPerSecond: this.#bounds.up,
     });
     this.#down[step]({
