@@ -329,6 +329,8 @@ export interface ClockFact {
 export interface TcpWayFact {
   /** `tunnel` while the proxy is out of order and the tunnel is not. */
   way: "proxy" | "tunnel";
+  /** The peer's proxy takes connections; who is intercepted now is served by it. */
+  isTaking: boolean;
 }
 
 /** Where this box's own plugins reach the peer's Internet: SOCKS5 without a login, loopback only. Published as `socks5`. */

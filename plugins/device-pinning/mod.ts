@@ -222,9 +222,8 @@ class Pinning {
       goneMs: this.#config.peerGoneAfterSeconds * 1000,
       backMs: this.#config.peerBackAfterSeconds * 1000,
     };
-    const tcpWay = this.#tcpWays.current.get("tcp-way")?.way ?? "proxy";
+    const { way: tcpWay = "proxy", isTaking = false } = this.#tcpWays.current.get("tcp-way") ?? {};
     // Once the proxy takes connections again they are not to be refused until the wait is over.
-    const isTaking = tcpWay === "proxy" && peers.some(({ state }) => state === "up");
     const proxyGone = this.#proxyWatch.look(peers, nowMs, waits) && !isTaking;
     const tunnelUp = this.#isTunnelUp();
     // Whoever has a tunnel to it has the peer.

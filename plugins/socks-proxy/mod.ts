@@ -173,12 +173,12 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
     };
     await claim();
     const again = () =>
-      void claim().catch((error) => {
+      claim().catch((error) => {
         claimed = "";
         ctx.log.error("Cannot intercept the LAN", { reason: String(error) });
       });
-    ctx.defer(ctx.links.subscribe(again));
-    ctx.defer(ctx.network.subscribe(again));
+    ctx.defer(ctx.links.subscribe(() => void again()));
+    ctx.defer(ctx.network.subscribe(() => void again()));
     ctx.defer(standIn.subscribe(again));
   }
   publish(ctx, () => {

@@ -35,19 +35,21 @@ export interface StandInSettings {
 /** Follows whether the tunnel stands in, until the plugin stops. */
 export class StandIn {
   #now = false;
+  #told = "";
   readonly #peers: View<ReadonlyMap<string, PeerFact>>;
   readonly #tunnels: View<ReadonlyMap<string, TunnelFact>>;
   readonly #reach = new ProxyReach();
-  readonly #observers = new Set<() => void>();
+  readonly #observers = new Set<() => Promise<void>>();
   #reached = 0;
   #unreachable = 0;
   #askedMs = -Infinity;
+  #isHandingBack = false;
 
   constructor(private readonly settings: StandInSettings) {
     const { ctx } = settings;
     this.#peers = ctx.facts.watch("peer/");
     this.#tunnels = ctx.facts.watch("tunnel");
-    this.#tell();
+    this.#tell({ way: "proxy", isTaking: true });
     const timer = setInterval(() => this.#judge(), JUDGE_EVERY_MS);
     ctx.defer(() => clearInterval(timer));
   }
@@ -57,7 +59,8 @@ export class StandIn {
     return this.#now;
   }
 
-  subscribe(onChange: () => void): () => void {
+  /** @param onChange resolves once the kernel does as it says */
+  subscribe(onChange: () => Promise<void>): () => void {
     this.#observers.add(onChange);
     return () => this.#observers.delete(onChange);
   }
@@ -74,17 +77,31 @@ export class StandIn {
       void this.#ask();
     }
     const now = out && this.#isTunnelUp();
-    if (now === this.#now) return;
+    if (now === this.#now) {
+      if (!now && !this.#isHandingBack) this.#tell({ way: "proxy", isTaking: !out });
+      return;
+    }
     this.#now = now;
     ctx.log.warn(now ? "The tunnel stands in for the proxy" : "The proxy takes new connections again");
     if (now) ctx.health.raise(STANDS_IN);
     else ctx.health.clear(STANDS_IN.code);
-    for (const onChange of this.#observers) onChange();
-    this.#tell();
+    if (now) this.#tell({ way: "tunnel", isTaking: false });
+    void this.#apply(out);
   }
 
-  #tell(): void {
-    this.settings.ctx.facts.publish("tcp-way", { way: this.#now ? "tunnel" : "proxy" } satisfies TcpWayFact);
+  /** The way through the tunnel is given up by others only once the proxy takes what comes: nothing is refused in between. */
+  async #apply(out: boolean): Promise<void> {
+    this.#isHandingBack = !this.#now;
+    await Promise.all([...this.#observers].map((onChange) => onChange()));
+    this.#isHandingBack = false;
+    if (!this.#now) this.#tell({ way: "proxy", isTaking: !out });
+  }
+
+  #tell(fact: TcpWayFact): void {
+    const told = JSON.stringify(fact);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.settings.ctx.facts.publish("tcp-way", { ...fact });
   }
 
   async #ask(): Promise<void> {
