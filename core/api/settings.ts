@@ -47,9 +47,10 @@ export class Settings {
       ? { network: networkView(parsed.data), links: this.links(parsed.data) }
       : { network: { role: "box", peers: [] }, links: [] };
     const plugins: Effective["plugins"] = {};
-    const inspections = await this.#ask(names.map((name) => document.plugins[name] ?? {}), world);
+    const configs = names.map((name) => document.plugins[name] ?? {});
+    const inspections = await this.#ask(configs, world);
     for (const [index, inspection] of inspections.entries()) {
-      const name = names[index]!, config = document.plugins[name] ?? {};
+      const name = names[index]!, config = configs[index]!;
       problems.push(
         ...problemsOf(name, inspection.issues, config, (path) => knownNames(inspection.schema, path)),
         ...(parsed.success ? inspection.problems : []).map((problem) => ({

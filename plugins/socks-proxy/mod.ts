@@ -177,8 +177,8 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
         claimed = "";
         ctx.log.error("Cannot intercept the LAN", { reason: String(error) });
       });
-    ctx.defer(ctx.links.subscribe(() => void again()));
-    ctx.defer(ctx.network.subscribe(() => void again()));
+    ctx.defer(ctx.links.subscribe(again));
+    ctx.defer(ctx.network.subscribe(again));
     ctx.defer(standIn.subscribe(again));
   }
   publish(ctx, () => {

@@ -65,9 +65,7 @@ export class Beat {
     if (!session.epochs.keys) return;
     let isChanged = false;
     for (const path of session.paths) {
-      if (path?.liveness.look(path.roundTrip.timeoutUs(0), nowUs)) {
-        isChanged = true;
-      }
+      if (path?.liveness.look(path.roundTrip.timeoutUs(0), nowUs)) isChanged = true;
     }
     const isActive = this.#isActive(nowUs);
     // An answer wants none: two idle ends would keep each other awake.

@@ -1,11 +1,11 @@
 // The box's end: a path per link, one session with the peer, and the LAN's packets while it stands.
 import { encodeAddress, type Native, type Tun } from "../../core/native/ffi.ts";
-import { MAX_PATHS } from "./delivery.ts";
 import type { CallsFact, Context, Link, LinkWayFact, PathFact, TunnelFact, View } from "../../core/plugin.ts";
 import { Asker } from "./asker.ts";
 import { boxClaims, DEVICE } from "./claims.ts";
 import type { Config } from "./config.ts";
 import { TIER_NEVER } from "./control.ts";
+import { MAX_PATHS } from "./delivery.ts";
 import { BoxTold } from "./box_told.ts";
 import { addressText, prefixText } from "./facts.ts";
 import type { Welcome } from "./greeting.ts";

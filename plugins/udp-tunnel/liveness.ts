@@ -78,7 +78,7 @@ export class Liveness {
 
   /**
    * To be called often while something is sent, after all sockets were read.
-   * @param timeoutUs how long a round trip may take (RFC 6298); 0 while not known
+   * @param timeoutUs how long a round trip may take (RFC 6298)
    * @returns true when the path becomes suspect
    */
   look(timeoutUs: number, nowUs: number): boolean {

@@ -78,9 +78,10 @@ async function carriedBy(
   const before = await world.lab.counters();
   await happens();
   const after = await world.lab.counters();
-  return after.map(({ up, down }, index) => ({
-    bytes: up.bytes + down.bytes - before[index]!.up.bytes - before[index]!.down.bytes,
-    packets: up.packets + down.packets - before[index]!.up.packets - before[index]!.down.packets,
+  const packets = ({ up, down }: LinkCounters) => up.packets + down.packets;
+  return after.map((counters, index) => ({
+    bytes: carried(counters) - carried(before[index]!),
+    packets: packets(counters) - packets(before[index]!),
   }));
 }
 
