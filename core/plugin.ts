@@ -251,6 +251,8 @@ export interface TunnelFact {
   address?: string;
   /** Payload that goes through whole, bytes of an IP packet. */
   mtu?: number;
+  /** On the box, while a session stands: what only this box and the peer know of it, hexadecimal; proves whose a path is. */
+  session?: string;
 }
 
 /** Whether calls or games go through the tunnel, either way: flows that want to be early. Published as the fact `calls`. */
@@ -293,6 +295,8 @@ export interface TunnelPathFact {
   /** Towards the peer, and from it; absent while nothing was heard. */
   up?: PathDirection;
   down?: PathDirection;
+  /** In the cloud: as TunnelFact has it on the box whose path this is. */
+  session?: string;
   /** Of the last report, milliseconds since the epoch. */
   atMs: number;
 }
@@ -314,6 +318,36 @@ export interface DevicePriorityFact {
 
 /** The firewall mark's bits that say how a device's connection to the peer is to be treated; set by the proxy on its own sockets. */
 export const DEVICE_PRIORITY_MASK = 0x3000000, HIGH_PRIORITY_MARK = 0x1000000, LOW_PRIORITY_MARK = 0x2000000;
+
+/** Which boxes belong to this peer. Published in the cloud as the fact `boxes` by the core; their keys are the secret `boxes`. */
+export interface BoxesFact {
+  /** Another one whenever a box or a key has changed. */
+  revision: string;
+  names: string[];
+}
+
+/** A box that belongs to this peer, and the key that only the two know. */
+export interface BoxKey {
+  name: string;
+  /** Base64 of 32 random bytes. */
+  key: string;
+  /** The one key of before there was one per box: several boxes may have it, and come without saying who they are. */
+  former?: boolean;
+}
+
+/**
+ * The boxes of this peer by its secret `boxes`; a peer of before there was one has a single box, by its secret `psk`.
+ *
+ * @throws OtbError `secret-missing` when there is neither
+ */
+export function readBoxes(secret: (name: string) => string): BoxKey[] {
+  try {
+    return JSON.parse(secret("boxes"));
+  } catch (error) {
+    if (!(error instanceof OtbError) || error.code !== "secret-missing") throw error;
+    return [{ name: "box", key: secret("psk"), former: true }];
+  }
+}
 
 /** What is known of this machine's clock. Published as the fact `clock`. */
 export interface ClockFact {
