@@ -107,7 +107,7 @@ export class Interceptor {
   ) {
     // Only what the kernel hands over reaches a loopback address.
     const host = family === 4 ? "127.0.0.1" : "::1";
-    this.#fd = native.listen({ host, port: 0 }, { transparent: true, backlog: 4096 }).fd;
+    this.#fd = native.listen({ host, port: 0 }, { transparent: true, resetOnClose: true, backlog: 4096 }).fd;
     native.localAddress(this.#fd, own);
     // Inherited by what it accepts.
     native.setNoDelay(this.#fd, true);

@@ -1,4 +1,5 @@
 // One carried connection: a plain socket and a sealed one, bytes moved both ways with back-pressure, half-close and reset.
+// Both sockets reset on close: an end is told only when the other side told it, and who dies resets what it carried.
 import { type AeadSession, Errno, type Native, openCapacity, PollEvents } from "../../core/native/ffi.ts";
 import type { Reactor } from "./reactor.ts";
 
@@ -237,8 +238,8 @@ export class Relay {
       this.native.abort(this.#plain.fd);
       this.native.abort(this.#sealed.fd);
     } else {
-      this.native.close(this.#plain.fd);
-      this.native.close(this.#sealed.fd);
+      this.native.closeInOrder(this.#plain.fd);
+      this.native.closeInOrder(this.#sealed.fd);
     }
     this.codec.free();
     this.onEnd(broken && (broken === this.#plain ? "plain" : "sealed"));

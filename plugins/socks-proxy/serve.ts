@@ -99,7 +99,11 @@ export class Server {
   constructor(settings: ServeSettings, host: string, port: number, wantMptcp = true) {
     const { native, reactor } = settings;
     this.settings = { ...settings, random: new RandomPool(native), dials: new Set() };
-    const { fd, mptcp } = native.listen({ host, port }, { mptcp: wantMptcp, backlog: 4096 });
+    const { fd, mptcp } = native.listen({ host, port }, {
+      mptcp: wantMptcp,
+      resetOnClose: true,
+      backlog: 4096,
+    });
     this.#fd = fd;
     native.localAddress(fd, localRecord);
     this.port = decodeAddress(localRecord).port;
@@ -339,7 +343,7 @@ export class Dial {
   ) {
     const { native, reactor } = settings;
     try {
-      this.#fd = native.connect(remote).fd;
+      this.#fd = native.connect(remote, { resetOnClose: true }).fd;
     } catch {
       // Told like a refusal, once this dial is in its place.
       queueMicrotask(() => this.fail());

@@ -102,7 +102,7 @@ export class Sniffer {
     const { native, reactor, counters } = this.settings;
     let fd: number;
     try {
-      fd = native.connect(wanted, { mark }).fd;
+      fd = native.connect(wanted, { mark, resetOnClose: true }).fd;
     } catch {
       // No such way now: the rule says that no other is to be taken.
       return this.#drop(plain);

@@ -105,7 +105,7 @@ export class Socks5 {
     port: number,
     private readonly login: Login | typeof LINK_LOGIN | undefined,
   ) {
-    this.#fd = native.listen({ host, port }, { backlog: 4096 }).fd;
+    this.#fd = native.listen({ host, port }, { resetOnClose: true, backlog: 4096 }).fd;
     native.localAddress(this.#fd, local);
     this.port = decodeAddress(local).port;
     // Inherited by what it accepts.
@@ -166,7 +166,7 @@ export class Socks5 {
         if (next.kind === "refuse") {
           native.write(fd, Uint8Array.from(next.reply), 0, next.reply.length);
           end();
-          return native.close(fd);
+          return native.closeInOrder(fd);
         }
         if (next.kind === "connect") {
           this.#dialogues.delete(dialogue);

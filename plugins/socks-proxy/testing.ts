@@ -18,6 +18,8 @@ export interface PairOptions {
   /** Seconds that the box's clock is ahead. */
   skewSeconds?: number;
   allow?: string[];
+  /** Plain TCP between the two where false. */
+  mptcp?: boolean;
   /** Another server's port instead of our own. */
   peerPort?: number;
   /** The server speaks SIP004 with the key of this password. */
@@ -44,7 +46,7 @@ export class Pair {
     this.#tunnels = new Tunnels({
       native: this.native,
       reactor: this.reactor,
-      transport: new MptcpTransport(this.native, peer),
+      transport: new MptcpTransport(this.native, peer, options.mptcp),
       psk: options.boxKey ?? this.key,
       now: () => Math.floor(Date.now() / 1000) + (options.skewSeconds ?? 0),
       choices: () => [],
@@ -71,6 +73,7 @@ export class Pair {
       },
       "127.0.0.1",
       port,
+      this.options.mptcp,
     );
   }
 
