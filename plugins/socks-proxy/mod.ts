@@ -16,6 +16,7 @@ import {
   type Socks5Fact,
 } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
+import { drained } from "./drain.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
 import { Reactor } from "./reactor.ts";
@@ -216,6 +217,8 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
   ctx.defer(() => clearInterval(timer));
   const [self] = ctx.network.current.peers;
   const settings = { native, reactor, psk, salts, targets, now, counters };
+  // Once nothing new is taken: releases run in reverse.
+  ctx.defer(() => drained(counters));
   const server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server.close());
   const { sip004 } = ctx.config;
