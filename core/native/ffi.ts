@@ -19,6 +19,7 @@ const SYMBOLS = {
   otb_write: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
   otb_shutdown: { parameters: ["i32", "u32"], result: "i32" },
   otb_close: { parameters: ["i32", "u32"], result: "i32" },
+  otb_descriptors: { parameters: ["u32"], result: "i32" },
   otb_option_get: { parameters: ["i32", "i32", "i32"], result: "i32" },
   otb_option_set: { parameters: ["i32", "i32", "i32", "i32"], result: "i32" },
   otb_congestion_set: { parameters: ["i32", "buffer", "u32"], result: "i32" },
@@ -1142,6 +1143,11 @@ export class Native {
   /** Closes at once and drops what is queued: RST, or MPTCP fast close. */
   abort(fd: number): void {
     this.#symbols.otb_close(fd, ABORT);
+  }
+
+  /** Raises the limit of open descriptors of this process towards `wanted` as far as it may go, and returns what it is. */
+  descriptors(wanted: number): number {
+    return checked(this.#symbols.otb_descriptors(wanted), "read the limit of descriptors");
   }
 
   /** TCP_NODELAY; 0 or a negative errno, as for all options here. */

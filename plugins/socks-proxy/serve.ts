@@ -69,6 +69,8 @@ export interface ServeSettings {
   /** Seconds since the epoch. */
   now(): number;
   counters: ServeCounters;
+  /** Connections that it has room for; more are reset at once. */
+  most?: number;
   /** Speaks SIP004 instead of SIP022; the key is then `legacyKey` of a password. */
   legacy?: boolean;
 }
@@ -141,6 +143,11 @@ export class Server {
     for (let count = 0; count < 64; count++) {
       const fd = native.accept(this.#fd, peerRecord, null);
       if (fd < 0) return;
+      const { dials, counters, most = Infinity } = this.settings;
+      if (this.#strangers.size + dials.size + counters.open >= most) {
+        native.abort(fd);
+        continue;
+      }
       if (this.#strangers.size >= MAX_STRANGERS) this.#strangers.values().next().value!.drop();
       const stranger = new Stranger(this.settings, this.#strangers, fd);
       this.#strangers.add(stranger);

@@ -36,14 +36,14 @@ export class Pair {
   readonly directory = Deno.makeTempDirSync({ prefix: "otb" });
   server: Server;
   readonly socks: Socks5;
-  readonly #tunnels: Tunnels;
+  readonly tunnels: Tunnels;
   readonly #running = this.reactor.run();
   #salts: Salts | undefined;
 
   constructor(private readonly options: PairOptions = {}) {
     this.server = this.#serve(0);
     const peer = { name: "peer", address: "127.0.0.1", port: options.peerPort ?? this.server.port };
-    this.#tunnels = new Tunnels({
+    this.tunnels = new Tunnels({
       native: this.native,
       reactor: this.reactor,
       transport: new MptcpTransport(this.native, peer, options.mptcp),
@@ -52,7 +52,7 @@ export class Pair {
       choices: () => [],
       counters: this.tunnelled,
     });
-    this.socks = new Socks5(this.native, this.reactor, this.#tunnels, "127.0.0.1", 0, undefined);
+    this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);
   }
 
   #serve(port: number): Server {
@@ -91,7 +91,7 @@ export class Pair {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.socks.close();
-    this.#tunnels.close();
+    this.tunnels.close();
     this.server.close();
     this.reactor.stop();
     await this.#running;

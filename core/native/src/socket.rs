@@ -276,6 +276,32 @@ pub extern "C" fn otb_close(fd: c_int, how: u32) -> Outcome {
     outcome(unsafe { libc::close(fd) } as isize)
 }
 
+/// Raises this process's limit of descriptors towards `wanted` as far as it may, and returns what it is (getrlimit(2)).
+#[unsafe(no_mangle)]
+pub extern "C" fn otb_descriptors(wanted: u32) -> Outcome {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) < 0 {
+            return last_error();
+        }
+        let raised = |most: u64| libc::rlimit {
+            rlim_cur: u64::from(wanted).clamp(limit.rlim_cur, most),
+            rlim_max: most,
+        };
+        // Without CAP_SYS_RESOURCE the hard limit stays.
+        for most in [limit.rlim_max.max(u64::from(wanted)), limit.rlim_max] {
+            let next = raised(most);
+            if libc::setrlimit(libc::RLIMIT_NOFILE, &next) == 0 {
+                return next.rlim_cur.min(Outcome::MAX as u64) as Outcome;
+            }
+        }
+    }
+    limit.rlim_cur.min(Outcome::MAX as u64) as Outcome
+}
+
 /// The value of a whole-number option (never negative for those in use).
 #[unsafe(no_mangle)]
 pub extern "C" fn otb_option_get(fd: c_int, level: c_int, name: c_int) -> Outcome {
