@@ -19,6 +19,7 @@ const SYMBOLS = {
   otb_write: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
   otb_shutdown: { parameters: ["i32", "u32"], result: "i32" },
   otb_close: { parameters: ["i32", "u32"], result: "i32" },
+  otb_descriptors: { parameters: ["u32"], result: "i32" },
   otb_option_get: { parameters: ["i32", "i32", "i32"], result: "i32" },
   otb_option_set: { parameters: ["i32", "i32", "i32", "i32"], result: "i32" },
   otb_congestion_set: { parameters: ["i32", "buffer", "u32"], result: "i32" },
@@ -268,6 +269,8 @@ export interface ListenOptions {
   transparent?: boolean;
   /** Several sockets share the port (SO_REUSEPORT). */
   reusePort?: boolean;
+  /** What it accepts is reset by whatever ends it, but for `closeInOrder`. */
+  resetOnClose?: boolean;
   /** Connections waiting for accept, default 1024. */
   backlog?: number;
 }
@@ -284,6 +287,8 @@ export interface ConnectOptions {
   device?: string;
   /** Bind to an address that is not of this machine (IP_TRANSPARENT). */
   transparent?: boolean;
+  /** Reset by whatever ends it, the end of a killed process included, but for `closeInOrder` (socket(7), SO_LINGER). */
+  resetOnClose?: boolean;
 }
 
 /** A new socket: `mptcp` is false when it was not asked for or the kernel has it disabled (plain TCP then). */
@@ -293,7 +298,8 @@ export interface Socket {
 }
 
 const PLAIN_TCP = 0x4000_0000; // socket.rs: set in the returned descriptor when MPTCP was asked for and is disabled
-const LISTEN_MPTCP = 1, TRANSPARENT = 2, REUSE_PORT = 4;
+const LISTEN_MPTCP = 1, TRANSPARENT = 2, REUSE_PORT = 4, RESET_ON_CLOSE = 8;
+const ABORT = 1, IN_ORDER = 2; // how otb_close ends a descriptor
 
 /**
  * Idle time, interval and count of keepalive probes; `userTimeoutMs` bounds unacknowledged data (tcp(7)), which MPTCP
@@ -1058,7 +1064,7 @@ export class Native {
    */
   listen(local: Address | Bytes, options: ListenOptions = {}): Socket {
     const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0) |
-      (options.reusePort ? REUSE_PORT : 0);
+      (options.reusePort ? REUSE_PORT : 0) | (options.resetOnClose ? RESET_ON_CLOSE : 0);
     const bytes = record(local);
     const result = this.#symbols.otb_listen(bytes, flags, options.backlog ?? 1024);
     const fd = checked(result, `listen on ${show(bytes)}`);
@@ -1080,7 +1086,8 @@ export class Native {
    * @throws OtbError `native-<errno>` when it fails at once, such as `native-enetunreach`
    */
   connect(remote: Address | Bytes, options: ConnectOptions = {}): Socket {
-    const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0);
+    const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0) |
+      (options.resetOnClose ? RESET_ON_CLOSE : 0);
     const bytes = record(remote);
     const source = options.source === undefined ? null : record(options.source);
     const device = text(options.device);
@@ -1123,14 +1130,24 @@ export class Native {
     return this.#symbols.otb_shutdown(fd, 1);
   }
 
-  /** Closes; queued data is still delivered. */
+  /** Closes; queued data is still delivered, unless it resets on close. */
   close(fd: number): void {
     this.#symbols.otb_close(fd, 0);
   }
 
+  /** Closes what would reset on close; queued data is still delivered. */
+  closeInOrder(fd: number): void {
+    this.#symbols.otb_close(fd, IN_ORDER);
+  }
+
   /** Closes at once and drops what is queued: RST, or MPTCP fast close. */
   abort(fd: number): void {
-    this.#symbols.otb_close(fd, 1);
+    this.#symbols.otb_close(fd, ABORT);
+  }
+
+  /** Raises the limit of open descriptors of this process towards `wanted` as far as it may go, and returns what it is. */
+  descriptors(wanted: number): number {
+    return checked(this.#symbols.otb_descriptors(wanted), "read the limit of descriptors");
   }
 
   /** TCP_NODELAY; 0 or a negative errno, as for all options here. */

@@ -114,7 +114,7 @@ export class Supervised {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
     clearTimeout(this.#graceTimer);
-    await this.#process?.stop();
+    await this.#process?.stop(this.manifest.stopSeconds);
     this.#enter("stopped");
     await this.#dropEverything();
   }
@@ -123,7 +123,7 @@ export class Supervised {
   async restart(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
-    await this.#process?.stop();
+    await this.#process?.stop(this.manifest.stopSeconds);
     this.#backoff.reset();
     await this.start();
   }

@@ -4,6 +4,7 @@ import {
   type ClockFact,
   type Context,
   definePlugin,
+  type DeviceFact,
   type DevicePriorityFact,
   type DomainRulesFact,
   type FirstPathFact,
@@ -16,6 +17,9 @@ import {
   type Socks5Fact,
 } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
+import { Devices } from "./devices.ts";
+import { drained } from "./drain.ts";
+import { flowLimits } from "./flow_limits.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
 import { Reactor } from "./reactor.ts";
@@ -29,6 +33,8 @@ import { Targets } from "./targets.ts";
 import { MptcpTransport, order } from "./transport.ts";
 import { tunnelCounters, Tunnels } from "./tunnel.ts";
 
+/** Connections at once, however many descriptors there are; and what is kept for everything else. */
+const MOST_CONNECTIONS = 20_000, OTHER_DESCRIPTORS = 512;
 const STATUS_EVERY_MS = 1_000;
 /** How long the peer has to answer when it is asked whether it does. */
 const PROBE_MS = 2_000;
@@ -110,6 +116,14 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
   const tunnels = new Tunnels({ native, reactor, transport, psk, now, choices, markOf, counters });
   ctx.defer(() => tunnels.close());
 
+  const devices = new Devices({
+    total: mostConnections(native),
+    perDevice: ctx.config.connectionsPerDevice,
+    macOf: deviceOf,
+    nowMs: () => ctx.clock.monotonicMs(),
+  });
+  const names = ctx.facts.watch<DeviceFact>("device/");
+
   const domainRules = ctx.facts.watch<DomainRulesFact>("domain-rules");
   const hits = new Map<string, number>();
   const sniffer = new Sniffer({
@@ -141,10 +155,19 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
     const login: Login | undefined = socks5.username
       ? { username: socks5.username, password: ctx.secret("socks5-password") }
       : undefined;
-    const proxy = new Socks5(native, reactor, tunnels, lan.address.split("/")[0]!, socks5.port, login);
+    const proxy = new Socks5(
+      native,
+      reactor,
+      tunnels,
+      lan.address.split("/")[0]!,
+      socks5.port,
+      login,
+      devices,
+    );
     ctx.defer(() => proxy.close());
   }
   if (intercept.enabled) {
+    await limitFlows();
     await interceptFamily(4);
     try {
       await interceptFamily(6);
@@ -153,8 +176,19 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
       ctx.log.info("The LAN's IPv6 is not carried", { reason: (error as Error).message });
     }
   }
+  async function limitFlows(): Promise<void> {
+    const claim = (): Promise<void> =>
+      ctx.claim("flows", flowLimits(ctx.network.current.lan?.interface, ctx.config.flowsPerDevice)).catch(
+        (error) => {
+          // A kernel without nft_connlimit; the proxy's own limits hold all the same.
+          ctx.log.warn("Flows of a device are not limited", { reason: String(error) });
+        },
+      );
+    await claim();
+    ctx.defer(ctx.network.subscribe(claim));
+  }
   async function interceptFamily(family: 4 | 6): Promise<void> {
-    const interceptor = new Interceptor(native, reactor, sniffer, family);
+    const interceptor = new Interceptor(native, reactor, sniffer, devices, family);
     ctx.defer(() => interceptor.close());
     let claimed = "";
     const claim = async () => {
@@ -194,6 +228,17 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
       severity: "error",
       ...(clock.current.get("clock")?.state === "wrong" ? CLOCK_WRONG : REJECTED),
     });
+    const refused = devices.refused().map((mac) => names.current.get(`device/${mac}`)?.name ?? mac);
+    told(ctx, refused.length > 0, {
+      code: "device-connections",
+      severity: "warning",
+      message: `${
+        sentenceOf(refused)
+      } opens more connections at once than it may have: the excess is refused`,
+      next:
+        "Look what it does; if it needs more: otb config set socks-proxy.connectionsPerDevice=NUMBER (now " +
+        `${ctx.config.connectionsPerDevice}).`,
+    });
     if (hits.size > 0) {
       ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
     }
@@ -215,7 +260,9 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
   const timer = setInterval(lookAtOwn, 10_000);
   ctx.defer(() => clearInterval(timer));
   const [self] = ctx.network.current.peers;
-  const settings = { native, reactor, psk, salts, targets, now, counters };
+  const settings = { native, reactor, psk, salts, targets, now, counters, most: mostConnections(native) };
+  // Once nothing new is taken: releases run in reverse.
+  ctx.defer(() => drained(counters));
   const server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server.close());
   const { sip004 } = ctx.config;
@@ -256,6 +303,18 @@ function publish(
   };
   const timer = setInterval(tell, STATUS_EVERY_MS);
   ctx.defer(() => clearInterval(timer));
+}
+
+/** A few names, for the start of a sentence. */
+function sentenceOf(names: string[]): string {
+  const [some, more] = [names.slice(0, 3), names.length - 3];
+  return `Device ${some.join(", ")}${more > 0 ? ` (and ${more} more)` : ""}`;
+}
+
+/** What fits into this process: each connection takes two descriptors. */
+function mostConnections(native: Parts["native"]): number {
+  const descriptors = native.descriptors(2 * MOST_CONNECTIONS + OTHER_DESCRIPTORS);
+  return Math.min(MOST_CONNECTIONS, Math.floor((descriptors - OTHER_DESCRIPTORS) / 2));
 }
 
 /** Raises or clears one condition. */

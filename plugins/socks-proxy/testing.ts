@@ -18,6 +18,8 @@ export interface PairOptions {
   /** Seconds that the box's clock is ahead. */
   skewSeconds?: number;
   allow?: string[];
+  /** Plain TCP between the two where false. */
+  mptcp?: boolean;
   /** Another server's port instead of our own. */
   peerPort?: number;
   /** The server speaks SIP004 with the key of this password. */
@@ -34,23 +36,23 @@ export class Pair {
   readonly directory = Deno.makeTempDirSync({ prefix: "otb" });
   server: Server;
   readonly socks: Socks5;
-  readonly #tunnels: Tunnels;
+  readonly tunnels: Tunnels;
   readonly #running = this.reactor.run();
   #salts: Salts | undefined;
 
   constructor(private readonly options: PairOptions = {}) {
     this.server = this.#serve(0);
     const peer = { name: "peer", address: "127.0.0.1", port: options.peerPort ?? this.server.port };
-    this.#tunnels = new Tunnels({
+    this.tunnels = new Tunnels({
       native: this.native,
       reactor: this.reactor,
-      transport: new MptcpTransport(this.native, peer),
+      transport: new MptcpTransport(this.native, peer, options.mptcp),
       psk: options.boxKey ?? this.key,
       now: () => Math.floor(Date.now() / 1000) + (options.skewSeconds ?? 0),
       choices: () => [],
       counters: this.tunnelled,
     });
-    this.socks = new Socks5(this.native, this.reactor, this.#tunnels, "127.0.0.1", 0, undefined);
+    this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);
   }
 
   #serve(port: number): Server {
@@ -71,6 +73,7 @@ export class Pair {
       },
       "127.0.0.1",
       port,
+      this.options.mptcp,
     );
   }
 
@@ -88,7 +91,7 @@ export class Pair {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.socks.close();
-    this.#tunnels.close();
+    this.tunnels.close();
     this.server.close();
     this.reactor.stop();
     await this.#running;
