@@ -22,6 +22,21 @@ export function configuredLinks(links: readonly Link[]): Configured[] {
     .map(({ name, interface: on, observed }) => ({ name, interface: on, gateway: observed.gateway }));
 }
 
+/** Everything that is wanted of the kernel, by the claim's key. */
+export function allResources(
+  ports: readonly { name: string; mac: string }[],
+  lan: string | undefined,
+  links: readonly PlannedLink[],
+  grantOf: (link: PlannedLink) => Grant | undefined,
+): Map<string, Resource[]> {
+  return new Map([
+    // Ports that a person named are wanted on by the core too: none goes off in between when one of both lets go.
+    ["ports", portResources(ports.map(({ name }) => name), links)],
+    ["lan", lanResources(ports.find(({ name }) => name === lan), links, grantOf)],
+    ...links.map((link) => [`link-${link.slot}`, linkResources(link, grantOf(link))] as const),
+  ]);
+}
+
 /** Everything that one link wants of the kernel. */
 export function linkResources(link: PlannedLink, grant: Grant | undefined): Resource[] {
   const { interface: on, device, deviceMac, gateway, mac, slot, fixed, lanAddress } = link;

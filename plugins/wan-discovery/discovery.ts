@@ -2,7 +2,7 @@
 import type { Native } from "../../core/native/ffi.ts";
 import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "../../core/plugin.ts";
 import { ANY, BROADCAST, type Bytes, inside, readMac } from "./addresses.ts";
-import { configuredLinks, lanResources, linkResources, portResources } from "./claims.ts";
+import { allResources, configuredLinks } from "./claims.ts";
 import type { Config } from "./config.ts";
 import { CLIENT_PORT, decode, encode, SERVER_PORT } from "./dhcp.ts";
 import { Evidence } from "./evidence.ts";
@@ -374,12 +374,7 @@ class Search implements Discovery {
   async #claim(links: PlannedLink[]): Promise<void> {
     // What was refused is asked for again, but not with every beat.
     if (this.#nowMs() < this.#refusedUntilMs) return;
-    // Ports that a person named are wanted on by the core too: none goes off in between when one of both lets go.
-    const wishes = new Map([
-      ["ports", portResources([...this.#searched.keys()], links)],
-      ["lan", lanResources(this.#searched.get(this.#lan?.interface ?? ""), links, this.#grantOf)],
-    ]);
-    for (const link of links) wishes.set(`link-${link.slot}`, linkResources(link, this.#grantOf(link)));
+    const wishes = allResources([...this.#searched.values()], this.#lan?.interface, links, this.#grantOf);
     for (const key of this.#claimed.keys()) if (!wishes.has(key)) wishes.set(key, []);
     // What goes makes room for what comes.
     const order = [...wishes].sort(([, a], [, b]) => Math.sign(a.length) - Math.sign(b.length));
