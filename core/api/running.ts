@@ -5,7 +5,6 @@ import type { NetworkSettings } from "../config/network.ts";
 import { Revisions } from "../config/revisions.ts";
 import { Secrets } from "../config/secrets.ts";
 import { nativeLibraryPath } from "../native/ffi.ts";
-import type { Resource } from "../net/model.ts";
 import type { Net } from "../net/net.ts";
 import {
   type InterfaceFact,
@@ -29,6 +28,7 @@ import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../supervisor/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
+import { coreClaims } from "./core_claims.ts";
 import type { StatePlaces } from "./places.ts";
 import { sentence } from "./sentence.ts";
 import { networkView, Settings } from "./settings.ts";
@@ -299,28 +299,6 @@ export class RunningCore implements Core {
 
 function networkOf(effective: Effective): NetworkSettings {
   return effective.network as unknown as NetworkSettings;
-}
-
-/** What the core itself wants of the kernel: the interfaces that a person named switched on, with their addresses. */
-function coreClaims(
-  { lan, links }: NetworkSettings,
-): { owner: string; key: string; resources: Resource[] }[] {
-  const places = [lan, ...Object.values(links)].flatMap((place) =>
-    place?.interface ? [{ interface: place.interface, address: place.address }] : []
-  );
-  // A modem on the LAN itself: its link may have the LAN's own address.
-  const addresses = new Map(
-    places.flatMap(({ interface: device, address: cidr }): [string, Resource][] =>
-      cidr ? [[`${device} ${cidr}`, { kind: "address", interface: device, cidr }]] : []
-    ),
-  );
-  const names = new Set(places.map((place) => place.interface));
-  const switches = [...names].map((name): Resource => ({
-    kind: "interfaceState",
-    interface: name,
-    up: true,
-  }));
-  return [{ owner: "core", key: "interfaces", resources: [...switches, ...addresses.values()] }];
 }
 
 /** The proxy's counters, whichever plugin publishes them. */

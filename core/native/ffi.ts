@@ -50,6 +50,7 @@ const SYMBOLS = {
   otb_tcp_diag: { parameters: ["u32", "u32", "u32", "buffer", "u32"], result: "i32" },
   otb_tun_open: { parameters: ["buffer", "u32", "u32", "u32", "buffer"], result: "pointer" },
   otb_tun_close: { parameters: ["pointer"], result: "void" },
+  otb_tun_check: { parameters: ["pointer"], result: "i32" },
   otb_tun_receive: { parameters: ["pointer", "buffer", "u32", "u32", "u32", "buffer"], result: "i32" },
   otb_tun_send: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_neighbour: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
@@ -178,6 +179,7 @@ export const Errno = {
   EPIPE: 32,
   EBADMSG: 74,
   EOVERFLOW: 75,
+  EBADFD: 77,
   EMSGSIZE: 90,
   ENOPROTOOPT: 92,
   EPROTONOSUPPORT: 93,
@@ -667,7 +669,7 @@ export class Tun {
   /**
    * One read. Packet i lies at `i * stride + headroom` and has `sizes[i]` bytes; the count returns, or a negative errno.
    * With offload a read yields up to 64 KiB: give MAX_PACKETS slots of MTU plus headroom. -EIO is a packet that could not be
-   * split, and is dropped: go on.
+   * split, and is dropped: go on. -EBADFD: the device was deleted; a Poll then reports it for ever.
    */
   receive(out: Bytes, stride: number, headroom: number, sizes: Uint32Array<ArrayBuffer>): number {
     const slots = Math.min(sizes.length, Math.floor(out.byteLength / stride), MAX_PACKETS);
@@ -683,6 +685,11 @@ export class Tun {
   send(input: Bytes, spans: Uint32Array<ArrayBuffer>, count: number): number {
     if (count * 2 > spans.length || count > MAX_PACKETS) return -Errno.EINVAL;
     return this.#symbols.otb_tun_send(this.#pointer, input, input.byteLength, spans, count);
+  }
+
+  /** Whether the device is there as it was opened: nobody deleted it, renamed it or moved it to another namespace. */
+  get isThere(): boolean {
+    return this.#symbols.otb_tun_check(this.#pointer) === 0;
   }
 
   /** Closes it, which removes the device unless something else holds it. */

@@ -18,8 +18,14 @@ export class Journal {
       previous TEXT,
       is_foreign INTEGER NOT NULL,
       applied INTEGER NOT NULL,
-      fingerprint TEXT
+      fingerprint TEXT,
+      others TEXT
     ) STRICT, WITHOUT ROWID`);
+    // Journals of before several owners could share a resource.
+    const columns = database.prepare("SELECT name FROM pragma_table_info('net_journal')").all();
+    if (!columns.some(({ name }) => name === "others")) {
+      database.exec("ALTER TABLE net_journal ADD COLUMN others TEXT");
+    }
   }
 
   /** All entries, in a stable order. */
@@ -32,6 +38,7 @@ export class Journal {
       foreign: row.is_foreign === 1,
       applied: row.applied === 1,
       fingerprint: row.fingerprint as string ?? undefined,
+      others: row.others === null ? undefined : JSON.parse(row.others as string),
     }));
   }
 
@@ -40,9 +47,9 @@ export class Journal {
     if (entries.length === 0) return;
     this.#atOnce(() => {
       const insert = this.#database.prepare(
-        "INSERT OR REPLACE INTO net_journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO net_journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       );
-      for (const { owner, key, resource, previous, foreign, applied, fingerprint } of entries) {
+      for (const { owner, key, resource, previous, foreign, applied, fingerprint, others } of entries) {
         insert.run(
           identity(resource),
           owner,
@@ -52,6 +59,7 @@ export class Journal {
           foreign ? 1 : 0,
           applied ? 1 : 0,
           fingerprint ?? null,
+          others ? JSON.stringify(others) : null,
         );
       }
     });

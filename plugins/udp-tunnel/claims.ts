@@ -29,6 +29,7 @@ export interface BoxWish {
 export function boxClaims({ lan, address, prefix, mtu, isUp }: BoxWish): Resource[] {
   const families = prefix ? [4, 6] as const : [4] as const;
   return [
+    { kind: "interfaceState", interface: DEVICE, up: true },
     { kind: "address", interface: DEVICE, cidr: `${address}/32` },
     sysctl(`ipv4/conf/${DEVICE}/rp_filter`, "0"),
     ...prefix
@@ -91,6 +92,7 @@ export function cloudClaims({ pool, gateway, forbidden, uplinks6, boxes }: Cloud
     forbidden.filter((range) => range.includes(":")),
   ];
   return [
+    { kind: "interfaceState", interface: DEVICE, up: true },
     { kind: "address", interface: DEVICE, cidr: `${gateway}/${length}` },
     sysctl("ipv4/ip_forward", "1"),
     sysctl(`ipv4/conf/${DEVICE}/rp_filter`, "0"),
