@@ -281,3 +281,16 @@ pub unsafe extern "C" fn otb_congestion_set(fd: c_int, name: *const u8, length: 
         )
     } as isize)
 }
+
+/// How many descriptors this process may have now (RLIMIT_NOFILE).
+#[unsafe(no_mangle)]
+pub extern "C" fn otb_descriptor_limit() -> Outcome {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
+        0 => limit.rlim_cur.min(Outcome::MAX as u64) as Outcome,
+        _ => last_error(),
+    }
+}
