@@ -65,7 +65,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
     const { manifests, problems } = findPlugins(places.plugins, role);
     for (const problem of problems) coreLog.error(problem.message, { code: problem.code });
     const net = new Net(new OsLinux(), new Journal(db), coreLog);
-    const core = new RunningCore({ places, db, net, logs, manifests, role, end: ended.resolve });
+    const core = new RunningCore({ places, db, secrets, net, logs, manifests, role, end: ended.resolve });
     const server = serveCore(core, places.socket);
     try {
       signal.addEventListener("abort", () => ended.resolve(), { once: true });

@@ -14,6 +14,12 @@ const CALLS = [
   "schemas",
   "plugins",
   "act",
+  "boxes",
+  "addBox",
+  "boxCode",
+  "renameBox",
+  "revokeBox",
+  "join",
   "stop",
 ] as const;
 

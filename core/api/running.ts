@@ -3,7 +3,7 @@ import type { Core, LogLine, PluginReport, StatusReport } from "../client.ts";
 import { Changes, type Effective } from "../config/changes.ts";
 import type { NetworkSettings } from "../config/network.ts";
 import { Revisions } from "../config/revisions.ts";
-import { Secrets } from "../config/secrets.ts";
+import type { Secrets } from "../config/secrets.ts";
 import { nativeLibraryPath } from "../native/ffi.ts";
 import type { Net } from "../net/net.ts";
 import {
@@ -24,11 +24,14 @@ import { migrate, transaction } from "../state/database.ts";
 import { interfaceChanges } from "../state/interfaces.ts";
 import { observeLinks, observeUplinks } from "../state/links.ts";
 import type { Logs } from "../state/log.ts";
+import { asOtbError } from "../supervisor/rpc.ts";
 import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../supervisor/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
+import { Boxes, boxReports, later } from "./boxes.ts";
 import { coreClaims } from "./core_claims.ts";
+import { rejoin } from "./join.ts";
 import type { StatePlaces } from "./places.ts";
 import { sentence } from "./sentence.ts";
 import { networkView, Settings } from "./settings.ts";
@@ -45,6 +48,7 @@ const STORE_STEPS = [
 export interface Parts {
   places: StatePlaces;
   db: DatabaseSync;
+  secrets: Secrets;
   net: Net;
   logs: Logs;
   manifests: Manifest[];
@@ -63,6 +67,7 @@ export class RunningCore implements Core {
   readonly #links = new LiveView<Link[]>([]);
   readonly #network: LiveView<Network>;
   readonly #facts = new FactBoard();
+  readonly #boxes: Boxes;
   readonly #startedAtMs = Date.now();
   readonly #watching = new AbortController();
   #effective!: Effective;
@@ -70,9 +75,9 @@ export class RunningCore implements Core {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { places, db, net, manifests, role } = parts;
+    const { places, db, secrets, net, manifests, role } = parts;
     migrate(db, "plugin-store", STORE_STEPS);
-    const secrets = new Secrets(places.secrets);
+    this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
     this.#settings = new Settings(manifests, places.root, (network) => this.#observe(network));
     this.#changes = new Changes(new Revisions(db), {
       evaluate: (document) => this.#settings.evaluate(document),
@@ -148,6 +153,10 @@ export class RunningCore implements Core {
     await this.#claimOwn();
     follow();
     net.watch(this.#watching.signal);
+    if (this.#parts.role === "cloud") {
+      // Without keys the plugins that need them say so; the others run.
+      await later(() => this.#tellBoxes()).catch((error) => this.#log("error", asOtbError(error).message));
+    }
     await this.#supervisor.start();
     // What an earlier core left and nobody wants any more goes now, or when the stragglers had their chance.
     if (this.#supervisor.trouble() === undefined) await net.settle();
@@ -199,6 +208,24 @@ export class RunningCore implements Core {
   schemas = () => this.#settings.schemas();
   plugins = () => Promise.resolve(this.#supervisor.reports());
   act: Core["act"] = (plugin, action, args) => this.#supervisor.act(plugin, action, args);
+
+  boxes = () =>
+    later(() => boxReports(this.#boxes.all(), this.#supervisor.reports().map(({ status }) => status)));
+  addBox: Core["addBox"] = (name) => later(() => this.#boxes.add(name));
+  boxCode: Core["boxCode"] = (name) => later(() => this.#boxes.code(name ?? undefined));
+  renameBox: Core["renameBox"] = (name, to) => later(() => this.#boxes.rename(name, to));
+  revokeBox: Core["revokeBox"] = (name) => later(() => this.#boxes.revoke(name));
+
+  async join(joinCode: string): Promise<Network["peers"][number]> {
+    const { peer, changed } = await rejoin(
+      this.#parts.secrets,
+      this.#network.current,
+      this.propose,
+      joinCode,
+    );
+    await this.#supervisor.restartFor(changed);
+    return peer;
+  }
 
   async logs(
     { plugin, lines = 50, follow }: Parameters<Core["logs"]>[0],
@@ -259,6 +286,12 @@ export class RunningCore implements Core {
       links: under<LinkFact>("link/"),
       health: under<LinkHealthFact>("link-health/"),
     });
+  }
+
+  /** Keys first: who hears that something changed reads them. */
+  #tellBoxes(): void {
+    this.#supervisor.tellSecrets();
+    this.#facts.publish("core", "boxes", this.#boxes.fact() as unknown as Json);
   }
 
   #tunnel(): StatusReport["tunnel"] {

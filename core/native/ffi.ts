@@ -46,6 +46,7 @@ const SYMBOLS = {
     result: "i32",
   },
   otb_random: { parameters: ["buffer", "u32"], result: "i32" },
+  otb_identity: { parameters: ["buffer", "buffer", "buffer", "u32"], result: "i32" },
   otb_clock_adjust: { parameters: ["i64", "u32"], result: "i32" },
   otb_tcp_diag: { parameters: ["u32", "u32", "u32", "buffer", "u32"], result: "i32" },
   otb_tun_open: { parameters: ["buffer", "u32", "u32", "u32", "buffer"], result: "pointer" },
@@ -1233,6 +1234,19 @@ export class Native {
     return new AeadSession(this.#symbols, method, key, salt);
   }
 
+  /**
+   * Seals or opens an identity header in place (SIP023, TCP): one block of 16 bytes under a key made of the identity key and of
+   * the salt that `salt` begins with, both 32 bytes. Nothing proves an opened one.
+   * @throws OtbError `native-einval` for other lengths
+   */
+  identity(identityKey: Bytes, salt: Bytes, block: Bytes, way: "seal" | "open"): void {
+    const isSized = identityKey.length === KEY_BYTES && salt.length >= SALT_BYTES && block.length === 16;
+    checked(
+      isSized ? this.#symbols.otb_identity(identityKey, salt, block, way === "seal" ? 0 : 1) : -Errno.EINVAL,
+      `${way} an identity header`,
+    );
+  }
+
   /** Fills the buffer with random bytes of the kernel, fit for keys and salts. */
   random(buffer: Bytes): Bytes {
     checked(this.#symbols.otb_random(buffer, buffer.byteLength), "get random bytes");
@@ -1253,6 +1267,13 @@ export class Native {
     keyOf32(key, "mac", "key of a MAC");
     const out = new Uint8Array(KEY_BYTES);
     this.#symbols.otb_mac(key, data, data.byteLength, out);
+    return out;
+  }
+
+  /** The plain BLAKE3 of the data, 32 bytes. */
+  hash(data: Bytes): Bytes {
+    const out = new Uint8Array(KEY_BYTES);
+    this.#symbols.otb_mac(null, data, data.byteLength, out);
     return out;
   }
 
