@@ -560,7 +560,10 @@ export interface Log {
 /** A small durable store of one plugin: a value is on disk when the promise resolves. */
 export interface Store {
   get<T extends Json>(key: string): Promise<T | undefined>;
+  /** @throws OtbError `disk-full` and the like; the core then writes it as soon as the disk takes it */
   set(key: string, value: Json): Promise<void>;
+  /** The same for what is merely good to know after a restart: never throws, and is on disk later where that is full. */
+  keep(key: string, value: Json): Promise<void>;
   delete(key: string): Promise<void>;
 }
 

@@ -79,7 +79,7 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
       // A core that was killed leaves its plugins running and its claims in the kernel.
       for (const { name } of manifests) endRecorded(`${places.run}/${name}.pid`);
       const silent = { debug() {}, info() {}, warn() {}, error() {} };
-      await new Net(new OsLinux(), new Journal(db), silent).sweep();
+      await new Net(new OsLinux(), new Journal(db, { aside: places.journal }), silent).sweep();
     },
     close: () => db.close(),
   };

@@ -5,6 +5,7 @@ import type { NetworkSettings } from "../config/network.ts";
 import { Revisions } from "../config/revisions.ts";
 import type { Secrets } from "../config/secrets.ts";
 import { nativeLibraryPath } from "../native/ffi.ts";
+import type { Journal } from "../net/journal.ts";
 import type { Net } from "../net/net.ts";
 import {
   type InterfaceFact,
@@ -20,10 +21,11 @@ import {
   type TunnelPathFact,
 } from "../plugin.ts";
 import type { DatabaseSync } from "node:sqlite";
-import { migrate, transaction } from "../state/database.ts";
 import { interfaceChanges } from "../state/interfaces.ts";
 import { observeLinks, observeUplinks } from "../state/links.ts";
 import type { Logs } from "../state/log.ts";
+import { PluginStore } from "../state/plugin_store.ts";
+import { Storage } from "../state/storage.ts";
 import { asOtbError } from "../supervisor/rpc.ts";
 import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../supervisor/live_view.ts";
@@ -40,9 +42,8 @@ import { VERSION } from "./version.ts";
 /** How long a change may take until every plugin is ready again. */
 const SETTLE_MS = 20_000;
 
-const STORE_STEPS = [
-  "CREATE TABLE plugin_store (plugin TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (plugin, key)) STRICT",
-];
+/** How long a person is told of what nobody caught. */
+const TELL_UNCAUGHT_MS = 600_000;
 
 /** What a running core is made of. */
 export interface Parts {
@@ -50,6 +51,7 @@ export interface Parts {
   db: DatabaseSync;
   secrets: Secrets;
   net: Net;
+  journal: Journal;
   logs: Logs;
   manifests: Manifest[];
   role: Role;
@@ -69,14 +71,24 @@ export class RunningCore implements Core {
   readonly #facts = new FactBoard();
   readonly #boxes: Boxes;
   readonly #startedAtMs = Date.now();
+  /** Whether the disk takes what is written. */
+  readonly storage: Storage;
+  readonly #store: PluginStore;
+  #uncaught: { atMs: number; reason: string } | undefined;
   readonly #watching = new AbortController();
   #effective!: Effective;
   #stopped: Promise<void> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { places, db, secrets, net, manifests, role } = parts;
-    migrate(db, "plugin-store", STORE_STEPS);
+    const { places, db, secrets, net, logs, manifests, role } = parts;
+    this.storage = new Storage(places.state, () => this.#writeAgain(), (trouble) => {
+      if (trouble) return this.#log("error", trouble.message, { code: trouble.code });
+      this.#log("info", "The disk takes what is written again", { lostLines: logs.lost });
+      net.reconcile().catch((error) => this.#log("error", "Cannot reconcile", { reason: String(error) }));
+    });
+    logs.onFailure = (error) => this.storage.failed(error);
+    this.#store = new PluginStore(db, (error) => this.storage.failed(error));
     this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
     this.#settings = new Settings(manifests, places.root, (network) => this.#observe(network));
     this.#changes = new Changes(new Revisions(db), {
@@ -98,24 +110,8 @@ export class RunningCore implements Core {
       release: (owner) => net.release(owner),
       config: (plugin) => this.#effective.plugins[plugin]!,
       secret: (name) => secrets.get(name),
-      storeGet: (plugin, key) => {
-        const row = db.prepare("SELECT value FROM plugin_store WHERE plugin = ? AND key = ?").get(
-          plugin,
-          key,
-        );
-        return row ? JSON.parse(String(row.value)) : null;
-      },
-      storeSet: (plugin, key, value) =>
-        transaction(db, () => {
-          if (value === null) {
-            db.prepare("DELETE FROM plugin_store WHERE plugin = ? AND key = ?").run(plugin, key);
-          } else {
-            db.prepare(
-              "INSERT INTO plugin_store VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-            )
-              .run(plugin, key, JSON.stringify(value));
-          }
-        }),
+      storeGet: (plugin, key) => this.#store.get(plugin, key),
+      storeSet: (plugin, key, value) => this.#store.set(plugin, key, value),
       log: (plugin, { level, message, properties }) =>
         parts.logs.write({
           atMs: Date.now(),
@@ -159,8 +155,12 @@ export class RunningCore implements Core {
     }
     await this.#supervisor.start();
     // What an earlier core left and nobody wants any more goes now, or when the stragglers had their chance.
-    if (this.#supervisor.trouble() === undefined) await net.settle();
-    else setTimeout(() => this.#watching.signal.aborted || void net.settle().catch(() => {}), SETTLE_MS);
+    const settle = () =>
+      net.settle().catch((error) =>
+        this.#log("error", "Cannot take away what an earlier core left", { reason: String(error) })
+      );
+    if (this.#supervisor.trouble() === undefined) await settle();
+    else setTimeout(() => this.#watching.signal.aborted || void settle(), SETTLE_MS);
   }
 
   /** Stops the plugins and gives everything back to the kernel. */
@@ -168,6 +168,7 @@ export class RunningCore implements Core {
     return this.#stopped ??= (async () => {
       this.#watching.abort();
       this.#changes.stop();
+      this.storage.close();
       await this.#supervisor.stop();
       await this.#parts.net.sweep();
     })();
@@ -200,9 +201,9 @@ export class RunningCore implements Core {
   }
 
   config = () => this.#changes.snapshot();
-  propose: Core["propose"] = (proposal) => this.#changes.propose(proposal);
-  confirm = () => this.#changes.confirm();
-  revert: Core["revert"] = (revision) => this.#changes.revert(revision ?? undefined);
+  propose: Core["propose"] = (proposal) => this.#stored(this.#changes.propose(proposal));
+  confirm = () => this.#stored(this.#changes.confirm());
+  revert: Core["revert"] = (revision) => this.#stored(this.#changes.revert(revision ?? undefined));
   history: Core["history"] = (limit) => Promise.resolve(this.#changes.history(limit ?? undefined));
   diff: Core["diff"] = (from, to) => Promise.resolve(this.#changes.diff(from ?? undefined, to ?? undefined));
   schemas = () => this.#settings.schemas();
@@ -247,6 +248,37 @@ export class RunningCore implements Core {
   }
 
   close(): void {}
+
+  /** Something failed that nobody waited for; the core goes on, and a person is told for a while. */
+  noteUncaught(error: unknown): void {
+    this.#uncaught = { atMs: Date.now(), reason: error instanceof Error ? error.message : String(error) };
+    this.storage.failed(error);
+  }
+
+  /** What a full disk refused tells of the disk, too. */
+  async #stored<T>(change: Promise<T>): Promise<T> {
+    try {
+      return await change;
+    } catch (error) {
+      this.storage.failed(error);
+      throw error;
+    }
+  }
+
+  /** Writes what waited for the disk. @throws Error while it takes nothing */
+  #writeAgain(): void {
+    const { journal, places } = this.#parts;
+    if (!journal.flush()) throw new Error("the journal could not be written");
+    this.#store.flush();
+    const trial = `${places.logs}/trial`;
+    using file = Deno.openSync(trial, { create: true, write: true, truncate: true, mode: 0o600 });
+    try {
+      if (file.writeSync(new Uint8Array(4_096)) < 4_096) throw new Error("No space left on device");
+      file.syncSync();
+    } finally {
+      Deno.removeSync(trial);
+    }
+  }
 
   async #apply(effective: Effective): Promise<void> {
     const before = this.#effective;
@@ -315,6 +347,26 @@ export class RunningCore implements Core {
   }
 
   #ownHealth(): StatusReport["health"] {
+    return [...this.#selfHealth(), ...this.#linksHealth()];
+  }
+
+  #selfHealth(): StatusReport["health"] {
+    const { trouble } = this.storage;
+    const own: StatusReport["health"] = trouble ? [{ plugin: "core", ...trouble }] : [];
+    if (this.#uncaught && Date.now() - this.#uncaught.atMs < TELL_UNCAUGHT_MS) {
+      own.push({
+        plugin: "core",
+        code: "core-uncaught",
+        severity: "warning",
+        message: `Something failed in the core that should not; the rest goes on: ${this.#uncaught.reason}`,
+        next: "Look into the log for where (otb logs core), and report it.",
+        sinceMs: this.#uncaught.atMs,
+      });
+    }
+    return own;
+  }
+
+  #linksHealth(): StatusReport["health"] {
     return this.#links.current.filter(({ tier, observed }) => tier !== "never" && observed.state !== "up")
       .map((link) => ({
         plugin: "core",

@@ -170,9 +170,7 @@ export class CloudTunnel implements Host {
     const place = this.#places!.of(box);
     if (!place) return undefined;
     if (place.isNew) {
-      void this.ctx.store.set("places", this.#places!.numbers).catch((error) =>
-        this.ctx.log.warn("Cannot remember a box's address", { reason: String(error) })
-      );
+      void this.ctx.store.keep("places", this.#places!.numbers);
     }
     return {
       peerId: this.#peerId,

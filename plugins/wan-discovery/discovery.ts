@@ -438,7 +438,7 @@ class Search implements Discovery {
     });
     const text = JSON.stringify(this.#memory);
     if (text === this.#stored) return;
-    await this.ctx.store.set("modems", JSON.parse(text));
+    await this.ctx.store.keep("modems", JSON.parse(text));
     this.#stored = text;
   }
 
