@@ -19,6 +19,7 @@ export { initialiseBox, initialiseCloud, joinCode } from "./api/init.ts";
 export { VERSION } from "./api/version.ts";
 export { difference, getPath, mergePatch, patchAt } from "./config/patch.ts";
 export { OtbError } from "./plugin.ts";
+export { Listeners } from "./state/listeners.ts";
 export { formatLine } from "./state/log.ts";
 export type {
   HealthCondition,

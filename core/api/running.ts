@@ -13,6 +13,7 @@ import {
   type Link,
   type LinkFact,
   type LinkHealthFact,
+  type ListenersFact,
   type Network,
   OtbError,
   type PathFact,
@@ -24,6 +25,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { migrate, transaction } from "../state/database.ts";
 import { interfaceChanges } from "../state/interfaces.ts";
 import { observeLinks, observeUplinks } from "../state/links.ts";
+import { Listeners } from "../state/listeners.ts";
 import type { Logs } from "../state/log.ts";
 import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../supervisor/live_view.ts";
@@ -36,6 +38,8 @@ import { VERSION } from "./version.ts";
 
 /** How long a change may take until every plugin is ready again. */
 const SETTLE_MS = 20_000;
+/** How often it is looked at who listens on this machine. */
+const LISTENERS_EVERY_MS = 3_000;
 
 const STORE_STEPS = [
   "CREATE TABLE plugin_store (plugin TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (plugin, key)) STRICT",
@@ -63,6 +67,7 @@ export class RunningCore implements Core {
   readonly #links = new LiveView<Link[]>([]);
   readonly #network: LiveView<Network>;
   readonly #facts = new FactBoard();
+  readonly #listeners = new Listeners();
   readonly #startedAtMs = Date.now();
   readonly #watching = new AbortController();
   #effective!: Effective;
@@ -140,10 +145,11 @@ export class RunningCore implements Core {
     this.#network.set(networkView(networkOf(effective)));
     const follow = () => this.#links.set(this.#observe(networkOf(this.#effective)));
     net.onObserved(follow);
-    if (this.#parts.role === "box") {
-      this.#tellInterfaces();
-      net.onObserved(() => this.#tellInterfaces());
-    }
+    this.#tellInterfaces();
+    net.onObserved(() => this.#tellInterfaces());
+    this.#tellListeners();
+    const looking = setInterval(() => this.#tellListeners(), LISTENERS_EVERY_MS);
+    this.#watching.signal.addEventListener("abort", () => clearInterval(looking));
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     follow();
@@ -279,6 +285,12 @@ export class RunningCore implements Core {
     for (const [key, fact] of interfaceChanges(published, this.#parts.net.observed?.interfaces ?? [])) {
       this.#facts.publish("core", key, fact as Json);
     }
+  }
+
+  #tellListeners(): void {
+    const fact = JSON.parse(JSON.stringify({ listeners: this.#listeners.read() } satisfies ListenersFact));
+    if (JSON.stringify(fact) === JSON.stringify(this.#facts.get("listeners"))) return;
+    this.#facts.publish("core", "listeners", fact);
   }
 
   #ownHealth(): StatusReport["health"] {

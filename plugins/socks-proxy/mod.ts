@@ -10,10 +10,12 @@ import {
   HIGH_PRIORITY_MARK,
   type InterfaceFact,
   type Json,
+  type ListensFact,
   LOW_PRIORITY_MARK,
   OtbError,
   type ProxyTargetFact,
   type Socks5Fact,
+  type Zone,
 } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
 import { interception, Interceptor } from "./intercept.ts";
@@ -143,6 +145,7 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
       : undefined;
     const proxy = new Socks5(native, reactor, tunnels, lan.address.split("/")[0]!, socks5.port, login);
     ctx.defer(() => proxy.close());
+    serves(ctx, "lan", socks5.port);
   }
   if (intercept.enabled) {
     await interceptFamily(4);
@@ -219,6 +222,7 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
   const server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server.close());
   const { sip004 } = ctx.config;
+  serves(ctx, "link", self!.port, ...sip004.enabled ? [sip004.port] : []);
   if (sip004.enabled) {
     const older = new Server(
       { ...settings, psk: legacyKey(ctx.secret("psk")), legacy: true },
@@ -237,6 +241,12 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
     });
     return { ...counts, rejected };
   });
+}
+
+/** Tells on which TCP ports these are served. */
+function serves({ facts }: Context<Config>, zone: Zone, ...ports: number[]): void {
+  const services = ports.map((port) => ({ protocol: "tcp" as const, port, zones: [zone] }));
+  facts.publish("listens/socks-proxy", { services } satisfies ListensFact);
 }
 
 /** Publishes counters once a second, when they changed. */
