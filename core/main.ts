@@ -76,7 +76,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       await ended.promise;
       await started.catch(() => {});
     } finally {
-      await core.shutdown();
+      for (const sentence of await core.shutdown()) coreLog.warn(sentence);
       server.close();
       Deno.removeSync(places.socket);
       coreLog.info("Stopped");

@@ -388,9 +388,14 @@ export interface ResolverFact {
   state: "up" | "degraded" | "down" | "unknown";
 }
 
-/** What is to happen while the peer is gone, unless a device has its own setting. Published as the fact `when-peer-gone`. */
+/**
+ * What is to happen while the peer is gone. Published as the fact `when-peer-gone`; by it the core keeps devices from leaving past the
+ * peer, too, when otb ends.
+ */
 export interface WhenPeerGoneFact {
   way: "direct" | "block";
+  /** For devices that have a setting of their own, by MAC address in small letters. */
+  devices?: { [mac: string]: "direct" | "block" };
 }
 
 /** A DHCP server that was heard on an interface. Published as the fact `dhcp-server/<mac>`. */

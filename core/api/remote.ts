@@ -15,6 +15,7 @@ const CALLS = [
   "plugins",
   "act",
   "stop",
+  "remains",
 ] as const;
 
 type LogOptions = Parameters<Core["logs"]>[0];

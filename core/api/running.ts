@@ -20,6 +20,7 @@ import {
   type Role,
   type TunnelFact,
   type TunnelPathFact,
+  type WhenPeerGoneFact,
 } from "../plugin.ts";
 import type { DatabaseSync } from "node:sqlite";
 import { migrate, transaction } from "../state/database.ts";
@@ -32,6 +33,7 @@ import { LiveView } from "../supervisor/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import type { StatePlaces } from "./places.ts";
+import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
 import { networkView, Settings } from "./settings.ts";
 import { VERSION } from "./version.ts";
@@ -68,15 +70,17 @@ export class RunningCore implements Core {
   readonly #network: LiveView<Network>;
   readonly #facts = new FactBoard();
   readonly #listeners = new Listeners();
+  readonly #keptBlock: KeptBlock;
   readonly #startedAtMs = Date.now();
   readonly #watching = new AbortController();
   #effective!: Effective;
-  #stopped: Promise<void> | undefined;
+  #stopped: Promise<string[]> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     const { places, db, net, manifests, role } = parts;
     migrate(db, "plugin-store", STORE_STEPS);
+    this.#keptBlock = new KeptBlock(db);
     const secrets = new Secrets(places.secrets);
     this.#settings = new Settings(manifests, places.root, (network) => this.#observe(network));
     this.#changes = new Changes(new Revisions(db), {
@@ -150,6 +154,8 @@ export class RunningCore implements Core {
     this.#tellListeners();
     const looking = setInterval(() => this.#tellListeners(), LISTENERS_EVERY_MS);
     this.#watching.signal.addEventListener("abort", () => clearInterval(looking));
+    this.#facts.subscribe((key) => key === "when-peer-gone" && this.#followKillSwitch());
+    this.#network.subscribe(() => this.#followKillSwitch());
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     follow();
@@ -160,13 +166,24 @@ export class RunningCore implements Core {
     else setTimeout(() => this.#watching.signal.aborted || void net.settle().catch(() => {}), SETTLE_MS);
   }
 
-  /** Stops the plugins and gives everything back to the kernel. */
-  shutdown(): Promise<void> {
+  /**
+   * Stops the plugins and gives everything back to the kernel, but for what holds a kill-switch unless it shall be opened; answers
+   * with what a person has to know of that.
+   */
+  shutdown(open = false): Promise<string[]> {
     return this.#stopped ??= (async () => {
+      const { net } = this.#parts;
       this.#watching.abort();
       this.#changes.stop();
+      // There before the plugins' own tables go.
+      const { owner, key } = KEPT_BLOCK;
+      if (open) this.#keptBlock.remember([]);
+      await net.claim(owner, key, this.#keptBlock.resources).catch((error) =>
+        this.#log("error", "Cannot keep devices from leaving", { reason: String(error) })
+      );
       await this.#supervisor.stop();
-      await this.#parts.net.sweep();
+      await net.sweep(KEPT_BLOCK);
+      return this.#keptBlock.sentences;
     })();
   }
 
@@ -219,11 +236,14 @@ export class RunningCore implements Core {
     stop();
   }
 
-  async stop(): Promise<void> {
-    await this.shutdown();
+  async stop({ open }: { open?: boolean } = {}): Promise<string[]> {
+    const remains = await this.shutdown(open);
     // The answer leaves before the socket goes.
     setTimeout(() => this.#parts.end(), 50);
+    return remains;
   }
+
+  remains = () => Promise.resolve([]);
 
   close(): void {}
 
@@ -236,6 +256,17 @@ export class RunningCore implements Core {
     const changed = Object.keys(effective.plugins)
       .filter((name) => JSON.stringify(effective.plugins[name]) !== JSON.stringify(before.plugins[name]));
     await this.#supervisor.reload(changed);
+  }
+
+  /** A kill-switch holds on when otb ends; what it was last is known also after a crash. */
+  #followKillSwitch(): void {
+    const fact = this.#facts.get("when-peer-gone") as unknown as WhenPeerGoneFact | undefined;
+    if (!fact || this.#watching.signal.aborted) return;
+    try {
+      this.#keptBlock.remember(blockOf(fact, this.#network.current.lan));
+    } catch (error) {
+      this.#log("error", "Cannot remember the kill-switch for when otb ends", { reason: String(error) });
+    }
   }
 
   async #claimOwn(): Promise<void> {

@@ -9,7 +9,14 @@ const SHUT = "firewall-closed", OPEN = "firewall-off";
 export async function shut(state: string): Promise<Finding[]> {
   const core = await connect(state).catch(() => undefined);
   try {
-    return core?.live ? await asItIs(core) : asItWillBe(new Listeners());
+    if (core?.live) return await asItIs(core);
+    const remains = await core?.remains() ?? [];
+    return [
+      ...remains.length === 0 ? [] : [
+        { name: "kill-switch", state: "warning" as const, message: remains[0]!, next: "sudo otb up" },
+      ],
+      ...asItWillBe(new Listeners()),
+    ];
   } catch {
     return [];
   } finally {
