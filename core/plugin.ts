@@ -3,6 +3,7 @@
 import type * as z from "zod/mini";
 import type { Resource } from "./net/model.ts";
 
+export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.ts";
 export type { Resource } from "./net/model.ts";
 
 /** The version of this contract; a manifest names the one it was written for. */
@@ -52,6 +53,7 @@ export interface Link {
     state: "up" | "down" | "missing";
     reason?: string;
     address?: string;
+    /** As a modem or an operator's server may have told it: `nearOf` and `onLinkOf` say how far it is believed. */
     prefixLength?: number;
     gateway?: string;
     mtu?: number;

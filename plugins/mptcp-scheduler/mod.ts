@@ -1,6 +1,13 @@
 // The plugin: on the box it owns routes, endpoints and first paths of all links; in the cloud the settings of the other end.
 import { type Native, openNative } from "../../core/native/ffi.ts";
-import { type Context, definePlugin, type Json, type Peer, type PeerFact } from "../../core/plugin.ts";
+import {
+  type Context,
+  definePlugin,
+  isOddLength,
+  type Json,
+  type Peer,
+  type PeerFact,
+} from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
 import { CloudPaths } from "./cloud.ts";
 import { chooseCongestion } from "./congestion.ts";
@@ -173,10 +180,29 @@ class Scheduler {
       ["routes", routes(routed)],
       ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
     ];
+    this.#tellOddNetworks();
     const changed = wishes.flatMap(([key, resources]) => {
       const text = JSON.stringify(resources);
       if (text === this.#claimed.get(key)) return [];
       this.#claimed.set(key, text);
+  /** A person, or a DHCP client of the system, gave an interface a network that no home has: its size is not believed. */
+  #tellOddNetworks(): void {
+    const odd = this.ctx.links.current.flatMap(({ name, observed: { address, prefixLength } }) =>
+      address && !address.includes(":") && prefixLength !== undefined && isOddLength(prefixLength)
+        ? [`"${name}" has ${address}/${prefixLength}`]
+        : []
+    );
+    if (odd.length === 0) return this.ctx.health.clear("link-network-odd");
+    this.ctx.health.raise({
+      code: "link-network-odd",
+      severity: "warning",
+      message: `An address of a link is in a network larger than any home's: ${
+        odd.join(", ")
+      }. Only the gateway is reached in clear; everything else goes through the peer as always`,
+      next: "Give the link its network's real length: otb link set NAME --address ADDRESS/24",
+    });
+  }
+
       return [{ key, resources }];
     });
     if (changed.length === 0) return this.#claiming;

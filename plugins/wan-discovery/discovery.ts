@@ -17,6 +17,7 @@ import {
   clashCondition,
   facts,
   floodConditions,
+  maskCondition,
   modemRows,
   oddConditions,
   pppoeConditions,
@@ -366,6 +367,8 @@ class Search implements Discovery {
   /** Whether an address is in use by this box for something else, or by what was found. */
   #isTaken(address: string, mac: string): boolean {
     return this.#lan?.address.split("/")[0] === address ||
+      // What is for the peer would stay on this box.
+      this.ctx.network.current.peers.some((peer) => peer.address === address) ||
       [...this.#clients].some(([other, { client }]) => other !== mac && client.claimed === address) ||
       this.#memory.some(({ gateway }) => gateway === address) ||
       this.#evidence.servers.some(({ server, router }) => server === address || router === address) ||
@@ -387,7 +390,9 @@ class Search implements Discovery {
       ["ports", portResources(ports, links)],
       ["lan", lanResources(this.#searched.get(this.#lan?.interface ?? ""), links, this.#grantOf)],
     ]);
-    for (const link of links) wishes.set(`link-${link.slot}`, linkResources(link, this.#grantOf(link)));
+    for (const link of links) {
+      wishes.set(`link-${link.slot}`, linkResources(link, this.#grantOf(link), this.#lan));
+    }
     for (const key of this.#claimed.keys()) if (!wishes.has(key)) wishes.set(key, []);
     // What goes makes room for what comes.
     const order = [...wishes].sort(([, a], [, b]) => Math.sign(a.length) - Math.sign(b.length));
@@ -432,6 +437,7 @@ class Search implements Discovery {
     const clashing = [...this.#clients.values()].filter(({ client }) => client.clashes && !client.held);
     const conditions = [
       ...this.#plan.conditions,
+      ...maskCondition(links, this.#grantOf),
       ...clashCondition(clashing.map(({ link }) => link)),
       ...floodConditions(evidence),
       ...pppoeConditions(evidence),
