@@ -21,6 +21,7 @@ export { difference, getPath, mergePatch, patchAt } from "./config/patch.ts";
 export { OtbError } from "./plugin.ts";
 export { formatLine } from "./state/log.ts";
 export type {
+export { harmless, jsonText, printable } from "./state/printable.ts";
   HealthCondition,
   Json,
   Link,

@@ -1,4 +1,5 @@
 // Figures as a person reads them: rates, sizes, durations, shares. Pure.
+export { printable } from "../client.ts";
 
 const RATE_STEPS: [number, string][] = [[1e9, "Gbit/s"], [1e6, "Mbit/s"], [1e3, "kbit/s"]];
 const SIZE_STEPS: [number, string][] = [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [
@@ -65,11 +66,6 @@ export function percent(share: number | undefined): string {
 /** `1 link`, `2 links`. */
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-/** Text of others on one line without control characters, so that it cannot steer the terminal. */
-export function printable(text: string): string {
-  return text.replace(/\s+/gu, " ").replace(/[\p{Cc}\p{Cf}]/gu, "?");
 }
 
 function scaled(value: number | undefined, steps: [number, string][], unit: string): string {

@@ -11,7 +11,7 @@ export interface ViewOptions {
   nowMs: number;
 }
 
-const STATE_PAINTS: { [state: string]: Paint } = {
+const STATE_PAINTS = new Map<string, Paint>(Object.entries<Paint>({
   active: "green",
   up: "green",
   ready: "green",
@@ -25,8 +25,8 @@ const STATE_PAINTS: { [state: string]: Paint } = {
   down: "red",
   missing: "red",
   failed: "red",
-};
-const SEVERITY_PAINTS: { [severity: string]: Paint } = { error: "red", warning: "yellow", info: "cyan" };
+}));
+const SEVERITY_PAINTS = new Map<string, Paint>([["error", "red"], ["warning", "yellow"], ["info", "cyan"]]);
 
 /** The lines of a status report. */
 export function statusLines(report: StatusReport, options: ViewOptions): string[] {
@@ -36,7 +36,7 @@ export function statusLines(report: StatusReport, options: ViewOptions): string[
   lines.push(paint(
     colours,
     "dim",
-    `${role}, up for ${duration(nowMs - startedAtMs)}, otb ${printable(version)}`,
+    `${printable(role)}, up for ${duration(nowMs - startedAtMs)}, otb ${printable(version)}`,
   ));
   if (pending) {
     const left = duration(pending.revertsAtMs - nowMs);
@@ -135,7 +135,11 @@ function tunnel(
   { state, reason, sinceMs, mtu, paths }: NonNullable<StatusReport["tunnel"]>,
   { width, colours, nowMs }: ViewOptions,
 ): string[] {
-  const how = paint(colours, STATE_PAINTS[state] ?? "dim", state === "unknown" ? "not up yet" : state);
+  const how = paint(
+    colours,
+    STATE_PAINTS.get(state) ?? "dim",
+    state === "unknown" ? "not up yet" : printable(state),
+  );
   const since = state === "unknown" ? "" : ` for ${duration(nowMs - sinceMs)}`;
   const size = state === "up" && mtu !== undefined ? `, for packets of up to ${mtu} bytes` : "";
   const lines = [`Tunnel: ${how}${since}${size}`, ...indented(reason, width)];
@@ -176,7 +180,7 @@ function health(conditions: HealthReport[], { width, colours }: ViewOptions): st
     ...sorted.flatMap(({ severity, message, next, plugin }) => {
       const [first = "", ...rest] = wrap(`${message} (${plugin})`, width - 10);
       return [
-        `${paint(colours, SEVERITY_PAINTS[severity] ?? "dim", severity.padEnd(8))}${first}`,
+        `${paint(colours, SEVERITY_PAINTS.get(severity) ?? "dim", printable(severity).padEnd(8))}${first}`,
         ...rest.map((line) => `        ${line}`),
         ...next ? wrap(`next: ${next}`, width - 10).map((line) => `        ${line}`) : [],
       ];
@@ -187,7 +191,7 @@ function health(conditions: HealthReport[], { width, colours }: ViewOptions): st
 function painter(colours: boolean, stateColumn: number) {
   return (text: string, row: number, column: number) => {
     if (row < 0) return paint(colours, "dim", text);
-    const colour = column === stateColumn ? STATE_PAINTS[text] : undefined;
+    const colour = column === stateColumn ? STATE_PAINTS.get(text) : undefined;
     return colour ? paint(colours, colour, text) : text;
   };
 }
