@@ -7,6 +7,7 @@ import type {
   HealthCondition,
   Json,
   Link,
+  PathDirection,
   PathFact,
   Problem,
   Role,
@@ -20,11 +21,12 @@ export { VERSION } from "./api/version.ts";
 export { difference, getPath, mergePatch, patchAt } from "./config/patch.ts";
 export { OtbError } from "./plugin.ts";
 export { formatLine } from "./state/log.ts";
-export type {
 export { harmless, jsonText, printable } from "./state/printable.ts";
+export type {
   HealthCondition,
   Json,
   Link,
+  PathDirection,
   PathFact,
   Problem,
   Role,

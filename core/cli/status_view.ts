@@ -1,6 +1,16 @@
 // `otb status` as text: what matters first, tables that fit the terminal. Pure.
-import type { HealthReport, PluginReport, StatusReport, TunnelPathFact } from "../client.ts";
-import { bytes, duration, milliseconds, percent, plural, printable, rate, rateOf } from "./format.ts";
+import type { HealthReport, PathDirection, PluginReport, StatusReport, TunnelPathFact } from "../client.ts";
+import {
+  bytes,
+  duration,
+  lossShort,
+  milliseconds,
+  percent,
+  plural,
+  printable,
+  rate,
+  rateOf,
+} from "./format.ts";
 import { type Column, table, wrap } from "./table.ts";
 import { type Paint, paint } from "./terminal.ts";
 
@@ -113,7 +123,7 @@ function links({ links }: StatusReport, { width, colours }: ViewOptions): string
       rate(path?.rxBitsPerSecond),
       rate(path?.txBitsPerSecond),
       milliseconds(path?.rttMs),
-      percent(path?.loss),
+      lossShort(path?.loss, path?.lineLoss),
       percent(path?.share),
       String(path?.subflows ?? "-"),
     ]),
@@ -162,13 +172,26 @@ function tunnel(
       used(down),
       used(up),
       milliseconds(rttMs),
-      percent(up || down ? Math.max(up?.loss ?? 0, down?.loss ?? 0) : undefined),
+      tunnelLoss([up, down].filter((way) => way !== undefined)),
     ]),
     width,
     painter(colours, 1),
   );
   return [...lines, head!, ...rows.flatMap((row, index) => [row, ...indented(paths[index]!.reason, width)])];
 }
+
+/** What the worse of both directions loses; one whose queue stands while it carries what it can loses by that. */
+function tunnelLoss(ways: PathDirection[]): string {
+  if (ways.length === 0) return "-";
+  const isFull = ({ queueMs, usedBitsPerSecond, rateBitsPerSecond }: PathDirection) =>
+    queueMs >= STANDING_MS && usedBitsPerSecond >= rateBitsPerSecond * PLATEAU_SHARE;
+  const lost = Math.max(...ways.map(({ loss }) => loss));
+  const byLine = Math.max(0, ...ways.filter((way) => !isFull(way)).map(({ loss }) => loss));
+  return lossShort(lost, byLine);
+}
+
+/** A queue that stands, and as much of a path's rate in use as fills it. */
+const STANDING_MS = 10, PLATEAU_SHARE = 0.6;
 
 function health(conditions: HealthReport[], { width, colours }: ViewOptions): string[] {
   const order = ["error", "warning", "info"];

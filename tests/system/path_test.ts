@@ -3,10 +3,49 @@ import { strict as assert } from "node:assert";
 import { PEER_IPV6, SERVER_IPV6 } from "../lab/ipv6.ts";
 import { links } from "../measure.ts";
 import type { StatusReport } from "../../core/client.ts";
-import { World } from "../world.ts";
+import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
 
-Deno.test("a link cut silently under a download costs no byte, and is used again after its return", async () => {
+/** Bytes that have come in by a box's interfaces, together. */
+async function received(world: World, interfaces: string[]): Promise<number> {
+  const files = interfaces.map((name) => `/sys/class/net/${name}/statistics/rx_bytes`);
+  const { stdout } = await world.lab.spawn("box", ["cat", ...files], { stdin: "null", stdout: "piped" })
+    .output();
+  return new TextDecoder().decode(stdout).trim().split("\n").reduce((sum, line) => sum + Number(line), 0);
+}
+
+/** Fails unless what status says of rates is what the interfaces count, while no connection lives for a second. */
+async function ratesOfShortConnections(world: World): Promise<void> {
+  const SECONDS = 12;
+  const loop = `for i in 1 2 3 4; do (
+    end=$(($(date +%s) + ${SECONDS + 6}))
+    while [ $(date +%s) -lt $end ]; do curl -s -m 1 -o /dev/null "http://${SERVER_ADDRESS}:${SERVER_PORT}/file?bytes=150000"; done
+  ) & done; wait`;
+  const busy = world.lab.spawn("device1", ["sh", "-c", loop], {
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  });
+  const rate = ({ links }: StatusReport) =>
+    links.reduce((sum, { path }) => sum + (path?.rxBitsPerSecond ?? 0), 0);
+  await world.box.until((status) => rate(status) > 5e6);
+  const before = await received(world, ["wan1", "wan2"]), startMs = performance.now();
+  let seen = 0, samples = 0;
+  while (performance.now() - startMs < SECONDS * 1000) {
+    seen += rate(await world.box.status());
+    samples++;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const counted = (await received(world, ["wan1", "wan2"]) - before) * 8000 / (performance.now() - startMs);
+  const said = seen / samples;
+  console.log(`status says ${(said / 1e6).toFixed(1)} Mbit/s, the interfaces ${(counted / 1e6).toFixed(1)}`);
+  assert.ok(counted > 3e6, `only ${counted} bit/s went`);
+  assert.ok(Math.abs(said / counted - 1) < 0.08, `status says ${said}, the interfaces ${counted}`);
+  await busy.status;
+}
+
+Deno.test("connections of less than a second are in the rates; a link cut silently under a download costs no byte, and is used again after its return", async () => {
   await using world = await World.up(`cut${Deno.pid}`, { links: links("30/10/10", "20/10/20") });
+  await ratesOfShortConnections(world);
   const running = world.transfer("device1", { bytes: 45_000_000 });
   await world.box.until(({ links }) => links.every(({ path }) => (path?.rxBitsPerSecond ?? 0) > 1e6));
   await world.lab.cut("fibre");
