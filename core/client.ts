@@ -7,7 +7,6 @@ import type {
   HealthCondition,
   Json,
   Link,
-  PathDirection,
   PathFact,
   Problem,
   Role,

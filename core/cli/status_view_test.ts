@@ -222,7 +222,7 @@ Deno.test("whatever plugins, peers and devices call themselves: no line has a se
   );
   // deno-lint-ignore no-control-regex
   const own = /\x1b\[(?:0|1|2|31|32|33|36)m/g,
-    unseen = /[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/;
+    unseen = /[\p{Cc}\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/u;
   fc.assert(fc.property(fc.array(nasty, { minLength: 5, maxLength: 5 }), fc.boolean(), (texts, colours) => {
     let next = 0;
     const options = { width: 80, nowMs: 3_600_000, colours };

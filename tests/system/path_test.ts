@@ -162,7 +162,7 @@ Deno.test("the peer sends with bbr over the path that loses packets, and with cu
   assert.equal((await next).checksumOk, true);
 });
 
-Deno.test("the congestion control chosen for a path is what its subflows use", async () => {
+Deno.test("the congestion control chosen for a path is what its subflows use; a full queue's loss is told from the line's", async () => {
   await using world = await World.up(`cc${Deno.pid}`, { links: links("20/10/5", "20/10/10") }, {
     start: false,
   });
@@ -179,4 +179,37 @@ Deno.test("the congestion control chosen for a path is what its subflows use", a
     )
   );
   assert.equal((await running).checksumOk, true);
+  await lossOfLinesAndQueues(world);
 });
+
+/** Fails unless links that are full and lose nothing are said to lose nothing, and one that loses is said to, empty and full. */
+async function lossOfLinesAndQueues(world: World): Promise<void> {
+  const pathOf = ({ links }: StatusReport, link: string) => links.find(({ name }) => name === link)?.path;
+  // As nearly all senders do: fill the queue until something is lost.
+  await world.box.otb(["config", "set", "mptcp-scheduler.congestion=cubic", "--yes"]);
+  const full = world.transfer("device1", { seconds: 15, upload: true });
+  let most = 0, worst = 0, over = false;
+  void full.then(() => over = true);
+  while (!over) {
+    const status = await world.box.status();
+    for (const link of ["fibre", "cable"]) {
+      const { loss = 0, lineLoss = 0 } = pathOf(status, link) ?? {};
+      most = Math.max(most, loss);
+      worst = Math.max(worst, lineLoss);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  assert.equal((await full).error, undefined);
+  console.log(`full queues: ${most} of what was sent was lost, ${worst} is said to be the lines'`);
+  assert.ok(worst < 0.004, `${worst} of what was sent is said to be lost by lines that lose nothing`);
+
+  await world.lab.set("cable", { lossPercent: 2 });
+  const lossy = world.transfer("device1", { seconds: 20, upload: true });
+  const { links } = await world.box.until((status) => {
+    const { loss = 0, lineLoss } = pathOf(status, "cable") ?? {};
+    return loss > 0.012 && lineLoss !== undefined && lineLoss > 0.008;
+  });
+  const { loss, lineLoss } = links.find(({ name }) => name === "fibre")!.path!;
+  assert.ok((lineLoss ?? 0) < 0.004, `fibre loses ${loss}, ${lineLoss} of it by the line`);
+  assert.equal((await lossy).error, undefined);
+}
