@@ -4,6 +4,7 @@ import type * as z from "zod/mini";
 import type { Resource } from "./net/model.ts";
 
 export type { Resource } from "./net/model.ts";
+export { isRange, targetFilter, type TargetRule, targetRules } from "./targets.ts";
 
 /** The version of this contract; a manifest names the one it was written for. */
 export const CONTRACT_VERSION = 1;

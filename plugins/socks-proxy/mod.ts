@@ -10,6 +10,7 @@ import {
   type FirstPathFact,
   HIGH_PRIORITY_MARK,
   type InterfaceFact,
+  isRange,
   type Json,
   LOW_PRIORITY_MARK,
   OtbError,
@@ -54,6 +55,14 @@ const CLOCK_WRONG = {
 export default definePlugin<Config>({
   config,
   check(next, { network }) {
+    const bad = next.allowTargets.find((range) => !isRange(range));
+    if (bad !== undefined) {
+      return [{
+        code: "range-invalid",
+        path: "allowTargets",
+        message: `Cannot use a range as it must be an address with its length: current value is "${bad}"`,
+      }];
+    }
     if (network.role === "cloud" && next.socks5.enabled) {
       return [{
         code: "socks5-in-cloud",
@@ -251,15 +260,18 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
   const salts = new Salts(ctx.directory, () => ctx.clock.now());
   ctx.defer(() => salts.close());
   const targets = new Targets(ctx.config.allowTargets);
-  const lookAtOwn = () =>
-    targets.setOwn(Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, "")));
+  const [self] = ctx.network.current.peers;
+  // What boxes dial may be another address than any of this machine's (1:1 NAT): it leads back here all the same.
+  const lookAtOwn = () => {
+    const found = Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, ""));
+    targets.setOwn([...found, ...ctx.network.current.peers.map(({ address }) => address)]);
+  };
   lookAtOwn();
   const offered = ctx.facts.watch<ProxyTargetFact>("proxy-target/");
   targets.setOffered([...offered.current.values()]);
   ctx.defer(offered.subscribe((facts) => targets.setOffered([...facts.values()])));
   const timer = setInterval(lookAtOwn, 10_000);
   ctx.defer(() => clearInterval(timer));
-  const [self] = ctx.network.current.peers;
   const settings = { native, reactor, psk, salts, targets, now, counters, most: mostConnections(native) };
   // Once nothing new is taken: releases run in reverse.
   ctx.defer(() => drained(counters));
