@@ -288,6 +288,13 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
   }
   publish(ctx, () => {
     const { rejected, ...counts } = counters;
+    told(ctx, !salts.isDurable, {
+      code: "salts-not-kept",
+      severity: "warning",
+      message:
+        "What was seen of boxes' requests cannot be written: after a restart one could be repeated for a minute",
+      next: `Look whether the disk is full: df ${ctx.directory}`,
+    });
     told(ctx, (rejected.time ?? 0) > 0, {
       code: "clock-skew",
       severity: "warning",

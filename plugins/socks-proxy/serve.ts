@@ -19,7 +19,7 @@ import type { Salts } from "./salts.ts";
 import { LegacyCodec, openLegacy } from "./sip004.ts";
 import { openRequestBody, openRequestHead, REQUEST_HEAD, sealResponse } from "./sip022.ts";
 import type { Targets } from "./targets.ts";
-import { RandomPool } from "./random.ts";
+import { randomBytes } from "./random.ts";
 import { KEEPALIVE_SECONDS } from "./transport.ts";
 import { METHOD, PROTOCOL_SAMPLE } from "./tunnel.ts";
 
@@ -77,7 +77,6 @@ export interface ServeSettings {
 
 /** The same with what the server adds for itself. */
 interface Serving extends ServeSettings {
-  random: RandomPool;
   /** Targets that are being dialled. */
   dials: Set<Dial>;
 }
@@ -100,7 +99,7 @@ export class Server {
    */
   constructor(settings: ServeSettings, host: string, port: number, wantMptcp = true) {
     const { native, reactor } = settings;
-    this.settings = { ...settings, random: new RandomPool(native), dials: new Set() };
+    this.settings = { ...settings, dials: new Set() };
     const { fd, mptcp } = native.listen({ host, port }, {
       mptcp: wantMptcp,
       resetOnClose: true,
@@ -239,8 +238,8 @@ class Stranger {
     output.set(plain.subarray(opened.payloadOffset, this.#bodyLength));
     const more = opener.openFrames(bytes, bodyEnd, end - bodyEnd, output, first);
     if (more < 0) return this.#reject("forged");
-    const { native, psk, random } = this.settings;
-    const salt = random.take(SALT_BYTES);
+    const { native, psk } = this.settings;
+    const salt = randomBytes(native, SALT_BYTES);
     const requestSalt = arena.copy(bytes, 0, SALT_BYTES);
     const codec = new ServerCodec(this.settings, native.aead(METHOD, psk, salt), opener, salt, requestSalt);
     this.#serve(codec, opened.target, arena.copy(output, 0, first + more));
@@ -267,8 +266,8 @@ class Stranger {
       this.#salt = undefined;
     }
     if (!read.target) return;
-    const { random, native, psk } = this.settings;
-    const salt = random.take(SALT_BYTES);
+    const { native, psk } = this.settings;
+    const salt = randomBytes(native, SALT_BYTES);
     const codec = new LegacyCodec(native.aead("aes-256-gcm", psk, salt), this.#opener, salt);
     this.#serve(codec, read.target, this.#bytes.subarray(read.length));
   }
