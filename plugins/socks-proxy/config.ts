@@ -43,11 +43,14 @@ export const config = z.strictObject({
     z.strictObject({
       enabled: z._default(z.boolean(), false).register(z.globalRegistry, {
         description:
-          "serve older Shadowsocks clients too: aes-256-gcm, the text of the secret psk as password (cloud)",
+          "serve older Shadowsocks clients too: aes-256-gcm, the text of a box's key in base64 as password (cloud)",
       }),
       port: z._default(port, 8444).register(z.globalRegistry, { description: "their port" }),
+      box: z._default(z.string().check(z.maxLength(31)), "box").register(z.globalRegistry, {
+        description: "the box whose key that is, and as whose they count",
+      }),
     }),
-    { enabled: false, port: 8444 },
+    { enabled: false, port: 8444, box: "box" },
   ),
   allowTargets: z._default(z.array(cidr), []).register(z.globalRegistry, {
     description: "private targets the peer may dial all the same (cloud)",

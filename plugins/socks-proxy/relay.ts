@@ -129,6 +129,11 @@ export class Relay {
     this.#ended(this.#plain, this.#sealed);
   }
 
+  /** Ends both sides with a reset: what is carried may be no longer. */
+  reset(): void {
+    this.#reset(this.#sealed);
+  }
+
   /** Ends both sides with a reset, as `broken` did. */
   #reset(broken: Side): void {
     if (this.#done) return;

@@ -1,6 +1,7 @@
 // For tests only: one end of the proxy in a process of its own, to be killed. Says its port on a line, then works until its
 // standard input ends; then it exits without another word.
-import { openNative } from "../../core/native/ffi.ts";
+import { type Native, openNative } from "../../core/native/ffi.ts";
+import { Boxes } from "./boxes.ts";
 import { Reactor } from "./reactor.ts";
 import { Salts } from "./salts.ts";
 import { serveCounters, Server } from "./serve.ts";
@@ -26,6 +27,7 @@ if (import.meta.main) {
     ? new Server(
       {
         ...parts,
+        boxes: boxesOf(native, end.key),
         salts: new Salts(end.directory, () => Date.now()),
         targets: new Targets(["127.0.0.0/8"]),
         counters: serveCounters(),
@@ -54,4 +56,10 @@ if (import.meta.main) {
   console.log(port);
   for await (const _ of Deno.stdin.readable);
   Deno.exit(0);
+}
+
+function boxesOf(native: Native, key: string): Boxes {
+  const boxes = new Boxes(native);
+  boxes.set([{ name: "box", key, former: true }]);
+  return boxes;
 }

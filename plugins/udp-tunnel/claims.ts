@@ -32,6 +32,7 @@ export interface BoxWish {
 export function boxClaims({ lan, address, prefix, mtu, isUp }: BoxWish): Resource[] {
   const families = prefix ? [4, 6] as const : [4] as const;
   return [
+    { kind: "interfaceState", interface: DEVICE, up: true },
     { kind: "address", interface: DEVICE, cidr: `${address}/32` },
     sysctl(`ipv4/conf/${DEVICE}/rp_filter`, "0"),
     ...prefix
@@ -90,6 +91,7 @@ export function cloudClaims({ pool, gateway, targets, uplinks6, boxes }: CloudWi
   const length = pool.split("/")[1];
   const has6 = boxes.some(({ prefix }) => prefix);
   return [
+    { kind: "interfaceState", interface: DEVICE, up: true },
     { kind: "address", interface: DEVICE, cidr: `${gateway}/${length}` },
     sysctl("ipv4/ip_forward", "1"),
     sysctl(`ipv4/conf/${DEVICE}/rp_filter`, "0"),
