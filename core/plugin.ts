@@ -5,6 +5,7 @@ import type { Resource } from "./net/model.ts";
 
 export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.ts";
 export type { Resource } from "./net/model.ts";
+export { isRange, targetFilter, type TargetRule, targetRules } from "./targets.ts";
 
 /** The version of this contract; a manifest names the one it was written for. */
 export const CONTRACT_VERSION = 1;
