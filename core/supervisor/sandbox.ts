@@ -40,7 +40,8 @@ export function describePermissions(manifest: Manifest): string[] {
   const { permissions } = manifest;
   const words: string[] = [];
   if (manifest.native) words.push("runs native code, which no sandbox holds");
-  if (permissions.run.length > 0) words.push(`runs the programs ${permissions.run.join(", ")}`);
+  const programs = [...permissions.run, ...manifest.programs];
+  if (programs.length > 0) words.push(`runs the programs ${programs.join(", ")}`);
   if (permissions.net.length > 0) words.push(`uses the network: ${permissions.net.join(", ")}`);
   if (permissions.read.length > 0) words.push(`reads ${permissions.read.join(", ")}`);
   if (permissions.write.length > 0) words.push(`writes ${permissions.write.join(", ")}`);
