@@ -79,7 +79,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       onFailure: (error) => core?.storage.failed(error),
     });
     const net = new Net(new OsLinux(), journal, coreLog);
-    core = new RunningCore({ places, db, net, journal, logs, manifests, role, end: ended.resolve });
+    core = new RunningCore({ places, db, secrets, net, journal, logs, manifests, role, end: ended.resolve });
     const server = serveCore(core, places.socket);
     try {
       signal.addEventListener("abort", () => ended.resolve(), { once: true });
@@ -91,7 +91,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       await ended.promise;
       await started.catch(() => {});
     } finally {
-      await core.shutdown();
+      for (const sentence of await core.shutdown()) coreLog.warn(sentence);
       server.close();
       try {
         Deno.removeSync(places.socket);

@@ -14,7 +14,14 @@ const CALLS = [
   "schemas",
   "plugins",
   "act",
+  "boxes",
+  "addBox",
+  "boxCode",
+  "renameBox",
+  "revokeBox",
+  "join",
   "stop",
+  "remains",
 ] as const;
 
 type LogOptions = Parameters<Core["logs"]>[0];

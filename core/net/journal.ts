@@ -34,8 +34,14 @@ export class Journal {
       previous TEXT,
       is_foreign INTEGER NOT NULL,
       applied INTEGER NOT NULL,
-      fingerprint TEXT
+      fingerprint TEXT,
+      others TEXT
     ) STRICT, WITHOUT ROWID`);
+    // Journals of before several owners could share a resource.
+    const columns = database.prepare("SELECT name FROM pragma_table_info('net_journal')").all();
+    if (!columns.some(({ name }) => name === "others")) {
+      database.exec("ALTER TABLE net_journal ADD COLUMN others TEXT");
+    }
     const aside = this.#readAside();
     for (const entry of aside ?? this.#read()) this.#entries.set(identity(entry.resource), entry);
     this.#isBehind = aside !== undefined;
@@ -94,8 +100,8 @@ export class Journal {
 
   #store(id: string, entry: JournalEntry | undefined): void {
     if (!entry) return void this.#database.prepare("DELETE FROM net_journal WHERE identity = ?").run(id);
-    const { owner, key, resource, previous, foreign, applied, fingerprint } = entry;
-    this.#database.prepare("INSERT OR REPLACE INTO net_journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)").run(
+    const { owner, key, resource, previous, foreign, applied, fingerprint, others } = entry;
+    this.#database.prepare("INSERT OR REPLACE INTO net_journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)").run(
       id,
       owner,
       key,
@@ -104,6 +110,7 @@ export class Journal {
       foreign ? 1 : 0,
       applied ? 1 : 0,
       fingerprint ?? null,
+      others ? JSON.stringify(others) : null,
     );
   }
 
@@ -130,6 +137,7 @@ export class Journal {
       foreign: row.is_foreign === 1,
       applied: row.applied === 1,
       fingerprint: row.fingerprint as string ?? undefined,
+      others: row.others === null ? undefined : JSON.parse(row.others as string),
     }));
   }
 

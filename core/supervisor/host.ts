@@ -16,6 +16,7 @@ import {
   type Status,
   type Store,
 } from "../plugin.ts";
+import { maskedTexts } from "../config/secrets.ts";
 import { LiveView } from "./live_view.ts";
 import { HostProgram } from "./host_program.ts";
 import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
@@ -112,6 +113,7 @@ class Host<Config> {
       act: (params: { action: string; args?: Json }) => this.#act(params.action, params.args),
       links: (links: Link[]) => this.#links.set(links),
       network: (network: Network) => this.#network.set(network),
+      secrets: (secrets: Start["secrets"]) => void (this.#secrets = secrets),
       fact: ([key, value]: [string, Json | null]) => this.#takeFact(key, value),
       program: ([key, news]: ProgramNotice) => {
         const program = this.#programs.get(key);
@@ -227,7 +229,10 @@ class Host<Config> {
 
   #log(notice: LogNotice): void {
     const mask = (text: string) =>
-      Object.values(this.#secrets).reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
+      maskedTexts(Object.values(this.#secrets)).reduce(
+        (masked, secret) => masked.replaceAll(secret, "***"),
+        text,
+      );
     const properties = notice.properties &&
       JSON.parse(
         mask(
@@ -302,7 +307,7 @@ class Host<Config> {
       links: this.#links,
       network: this.#network,
       secret: (name) => {
-        const value = params.secrets[name];
+        const value = this.#secrets[name];
         if (value === undefined) {
           throw new OtbError(
             "secret-missing",

@@ -133,7 +133,7 @@ export class Supervised {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
     clearTimeout(this.#graceTimer);
-    await this.#process?.stop();
+    await this.#process?.stop(this.manifest.stopSeconds);
     this.#enter("stopped");
     await this.#dropEverything();
   }
@@ -142,7 +142,7 @@ export class Supervised {
   async restart(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
-    await this.#process?.stop();
+    await this.#process?.stop(this.manifest.stopSeconds);
     this.#backoff.reset();
     await this.start();
   }
@@ -172,6 +172,11 @@ export class Supervised {
       );
     }
     return await this.#process.rpc.call<Json>("act", { action, args });
+  }
+
+  /** Hands over the secrets as they are now, before any fact that says so. */
+  tellSecrets(): void {
+    if (this.manifest.secrets.length > 0) this.#process?.rpc.notify("secrets", this.#secrets());
   }
 
   report(): PluginReport {
@@ -236,19 +241,24 @@ export class Supervised {
     };
   }
 
-  #startParameters(): Start {
-    const { core, manifest } = this;
+  /** What the manifest names and somebody set. */
+  #secrets(): Record<string, string> {
     const secrets: Record<string, string> = {};
-    for (const name of manifest.secrets) {
-      const value = core.secret(name);
+    for (const name of this.manifest.secrets) {
+      const value = this.core.secret(name);
       if (value !== undefined) secrets[name] = value;
     }
+    return secrets;
+  }
+
+  #startParameters(): Start {
+    const { core, manifest } = this;
     return {
       name: this.name,
       role: core.role,
       directory: `${core.places.data}/${this.name}`,
       config: core.config(this.name),
-      secrets,
+      secrets: this.#secrets(),
       links: core.links.current,
       network: core.network.current,
       facts: core.facts.under(manifest.reads),
@@ -274,6 +284,7 @@ export class Supervised {
     }
     for (const condition of health) this.#takeHealth(condition.code, condition);
     this.#status = status;
+    this.tellSecrets();
     for (const [key, value] of this.core.facts.under(this.manifest.reads)) {
       process.rpc.notify("fact", [key, value]);
     }
