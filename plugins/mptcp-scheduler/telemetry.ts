@@ -56,6 +56,11 @@ export class Telemetry {
   #sockets = new Map<string, SocketSample>();
   #windows = new Map<string, { sent: number; again: number }[]>();
 
+  /** Paths of which something is known. */
+  get known(): number {
+    return this.#windows.size;
+  }
+
   /**
    * @param pathOf the path a socket belongs to, undefined for none
    * @returns figures by path; paths without sockets are absent
@@ -103,6 +108,12 @@ export class Telemetry {
     for (const [name, path] of paths) {
       path.rttMs = path.rttSum / path.weight;
       path.loss = this.#loss(name, path.sent, path.again);
+    }
+    // At the peer a path is whoever connects, the whole Internet: who is gone for a whole window is forgotten.
+    for (const name of this.#windows.keys()) {
+      if (paths.has(name)) continue;
+      this.#loss(name, 0, 0);
+      if (this.#windows.get(name)!.every(({ sent }) => sent === 0)) this.#windows.delete(name);
     }
     return paths;
   }
