@@ -187,7 +187,12 @@ export class RunningCore implements Core {
       this.storage.close();
       // There before the plugins' own tables go.
       const { owner, key } = KEPT_BLOCK;
-      if (open) this.#keptBlock.remember([]);
+      try {
+        if (open) this.#keptBlock.remember([]);
+      } catch (error) {
+        // It is known in memory, which is what counts from here on.
+        this.#log("error", "Cannot remember that devices are let out", { reason: String(error) });
+      }
       await net.claim(owner, key, this.#keptBlock.resources).catch((error) =>
         this.#log("error", "Cannot keep devices from leaving", { reason: String(error) })
       );
@@ -296,6 +301,7 @@ export class RunningCore implements Core {
     const { journal, places } = this.#parts;
     if (!journal.flush()) throw new Error("the journal could not be written");
     this.#store.flush();
+    this.#keptBlock.flush();
     const trial = `${places.logs}/trial`;
     using file = Deno.openSync(trial, { create: true, write: true, truncate: true, mode: 0o600 });
     try {
@@ -324,6 +330,7 @@ export class RunningCore implements Core {
     try {
       this.#keptBlock.remember(blockOf(fact, this.#network.current.lan));
     } catch (error) {
+      this.storage.failed(error);
       this.#log("error", "Cannot remember the kill-switch for when otb ends", { reason: String(error) });
     }
   }
