@@ -8,6 +8,7 @@ mod carried;
 mod clock;
 mod coalesce;
 mod diag;
+mod identity;
 mod mac;
 mod neighbour;
 mod noise;
