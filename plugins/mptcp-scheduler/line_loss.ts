@@ -31,8 +31,8 @@ const FULL_SHARE = 0.6, QUEUE_MS = 5;
 const PLATEAU_SHARE = 0.6;
 /** What overflowed is sent again a round trip later, while the queue drains already. */
 const AFTERMATH_MS = 300, AFTERMATH_TRIPS = 2;
-/** A queue that stands without a break: more than this beyond the round trip without one. */
-const STANDING_FACTOR = 0.5, STANDING_MS = 15;
+/** Where nothing else tells, a longest queue beyond this is one that overflows; a shorter one is a radio's unrest. */
+const STANDING_FACTOR = 0.25, STANDING_MS = 10;
 /** How long a shortest round trip counts: the route may change. */
 const SHORTEST_MS = 300_000;
 
@@ -79,8 +79,7 @@ function judge(beats: (LossBeat & { queueMs: number })[], baseMs: number): LossF
     return { loss, lineLoss: Math.min(loss, again / sent) };
   }
   if (loss === 0) return { loss, lineLoss: 0 };
-  const queueMs = beats.reduce((total, { queueMs, sent }) => total + queueMs * sent, 0) / all.sent;
-  return queueMs > STANDING_MS + STANDING_FACTOR * baseMs ? { loss } : { loss, lineLoss: loss };
+  return longestMs > STANDING_MS + STANDING_FACTOR * baseMs ? { loss } : { loss, lineLoss: loss };
 }
 
 function sum(beats: LossBeat[]): { sent: number; again: number } {
