@@ -126,6 +126,20 @@ for (
   });
 }
 
+Deno.test("a real full upload, with holes in what was acknowledged: the line loses nothing", () => {
+  const file = new URL("testdata/full_upload.json", import.meta.url);
+  const { beats } = JSON.parse(Deno.readTextFileSync(file)) as {
+    beats: [number, number, number, number, number][];
+  };
+  const watch = new LineLoss();
+  const results = beats.map(([atMs, sent, again, rttMs, mbps]) =>
+    watch.beat({ atMs, sent, again, rttMs, minRttMs: 10.6, bitsPerSecond: mbps * 1e6 })
+  );
+  assert.ok(Math.max(...results.map(({ loss = 0 }) => loss)) > 0.002, "something was lost");
+  const worst = Math.max(...results.map(({ lineLoss = 0 }) => lineLoss));
+  assert.ok(worst < 0.0005, `${worst}`);
+});
+
 Deno.test("too few segments say nothing, nothing lost is no loss of either kind", () => {
   const watch = new LineLoss();
   const beat = { again: 0, rttMs: 20, minRttMs: 20, bitsPerSecond: 1e6 };
