@@ -91,7 +91,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       await ended.promise;
       await started.catch(() => {});
     } finally {
-      await core.shutdown();
+      for (const sentence of await core.shutdown()) coreLog.warn(sentence);
       server.close();
       try {
         Deno.removeSync(places.socket);

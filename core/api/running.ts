@@ -13,16 +13,19 @@ import {
   type Link,
   type LinkFact,
   type LinkHealthFact,
+  type ListenersFact,
   type Network,
   OtbError,
   type PathFact,
   type Role,
   type TunnelFact,
   type TunnelPathFact,
+  type WhenPeerGoneFact,
 } from "../plugin.ts";
 import type { DatabaseSync } from "node:sqlite";
 import { interfaceChanges } from "../state/interfaces.ts";
 import { observeLinks, observeUplinks } from "../state/links.ts";
+import { Listeners } from "../state/listeners.ts";
 import type { Logs } from "../state/log.ts";
 import { PluginStore } from "../state/plugin_store.ts";
 import { Storage } from "../state/storage.ts";
@@ -35,12 +38,15 @@ import { Boxes, boxReports, later } from "./boxes.ts";
 import { coreClaims } from "./core_claims.ts";
 import { rejoin } from "./join.ts";
 import type { StatePlaces } from "./places.ts";
+import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
 import { networkView, Settings } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
 /** How long a change may take until every plugin is ready again. */
 const SETTLE_MS = 20_000;
+/** How often it is looked at who listens on this machine. */
+const LISTENERS_EVERY_MS = 3_000;
 
 /** How long a person is told of what nobody caught. */
 const TELL_UNCAUGHT_MS = 600_000;
@@ -70,6 +76,8 @@ export class RunningCore implements Core {
   readonly #network: LiveView<Network>;
   readonly #facts = new FactBoard();
   readonly #boxes: Boxes;
+  readonly #listeners = new Listeners();
+  readonly #keptBlock: KeptBlock;
   readonly #startedAtMs = Date.now();
   /** Whether the disk takes what is written. */
   readonly storage: Storage;
@@ -77,7 +85,7 @@ export class RunningCore implements Core {
   #uncaught: { atMs: number; reason: string } | undefined;
   readonly #watching = new AbortController();
   #effective!: Effective;
-  #stopped: Promise<void> | undefined;
+  #stopped: Promise<string[]> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -90,6 +98,7 @@ export class RunningCore implements Core {
     logs.onFailure = (error) => this.storage.failed(error);
     this.#store = new PluginStore(db, (error) => this.storage.failed(error));
     this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
+    this.#keptBlock = new KeptBlock(db);
     this.#settings = new Settings(manifests, places.root, (network) => this.#observe(network));
     this.#changes = new Changes(new Revisions(db), {
       evaluate: (document) => this.#settings.evaluate(document),
@@ -141,10 +150,13 @@ export class RunningCore implements Core {
     this.#network.set(networkView(networkOf(effective)));
     const follow = () => this.#links.set(this.#observe(networkOf(this.#effective)));
     net.onObserved(follow);
-    if (this.#parts.role === "box") {
-      this.#tellInterfaces();
-      net.onObserved(() => this.#tellInterfaces());
-    }
+    this.#tellInterfaces();
+    net.onObserved(() => this.#tellInterfaces());
+    this.#tellListeners();
+    const looking = setInterval(() => this.#tellListeners(), LISTENERS_EVERY_MS);
+    this.#watching.signal.addEventListener("abort", () => clearInterval(looking));
+    this.#facts.subscribe((key) => key === "when-peer-gone" && this.#followKillSwitch());
+    this.#network.subscribe(() => this.#followKillSwitch());
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     follow();
@@ -163,14 +175,25 @@ export class RunningCore implements Core {
     else setTimeout(() => this.#watching.signal.aborted || void settle(), SETTLE_MS);
   }
 
-  /** Stops the plugins and gives everything back to the kernel. */
-  shutdown(): Promise<void> {
+  /**
+   * Stops the plugins and gives everything back to the kernel, but for what holds a kill-switch unless it shall be opened; answers
+   * with what a person has to know of that.
+   */
+  shutdown(open = false): Promise<string[]> {
     return this.#stopped ??= (async () => {
+      const { net } = this.#parts;
       this.#watching.abort();
       this.#changes.stop();
       this.storage.close();
+      // There before the plugins' own tables go.
+      const { owner, key } = KEPT_BLOCK;
+      if (open) this.#keptBlock.remember([]);
+      await net.claim(owner, key, this.#keptBlock.resources).catch((error) =>
+        this.#log("error", "Cannot keep devices from leaving", { reason: String(error) })
+      );
       await this.#supervisor.stop();
-      await this.#parts.net.sweep();
+      await net.sweep(KEPT_BLOCK);
+      return this.#keptBlock.sentences;
     })();
   }
 
@@ -241,11 +264,14 @@ export class RunningCore implements Core {
     stop();
   }
 
-  async stop(): Promise<void> {
-    await this.shutdown();
+  async stop({ open }: { open?: boolean } = {}): Promise<string[]> {
+    const remains = await this.shutdown(open);
     // The answer leaves before the socket goes.
     setTimeout(() => this.#parts.end(), 50);
+    return remains;
   }
+
+  remains = () => Promise.resolve([]);
 
   close(): void {}
 
@@ -289,6 +315,17 @@ export class RunningCore implements Core {
     const changed = Object.keys(effective.plugins)
       .filter((name) => JSON.stringify(effective.plugins[name]) !== JSON.stringify(before.plugins[name]));
     await this.#supervisor.reload(changed);
+  }
+
+  /** A kill-switch holds on when otb ends; what it was last is known also after a crash. */
+  #followKillSwitch(): void {
+    const fact = this.#facts.get("when-peer-gone") as unknown as WhenPeerGoneFact | undefined;
+    if (!fact || this.#watching.signal.aborted) return;
+    try {
+      this.#keptBlock.remember(blockOf(fact, this.#network.current.lan));
+    } catch (error) {
+      this.#log("error", "Cannot remember the kill-switch for when otb ends", { reason: String(error) });
+    }
   }
 
   async #claimOwn(): Promise<void> {
@@ -344,6 +381,12 @@ export class RunningCore implements Core {
     for (const [key, fact] of interfaceChanges(published, this.#parts.net.observed?.interfaces ?? [])) {
       this.#facts.publish("core", key, fact as Json);
     }
+  }
+
+  #tellListeners(): void {
+    const fact = JSON.parse(JSON.stringify({ listeners: this.#listeners.read() } satisfies ListenersFact));
+    if (JSON.stringify(fact) === JSON.stringify(this.#facts.get("listeners"))) return;
+    this.#facts.publish("core", "listeners", fact);
   }
 
   #ownHealth(): StatusReport["health"] {

@@ -324,7 +324,10 @@ class Pinning {
     }
     facts.set("domain-rules", { rules: byDomain.some(({ domains }) => domains.length > 0) ? byDomain : [] });
     for (const way of multicastWays({ config, ...situation })) facts.set(`multicast-way/${way.link}`, way);
-    facts.set("when-peer-gone", { way: config.whenPeerGone });
+    const own = Object.entries(config.devices).flatMap(([mac, { whenPeerGone }]) =>
+      whenPeerGone ? [[mac, whenPeerGone]] : []
+    );
+    facts.set("when-peer-gone", { way: config.whenPeerGone, devices: Object.fromEntries(own) });
     for (const key of this.#published) if (!facts.has(key)) this.ctx.facts.publish(key, undefined);
     for (const [key, value] of facts) this.ctx.facts.publish(key, value);
     this.#published = new Set(facts.keys());

@@ -9,6 +9,7 @@ import {
   type InterfaceFact,
   type Json,
   type LanPrefixFact,
+  type ListensFact,
   OtbError,
   type ResolverFact,
   type RouterAdvertisementFact,
@@ -43,6 +44,11 @@ import { readRecipes } from "./recipes.ts";
 import { type Situation, statusOf } from "./words.ts";
 
 const TICK_MS = 1_000;
+/** What dnsmasq serves devices: DHCP, DNS, and DHCPv6 beside what it announces. */
+const LISTENS: ListensFact = {
+  services: ([["udp", 67], ["udp", 53], ["tcp", 53], ["udp", 547]] as const)
+    .map(([protocol, port]) => ({ protocol, port, zones: ["lan"] })),
+};
 /** dnsmasq is started anew for what is not urgent at most this often. */
 const CALM_MS = 10_000;
 /** What was asked for and not done by then, nobody does. */
@@ -326,6 +332,7 @@ export class Takeover {
       this.#configured = undefined;
       this.#failure = undefined;
       await this.#dnsmasq.apply(undefined);
+      this.ctx.facts.publish("listens/dhcp-takeover", undefined);
     }
     if (this.#leases.jumped) {
       await this.#dnsmasq.apply(undefined);
@@ -392,6 +399,7 @@ export class Takeover {
     this.#configured = text;
     this.#plan = plan;
     this.#failure = undefined;
+    this.ctx.facts.publish("listens/dhcp-takeover", LISTENS);
     await this.#dnsmasq.apply(text, endMs - this.#nowMs);
     await this.#leases.take();
   }

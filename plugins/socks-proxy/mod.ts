@@ -13,12 +13,14 @@ import {
   HIGH_PRIORITY_MARK,
   type InterfaceFact,
   type Json,
+  type ListensFact,
   LOW_PRIORITY_MARK,
   OtbError,
   type ProxyTargetFact,
   readBoxes,
   readKey,
   type Socks5Fact,
+  type Zone,
 } from "../../core/plugin.ts";
 import { type Box, Boxes } from "./boxes.ts";
 import { type Config, config } from "./config.ts";
@@ -176,6 +178,7 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
       devices,
     );
     ctx.defer(() => proxy.close());
+    serves(ctx, "lan", socks5.port);
   }
   if (intercept.enabled) {
     await limitFlows();
@@ -300,6 +303,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<void> {
   await rememberSeen(ctx, boxes);
   const server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server.close());
+  serves(ctx, "link", self!.port, ...ctx.config.sip004.enabled ? [ctx.config.sip004.port] : []);
   publish(ctx, () => {
     const { rejected, ...counts } = counters;
     told(ctx, (rejected.time ?? 0) > 0, {
@@ -390,6 +394,12 @@ async function rememberSeen(ctx: Context<Config>, boxes: Boxes): Promise<void> {
   };
   const timer = setInterval(() => void keep().catch(() => {}), SEEN_KEPT_MS);
   ctx.defer(() => clearInterval(timer));
+}
+
+/** Tells on which TCP ports these are served. */
+function serves({ facts }: Context<Config>, zone: Zone, ...ports: number[]): void {
+  const services = ports.map((port) => ({ protocol: "tcp" as const, port, zones: [zone] }));
+  facts.publish("listens/socks-proxy", { services } satisfies ListensFact);
 }
 
 /** Publishes counters once a second, when they changed. */
