@@ -33,7 +33,7 @@ const FULL_SHARE = 0.6, QUEUE_MS = 5;
  */
 const PLATEAU_SHARE = 0.6, PLATEAU_AT = 0.75;
 /** What overflowed is sent again a round trip later, while the queue drains already. */
-const AFTERMATH_MS = 300, AFTERMATH_TRIPS = 2;
+const AFTERMATH_MS = 500, AFTERMATH_TRIPS = 2;
 /** Where nothing else tells, a longest queue beyond this is one that overflows; a shorter one is a radio's unrest. */
 const STANDING_FACTOR = 0.25, STANDING_MS = 10;
 /** How long a shortest round trip counts: the route may change. */
