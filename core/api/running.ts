@@ -147,7 +147,7 @@ export class RunningCore implements Core {
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     follow();
-    net.watch(this.#watching.signal);
+    void net.watch(this.#watching.signal);
     await this.#supervisor.start();
     // What an earlier core left and nobody wants any more goes now, or when the stragglers had their chance.
     if (this.#supervisor.trouble() === undefined) await net.settle();
@@ -282,7 +282,9 @@ export class RunningCore implements Core {
   }
 
   #ownHealth(): StatusReport["health"] {
-    return this.#links.current.filter(({ tier, observed }) => tier !== "never" && observed.state !== "up")
+    const links = this.#links.current.filter(({ tier, observed }) =>
+      tier !== "never" && observed.state !== "up"
+    )
       .map((link) => ({
         plugin: "core",
         code: `link-${link.observed.state}`,
@@ -290,6 +292,18 @@ export class RunningCore implements Core {
         message: `Link "${link.name}" is not usable: ${link.observed.reason}`,
         sinceMs: this.#startedAtMs,
       }));
+    const fights = this.#parts.net.fights();
+    if (fights.length === 0) return links;
+    const named = fights.slice(0, 3).map(({ resource, times }) => `${resource} (${times} times)`).join(", ");
+    const more = fights.length > 3 ? ` and ${fights.length - 3} more` : "";
+    return [...links, {
+      plugin: "core",
+      code: "kernel-undone",
+      severity: "warning",
+      message: `Another program keeps undoing what otb puts back ever less often: ${named}${more}`,
+      next: "Find it (NetworkManager, firewalld, a script) and let it leave these alone.",
+      sinceMs: this.#startedAtMs,
+    }];
   }
 
   #log(level: LogLine["level"], message: string, properties?: { [key: string]: Json }): void {

@@ -9,6 +9,7 @@ mod coalesce;
 mod diag;
 mod mac;
 mod neighbour;
+mod netlink;
 mod noise;
 mod packet;
 mod poll;
