@@ -218,14 +218,16 @@ export class Net {
   }
 
   /**
-   * Takes away everything that otb put into the kernel, and restores the settings found before.
+   * Takes away everything that otb put into the kernel, but for one claim where it is named, and restores the settings found before.
    * @throws OtbError `sweep-incomplete`
    */
-  async sweep(): Promise<void> {
+  async sweep(except?: { owner: string; key: string }): Promise<void> {
     await this.#enqueue(async () => {
-      this.#claims = new Map();
+      const isKept = ({ owner, key }: { owner: string; key: string }) =>
+        owner === except?.owner && key === except.key;
+      this.#claims = new Map([...this.#claims].filter(([, claim]) => isKept(claim)));
       const { failed } = await this.#converge();
-      const [left] = this.#journal.entries();
+      const left = this.#journal.entries().find((entry) => !isKept(entry));
       if (!left) return;
       throw new OtbError(
         "sweep-incomplete",

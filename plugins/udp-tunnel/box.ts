@@ -395,7 +395,7 @@ export class BoxTunnel implements Host {
     for (const path of this.#session?.paths ?? []) {
       if (path && !path.probe.isStarting) this.#rates[path.name] = Math.round(path.probe.rateBitsPerSecond);
     }
-    await this.ctx.store.set("rates", this.#rates);
+    await this.ctx.store.keep("rates", this.#rates);
   }
 }
 

@@ -1,7 +1,7 @@
 // The peer's end: answers boxes, keeps a session for each, and lets their packets out with its own address.
 import ipaddr from "ipaddr.js";
 import { decodeAddress, type Native } from "../../core/native/ffi.ts";
-import type { Context, TunnelFact } from "../../core/plugin.ts";
+import type { Context, ListensFact, TunnelFact } from "../../core/plugin.ts";
 import { Answerer, type Asked } from "./answerer.ts";
 import { cloudClaims, DEVICE } from "./claims.ts";
 import type { Config } from "./config.ts";
@@ -82,6 +82,8 @@ export class CloudTunnel implements Host {
     }, (box) => this.#welcome(box, prefix6));
     const [self] = ctx.network.current.peers;
     this.#fd = this.#listen(self!.port);
+    const listens: ListensFact = { services: [{ protocol: "udp", port: self!.port, zones: ["link"] }] };
+    ctx.facts.publish("listens/udp-tunnel", listens);
     this.#device = new Device(ctx, native, this.#pump);
     this.#pump.add(this.#fd);
     ctx.defer(async () => {
@@ -170,9 +172,7 @@ export class CloudTunnel implements Host {
     const place = this.#places!.of(box);
     if (!place) return undefined;
     if (place.isNew) {
-      void this.ctx.store.set("places", this.#places!.numbers).catch((error) =>
-        this.ctx.log.warn("Cannot remember a box's address", { reason: String(error) })
-      );
+      void this.ctx.store.keep("places", this.#places!.numbers);
     }
     return {
       peerId: this.#peerId,

@@ -4,9 +4,11 @@
 
 mod address;
 mod aead;
+mod carried;
 mod clock;
 mod coalesce;
 mod diag;
+mod identity;
 mod mac;
 mod neighbour;
 mod netlink;
