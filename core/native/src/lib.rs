@@ -11,6 +11,7 @@ mod diag;
 mod identity;
 mod mac;
 mod neighbour;
+mod netlink;
 mod noise;
 mod packet;
 mod poll;
