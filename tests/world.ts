@@ -54,9 +54,16 @@ export class End {
     return stdout.trim() === "" ? undefined : JSON.parse(stdout);
   }
 
-  /** The same without throwing. */
-  async tryOtb(args: string[], stdin?: string) {
-    const child = this.lab.spawn(this.role, [`${this.root}/otb`, ...args, "--state", this.state, "--json"], {
+  /** What a person sees of one `otb` command. @throws Error with what it printed */
+  async read(args: string[]): Promise<string> {
+    const { success, stdout, stderr } = await this.tryOtb(args, undefined, []);
+    if (!success) throw new Error(`otb ${args.join(" ")} failed: ${stdout}${stderr}`);
+    return stdout;
+  }
+
+  /** Runs one without throwing. */
+  async tryOtb(args: string[], stdin?: string, form = ["--json"]) {
+    const child = this.lab.spawn(this.role, [`${this.root}/otb`, ...args, "--state", this.state, ...form], {
       stdin: stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",

@@ -116,7 +116,7 @@ export class Box {
         atMs: ctx.clock.now(),
       };
       this.#tested = { ...this.#tested, [name]: tested };
-      await ctx.store.set("tested", this.#tested as unknown as Json);
+      await ctx.store.keep("tested", this.#tested as unknown as Json);
       return tested;
     } catch (error) {
       throw cannot("test-failed", `nothing could be measured: ${(error as Error).message}`, "otb status");

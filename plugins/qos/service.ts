@@ -11,6 +11,7 @@ const MOST_OF_ONE = 16, MOST_TESTS_OF_ONE = 8;
 const MOST_SILENT = 64;
 /** Who says nothing for so long is gone. */
 const IDLE_MS = 60_000;
+const ACCEPT_AGAIN_MS = 200;
 /** Between two requests of a connection: wishes change twice a second at most. */
 const PACE_MS = 200;
 /** After a refusal the next request waits: guessing shall take long. */
@@ -79,7 +80,7 @@ export function serve(port: number, { shape, isKnown }: Shaper): Service {
   };
 
   void (async () => {
-    for await (const connection of listener) {
+    for await (const connection of accepted(listener)) {
       if (open.size >= MOST_CONNECTIONS) {
         closed(connection);
         continue;
@@ -152,5 +153,17 @@ async function receive(connection: Deno.Conn): Promise<void> {
     }
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Who connects, until the listener is closed: one that could not be accepted, for want of descriptors say, is not the last. */
+async function* accepted(listener: Deno.TcpListener): AsyncGenerator<Deno.TcpConn> {
+  for (;;) {
+    try {
+      yield await listener.accept();
+    } catch (error) {
+      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MS));
+    }
   }
 }

@@ -7,18 +7,8 @@ import { METHOD } from "./tunnel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What a peer carries at once at most; more would cost more memory than a plugin may have. */
-const MOST_CONNECTIONS = 65_536;
-/** Descriptors left for listeners, files and who has not shown a key yet: a quarter, and no more than this. */
-const MOST_RESERVED = 8_192;
 /** Targets that a box may have dialled at once: a target that never answers costs ten seconds. */
 const MOST_DIALS = 1_024;
-
-/** How many connections fit into so many descriptors, two each. Pure. */
-export function connectionsWithin(descriptors: number): number {
-  const reserved = Math.min(MOST_RESERVED, descriptors / 4);
-  return Math.min(MOST_CONNECTIONS, Math.floor((descriptors - reserved) / 2));
-}
 
 /** Something that a box has here, until it is left. */
 export class Place {
@@ -80,7 +70,7 @@ export class Boxes {
   readonly #identity = new Uint8Array(IDENTITY_BYTES);
 
   /** @param most connections of all boxes together, at once */
-  constructor(private readonly native: Native, private readonly most = MOST_CONNECTIONS) {}
+  constructor(private readonly native: Native, private readonly most = Infinity) {}
 
   get all(): Box[] {
     return [...this.#named.values(), ...this.#former];

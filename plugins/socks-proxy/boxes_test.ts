@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { ADDRESS_BYTES, decodeAddress, openNative, SALT_BYTES } from "../../core/native/ffi.ts";
 import type { BoxKey } from "../../core/plugin.ts";
-import { Boxes, connectionsWithin } from "./boxes.ts";
+import { Boxes } from "./boxes.ts";
 import { REQUEST_OVERHEAD, sealRequest } from "./sip022.ts";
 import { Identity } from "./sip023.ts";
 import {
@@ -157,14 +157,6 @@ Deno.test("no box takes more than half of what the peer can carry, and what is b
   assert.equal(theirs.refused, 0);
   open.forEach(close);
   await until(() => peer.boxes.open === 0 && mine.dialling === 0);
-});
-
-Deno.test("descriptors are never all used up, whatever their number", () => {
-  for (const limit of [256, 1_024, 20_000, 65_536, 1_048_576]) {
-    const most = connectionsWithin(limit);
-    assert.ok(most > 0 && 2 * most <= limit - Math.min(8_192, limit / 4), `${most} of ${limit}`);
-  }
-  assert.ok(native.descriptorLimit > 100);
 });
 
 Deno.test("shadowsocks-rust as a client with an identity header, beside boxes and a former key", async () => {

@@ -31,6 +31,14 @@ export const config = z.strictObject({
     }),
     { enabled: false, port: 1080, username: "" },
   ),
+  connectionsPerDevice: z._default(z.int().check(z.minimum(16), z.maximum(20_000)), 2_000).register(
+    z.globalRegistry,
+    { description: "TCP connections that one LAN device may have at once (box)" },
+  ),
+  flowsPerDevice: z._default(z.int().check(z.minimum(256), z.maximum(1_000_000)), 8_192).register(
+    z.globalRegistry,
+    { description: "flows of any protocol that the kernel tracks for one LAN device at once (box)" },
+  ),
   sip004: z._default(
     z.strictObject({
       enabled: z._default(z.boolean(), false).register(z.globalRegistry, {

@@ -6,21 +6,28 @@ import {
   type ClockFact,
   type Context,
   definePlugin,
+  type DeviceFact,
   type DevicePriorityFact,
   type DomainRulesFact,
   type FirstPathFact,
   HIGH_PRIORITY_MARK,
   type InterfaceFact,
   type Json,
+  type ListensFact,
   LOW_PRIORITY_MARK,
   OtbError,
   type ProxyTargetFact,
   readBoxes,
   readKey,
   type Socks5Fact,
+  type Zone,
 } from "../../core/plugin.ts";
-import { type Box, Boxes, connectionsWithin } from "./boxes.ts";
+import { type Box, Boxes } from "./boxes.ts";
 import { type Config, config } from "./config.ts";
+import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";
+import { Devices } from "./devices.ts";
+import { drained } from "./drain.ts";
+import { flowLimits } from "./flow_limits.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
 import { Reactor } from "./reactor.ts";
@@ -122,6 +129,14 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
   });
   ctx.defer(() => tunnels.close());
 
+  const devices = new Devices({
+    total: mostConnections(native),
+    perDevice: ctx.config.connectionsPerDevice,
+    macOf: deviceOf,
+    nowMs: () => ctx.clock.monotonicMs(),
+  });
+  const names = ctx.facts.watch<DeviceFact>("device/");
+
   const domainRules = ctx.facts.watch<DomainRulesFact>("domain-rules");
   const hits = new Map<string, number>();
   const sniffer = new Sniffer({
@@ -153,10 +168,20 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
     const login: Login | undefined = socks5.username
       ? { username: socks5.username, password: ctx.secret("socks5-password") }
       : undefined;
-    const proxy = new Socks5(native, reactor, tunnels, lan.address.split("/")[0]!, socks5.port, login);
+    const proxy = new Socks5(
+      native,
+      reactor,
+      tunnels,
+      lan.address.split("/")[0]!,
+      socks5.port,
+      login,
+      devices,
+    );
     ctx.defer(() => proxy.close());
+    serves(ctx, "lan", socks5.port);
   }
   if (intercept.enabled) {
+    await limitFlows();
     await interceptFamily(4);
     try {
       await interceptFamily(6);
@@ -165,8 +190,19 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
       ctx.log.info("The LAN's IPv6 is not carried", { reason: (error as Error).message });
     }
   }
+  async function limitFlows(): Promise<void> {
+    const claim = (): Promise<void> =>
+      ctx.claim("flows", flowLimits(ctx.network.current.lan?.interface, ctx.config.flowsPerDevice)).catch(
+        (error) => {
+          // A kernel without nft_connlimit; the proxy's own limits hold all the same.
+          ctx.log.warn("Flows of a device are not limited", { reason: String(error) });
+        },
+      );
+    await claim();
+    ctx.defer(ctx.network.subscribe(claim));
+  }
   async function interceptFamily(family: 4 | 6): Promise<void> {
-    const interceptor = new Interceptor(native, reactor, sniffer, family);
+    const interceptor = new Interceptor(native, reactor, sniffer, devices, family);
     ctx.defer(() => interceptor.close());
     let claimed = "";
     const claim = async () => {
@@ -206,6 +242,17 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
       severity: "error",
       ...(clock.current.get("clock")?.state === "wrong" ? CLOCK_WRONG : REJECTED),
     });
+    const refused = devices.refused().map((mac) => names.current.get(`device/${mac}`)?.name ?? mac);
+    told(ctx, refused.length > 0, {
+      code: "device-connections",
+      severity: "warning",
+      message: `${
+        sentenceOf(refused)
+      } opens more connections at once than it may have: the excess is refused`,
+      next:
+        "Look what it does; if it needs more: otb config set socks-proxy.connectionsPerDevice=NUMBER (now " +
+        `${ctx.config.connectionsPerDevice}).`,
+    });
     if (hits.size > 0) {
       ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
     }
@@ -227,8 +274,11 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<void> {
   const timer = setInterval(lookAtOwn, 10_000);
   ctx.defer(() => clearInterval(timer));
   const [self] = ctx.network.current.peers;
-  const boxes = new Boxes(native, connectionsWithin(native.descriptorLimit));
-  const settings = { native, reactor, boxes, salts, targets, now, counters };
+  const most = mostConnections(native);
+  const boxes = new Boxes(native, most);
+  const settings = { native, reactor, boxes, salts, targets, now, counters, most };
+  // Once nothing new is taken: releases run in reverse.
+  ctx.defer(() => drained(counters));
   const older = new Older(ctx.config.sip004, settings);
   const follow = () => {
     boxes.set(readBoxes(ctx.secret), peerKeyOf(ctx));
@@ -253,6 +303,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<void> {
   await rememberSeen(ctx, boxes);
   const server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server.close());
+  serves(ctx, "link", self!.port, ...ctx.config.sip004.enabled ? [ctx.config.sip004.port] : []);
   publish(ctx, () => {
     const { rejected, ...counts } = counters;
     told(ctx, (rejected.time ?? 0) > 0, {
@@ -345,6 +396,12 @@ async function rememberSeen(ctx: Context<Config>, boxes: Boxes): Promise<void> {
   ctx.defer(() => clearInterval(timer));
 }
 
+/** Tells on which TCP ports these are served. */
+function serves({ facts }: Context<Config>, zone: Zone, ...ports: number[]): void {
+  const services = ports.map((port) => ({ protocol: "tcp" as const, port, zones: [zone] }));
+  facts.publish("listens/socks-proxy", { services } satisfies ListensFact);
+}
+
 /** Publishes counters once a second, when they changed. */
 function publish(
   ctx: Context<Config>,
@@ -362,6 +419,17 @@ function publish(
   };
   const timer = setInterval(tell, STATUS_EVERY_MS);
   ctx.defer(() => clearInterval(timer));
+}
+
+/** A few names, for the start of a sentence. */
+function sentenceOf(names: string[]): string {
+  const [some, more] = [names.slice(0, 3), names.length - 3];
+  return `Device ${some.join(", ")}${more > 0 ? ` (and ${more} more)` : ""}`;
+}
+
+/** What fits into this process. */
+function mostConnections(native: Parts["native"]): number {
+  return connectionsWithin(native.descriptors(ENOUGH_DESCRIPTORS));
 }
 
 /** Raises or clears one condition. */

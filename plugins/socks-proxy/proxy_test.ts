@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
+import { waiting } from "./relay.ts";
 import {
   base64,
   close,
@@ -119,6 +120,34 @@ Deno.test("a slow reader holds the sender back, and what waits stays bounded", a
   assert.equal(sent, held, "the sender must stand still");
   assert.ok(held < 200e6, `${held} bytes are under way`);
   close(connection);
+});
+
+Deno.test("what all blocked connections together hold is bounded", async () => {
+  await using pair = new Pair();
+  using flood = listen(async (connection) => {
+    const bytes = noise(1 << 18);
+    for (;;) await connection.write(bytes);
+  });
+  // What other tests left behind is in the sum.
+  const { mostBytes, bytes: before } = waiting;
+  const held = () => waiting.bytes - before;
+  waiting.mostBytes = before + 1;
+  try {
+    const connections: Deno.Conn[] = [];
+    let last = -1;
+    for (let count = 0; count < 8; count++) connections.push(await pair.dial(flood.port));
+    for (let still = 0; still < 5; still += held() === last && last > 0 ? 1 : -still) {
+      last = held();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    // One read may be large, and then each of sixteen sockets keeps a little; otherwise it is 64 KiB for each at least.
+    assert.ok(held() < 700_000, `${held()} bytes wait`);
+    for (const connection of connections) close(connection);
+    await until(() => pair.served.open === 0 && pair.tunnelled.open === 0);
+    assert.equal(held(), 0);
+  } finally {
+    waiting.mostBytes = mostBytes;
+  }
 });
 
 Deno.test("a thousand idle connections live side by side and all still answer", async () => {

@@ -70,6 +70,8 @@ export interface ServeSettings {
   /** Seconds since the epoch. */
   now(): number;
   counters: ServeCounters;
+  /** Connections that it has room for; more are reset at once. */
+  most?: number;
   /** Speaks SIP004 instead, for one box: its key is `legacyKey` of a password, and what it carries counts as that box's. */
   legacy?: { box: Box; key: Bytes };
 }
@@ -100,7 +102,11 @@ export class Server {
   constructor(settings: ServeSettings, host: string, port: number, wantMptcp = true) {
     const { native, reactor } = settings;
     this.settings = { ...settings, random: new RandomPool(native), dials: new Set() };
-    const { fd, mptcp } = native.listen({ host, port }, { mptcp: wantMptcp, backlog: 4096 });
+    const { fd, mptcp } = native.listen({ host, port }, {
+      mptcp: wantMptcp,
+      resetOnClose: true,
+      backlog: 4096,
+    });
     this.#fd = fd;
     native.localAddress(fd, localRecord);
     this.port = decodeAddress(localRecord).port;
@@ -138,6 +144,11 @@ export class Server {
     for (let count = 0; count < 64; count++) {
       const fd = native.accept(this.#fd, peerRecord, null);
       if (fd < 0) return;
+      const { dials, counters, most = Infinity } = this.settings;
+      if (this.#strangers.size + dials.size + counters.open >= most) {
+        native.abort(fd);
+        continue;
+      }
       if (this.#strangers.size >= MAX_STRANGERS) this.#strangers.values().next().value!.drop();
       const stranger = new Stranger(this.settings, this.#strangers, fd);
       this.#strangers.add(stranger);
@@ -363,7 +374,7 @@ export class Dial {
   ) {
     const { native, reactor } = settings;
     try {
-      this.#fd = native.connect(remote).fd;
+      this.#fd = native.connect(remote, { resetOnClose: true }).fd;
     } catch {
       // Told like a refusal, once this dial is in its place.
       queueMicrotask(() => this.fail());

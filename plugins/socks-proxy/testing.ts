@@ -22,6 +22,8 @@ export interface PairOptions {
   /** Seconds that the box's clock is ahead. */
   skewSeconds?: number;
   allow?: string[];
+  /** Plain TCP between the two where false. */
+  mptcp?: boolean;
   /** Another server's port instead of our own. */
   peerPort?: number;
   /** The server speaks SIP004 with the key of this password. */
@@ -45,7 +47,7 @@ export class Pair {
   readonly boxes: Boxes;
   server: Server;
   readonly socks: Socks5;
-  readonly #tunnels: Tunnels;
+  readonly tunnels: Tunnels;
   readonly #running = this.reactor.run();
   #salts: Salts | undefined;
 
@@ -54,10 +56,10 @@ export class Pair {
     this.setBoxes();
     this.server = this.#serve(0);
     const peer = { name: "peer", address: "127.0.0.1", port: options.peerPort ?? this.server.port };
-    this.#tunnels = new Tunnels({
+    this.tunnels = new Tunnels({
       native: this.native,
       reactor: this.reactor,
-      transport: new MptcpTransport(this.native, peer),
+      transport: new MptcpTransport(this.native, peer, options.mptcp),
       psk: options.boxKey ?? this.key,
       identity: options.identityKey &&
         new Identity(this.native, options.identityKey, options.boxKey ?? this.key),
@@ -65,7 +67,7 @@ export class Pair {
       choices: () => [],
       counters: this.tunnelled,
     });
-    this.socks = new Socks5(this.native, this.reactor, this.#tunnels, "127.0.0.1", 0, undefined);
+    this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);
   }
 
   /** The peer knows these boxes from now on; without any, those it had in the beginning. */
@@ -93,6 +95,7 @@ export class Pair {
       },
       "127.0.0.1",
       port,
+      this.options.mptcp,
     );
   }
 
@@ -110,7 +113,7 @@ export class Pair {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.socks.close();
-    this.#tunnels.close();
+    this.tunnels.close();
     this.server.close();
     this.reactor.stop();
     await this.#running;
