@@ -19,6 +19,7 @@ const SYMBOLS = {
   otb_write: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
   otb_shutdown: { parameters: ["i32", "u32"], result: "i32" },
   otb_close: { parameters: ["i32", "u32"], result: "i32" },
+  otb_descriptors: { parameters: ["u32"], result: "i32" },
   otb_option_get: { parameters: ["i32", "i32", "i32"], result: "i32" },
   otb_option_set: { parameters: ["i32", "i32", "i32", "i32"], result: "i32" },
   otb_congestion_set: { parameters: ["i32", "buffer", "u32"], result: "i32" },
@@ -45,10 +46,12 @@ const SYMBOLS = {
     result: "i32",
   },
   otb_random: { parameters: ["buffer", "u32"], result: "i32" },
+  otb_identity: { parameters: ["buffer", "buffer", "buffer", "u32"], result: "i32" },
   otb_clock_adjust: { parameters: ["i64", "u32"], result: "i32" },
   otb_tcp_diag: { parameters: ["u32", "u32", "u32", "buffer", "u32"], result: "i32" },
   otb_tun_open: { parameters: ["buffer", "u32", "u32", "u32", "buffer"], result: "pointer" },
   otb_tun_close: { parameters: ["pointer"], result: "void" },
+  otb_tun_check: { parameters: ["pointer"], result: "i32" },
   otb_tun_receive: { parameters: ["pointer", "buffer", "u32", "u32", "u32", "buffer"], result: "i32" },
   otb_tun_send: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_neighbour: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
@@ -179,6 +182,7 @@ export const Errno = {
   EPIPE: 32,
   EBADMSG: 74,
   EOVERFLOW: 75,
+  EBADFD: 77,
   EMSGSIZE: 90,
   ENOPROTOOPT: 92,
   EPROTONOSUPPORT: 93,
@@ -270,6 +274,8 @@ export interface ListenOptions {
   transparent?: boolean;
   /** Several sockets share the port (SO_REUSEPORT). */
   reusePort?: boolean;
+  /** What it accepts is reset by whatever ends it, but for `closeInOrder`. */
+  resetOnClose?: boolean;
   /** Connections waiting for accept, default 1024. */
   backlog?: number;
 }
@@ -286,6 +292,8 @@ export interface ConnectOptions {
   device?: string;
   /** Bind to an address that is not of this machine (IP_TRANSPARENT). */
   transparent?: boolean;
+  /** Reset by whatever ends it, the end of a killed process included, but for `closeInOrder` (socket(7), SO_LINGER). */
+  resetOnClose?: boolean;
 }
 
 /** A new socket: `mptcp` is false when it was not asked for or the kernel has it disabled (plain TCP then). */
@@ -295,7 +303,8 @@ export interface Socket {
 }
 
 const PLAIN_TCP = 0x4000_0000; // socket.rs: set in the returned descriptor when MPTCP was asked for and is disabled
-const LISTEN_MPTCP = 1, TRANSPARENT = 2, REUSE_PORT = 4;
+const LISTEN_MPTCP = 1, TRANSPARENT = 2, REUSE_PORT = 4, RESET_ON_CLOSE = 8;
+const ABORT = 1, IN_ORDER = 2; // how otb_close ends a descriptor
 
 /**
  * Idle time, interval and count of keepalive probes; `userTimeoutMs` bounds unacknowledged data (tcp(7)), which MPTCP
@@ -663,7 +672,7 @@ export class Tun {
   /**
    * One read. Packet i lies at `i * stride + headroom` and has `sizes[i]` bytes; the count returns, or a negative errno.
    * With offload a read yields up to 64 KiB: give MAX_PACKETS slots of MTU plus headroom. -EIO is a packet that could not be
-   * split, and is dropped: go on.
+   * split, and is dropped: go on. -EBADFD: the device was deleted; a Poll then reports it for ever.
    */
   receive(out: Bytes, stride: number, headroom: number, sizes: Uint32Array<ArrayBuffer>): number {
     const slots = Math.min(sizes.length, Math.floor(out.byteLength / stride), MAX_PACKETS);
@@ -679,6 +688,11 @@ export class Tun {
   send(input: Bytes, spans: Uint32Array<ArrayBuffer>, count: number): number {
     if (count * 2 > spans.length || count > MAX_PACKETS) return -Errno.EINVAL;
     return this.#symbols.otb_tun_send(this.#pointer, input, input.byteLength, spans, count);
+  }
+
+  /** Whether the device is there as it was opened: nobody deleted it, renamed it or moved it to another namespace. */
+  get isThere(): boolean {
+    return this.#symbols.otb_tun_check(this.#pointer) === 0;
   }
 
   /** Closes it, which removes the device unless something else holds it. */
@@ -1085,7 +1099,7 @@ export class Native {
    */
   listen(local: Address | Bytes, options: ListenOptions = {}): Socket {
     const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0) |
-      (options.reusePort ? REUSE_PORT : 0);
+      (options.reusePort ? REUSE_PORT : 0) | (options.resetOnClose ? RESET_ON_CLOSE : 0);
     const bytes = record(local);
     const result = this.#symbols.otb_listen(bytes, flags, options.backlog ?? 1024);
     const fd = checked(result, `listen on ${show(bytes)}`);
@@ -1107,7 +1121,8 @@ export class Native {
    * @throws OtbError `native-<errno>` when it fails at once, such as `native-enetunreach`
    */
   connect(remote: Address | Bytes, options: ConnectOptions = {}): Socket {
-    const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0);
+    const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0) |
+      (options.resetOnClose ? RESET_ON_CLOSE : 0);
     const bytes = record(remote);
     const source = options.source === undefined ? null : record(options.source);
     const device = text(options.device);
@@ -1150,14 +1165,24 @@ export class Native {
     return this.#symbols.otb_shutdown(fd, 1);
   }
 
-  /** Closes; queued data is still delivered. */
+  /** Closes; queued data is still delivered, unless it resets on close. */
   close(fd: number): void {
     this.#symbols.otb_close(fd, 0);
   }
 
+  /** Closes what would reset on close; queued data is still delivered. */
+  closeInOrder(fd: number): void {
+    this.#symbols.otb_close(fd, IN_ORDER);
+  }
+
   /** Closes at once and drops what is queued: RST, or MPTCP fast close. */
   abort(fd: number): void {
-    this.#symbols.otb_close(fd, 1);
+    this.#symbols.otb_close(fd, ABORT);
+  }
+
+  /** Raises the limit of open descriptors of this process towards `wanted` as far as it may go, and returns what it is. */
+  descriptors(wanted: number): number {
+    return checked(this.#symbols.otb_descriptors(wanted), "read the limit of descriptors");
   }
 
   /** TCP_NODELAY; 0 or a negative errno, as for all options here. */
@@ -1234,6 +1259,19 @@ export class Native {
    */
   aead(method: AeadMethod, key: Bytes, salt: Bytes): AeadSession {
     return new AeadSession(this.#symbols, method, key, salt);
+  }
+
+  /**
+   * Seals or opens an identity header in place (SIP023, TCP): one block of 16 bytes under a key made of the identity key and of
+   * the salt that `salt` begins with, both 32 bytes. Nothing proves an opened one.
+   * @throws OtbError `native-einval` for other lengths
+   */
+  identity(identityKey: Bytes, salt: Bytes, block: Bytes, way: "seal" | "open"): void {
+    const isSized = identityKey.length === KEY_BYTES && salt.length >= SALT_BYTES && block.length === 16;
+    checked(
+      isSized ? this.#symbols.otb_identity(identityKey, salt, block, way === "seal" ? 0 : 1) : -Errno.EINVAL,
+      `${way} an identity header`,
+    );
   }
 
   /** Fills the buffer with random bytes of the kernel, fit for keys and salts. */

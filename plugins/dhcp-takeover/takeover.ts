@@ -12,6 +12,7 @@ import {
   OtbError,
   type ResolverFact,
   type RouterAdvertisementFact,
+  type Status,
   type View,
 } from "../../core/plugin.ts";
 import { Announcer } from "./announcer.ts";
@@ -39,7 +40,7 @@ import {
 import { planGivingBack, planServing, type ServePlan } from "./plan.ts";
 import { Publisher } from "./publisher.ts";
 import { readRecipes } from "./recipes.ts";
-import type { Situation } from "./words.ts";
+import { type Situation, statusOf } from "./words.ts";
 
 const TICK_MS = 1_000;
 /** dnsmasq is started anew for what is not urgent at most this often. */
@@ -156,8 +157,8 @@ export class Takeover {
     await this.#follow(true);
   }
 
-  /** What a person wants. @throws OtbError `lan-missing`, `dhcp-does-not-fit` */
-  async act(kind: "takeover" | "recheck" | "confirm" | "undo"): Promise<object> {
+  /** Does what a person wants, and tells how it stands then, as the status does. @throws OtbError `lan-missing`, `dhcp-does-not-fit` */
+  async act(kind: "takeover" | "recheck" | "confirm" | "undo"): Promise<Status> {
     const { lan } = this.ctx.network.current;
     if (!lan || !networkOf(lan.address)) {
       throw new OtbError(
@@ -183,7 +184,7 @@ export class Takeover {
         "otb doctor",
       );
     }
-    return this.#situationNow();
+    return statusOf(this.#situationNow());
   }
 
   leases(): object[] {
@@ -227,7 +228,9 @@ export class Takeover {
   #tick(): void {
     this.#step({ kind: "tick" });
     this.#askForProbe();
-    void this.#lookAround().then(() => this.#follow());
+    this.#lookAround().then(() => this.#follow()).catch((error) =>
+      this.ctx.log.error("Cannot look around on the LAN", { reason: String(error) })
+    );
   }
 
   /** Has everybody asked who serves, when it is time. */

@@ -1,10 +1,9 @@
 // The boxes that belong to this peer, found by what they call themselves on the wire, and what each may take of what all share.
 import type { Native } from "../../core/native/ffi.ts";
-import type { BoxKey } from "../../core/plugin.ts";
+import { type BoxKey, readKey } from "../../core/plugin.ts";
 import { Flood } from "./cookies.ts";
 import { Newest } from "./counters.ts";
 import { hexOf, Identity } from "./identity.ts";
-import { readKey } from "./keys.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -25,7 +24,7 @@ export class KnownBox {
   /** Sessions and addresses that it may have. */
   readonly most: number;
 
-  constructor(native: Native, readonly name: string, psk: Bytes, readonly isFormer: boolean) {
+  constructor(native: Native, public name: string, psk: Bytes, readonly isFormer: boolean) {
     this.identity = new Identity(native, psk);
     this.id = hexOf(this.identity.id);
     this.newest = new Newest(isFormer ? MOST_FORMER : MOST_OWN);
@@ -54,7 +53,9 @@ export class Boxes {
       try {
         const box = new KnownBox(this.native, name, readKey(key, `the key of box "${name}"`), former);
         const known = this.#byId.get(box.id);
-        next.set(box.id, known?.isFormer === former ? known : box);
+        const stays = known?.isFormer === former ? known : box;
+        stays.name = name;
+        next.set(box.id, stays);
       } catch (error) {
         refuse(name, error as Error);
       }

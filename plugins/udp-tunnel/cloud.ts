@@ -1,10 +1,11 @@
 // The peer's end: answers boxes, keeps a session for each, and lets their packets out with its own address.
 import ipaddr from "ipaddr.js";
-import { decodeAddress, type Native, type Tun } from "../../core/native/ffi.ts";
+import { decodeAddress, type Native } from "../../core/native/ffi.ts";
 import {
   type BoxesFact,
   type Context,
   readBoxes,
+  readKey,
   type TunnelFact,
   type TunnelPathFact,
 } from "../../core/plugin.ts";
@@ -12,11 +13,11 @@ import { Answerer, type Asked, type Asking } from "./answerer.ts";
 import { Boxes, type KnownBox } from "./boxes.ts";
 import { cloudClaims, DEVICE } from "./claims.ts";
 import type { Config } from "./config.ts";
+import { Device } from "./device.ts";
 import { addressText, pathFact, pathStatus, prefixText } from "./facts.ts";
 import type { Welcome } from "./greeting.ts";
 import { type InnerAddress, isFor, isFrom, keysOf, targetKey } from "./inner.ts";
 import { innerMtu } from "./inner_mtu.ts";
-import { readKey } from "./keys.ts";
 import { TunnelPath } from "./path.ts";
 import { Places, prefixOf, type StoredPlaces } from "./places.ts";
 import { type Ends, type Host, Pump } from "./pump.ts";
@@ -69,7 +70,7 @@ export class CloudTunnel implements Host {
   readonly #pump: Pump;
   #answerer: Answerer | undefined;
   #places: Places | undefined;
-  #tun: Tun | undefined;
+  #device: Device | undefined;
   #fd = -1;
   readonly #known: Boxes;
   /** By the session's tag: those that have proved themselves, and those that have not yet. */
@@ -109,14 +110,13 @@ export class CloudTunnel implements Host {
     ctx.defer(boxes.subscribe(() => this.#readBoxes()));
     const [self] = ctx.network.current.peers;
     this.#fd = this.#listen(self!.port);
-    this.#tun = native.tun(DEVICE, { mtu: MOST_INNER_MTU, offload: true });
-    this.#pump.open(this.#tun);
+    this.#device = new Device(ctx, native, this.#pump);
     this.#pump.add(this.#fd);
     ctx.defer(async () => {
       await this.#pump.stop();
       for (const box of this.#boxes) box?.session.close();
       native.close(this.#fd);
-      this.#tun?.close();
+      this.#device?.close();
     });
     await this.#claim();
     void this.#pump.run().catch((error) =>
@@ -213,9 +213,7 @@ export class CloudTunnel implements Host {
   }
 
   #storePlaces(): void {
-    void this.ctx.store.set("addresses", this.#places!.stored).catch((error) =>
-      this.ctx.log.warn("Cannot remember the addresses of boxes", { reason: String(error) })
-    );
+    void this.ctx.store.keep("addresses", this.#places!.stored);
   }
 
   #find({ box, staticKey, sessionId }: Asking): Box | undefined {
@@ -290,6 +288,7 @@ export class CloudTunnel implements Host {
   }
 
   #look(): void {
+    this.#device?.look();
     const nowUs = this.#pump.now();
     for (const box of this.#boxes) {
       if (!box) continue;
@@ -358,6 +357,17 @@ export class CloudTunnel implements Host {
     });
   }
 
+  /** When each box was last heard, milliseconds since the epoch. */
+  #seen(boxes: Box[], nowUs: number): { [name: string]: { lastSeenMs: number } } {
+    const nowMs = this.ctx.clock.now();
+    const seen: { [name: string]: { lastSeenMs: number } } = {};
+    for (const { known: { name }, session } of boxes) {
+      const lastSeenMs = Math.round(nowMs - (nowUs - session.heardUs) / 1_000);
+      seen[name] = { lastSeenMs: Math.max(lastSeenMs, seen[name]?.lastSeenMs ?? 0) };
+    }
+    return seen;
+  }
+
   #tell(nowUs: number): void {
     const { ctx } = this;
     const boxes = [...this.#byHolder.values()];
@@ -379,7 +389,9 @@ export class CloudTunnel implements Host {
     ctx.publishStatus({
       state: "up",
       interface: DEVICE,
-      boxes: boxes.length,
+      sessions: boxes.length,
+      // By name, as the core looks for it.
+      boxes: this.#seen(boxes, nowUs),
       handshakes: { ...this.#answerer!.counts },
       paths: paths.map(({ path }) => pathStatus(path)) as never,
       packets: {

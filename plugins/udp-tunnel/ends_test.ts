@@ -63,10 +63,12 @@ Deno.test("a box that is revoked has no session from then on, and another one ke
   await second.handshake();
   second.data(0, 0n);
   await soon(() => end.fact?.state === "up" && peer.paths.length === 2);
+  const seen = peer.core.status.boxes as { [name: string]: { lastSeenMs: number } };
+  assert.ok(Math.abs(seen.home!.lastSeenMs - Date.now()) < 60_000);
   peer.belong([box("other", other)]);
-  await soon(() => peer.core.status.boxes === 1);
+  await soon(() => peer.core.status.sessions === 1);
   await soon(() => end.fact?.state === "down");
-  assert.equal(peer.core.status.boxes, 1, "its questions lead nowhere");
+  assert.equal(peer.core.status.sessions, 1, "its questions lead nowhere");
   peer.belong([box("home", psk), box("other", other)]);
   await soon(() => end.fact?.state === "up");
 });
@@ -79,7 +81,7 @@ Deno.test("a recorded question, replayed fast and from everywhere, takes nothing
   using made = new HandMade(home, "10.9.0.2", psk, peer.keys.publicKey);
   const question = await made.handshake();
   made.data(0, 0n);
-  await soon(() => peer.core.status.boxes === 1);
+  await soon(() => peer.core.status.sessions === 1);
   const { publicPort, session } = peer.paths[0]!;
   const fds = Array.from(
     { length: 4 },

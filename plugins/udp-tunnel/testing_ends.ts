@@ -78,6 +78,7 @@ class Core {
       store: {
         get: (key: string) => Promise.resolve(this.stored.get(key)),
         set: (key: string, value: Json) => Promise.resolve(void this.stored.set(key, value)),
+        keep: (key: string, value: Json) => Promise.resolve(void this.stored.set(key, value)),
         delete: (key: string) => Promise.resolve(void this.stored.delete(key)),
       },
       facts: {
