@@ -1,7 +1,7 @@
 // Bad input and broken surroundings: refused or survived, and said in words.
 import { strict as assert } from "node:assert";
 import { links } from "../measure.ts";
-import { printed } from "../tunnel.ts";
+import { printed, tunnelOf } from "../tunnel.ts";
 import { PEER_PORT, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
 
 /** Long enough to go on when the other box is revoked. */
@@ -109,16 +109,19 @@ Deno.test("a revoked box ends at once while another goes on, is told why nothing
   );
   assert.equal((await said.read()).value?.trim(), `whole ${BYTES}`, "the other box's download");
 
+  await other.until((status) => tunnelOf(status)?.state === "up");
   // With the key that is none any more no byte passes, and the box says so.
   for (const result of await Promise.all([1, 2].map(() => world.transfer("device1", { bytes: 100_000 })))) {
     assert.notEqual(result.checksumOk, true);
   }
   await box.until(({ health }) => health.some(({ code }) => code === "peer-rejects"));
+  await box.until((status) => tunnelOf(status)?.state !== "up");
   const { joinCode } = await cloud.otb(["peer", "box", "add", "again"]) as { joinCode: string };
   await box.otb(["peer", "join", "-"], joinCode);
   await box.until(({ plugins }) => plugins.every(({ state }) => state === "ready"));
   const back = await world.transfer("device1", { bytes: 2_000_000 });
   assert.equal(back.checksumOk, true, back.error);
+  await box.until((status) => tunnelOf(status)?.state === "up");
   assert.equal((await box.status()).links[0]!.name, "fibre", "its settings are what they were");
 });
 
