@@ -718,8 +718,8 @@ export interface Plugin<Config> {
   check?(next: Config, world: World): Problem[];
   /** Resolves when ready to serve. */
   start(ctx: Context<Config>): Promise<void> | void;
-  /** Takes new settings without a restart; absent means the core restarts the plugin. */
-  reload?(next: Config): Promise<void> | void;
+  /** Takes new settings without a restart; absent, or when it answers false, the core restarts the plugin. */
+  reload?(next: Config): Promise<void | false> | void | false;
   actions?: Record<string, Action>;
   panel?(status: Status): PanelBlock[];
 }
