@@ -333,6 +333,8 @@ export interface BoxKey {
   key: string;
   /** The one key of before there was one per box: several boxes may have it, and come without saying who they are. */
   former?: boolean;
+  /** When it was added, milliseconds since the epoch; absent for the former key. */
+  addedAtMs?: number;
 }
 
 /**
@@ -347,6 +349,27 @@ export function readBoxes(secret: (name: string) => string): BoxKey[] {
     if (!(error instanceof OtbError) || error.code !== "secret-missing") throw error;
     return [{ name: "box", key: secret("psk"), former: true }];
   }
+}
+
+/**
+ * The bytes of a key that is stored as base64, like the secret `psk`; `name` says which one is refused.
+ *
+ * @throws OtbError `key-invalid`; the key itself is never repeated
+ */
+export function readKey(text: string, name: string): Uint8Array<ArrayBuffer> {
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
+  try {
+    bytes = Uint8Array.from(atob(text.trim()), (character) => character.charCodeAt(0));
+  } catch {
+    // Refused below.
+  }
+  // Sixteen different bytes among 32: no random key has fewer, every typed phrase and pattern does.
+  if (bytes?.length === 32 && new Set(bytes).size >= 16) return bytes;
+  throw new OtbError(
+    "key-invalid",
+    `Cannot use ${name} as it must be 32 random bytes in base64`,
+    "On the peer: otb peer box code NAME, or add; on the box: otb peer join -",
+  );
 }
 
 /** What is known of this machine's clock. Published as the fact `clock`. */
@@ -571,7 +594,10 @@ export interface Log {
 /** A small durable store of one plugin: a value is on disk when the promise resolves. */
 export interface Store {
   get<T extends Json>(key: string): Promise<T | undefined>;
+  /** @throws OtbError `disk-full` and the like; the core then writes it as soon as the disk takes it */
   set(key: string, value: Json): Promise<void>;
+  /** The same for what is merely good to know after a restart: never throws, and is on disk later where that is full. */
+  keep(key: string, value: Json): Promise<void>;
   delete(key: string): Promise<void>;
 }
 

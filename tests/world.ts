@@ -245,7 +245,7 @@ export class World {
 
   /** A second box, in the namespace of a device behind a modem (`solo1`...), with that as its only link; it is up when this resolves. */
   async anotherBox(role: string): Promise<End & AsyncDisposable> {
-    const { joinCode } = await this.cloud.otb(["init", "code"]) as { joinCode: string };
+    const { joinCode } = await this.cloud.otb(["peer", "box", "add", role]) as { joinCode: string };
     const box = new End(this.lab, role, `${this.folder}/${role}`);
     await box.otb(["init", "box", "--join", "-"], joinCode);
     await box.otb(["link", "add", "only", "--interface", "eth0"]);

@@ -5,13 +5,16 @@ import { Revisions } from "../config/revisions.ts";
 import { Journal } from "../net/journal.ts";
 import { Net } from "../net/net.ts";
 import { OsLinux } from "../net/os_linux.ts";
-import { OtbError, type Role } from "../plugin.ts";
+import { Secrets } from "../config/secrets.ts";
+import { type Network, OtbError } from "../plugin.ts";
 import { openDatabase } from "../state/database.ts";
 import { observeLinks } from "../state/links.ts";
 import { readLines } from "../state/log.ts";
 import { findPlugins, type Manifest } from "../supervisor/manifest.ts";
 import { endRecorded } from "../supervisor/process.ts";
 import { describePermissions } from "../supervisor/sandbox.ts";
+import { Boxes, boxReports, later } from "./boxes.ts";
+import { rejoin } from "./join.ts";
 import { KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { lockHolder } from "./lock.ts";
 import type { StatePlaces } from "./places.ts";
@@ -21,7 +24,10 @@ import { Settings } from "./settings.ts";
 export async function offlineCore(places: StatePlaces): Promise<Core> {
   const db = openDatabase(places.database);
   const revisions = new Revisions(db);
-  const { role } = revisions.inForce().document.network as unknown as { role: Role };
+  const network = () => revisions.inForce().document.network as unknown as Network;
+  const { role } = network();
+  const secrets = new Secrets(places.secrets);
+  const boxes = new Boxes(secrets, network);
   const { manifests } = findPlugins(places.plugins, role);
   const settings = new Settings(
     manifests,
@@ -56,6 +62,13 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
     diff: (from, to) => Promise.resolve(changes.diff(from, to)),
     schemas: () => settings.schemas(),
     plugins: () => Promise.resolve(manifests.map(stoppedReport)),
+    boxes: () => later(() => boxReports(boxes.all())),
+    addBox: (name) => later(() => boxes.add(name)),
+    boxCode: (name) => later(() => boxes.code(name)),
+    renameBox: (name, to) => later(() => boxes.rename(name, to)),
+    revokeBox: (name) => later(() => boxes.revoke(name)),
+    join: async (code) =>
+      (await rejoin(secrets, network(), (proposal) => changes.propose(proposal), code)).peer,
     logs({ plugin, lines = 50 }, onLine) {
       readLines(`${places.logs}/otb.log`).filter((line) => plugin === undefined || line.plugin === plugin)
         .slice(-lines).forEach(onLine);
@@ -74,7 +87,7 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
       // A core that was killed leaves its plugins running and its claims in the kernel.
       for (const { name } of manifests) endRecorded(`${places.run}/${name}.pid`);
       const silent = { debug() {}, info() {}, warn() {}, error() {} };
-      const net = new Net(new OsLinux(), new Journal(db), silent);
+      const net = new Net(new OsLinux(), new Journal(db, { aside: places.journal }), silent);
       if (open) keptBlock.remember([]);
       await net.claim(KEPT_BLOCK.owner, KEPT_BLOCK.key, keptBlock.resources);
       await net.sweep(KEPT_BLOCK);

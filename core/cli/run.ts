@@ -20,7 +20,9 @@ export const upVerb = verb("up", {
       onStarted: (core) =>
         void core.status().then(({ role, pid, sentence }) =>
           print({ started: true, role, pid }, () => `${role} runs (${sentence}). Look at it with: otb status`)
-        ),
+        ).catch(() => {
+          // Nobody reads there any more.
+        }),
     });
   },
 });

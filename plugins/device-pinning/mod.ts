@@ -340,8 +340,8 @@ class Pinning {
 
   async #save(): Promise<void> {
     this.#savedMs = this.ctx.clock.monotonicMs();
-    await this.ctx.store.set("numbering", this.#numbering as unknown as Json);
-    await this.ctx.store.set("counters", Object.fromEntries(this.#counted.counters) as Json);
+    await this.ctx.store.keep("numbering", this.#numbering as unknown as Json);
+    await this.ctx.store.keep("counters", Object.fromEntries(this.#counted.counters) as Json);
   }
 
   /** Says how things are, for people. */

@@ -234,7 +234,9 @@ export class Takeover {
   #tick(): void {
     this.#step({ kind: "tick" });
     this.#askForProbe();
-    void this.#lookAround().then(() => this.#follow());
+    this.#lookAround().then(() => this.#follow()).catch((error) =>
+      this.ctx.log.error("Cannot look around on the LAN", { reason: String(error) })
+    );
   }
 
   /** Has everybody asked who serves, when it is time. */

@@ -7,6 +7,7 @@ mod aead;
 mod clock;
 mod coalesce;
 mod diag;
+mod identity;
 mod mac;
 mod neighbour;
 mod noise;
