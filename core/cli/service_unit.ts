@@ -28,7 +28,9 @@ function confinement(state: string, tree: string): [reason: string, ...lines: st
     isHome
       ? ["Settings lie in a home directory, so homes can be read.", "ProtectHome=read-only"]
       : ["Nothing of otb lies in anybody's home.", "ProtectHome=yes"],
-    ["What it puts into /tmp is its own.", "PrivateTmp=yes"],
+    /^(\/var)?\/tmp(\/|$)/.test(state)
+      ? ["Settings lie in /tmp, so that is everybody's (no PrivateTmp)."]
+      : ["What it puts into /tmp is its own.", "PrivateTmp=yes"],
     [
       "Devices: the TUN device, and /dev/null and the like.",
       "DevicePolicy=closed",

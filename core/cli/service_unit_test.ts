@@ -28,6 +28,7 @@ Deno.test("the unit confines what it runs, each directive with its reason, and l
   assert.match(unit, /^ReadWritePaths="\/var\/lib\/otb" "\/opt\/otb\/current\/\.cache"$/m);
   assert.match(unit, /^ProtectHome=yes$/m);
   assert.match(serviceUnit("/opt/otb/current", "/root/otb"), /^ProtectHome=read-only$/m);
+  assert.doesNotMatch(serviceUnit("/opt/otb/current", "/tmp/otb"), /^PrivateTmp/m);
   const confining = unit.slice(unit.indexOf("PATH="), unit.indexOf("[Install]")).split("\n\n").slice(1);
   for (const block of confining.filter((block) => block.trim())) assert.match(block, /^# /, block);
 });
