@@ -7,6 +7,8 @@ mod aead;
 mod clock;
 mod coalesce;
 mod diag;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod mac;
 mod neighbour;
 mod noise;

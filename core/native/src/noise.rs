@@ -64,7 +64,7 @@ struct Curve25519 {
     key: Option<PrivateKey>,
 }
 
-fn parse(private: &[u8]) -> Option<(PrivateKey, [u8; KEY])> {
+pub(crate) fn parse(private: &[u8]) -> Option<(PrivateKey, [u8; KEY])> {
     let key = PrivateKey::from_private_key(&X25519, private).ok()?;
     let public = key.compute_public_key().ok()?.as_ref().try_into().ok()?;
     Some((key, public))
@@ -230,7 +230,7 @@ impl Drop for Handshake {
 }
 
 impl Handshake {
-    fn new(
+    pub(crate) fn new(
         private: &[u8; KEY],
         remote: Option<&[u8; KEY]>,
         psk: &[u8; KEY],
@@ -258,7 +258,7 @@ impl Handshake {
         }))
     }
 
-    fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
+    pub(crate) fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
         let length = payload.len() + self.overhead[0];
         if !self.state.is_my_turn() || self.state.is_handshake_finished() || length > MAX_MESSAGE {
             return Err(-EINVAL);
@@ -271,7 +271,7 @@ impl Handshake {
         }
     }
 
-    fn read(&mut self, message: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
+    pub(crate) fn read(&mut self, message: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
         if self.state.is_my_turn() || self.state.is_handshake_finished() {
             return Err(-EINVAL);
         }
@@ -285,12 +285,12 @@ impl Handshake {
         Ok(read)
     }
 
-    fn remote_key(&self) -> Option<&[u8]> {
+    pub(crate) fn remote_key(&self) -> Option<&[u8]> {
         let known = self.remote_known.then(|| self.state.get_remote_static());
         known.flatten()
     }
 
-    fn split(&mut self, remote_index: u32) -> Option<Keys> {
+    pub(crate) fn split(&mut self, remote_index: u32) -> Option<Keys> {
         if !self.state.is_handshake_finished() {
             return None;
         }
