@@ -15,10 +15,12 @@ import type {
   TunnelPathFact,
 } from "./plugin.ts";
 
-export { initialiseBox, initialiseCloud, joinCode } from "./api/init.ts";
+export { initialiseBox, initialiseCloud } from "./api/init.ts";
+export { decodeJoinCode } from "./api/join_code.ts";
 export { VERSION } from "./api/version.ts";
 export { difference, getPath, mergePatch, patchAt } from "./config/patch.ts";
 export { OtbError } from "./plugin.ts";
+export { Listeners } from "./state/listeners.ts";
 export { formatLine } from "./state/log.ts";
 export type {
   HealthCondition,
@@ -147,6 +149,19 @@ export interface LogLine {
   properties?: { [key: string]: Json };
 }
 
+/** A box of this peer, as the peer knows it. */
+export interface BoxReport {
+  name: string;
+  /** Its key is the one of before each box had its own, which several boxes may share. */
+  former: boolean;
+  /** Milliseconds since the epoch. */
+  addedAtMs?: number;
+  /** When it last came, milliseconds since the epoch; absent: not since the peer's plugins remember, or no core runs. */
+  lastSeenMs?: number;
+  /** TCP connections that it has open through this peer; absent while no core runs. */
+  open?: number;
+}
+
 /** A core, running or not; every call throws OtbError with a stable code. */
 export interface Core {
   /** False when no core runs and the calls work on its files; `status`, `act` and `stop` then throw `core-not-running`. */
@@ -166,13 +181,30 @@ export interface Core {
   plugins(): Promise<PluginReport[]>;
   /** Runs an action that a plugin declares. @throws OtbError `plugin-unknown`, `action-unknown` */
   act(plugin: string, action: string, args?: Json): Promise<Json>;
+  /** The boxes that belong to this peer. @throws OtbError `not-a-cloud` */
+  boxes(): Promise<BoxReport[]>;
+  /** Gives one more box a key; answers with its join code. @throws OtbError `box-exists`, `box-name-invalid`, `box-too-many` */
+  addBox(name: string): Promise<string>;
+  /** The join code of a box, or of the only one. @throws OtbError `box-unknown`, `box-ambiguous`, `box-key-former` */
+  boxCode(name?: string): Promise<string>;
+  /** @throws OtbError `box-unknown`, `box-exists`, `box-name-invalid` */
+  renameBox(name: string, to: string): Promise<void>;
+  /** Its key is no key any more, and what it has open ends at once. @throws OtbError `box-unknown` */
+  revokeBox(name: string): Promise<void>;
+  /** Takes another join code on a box; its other settings stay. @throws OtbError `not-a-box`, `join-code-invalid` */
+  join(joinCode: string): Promise<{ address: string; port: number }>;
   /** The last lines of the log, then new ones while `follow` is not aborted. */
   logs(
     options: { plugin?: string; lines?: number; follow?: AbortSignal },
     onLine: (line: LogLine) => void,
   ): Promise<void>;
-  /** Orderly stop; resolves when nothing of otb is left in the kernel. */
-  stop(): Promise<void>;
+  /**
+   * Orderly stop; resolves when nothing of otb is left in the kernel but what holds a kill-switch, which `open` takes away, too.
+   * Answers with what a person has to know of that, in sentences; empty when nothing is left.
+   */
+  stop(options?: { open?: boolean }): Promise<string[]>;
+  /** What `stop` has left and is still there, in the same sentences. */
+  remains(): Promise<string[]>;
   close(): void;
 }
 

@@ -14,6 +14,7 @@ import { OsLinux } from "./net/os_linux.ts";
 import { OtbError, type Role } from "./plugin.ts";
 import { openDatabase } from "./state/database.ts";
 import { Logs } from "./state/log.ts";
+import { describeUncaught, spreadLastNet } from "./supervisor/last_net.ts";
 import { findPlugins } from "./supervisor/manifest.ts";
 
 /** How `otb up` runs the core. */
@@ -50,6 +51,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
   // A machine that was set up by an earlier otb has none.
   ensureTunnelKey(secrets);
   const logs = new Logs(places.logs, secrets.redactor());
+  let core: RunningCore | undefined;
   if (onLine) logs.follow(onLine);
   const log = (level: LogLine["level"]) => (message: string, properties?: Record<string, unknown>) =>
     logs.write({
@@ -60,28 +62,46 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       properties: properties as LogLine["properties"],
     });
   const coreLog = { debug: log("debug"), info: log("info"), warn: log("warning"), error: log("error") };
+  // Whatever was forgotten somewhere: the LAN's routing hangs on this process.
+  const takeNetAway = spreadLastNet((error) => {
+    coreLog.error("Something failed that nobody waited for", {
+      code: "uncaught",
+      ...describeUncaught(error),
+    });
+    core?.noteUncaught(error);
+  });
   try {
     const { role } = new Revisions(db).inForce().document.network as unknown as { role: Role };
     const { manifests, problems } = findPlugins(places.plugins, role);
     for (const problem of problems) coreLog.error(problem.message, { code: problem.code });
-    const net = new Net(new OsLinux(), new Journal(db), coreLog);
-    const core = new RunningCore({ places, db, net, logs, manifests, role, end: ended.resolve });
+    const journal = new Journal(db, {
+      aside: places.journal,
+      onFailure: (error) => core?.storage.failed(error),
+    });
+    const net = new Net(new OsLinux(), journal, coreLog);
+    core = new RunningCore({ places, db, secrets, net, journal, logs, manifests, role, end: ended.resolve });
     const server = serveCore(core, places.socket);
     try {
       signal.addEventListener("abort", () => ended.resolve(), { once: true });
       if (signal.aborted) ended.resolve();
       coreLog.info(`Starting as ${role}`, { plugins: manifests.map(({ name }) => name).join(", ") });
-      const started = core.start().then(() => onStarted?.(core));
+      const running = core;
+      const started = running.start().then(() => onStarted?.(running));
       await Promise.race([started, ended.promise]);
       await ended.promise;
       await started.catch(() => {});
     } finally {
-      await core.shutdown();
+      for (const sentence of await core.shutdown()) coreLog.warn(sentence);
       server.close();
-      Deno.removeSync(places.socket);
+      try {
+        Deno.removeSync(places.socket);
+      } catch {
+        // Somebody else removed it.
+      }
       coreLog.info("Stopped");
     }
   } finally {
+    takeNetAway();
     db.close();
     lock.close();
   }

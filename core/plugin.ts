@@ -143,7 +143,7 @@ export interface FirstPathFact {
 }
 
 /**
- * A network device as the kernel has it. Published by the core as the fact `interface/<name>` on a box, so that a plugin
+ * A network device as the kernel has it. Published by the core as the fact `interface/<name>`, so that a plugin
  * follows what is plugged in and pulled out.
  */
 export interface InterfaceFact {
@@ -333,6 +333,8 @@ export interface BoxKey {
   key: string;
   /** The one key of before there was one per box: several boxes may have it, and come without saying who they are. */
   former?: boolean;
+  /** When it was added, milliseconds since the epoch; absent for the former key. */
+  addedAtMs?: number;
 }
 
 /**
@@ -347,6 +349,27 @@ export function readBoxes(secret: (name: string) => string): BoxKey[] {
     if (!(error instanceof OtbError) || error.code !== "secret-missing") throw error;
     return [{ name: "box", key: secret("psk"), former: true }];
   }
+}
+
+/**
+ * The bytes of a key that is stored as base64, like the secret `psk`; `name` says which one is refused.
+ *
+ * @throws OtbError `key-invalid`; the key itself is never repeated
+ */
+export function readKey(text: string, name: string): Uint8Array<ArrayBuffer> {
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
+  try {
+    bytes = Uint8Array.from(atob(text.trim()), (character) => character.charCodeAt(0));
+  } catch {
+    // Refused below.
+  }
+  // Sixteen different bytes among 32: no random key has fewer, every typed phrase and pattern does.
+  if (bytes?.length === 32 && new Set(bytes).size >= 16) return bytes;
+  throw new OtbError(
+    "key-invalid",
+    `Cannot use ${name} as it must be 32 random bytes in base64`,
+    "On the peer: otb peer box code NAME, or add; on the box: otb peer join -",
+  );
 }
 
 /** What is known of this machine's clock. Published as the fact `clock`. */
@@ -388,9 +411,14 @@ export interface ResolverFact {
   state: "up" | "degraded" | "down" | "unknown";
 }
 
-/** What is to happen while the peer is gone, unless a device has its own setting. Published as the fact `when-peer-gone`. */
+/**
+ * What is to happen while the peer is gone. Published as the fact `when-peer-gone`; by it the core keeps devices from leaving past the
+ * peer, too, when otb ends.
+ */
 export interface WhenPeerGoneFact {
   way: "direct" | "block";
+  /** For devices that have a setting of their own, by MAC address in small letters. */
+  devices?: { [mac: string]: "direct" | "block" };
 }
 
 /** A DHCP server that was heard on an interface. Published as the fact `dhcp-server/<mac>`. */
@@ -470,6 +498,35 @@ export interface DeviceNameFact {
   name: string;
 }
 
+/**
+ * Where a packet comes from: the LAN, a link to the Internet (in the cloud: any port of the peer), the tunnel, or a port that
+ * nobody said anything about.
+ */
+export type Zone = "lan" | "link" | "tunnel" | "others";
+
+/**
+ * What a plugin serves, and to whom. Published as the fact `listens/<plugin>` by everyone who listens beyond loopback: what nobody
+ * says of itself is shut to the network while otb runs.
+ */
+export interface ListensFact {
+  services: { protocol: "tcp" | "udp"; port: number; zones: Zone[] }[];
+}
+
+/** A socket of this machine that others can reach: beyond loopback, and open to whoever comes. */
+export interface Listener {
+  protocol: "tcp" | "udp";
+  port: number;
+  /** Of the program that holds it, as the kernel calls it; absent for the kernel's own, and those of other namespaces. */
+  program?: string;
+  /** It lets people in by ssh. */
+  isSsh?: boolean;
+}
+
+/** Everything that listens on this machine, otb's own included. Published as the fact `listeners` by the core. */
+export interface ListenersFact {
+  listeners: Listener[];
+}
+
 /** An nftables set that the LAN's DNS fills with the addresses it answers for some domains. Published as `dns-set/<name>`. */
 export interface DnsSetFact {
   /** `inet otb_device_pinning`, as nft names a table. */
@@ -537,7 +594,10 @@ export interface Log {
 /** A small durable store of one plugin: a value is on disk when the promise resolves. */
 export interface Store {
   get<T extends Json>(key: string): Promise<T | undefined>;
+  /** @throws OtbError `disk-full` and the like; the core then writes it as soon as the disk takes it */
   set(key: string, value: Json): Promise<void>;
+  /** The same for what is merely good to know after a restart: never throws, and is on disk later where that is full. */
+  keep(key: string, value: Json): Promise<void>;
   delete(key: string): Promise<void>;
 }
 

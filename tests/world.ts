@@ -54,9 +54,16 @@ export class End {
     return stdout.trim() === "" ? undefined : JSON.parse(stdout);
   }
 
-  /** The same without throwing. */
-  async tryOtb(args: string[], stdin?: string) {
-    const child = this.lab.spawn(this.role, [`${this.root}/otb`, ...args, "--state", this.state, "--json"], {
+  /** What a person sees of one `otb` command. @throws Error with what it printed */
+  async read(args: string[]): Promise<string> {
+    const { success, stdout, stderr } = await this.tryOtb(args, undefined, []);
+    if (!success) throw new Error(`otb ${args.join(" ")} failed: ${stdout}${stderr}`);
+    return stdout;
+  }
+
+  /** Runs one without throwing. */
+  async tryOtb(args: string[], stdin?: string, form = ["--json"]) {
+    const child = this.lab.spawn(this.role, [`${this.root}/otb`, ...args, "--state", this.state, ...form], {
       stdin: stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
@@ -238,7 +245,7 @@ export class World {
 
   /** A second box, in the namespace of a device behind a modem (`solo1`...), with that as its only link; it is up when this resolves. */
   async anotherBox(role: string): Promise<End & AsyncDisposable> {
-    const { joinCode } = await this.cloud.otb(["init", "code"]) as { joinCode: string };
+    const { joinCode } = await this.cloud.otb(["peer", "box", "add", role]) as { joinCode: string };
     const box = new End(this.lab, role, `${this.folder}/${role}`);
     await box.otb(["init", "box", "--join", "-"], joinCode);
     await box.otb(["link", "add", "only", "--interface", "eth0"]);

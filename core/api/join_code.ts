@@ -3,73 +3,88 @@ import { createHash } from "node:crypto";
 import ipaddr from "ipaddr.js";
 import { OtbError } from "../plugin.ts";
 
-const PREFIX = "otb2-";
+const PREFIX = "otb3-";
+/** Codes of before each box had a key: one key for all of them, and none of the peer. */
+const SHARED_PREFIX = "otb2-";
 /** Codes of before there was a tunnel: without its key. */
-const FORMER_PREFIX = "otb1-";
-/** Bytes before the address: port and two keys; and of the checksum behind it. */
-const FIXED = 2 + 32 + 32, CHECKSUM = 4;
+const OUTDATED_PREFIX = "otb1-";
+const PORT = 2, KEY = 32, CHECKSUM = 4;
 
 /** What a join code holds; keys are base64 of 32 bytes. */
 export interface JoinCode {
   address: string;
   port: number;
-  /** Shared by peer and box. */
+  /** Known to the peer and this box. */
   psk: string;
+  /** The peer's, by which boxes say who they are (SIP023's identity key); absent in a code of before each box had its own. */
+  peerKey?: string;
   /** The public key of the peer's tunnel (X25519). */
   tunnelKey: string;
 }
 
 /**
- * `otb2-` and base64url without padding of: port u16be, shared key 32 bytes, public key of the tunnel 32 bytes, address 4 or
- * 16 bytes, first 4 bytes of their SHA-256.
+ * `otb3-` and base64url without padding of: port u16be, the box's key, the peer's key, the public key of the tunnel, each 32
+ * bytes, address 4 or 16 bytes, first 4 bytes of their SHA-256. `otb2-` is the same without the peer's key.
  */
-export function encodeJoinCode({ address, port, psk, tunnelKey }: JoinCode): string {
+export function encodeJoinCode({ address, port, psk, peerKey, tunnelKey }: JoinCode): string {
   const body = new Uint8Array([
     port >> 8,
     port & 255,
-    ...fromBase64(psk),
-    ...fromBase64(tunnelKey),
+    ...[psk, peerKey, tunnelKey].flatMap((key) => key === undefined ? [] : [...fromBase64(key)]),
     ...ipaddr.parse(address).toByteArray(),
   ]);
-  return PREFIX + toBase64(new Uint8Array([...body, ...checksum(body)]))
-    .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return (peerKey === undefined ? SHARED_PREFIX : PREFIX) +
+    toBase64(new Uint8Array([...body, ...checksum(body)]))
+      .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** @throws OtbError `join-code-invalid`, `join-code-outdated`; the code itself is never repeated in the message, as it is a secret */
+/**
+ * Reads a code; white space in it is nothing, wherever a terminal or a mail broke the line.
+ *
+ * @throws OtbError `join-code-invalid`, `join-code-incomplete`, `join-code-outdated`; the code itself is never repeated in the
+ * message, as it is a secret
+ */
 export function decodeJoinCode(text: string): JoinCode {
-  const refuse = (rule: string) =>
+  const refuse = (rule: string, code = "join-code-invalid") =>
     new OtbError(
-      "join-code-invalid",
+      code,
       `Cannot join as the code ${rule}`,
-      'Copy the whole line that "otb init cloud" printed.',
+      'Copy the whole code that "otb init cloud" or "otb peer box add" printed on the peer.',
     );
-  const trimmed = text.trim();
-  if (trimmed.startsWith(FORMER_PREFIX)) {
+  const bare = text.replace(/[\s\u200b-\u200d\u2060]+/g, "");
+  if (bare.startsWith(OUTDATED_PREFIX)) {
     throw new OtbError(
       "join-code-outdated",
-      `Cannot join as the code must have the key of the peer's tunnel: current value is of an earlier otb and starts with "${FORMER_PREFIX}"`,
-      "Print a new one on the peer: sudo otb init code",
+      `Cannot join as the code must have the key of the peer's tunnel: current value is of an earlier otb and starts with "${OUTDATED_PREFIX}"`,
+      "Make a new one on the peer: sudo otb peer box add NAME",
     );
   }
-  if (!trimmed.startsWith(PREFIX)) throw refuse(`must start with "${PREFIX}"`);
-  let bytes: Uint8Array;
-  try {
-    bytes = fromBase64(trimmed.slice(PREFIX.length).replaceAll("-", "+").replaceAll("_", "/"));
-  } catch {
-    throw refuse("must hold only letters, digits, - and _ after its beginning");
-  }
-  if (![4, 16].includes(bytes.length - FIXED - CHECKSUM)) throw refuse("is not complete");
+  const isShared = bare.startsWith(SHARED_PREFIX);
+  if (!isShared && !bare.startsWith(PREFIX)) throw refuse(`must start with "${PREFIX}"`);
+  const rest = bare.slice(PREFIX.length);
+  if (!/^[\w-]*$/.test(rest)) throw refuse("must hold only letters, digits, - and _ after its beginning");
+  const fixed = PORT + (isShared ? 2 : 3) * KEY;
+  // One character alone is no byte: a code that was cut there.
+  const bytes = fromBase64(
+    (rest.length % 4 === 1 ? rest.slice(0, -1) : rest).replaceAll("-", "+").replaceAll("_", "/"),
+  );
+  const address = rest.length % 4 === 1 ? -1 : bytes.length - fixed - CHECKSUM;
+  if (address > 16) throw refuse("is longer than any");
+  if (address !== 4 && address !== 16) throw refuse("is not complete", "join-code-incomplete");
   const body = bytes.subarray(0, -CHECKSUM);
   if (checksum(body).some((byte, index) => byte !== bytes[body.length + index])) {
     throw refuse("has a typing error in it");
   }
   const port = body[0]! * 256 + body[1]!;
   if (port === 0) throw refuse("names no port");
+  const keys: string[] = [];
+  for (let at = PORT; at < fixed; at += KEY) keys.push(toBase64(body.subarray(at, at + KEY)));
   return {
-    address: ipaddr.fromByteArray([...body.subarray(FIXED)]).toString(),
+    address: ipaddr.fromByteArray([...body.subarray(fixed)]).toString(),
     port,
-    psk: toBase64(body.subarray(2, 34)),
-    tunnelKey: toBase64(body.subarray(34, FIXED)),
+    psk: keys[0]!,
+    ...isShared ? {} : { peerKey: keys[1]! },
+    tunnelKey: keys.at(-1)!,
   };
 }
 

@@ -14,13 +14,21 @@ const CALLS = [
   "schemas",
   "plugins",
   "act",
+  "boxes",
+  "addBox",
+  "boxCode",
+  "renameBox",
+  "revokeBox",
+  "join",
   "stop",
+  "remains",
 ] as const;
 
 type LogOptions = Parameters<Core["logs"]>[0];
 
 /** A change waits for the plugins to settle, a stop for the kernel. */
 const CALL_TIMEOUT_MS = 120_000;
+const ACCEPT_AGAIN_MS = 200;
 
 /** A Core on the other side of `stream`. */
 export function remoteCore(stream: Deno.Conn): Core {
@@ -50,7 +58,7 @@ export function serveCore(core: Core, path: string): { close(): void } {
   const listener = listenUnix(path);
   const clients = new Set<Rpc>();
   void (async () => {
-    for await (const stream of listener) {
+    for await (const stream of connections(listener)) {
       const gone = new AbortController();
       const rpc: Rpc = new Rpc(stream, {
         ...Object.fromEntries(
@@ -62,6 +70,7 @@ export function serveCore(core: Core, path: string): { close(): void } {
           const take = (line: LogLine) => rpc.notify("line", line);
           const done = core.logs({ ...options, follow: options.follow ? gone.signal : undefined }, take);
           if (!options.follow) await done;
+          else done.catch(() => {});
         },
       });
       clients.add(rpc);
@@ -70,11 +79,23 @@ export function serveCore(core: Core, path: string): { close(): void } {
         clients.delete(rpc);
       });
     }
-  })().catch(() => {});
+  })();
   return {
     close() {
       listener.close();
       for (const rpc of clients) rpc.close();
     },
   };
+}
+
+/** Who connects, until the listener is closed: one that could not be accepted, for want of descriptors say, is not the last. */
+async function* connections(listener: Deno.UnixListener): AsyncGenerator<Deno.UnixConn> {
+  for (;;) {
+    try {
+      yield await listener.accept();
+    } catch (error) {
+      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MS));
+    }
+  }
 }

@@ -3,9 +3,9 @@ import type { Core, LogLine, PluginReport, StatusReport } from "../client.ts";
 import { Changes, type Effective } from "../config/changes.ts";
 import type { NetworkSettings } from "../config/network.ts";
 import { Revisions } from "../config/revisions.ts";
-import { Secrets } from "../config/secrets.ts";
+import type { Secrets } from "../config/secrets.ts";
 import { nativeLibraryPath } from "../native/ffi.ts";
-import type { Resource } from "../net/model.ts";
+import type { Journal } from "../net/journal.ts";
 import type { Net } from "../net/net.ts";
 import {
   type InterfaceFact,
@@ -13,39 +13,51 @@ import {
   type Link,
   type LinkFact,
   type LinkHealthFact,
+  type ListenersFact,
   type Network,
   OtbError,
   type PathFact,
   type Role,
   type TunnelFact,
   type TunnelPathFact,
+  type WhenPeerGoneFact,
 } from "../plugin.ts";
 import type { DatabaseSync } from "node:sqlite";
-import { migrate, transaction } from "../state/database.ts";
 import { interfaceChanges } from "../state/interfaces.ts";
 import { observeLinks, observeUplinks } from "../state/links.ts";
+import { Listeners } from "../state/listeners.ts";
 import type { Logs } from "../state/log.ts";
+import { PluginStore } from "../state/plugin_store.ts";
+import { Storage } from "../state/storage.ts";
+import { asOtbError } from "../supervisor/rpc.ts";
 import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../supervisor/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
+import { Boxes, boxReports, later } from "./boxes.ts";
+import { coreClaims } from "./core_claims.ts";
+import { rejoin } from "./join.ts";
 import type { StatePlaces } from "./places.ts";
+import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
 import { networkView, Settings } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
 /** How long a change may take until every plugin is ready again. */
 const SETTLE_MS = 20_000;
+/** How often it is looked at who listens on this machine. */
+const LISTENERS_EVERY_MS = 3_000;
 
-const STORE_STEPS = [
-  "CREATE TABLE plugin_store (plugin TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (plugin, key)) STRICT",
-];
+/** How long a person is told of what nobody caught. */
+const TELL_UNCAUGHT_MS = 600_000;
 
 /** What a running core is made of. */
 export interface Parts {
   places: StatePlaces;
   db: DatabaseSync;
+  secrets: Secrets;
   net: Net;
+  journal: Journal;
   logs: Logs;
   manifests: Manifest[];
   role: Role;
@@ -63,16 +75,30 @@ export class RunningCore implements Core {
   readonly #links = new LiveView<Link[]>([]);
   readonly #network: LiveView<Network>;
   readonly #facts = new FactBoard();
+  readonly #boxes: Boxes;
+  readonly #listeners = new Listeners();
+  readonly #keptBlock: KeptBlock;
   readonly #startedAtMs = Date.now();
+  /** Whether the disk takes what is written. */
+  readonly storage: Storage;
+  readonly #store: PluginStore;
+  #uncaught: { atMs: number; reason: string } | undefined;
   readonly #watching = new AbortController();
   #effective!: Effective;
-  #stopped: Promise<void> | undefined;
+  #stopped: Promise<string[]> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { places, db, net, manifests, role } = parts;
-    migrate(db, "plugin-store", STORE_STEPS);
-    const secrets = new Secrets(places.secrets);
+    const { places, db, secrets, net, logs, manifests, role } = parts;
+    this.storage = new Storage(places.state, () => this.#writeAgain(), (trouble) => {
+      if (trouble) return this.#log("error", trouble.message, { code: trouble.code });
+      this.#log("info", "The disk takes what is written again", { lostLines: logs.lost });
+      net.reconcile().catch((error) => this.#log("error", "Cannot reconcile", { reason: String(error) }));
+    });
+    logs.onFailure = (error) => this.storage.failed(error);
+    this.#store = new PluginStore(db, (error) => this.storage.failed(error));
+    this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
+    this.#keptBlock = new KeptBlock(db);
     this.#settings = new Settings(manifests, places.root, (network) => this.#observe(network));
     this.#changes = new Changes(new Revisions(db), {
       evaluate: (document) => this.#settings.evaluate(document),
@@ -93,24 +119,8 @@ export class RunningCore implements Core {
       release: (owner) => net.release(owner),
       config: (plugin) => this.#effective.plugins[plugin]!,
       secret: (name) => secrets.get(name),
-      storeGet: (plugin, key) => {
-        const row = db.prepare("SELECT value FROM plugin_store WHERE plugin = ? AND key = ?").get(
-          plugin,
-          key,
-        );
-        return row ? JSON.parse(String(row.value)) : null;
-      },
-      storeSet: (plugin, key, value) =>
-        transaction(db, () => {
-          if (value === null) {
-            db.prepare("DELETE FROM plugin_store WHERE plugin = ? AND key = ?").run(plugin, key);
-          } else {
-            db.prepare(
-              "INSERT INTO plugin_store VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-            )
-              .run(plugin, key, JSON.stringify(value));
-          }
-        }),
+      storeGet: (plugin, key) => this.#store.get(plugin, key),
+      storeSet: (plugin, key, value) => this.#store.set(plugin, key, value),
       log: (plugin, { level, message, properties }) =>
         parts.logs.write({
           atMs: Date.now(),
@@ -140,27 +150,50 @@ export class RunningCore implements Core {
     this.#network.set(networkView(networkOf(effective)));
     const follow = () => this.#links.set(this.#observe(networkOf(this.#effective)));
     net.onObserved(follow);
-    if (this.#parts.role === "box") {
-      this.#tellInterfaces();
-      net.onObserved(() => this.#tellInterfaces());
-    }
+    this.#tellInterfaces();
+    net.onObserved(() => this.#tellInterfaces());
+    this.#tellListeners();
+    const looking = setInterval(() => this.#tellListeners(), LISTENERS_EVERY_MS);
+    this.#watching.signal.addEventListener("abort", () => clearInterval(looking));
+    this.#facts.subscribe((key) => key === "when-peer-gone" && this.#followKillSwitch());
+    this.#network.subscribe(() => this.#followKillSwitch());
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     follow();
     net.watch(this.#watching.signal);
+    if (this.#parts.role === "cloud") {
+      // Without keys the plugins that need them say so; the others run.
+      await later(() => this.#tellBoxes()).catch((error) => this.#log("error", asOtbError(error).message));
+    }
     await this.#supervisor.start();
     // What an earlier core left and nobody wants any more goes now, or when the stragglers had their chance.
-    if (this.#supervisor.trouble() === undefined) await net.settle();
-    else setTimeout(() => this.#watching.signal.aborted || void net.settle().catch(() => {}), SETTLE_MS);
+    const settle = () =>
+      net.settle().catch((error) =>
+        this.#log("error", "Cannot take away what an earlier core left", { reason: String(error) })
+      );
+    if (this.#supervisor.trouble() === undefined) await settle();
+    else setTimeout(() => this.#watching.signal.aborted || void settle(), SETTLE_MS);
   }
 
-  /** Stops the plugins and gives everything back to the kernel. */
-  shutdown(): Promise<void> {
+  /**
+   * Stops the plugins and gives everything back to the kernel, but for what holds a kill-switch unless it shall be opened; answers
+   * with what a person has to know of that.
+   */
+  shutdown(open = false): Promise<string[]> {
     return this.#stopped ??= (async () => {
+      const { net } = this.#parts;
       this.#watching.abort();
       this.#changes.stop();
+      this.storage.close();
+      // There before the plugins' own tables go.
+      const { owner, key } = KEPT_BLOCK;
+      if (open) this.#keptBlock.remember([]);
+      await net.claim(owner, key, this.#keptBlock.resources).catch((error) =>
+        this.#log("error", "Cannot keep devices from leaving", { reason: String(error) })
+      );
       await this.#supervisor.stop();
-      await this.#parts.net.sweep();
+      await net.sweep(KEPT_BLOCK);
+      return this.#keptBlock.sentences;
     })();
   }
 
@@ -191,14 +224,32 @@ export class RunningCore implements Core {
   }
 
   config = () => this.#changes.snapshot();
-  propose: Core["propose"] = (proposal) => this.#changes.propose(proposal);
-  confirm = () => this.#changes.confirm();
-  revert: Core["revert"] = (revision) => this.#changes.revert(revision ?? undefined);
+  propose: Core["propose"] = (proposal) => this.#stored(this.#changes.propose(proposal));
+  confirm = () => this.#stored(this.#changes.confirm());
+  revert: Core["revert"] = (revision) => this.#stored(this.#changes.revert(revision ?? undefined));
   history: Core["history"] = (limit) => Promise.resolve(this.#changes.history(limit ?? undefined));
   diff: Core["diff"] = (from, to) => Promise.resolve(this.#changes.diff(from ?? undefined, to ?? undefined));
   schemas = () => this.#settings.schemas();
   plugins = () => Promise.resolve(this.#supervisor.reports());
   act: Core["act"] = (plugin, action, args) => this.#supervisor.act(plugin, action, args);
+
+  boxes = () =>
+    later(() => boxReports(this.#boxes.all(), this.#supervisor.reports().map(({ status }) => status)));
+  addBox: Core["addBox"] = (name) => later(() => this.#boxes.add(name));
+  boxCode: Core["boxCode"] = (name) => later(() => this.#boxes.code(name ?? undefined));
+  renameBox: Core["renameBox"] = (name, to) => later(() => this.#boxes.rename(name, to));
+  revokeBox: Core["revokeBox"] = (name) => later(() => this.#boxes.revoke(name));
+
+  async join(joinCode: string): Promise<Network["peers"][number]> {
+    const { peer, changed } = await rejoin(
+      this.#parts.secrets,
+      this.#network.current,
+      this.propose,
+      joinCode,
+    );
+    await this.#supervisor.restartFor(changed);
+    return peer;
+  }
 
   async logs(
     { plugin, lines = 50, follow }: Parameters<Core["logs"]>[0],
@@ -213,13 +264,47 @@ export class RunningCore implements Core {
     stop();
   }
 
-  async stop(): Promise<void> {
-    await this.shutdown();
+  async stop({ open }: { open?: boolean } = {}): Promise<string[]> {
+    const remains = await this.shutdown(open);
     // The answer leaves before the socket goes.
     setTimeout(() => this.#parts.end(), 50);
+    return remains;
   }
 
+  remains = () => Promise.resolve([]);
+
   close(): void {}
+
+  /** Something failed that nobody waited for; the core goes on, and a person is told for a while. */
+  noteUncaught(error: unknown): void {
+    this.#uncaught = { atMs: Date.now(), reason: error instanceof Error ? error.message : String(error) };
+    this.storage.failed(error);
+  }
+
+  /** What a full disk refused tells of the disk, too. */
+  async #stored<T>(change: Promise<T>): Promise<T> {
+    try {
+      return await change;
+    } catch (error) {
+      this.storage.failed(error);
+      throw error;
+    }
+  }
+
+  /** Writes what waited for the disk. @throws Error while it takes nothing */
+  #writeAgain(): void {
+    const { journal, places } = this.#parts;
+    if (!journal.flush()) throw new Error("the journal could not be written");
+    this.#store.flush();
+    const trial = `${places.logs}/trial`;
+    using file = Deno.openSync(trial, { create: true, write: true, truncate: true, mode: 0o600 });
+    try {
+      if (file.writeSync(new Uint8Array(4_096)) < 4_096) throw new Error("No space left on device");
+      file.syncSync();
+    } finally {
+      Deno.removeSync(trial);
+    }
+  }
 
   async #apply(effective: Effective): Promise<void> {
     const before = this.#effective;
@@ -230,6 +315,17 @@ export class RunningCore implements Core {
     const changed = Object.keys(effective.plugins)
       .filter((name) => JSON.stringify(effective.plugins[name]) !== JSON.stringify(before.plugins[name]));
     await this.#supervisor.reload(changed);
+  }
+
+  /** A kill-switch holds on when otb ends; what it was last is known also after a crash. */
+  #followKillSwitch(): void {
+    const fact = this.#facts.get("when-peer-gone") as unknown as WhenPeerGoneFact | undefined;
+    if (!fact || this.#watching.signal.aborted) return;
+    try {
+      this.#keptBlock.remember(blockOf(fact, this.#network.current.lan));
+    } catch (error) {
+      this.#log("error", "Cannot remember the kill-switch for when otb ends", { reason: String(error) });
+    }
   }
 
   async #claimOwn(): Promise<void> {
@@ -261,6 +357,12 @@ export class RunningCore implements Core {
     });
   }
 
+  /** Keys first: who hears that something changed reads them. */
+  #tellBoxes(): void {
+    this.#supervisor.tellSecrets();
+    this.#facts.publish("core", "boxes", this.#boxes.fact() as unknown as Json);
+  }
+
   #tunnel(): StatusReport["tunnel"] {
     const facts = this.#facts.under(["tunnel"]);
     const fact = facts.find(([key]) => key === "tunnel")?.[1] as unknown as TunnelFact | undefined;
@@ -281,7 +383,33 @@ export class RunningCore implements Core {
     }
   }
 
+  #tellListeners(): void {
+    const fact = JSON.parse(JSON.stringify({ listeners: this.#listeners.read() } satisfies ListenersFact));
+    if (JSON.stringify(fact) === JSON.stringify(this.#facts.get("listeners"))) return;
+    this.#facts.publish("core", "listeners", fact);
+  }
+
   #ownHealth(): StatusReport["health"] {
+    return [...this.#selfHealth(), ...this.#linksHealth()];
+  }
+
+  #selfHealth(): StatusReport["health"] {
+    const { trouble } = this.storage;
+    const own: StatusReport["health"] = trouble ? [{ plugin: "core", ...trouble }] : [];
+    if (this.#uncaught && Date.now() - this.#uncaught.atMs < TELL_UNCAUGHT_MS) {
+      own.push({
+        plugin: "core",
+        code: "core-uncaught",
+        severity: "warning",
+        message: `Something failed in the core that should not; the rest goes on: ${this.#uncaught.reason}`,
+        next: "Look into the log for where (otb logs core), and report it.",
+        sinceMs: this.#uncaught.atMs,
+      });
+    }
+    return own;
+  }
+
+  #linksHealth(): StatusReport["health"] {
     return this.#links.current.filter(({ tier, observed }) => tier !== "never" && observed.state !== "up")
       .map((link) => ({
         plugin: "core",
@@ -299,28 +427,6 @@ export class RunningCore implements Core {
 
 function networkOf(effective: Effective): NetworkSettings {
   return effective.network as unknown as NetworkSettings;
-}
-
-/** What the core itself wants of the kernel: the interfaces that a person named switched on, with their addresses. */
-function coreClaims(
-  { lan, links }: NetworkSettings,
-): { owner: string; key: string; resources: Resource[] }[] {
-  const places = [lan, ...Object.values(links)].flatMap((place) =>
-    place?.interface ? [{ interface: place.interface, address: place.address }] : []
-  );
-  // A modem on the LAN itself: its link may have the LAN's own address.
-  const addresses = new Map(
-    places.flatMap(({ interface: device, address: cidr }): [string, Resource][] =>
-      cidr ? [[`${device} ${cidr}`, { kind: "address", interface: device, cidr }]] : []
-    ),
-  );
-  const names = new Set(places.map((place) => place.interface));
-  const switches = [...names].map((name): Resource => ({
-    kind: "interfaceState",
-    interface: name,
-    up: true,
-  }));
-  return [{ owner: "core", key: "interfaces", resources: [...switches, ...addresses.values()] }];
 }
 
 /** The proxy's counters, whichever plugin publishes them. */

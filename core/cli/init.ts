@@ -1,10 +1,10 @@
 // `otb init cloud|box`: the first state of a peer, then of a box that joins it.
 import { message } from "@optique/core/message";
-import { withDefault } from "@optique/core/modifiers";
-import { option } from "@optique/core/primitives";
+import { optional, withDefault } from "@optique/core/modifiers";
+import { argument, option } from "@optique/core/primitives";
 import { integer, ip, string } from "@optique/core/valueparser";
-import { initialiseBox, initialiseCloud, joinCode, OtbError } from "../client.ts";
-import { UsageError } from "./terminal.ts";
+import { initialiseBox, initialiseCloud } from "../client.ts";
+import { JOIN_WORD, joinDescription, readJoinCode } from "./join_word.ts";
 import { group, verb } from "./verb.ts";
 
 const cloud = verb("cloud", {
@@ -20,45 +20,44 @@ const cloud = verb("cloud", {
       }),
       8443,
     ),
+    box: withDefault(
+      option("--box", string({ metavar: "NAME" }), {
+        description: message`What the first box is called here (default box); more by ${"otb peer box add"}.`,
+      }),
+      "box",
+    ),
   },
-  async run({ address, port }, { state, print }) {
-    const made = await initialiseCloud(state, { address, port });
-    print({ ...made, address, port }, () => [
+  async run({ address, port, box }, { state, print }) {
+    const made = await initialiseCloud(state, { address, port }, box);
+    print({ ...made, address, port, box }, () => [
       made.joinCode,
       "",
-      "This code holds the key: give it to your box over a safe way, and to nobody else.",
+      "This code holds the key of one box: give it to that box over a safe way, and to nobody else.",
       "  here:       sudo otb up                     (or for good: sudo otb service install)",
       "  on the box: sudo otb init box --join -      (then paste the code)",
       "  once more:  sudo otb init code",
+      "  one more box: sudo otb peer box add NAME",
     ]);
   },
 });
 
 const code = verb("code", {
-  brief: "Print the join code of this peer once more.",
+  brief: "Print the join code of this peer's box once more.",
   example: "sudo otb init code",
-  options: {},
-  async run(_, { state, print }) {
-    const again = await joinCode(state);
-    print({ joinCode: again }, () => again);
-  },
+  options: { name: optional(argument(string({ metavar: "NAME" }), { description: message`Of which box.` })) },
+  run: ({ name }, { print, withCore }) =>
+    withCore(async (core) => {
+      const joinCode = await core.boxCode(name);
+      print({ joinCode }, () => joinCode);
+    }),
 });
 
 const box = verb("box", {
   brief: "Make this machine a box that joins a peer.",
   example: "sudo otb init box --join -",
-  options: {
-    join: option("--join", string({ metavar: "CODE" }), {
-      description:
-        message`What ${"otb init cloud"} printed; - reads it from standard input, so that other users do not see it among the processes.`,
-    }),
-  },
+  options: { join: option("--join", string({ metavar: JOIN_WORD }), { description: joinDescription }) },
   async run({ join }, { state, print, terminal }) {
-    if (join === "-" && Deno.stdin.isTerminal()) terminal.err("Join code: ");
-    const joinCode = (join === "-" ? await firstLine() : join).trim();
-    if (joinCode === "") {
-      throw new UsageError("Cannot join a peer as the code is empty", "otb init box --join CODE");
-    }
+    const joinCode = await readJoinCode(join, terminal, (word) => `otb init box --join ${word}`);
     const { peer } = await initialiseBox(state, { joinCode });
     print({ peer }, () => [
       `This box will use the peer ${peer.address} port ${peer.port}. Next, its LAN and its links:`,
@@ -76,24 +75,3 @@ export const initVerbs = group(
   [cloud, code, box],
   "sudo otb init cloud --address 203.0.113.7",
 );
-
-/** A join code is short; a longer first line is none. */
-const LONGEST_CODE = 4096;
-
-async function firstLine(): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  const buffer = new Uint8Array(1024);
-  while (!text.includes("\n")) {
-    const count = await Deno.stdin.read(buffer);
-    if (count === null) break;
-    text += decoder.decode(buffer.subarray(0, count), { stream: true });
-    if (text.length > LONGEST_CODE) {
-      throw new OtbError(
-        "join-code-invalid",
-        `Cannot join a peer as a code has ${LONGEST_CODE} characters at most`,
-      );
-    }
-  }
-  return text.split("\n")[0]!;
-}

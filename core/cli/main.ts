@@ -11,6 +11,7 @@ import { initVerbs } from "./init.ts";
 import { lanVerbs } from "./lan.ts";
 import { linkVerbs } from "./link.ts";
 import { logsVerb } from "./logs.ts";
+import { peerVerbs } from "./peer.ts";
 import { pluginVerbs } from "./plugin.ts";
 import { ruleVerbs } from "./rule.ts";
 import { downVerb, upVerb } from "./run.ts";
@@ -36,6 +37,7 @@ export const VERBS: Verb[] = [
   whyVerb,
   dhcpVerbs,
   configVerbs,
+  peerVerbs,
   pluginVerbs,
   logsVerb,
   serviceVerbs,

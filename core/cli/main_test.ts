@@ -55,8 +55,11 @@ class Place implements Disposable {
   }
 
   /** Runs with --json and expects to be refused; answers with the error. */
-  async refusal(args: string[]): Promise<{ code: string; message: string; next?: string; exit: number }> {
-    const { code, out, err } = await this.otb([...args, "--json"]);
+  async refusal(
+    args: string[],
+    input?: string,
+  ): Promise<{ code: string; message: string; next?: string; exit: number }> {
+    const { code, out, err } = await this.otb([...args, "--json"], { input });
     assert.notEqual(code, 0, `otb ${args.join(" ")} was taken`);
     assert.equal(err, "");
     const { error } = JSON.parse(out);
@@ -107,7 +110,17 @@ function paths(usage: Usage, before: string[] = []): string[][] {
 Deno.test("every verb has help with an example", async () => {
   using place = new Place();
   const all = VERBS.flatMap(({ usage }) => paths(usage));
-  for (const expected of ["init box", "link add", "config history", "service remove", "plugin new", "up"]) {
+  for (
+    const expected of [
+      "init box",
+      "link add",
+      "config history",
+      "service remove",
+      "plugin new",
+      "up",
+      "peer box add",
+    ]
+  ) {
     assert.ok(all.some((path) => path.join(" ") === expected), `${expected} is not among ${all.join("; ")}`);
   }
   for (const path of all) {
@@ -183,18 +196,58 @@ Deno.test("a peer is set up once, and its code can be printed again", async () =
     "already-initialised",
   );
   using other = new Place();
-  const spoilt = await other.refusal(["init", "box", "--join", joinCode.slice(0, -3)]);
-  assert.equal(spoilt.code, "join-code-invalid");
+  const spoilt = await other.refusal(["init", "box", "--join", "-"], joinCode.slice(0, -3));
+  assert.equal(spoilt.code, "join-code-incomplete");
   assert.ok(!spoilt.message.includes(joinCode.slice(8, -3)), "the secret is in the error");
-  const former = await other.refusal(["init", "box", "--join", joinCode.replace("otb2", "otb1")]);
+  const former = await other.refusal(["init", "box", "--join", "-"], joinCode.replace("otb3", "otb1"));
   assert.equal(former.code, "join-code-outdated");
-  assert.match(former.next!, /otb init code/);
+  assert.match(former.next!, /otb peer box add/);
   const { peer } = await other.json(["init", "box", "--join", "-"], renewed);
   assert.equal(atob(peer.tunnelKey).length, 32);
   assert.equal((await other.json(["config", "get", "network.peers"])).value[0].tunnelKey, peer.tunnelKey);
   const own = Deno.readTextFileSync(`${other.state}/secrets/tunnel-key`);
   assert.equal(atob(own).length, 32);
   assert.notEqual(own, Deno.readTextFileSync(`${place.state}/secrets/tunnel-key`));
+});
+
+Deno.test("a join code on the command line is refused by every verb that takes one; a file and standard input are read", async () => {
+  using place = new Place();
+  const { joinCode } = await place.json(["init", "cloud", "--address", "203.0.113.7"]);
+  using other = new Place();
+  const file = `${other.folder}/code`;
+  // As a mail breaks it.
+  Deno.writeTextFileSync(file, joinCode.replace(/.{60}/g, "$&\r\n  "));
+  for (const verb of [["init", "box", "--join"], ["peer", "join"]]) {
+    const refused = await other.refusal([...verb, joinCode]);
+    assert.equal(refused.code, "code-on-command-line");
+    assert.ok(!JSON.stringify(refused).includes(joinCode.slice(5, 20)));
+    assert.ok(
+      refused.next!.includes(` ${verb.join(" ")} -`) && refused.next!.includes("@FILE"),
+      refused.next,
+    );
+    assert.equal((await other.refusal([...verb, "@/nowhere"])).code, "join-code-unreadable");
+    await other.json([...verb, `@${file}`]);
+  }
+});
+
+Deno.test("boxes are added, listed and revoked, after a question, and the former key's list says how to get rid of it", async () => {
+  using place = new Place();
+  await place.json(["init", "cloud", "--address", "203.0.113.7", "--box", "home"]);
+  for (const name of ["boxes", "peer-key"]) await Deno.remove(`${place.state}/secrets/${name}`);
+  const { out } = await place.otb(["peer", "box", "list"]);
+  for (const step of ["peer box add", "peer join -", "peer box revoke box"]) {
+    assert.ok(out.includes(step), out);
+  }
+  const { joinCode } = await place.json(["peer", "box", "add", "cabin"]);
+  assert.equal((await place.json(["peer", "box", "code", "cabin"])).joinCode, joinCode);
+  const unsure = await place.refusal(["peer", "box", "revoke", "box"]);
+  assert.deepEqual([unsure.code, unsure.next], ["confirmation-missing", "otb peer box revoke box --yes"]);
+  await place.json(["peer", "box", "revoke", "box", "--yes"]);
+  const { boxes } = await place.json(["peer", "box", "list"]);
+  assert.deepEqual(boxes.map(({ name, former }: { name: string; former: boolean }) => [name, former]), [[
+    "cabin",
+    false,
+  ]]);
 });
 
 Deno.test("LAN and links are set, listed, changed and removed, and the history knows", async () => {

@@ -46,15 +46,16 @@ export async function leadDevices(
     });
     if (!stood) return false;
     if (now!.phase !== "trial") return true;
-    const works = ask(
+    const works = askClearly(
+      ask,
       "Try a device: switch its Wi-Fi or cable off and on, and open a page. Does it work? (yes, no)",
     );
     if (works === undefined) {
       terminal.out("It is given back by itself unless kept: otb dhcp confirm\n");
       return false;
     }
-    await act(isYes(works) ? "confirm" : "undo");
-    if (isYes(works)) return true;
+    await act(works ? "confirm" : "undo");
+    if (works) return true;
     terminal.out("Given back. Switch the modem's own DHCP server on again.\n");
     return false;
   }
@@ -67,6 +68,16 @@ function dhcpOf({ plugins }: StatusReport): DhcpStatus | undefined {
     : undefined;
 }
 
+/** A clear yes or no, asked for until it comes; undefined when the person leaves. */
+export function askClearly(ask: Dialogue["ask"], question: string): boolean | undefined {
+  for (let text = question;; text = `Please answer yes or no. ${question}`) {
+    const answer = ask(text);
+    if (answer === undefined) return undefined;
+    if (isYes(answer)) return true;
+    if (/^n(o|on)?$/i.test(answer)) return false;
+  }
+}
+
 function isYes(answer: string): boolean {
-  return /^(y|o)/i.test(answer);
+  return /^(y(es)?|o(ui)?)$/i.test(answer);
 }

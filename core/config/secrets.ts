@@ -4,9 +4,13 @@ import { OtbError } from "../plugin.ts";
 const NAME = /^[a-z][a-z0-9-]{0,63}$/;
 /** Shorter values are no secrets worth the name, and masking them would eat ordinary words. */
 const MIN_MASKED_LENGTH = 8;
+/** Within JSON only what is as long as a key: names stand there too. */
+const MIN_INNER_LENGTH = 40;
 
 /** The secrets of one state directory. */
 export class Secrets {
+  #masked: string[] | undefined;
+
   constructor(private readonly directory: string) {}
 
   /** @throws OtbError `secret-exposed` when others may read the file or reach its directory */
@@ -34,25 +38,27 @@ export class Secrets {
   }
 
   /**
-   * Masks every secret in a text, also as JSON writes it; one that cannot be read here cannot be in the text by us.
-   * Takes the values as they are now: build it again after `set`.
+   * Masks every secret in a text, also as JSON writes it, and every key within one that is JSON itself; one that cannot be
+   * read here cannot be in the text by us. What this object sets later is masked from then on.
    */
   redactor(): (text: string) => string {
-    const values = this.names().flatMap((name) => {
-      try {
-        return [this.get(name) ?? ""];
-      } catch {
-        return [];
-      }
-    }).filter((value) => value.length >= MIN_MASKED_LENGTH)
-      .flatMap((value) => [value, JSON.stringify(value).slice(1, -1)]);
-    // The longest first: a secret may contain another one.
-    values.sort((a, b) => b.length - a.length);
-    return (text) => values.reduce((masked, value) => masked.replaceAll(value, "***"), text);
+    return (text) => {
+      this.#masked ??= maskedTexts(
+        this.names().flatMap((name) => {
+          try {
+            return [this.get(name) ?? ""];
+          } catch {
+            return [];
+          }
+        }).filter((value) => value.length >= MIN_MASKED_LENGTH),
+      );
+      return this.#masked.reduce((masked, value) => masked.replaceAll(value, "***"), text);
+    };
   }
 
   /** On disk when it returns; a crash leaves the old or the new one. @throws OtbError `disk-full` */
   set(name: string, value: string): void {
+    this.#masked = undefined;
     const path = this.#path(name);
     const fresh = `${path}.new`;
     try {
@@ -84,6 +90,7 @@ export class Secrets {
   }
 
   delete(name: string): void {
+    this.#masked = undefined;
     removeIfThere(this.#path(name));
   }
 
@@ -96,6 +103,26 @@ export class Secrets {
     }
     return `${this.directory}/${name}`;
   }
+}
+
+/** What to mask of these secrets, the longest first, as one may contain another. */
+export function maskedTexts(secrets: string[]): string[] {
+  return secrets.filter((value) => value !== "")
+    .flatMap((value) => [value, JSON.stringify(value).slice(1, -1), ...innerKeys(value)])
+    .sort((a, b) => b.length - a.length);
+}
+
+/** Texts within a secret that is JSON, like the boxes of a peer. */
+function innerKeys(value: string): string[] {
+  const found: string[] = [];
+  try {
+    JSON.parse(value, (_, inner) => {
+      if (typeof inner === "string" && inner.length >= MIN_INNER_LENGTH) found.push(inner);
+    });
+  } catch {
+    // Plain text.
+  }
+  return found;
 }
 
 function removeIfThere(path: string): void {

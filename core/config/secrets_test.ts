@@ -34,3 +34,18 @@ Deno.test("a full disk leaves the former secret and no rest", async () => {
     Deno.removeSync(folder, { recursive: true });
   }
 });
+
+Deno.test("keys within a secret are masked one by one, also those that came later; the rest of it is not", () => {
+  const folder = Deno.makeTempDirSync({ prefix: "otb" });
+  try {
+    const secrets = new Secrets(`${folder}/secrets`);
+    const redact = secrets.redactor();
+    const [first, second] = ["k", "l"].map((letter) => btoa(letter.repeat(32)));
+    secrets.set("boxes", JSON.stringify([{ name: "living-room", key: first }]));
+    assert.equal(redact(`key ${first} of living-room`), "key *** of living-room");
+    secrets.set("boxes", JSON.stringify([{ name: "living-room", key: second }]));
+    assert.equal(redact(`key ${second}`), "key ***");
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});

@@ -181,3 +181,29 @@ Deno.test("bounds outside a buffer and freed sessions are refused", () => {
   assert.equal(session.sealOne(four, 0, 4, new Uint8Array(20), 0), -Errno.EINVAL);
   assert.throws(() => native.aead("aes-256-gcm", four, salt), { code: "aead-key-length" });
 });
+
+Deno.test("an identity header is one AES block under a key of identity key and salt (SIP023)", () => {
+  const identityKey = key.map((byte) => byte ^ 0x5a), user = native.hash(salt).slice(0, 16);
+  const material = new Uint8Array([...identityKey, ...salt]);
+  const subkey = blake3DeriveKey("shadowsocks 2022 identity subkey", material);
+  const cipher = createCipheriv("aes-256-ecb", subkey, null).setAutoPadding(false);
+  const block = user.slice();
+  native.identity(identityKey, new Uint8Array([...salt, 1, 2, 3]), block, "seal");
+  assert.deepEqual(block, new Uint8Array(cipher.update(user)));
+  native.identity(identityKey, salt, block, "open");
+  assert.deepEqual(block, user);
+  for (const [short, from, of] of [[31, 32, 16], [32, 31, 16], [32, 32, 15]] as const) {
+    assert.throws(
+      () => native.identity(key.slice(0, short), salt.slice(0, from), new Uint8Array(of), "seal"),
+      { code: "native-einval" },
+    );
+  }
+});
+
+Deno.test("the plain hash is BLAKE3", () => {
+  // The first of the official test vectors: no input.
+  assert.equal(
+    native.hash(new Uint8Array(0)).toHex(),
+    "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",
+  );
+});

@@ -19,6 +19,7 @@ const SYMBOLS = {
   otb_write: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
   otb_shutdown: { parameters: ["i32", "u32"], result: "i32" },
   otb_close: { parameters: ["i32", "u32"], result: "i32" },
+  otb_descriptors: { parameters: ["u32"], result: "i32" },
   otb_option_get: { parameters: ["i32", "i32", "i32"], result: "i32" },
   otb_option_set: { parameters: ["i32", "i32", "i32", "i32"], result: "i32" },
   otb_congestion_set: { parameters: ["i32", "buffer", "u32"], result: "i32" },
@@ -45,28 +46,32 @@ const SYMBOLS = {
     result: "i32",
   },
   otb_random: { parameters: ["buffer", "u32"], result: "i32" },
+  otb_identity: { parameters: ["buffer", "buffer", "buffer", "u32"], result: "i32" },
   otb_clock_adjust: { parameters: ["i64", "u32"], result: "i32" },
   otb_tcp_diag: { parameters: ["u32", "u32", "u32", "buffer", "u32"], result: "i32" },
   otb_tun_open: { parameters: ["buffer", "u32", "u32", "u32", "buffer"], result: "pointer" },
   otb_tun_close: { parameters: ["pointer"], result: "void" },
+  otb_tun_check: { parameters: ["pointer"], result: "i32" },
   otb_tun_receive: { parameters: ["pointer", "buffer", "u32", "u32", "u32", "buffer"], result: "i32" },
   otb_tun_send: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_neighbour: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
   otb_packet_open: { parameters: ["u32", "buffer", "u32", "u32"], result: "i32" },
   otb_udp_open: { parameters: ["buffer", "buffer", "u32", "u32", "u32", "u32"], result: "i32" },
-  otb_udp_send: { parameters: ["i32", "buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
+  otb_udp_send: { parameters: ["i32", "buffer", "buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
   otb_udp_receive: { parameters: ["i32", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_mac: { parameters: ["buffer", "buffer", "u32", "buffer"], result: "void" },
   otb_equal: { parameters: ["buffer", "buffer", "u32"], result: "i32" },
   otb_noise_public_key: { parameters: ["buffer", "buffer"], result: "i32" },
   otb_noise_new: { parameters: ["buffer", "buffer", "buffer", "buffer", "u32"], result: "pointer" },
+  otb_noise_set_psk: { parameters: ["pointer", "buffer"], result: "i32" },
   otb_noise_write: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_noise_read: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_noise_remote_key: { parameters: ["pointer", "buffer"], result: "i32" },
+  otb_noise_ephemeral: { parameters: ["pointer", "buffer"], result: "i32" },
   otb_noise_split: { parameters: ["pointer", "u32"], result: "pointer" },
   otb_noise_free: { parameters: ["pointer"], result: "void" },
   otb_tunnel_send: {
-    parameters: ["pointer", "i32", "buffer", "u32", "u32", "buffer", "u32", "buffer", "u32"],
+    parameters: ["pointer", "i32", "buffer", "buffer", "u32", "u32", "buffer", "u32", "buffer", "u32"],
     result: "i32",
   },
   otb_tunnel_follow: { parameters: ["pointer", "pointer"], result: "i32" },
@@ -177,6 +182,7 @@ export const Errno = {
   EPIPE: 32,
   EBADMSG: 74,
   EOVERFLOW: 75,
+  EBADFD: 77,
   EMSGSIZE: 90,
   ENOPROTOOPT: 92,
   EPROTONOSUPPORT: 93,
@@ -268,6 +274,8 @@ export interface ListenOptions {
   transparent?: boolean;
   /** Several sockets share the port (SO_REUSEPORT). */
   reusePort?: boolean;
+  /** What it accepts is reset by whatever ends it, but for `closeInOrder`. */
+  resetOnClose?: boolean;
   /** Connections waiting for accept, default 1024. */
   backlog?: number;
 }
@@ -284,6 +292,8 @@ export interface ConnectOptions {
   device?: string;
   /** Bind to an address that is not of this machine (IP_TRANSPARENT). */
   transparent?: boolean;
+  /** Reset by whatever ends it, the end of a killed process included, but for `closeInOrder` (socket(7), SO_LINGER). */
+  resetOnClose?: boolean;
 }
 
 /** A new socket: `mptcp` is false when it was not asked for or the kernel has it disabled (plain TCP then). */
@@ -293,7 +303,8 @@ export interface Socket {
 }
 
 const PLAIN_TCP = 0x4000_0000; // socket.rs: set in the returned descriptor when MPTCP was asked for and is disabled
-const LISTEN_MPTCP = 1, TRANSPARENT = 2, REUSE_PORT = 4;
+const LISTEN_MPTCP = 1, TRANSPARENT = 2, REUSE_PORT = 4, RESET_ON_CLOSE = 8;
+const ABORT = 1, IN_ORDER = 2; // how otb_close ends a descriptor
 
 /**
  * Idle time, interval and count of keepalive probes; `userTimeoutMs` bounds unacknowledged data (tcp(7)), which MPTCP
@@ -661,7 +672,7 @@ export class Tun {
   /**
    * One read. Packet i lies at `i * stride + headroom` and has `sizes[i]` bytes; the count returns, or a negative errno.
    * With offload a read yields up to 64 KiB: give MAX_PACKETS slots of MTU plus headroom. -EIO is a packet that could not be
-   * split, and is dropped: go on.
+   * split, and is dropped: go on. -EBADFD: the device was deleted; a Poll then reports it for ever.
    */
   receive(out: Bytes, stride: number, headroom: number, sizes: Uint32Array<ArrayBuffer>): number {
     const slots = Math.min(sizes.length, Math.floor(out.byteLength / stride), MAX_PACKETS);
@@ -677,6 +688,11 @@ export class Tun {
   send(input: Bytes, spans: Uint32Array<ArrayBuffer>, count: number): number {
     if (count * 2 > spans.length || count > MAX_PACKETS) return -Errno.EINVAL;
     return this.#symbols.otb_tun_send(this.#pointer, input, input.byteLength, spans, count);
+  }
+
+  /** Whether the device is there as it was opened: nobody deleted it, renamed it or moved it to another namespace. */
+  get isThere(): boolean {
+    return this.#symbols.otb_tun_check(this.#pointer) === 0;
   }
 
   /** Closes it, which removes the device unless something else holds it. */
@@ -704,6 +720,8 @@ export interface UdpOptions {
   bufferBytes?: number;
   /** The kernel tells the outer TOS byte and the time of arrival of each message, for `TunnelReceiver.receive`. */
   marks?: boolean;
+  /** The kernel tells to which own address each message came, for `TunnelReceiver.receive`; to answer from there give it to `send`. */
+  local?: boolean;
 }
 
 /** One record of `udpReceive`: u32 offset, u32 length, u32 segment size, then the remote address record. */
@@ -721,8 +739,8 @@ export interface NoiseOptions {
   privateKey: Bytes;
   /** The other end's static public key, which the initiator must know. */
   remotePublicKey?: Bytes;
-  /** A secret that both ends share besides; the responder uses it only after it has read the first message. */
-  psk: Bytes;
+  /** A secret that both ends share besides; a responder may give it by `setPsk` once it has read who asks. */
+  psk?: Bytes;
   /** What both ends must agree on without saying it; empty is fine. */
   prologue: Bytes;
 }
@@ -749,18 +767,27 @@ export class NoiseHandshake {
     this.#symbols = symbols;
     const { initiator, privateKey, remotePublicKey, psk, prologue } = options;
     keyOf32(privateKey, "noise", "private key");
-    keyOf32(psk, "noise", "pre-shared key");
+    if (psk) keyOf32(psk, "noise", "pre-shared key");
     if (initiator) keyOf32(remotePublicKey ?? new Uint8Array(0), "noise", "remote public key");
     const remote = initiator ? remotePublicKey! : null;
-    this.#pointer = symbols.otb_noise_new(privateKey, remote, psk, prologue, prologue.byteLength);
+    this.#pointer = symbols.otb_noise_new(privateKey, remote, psk ?? null, prologue, prologue.byteLength);
     if (this.#pointer === null) {
       throw new OtbError("noise-refused", "Cannot start a handshake as its keys must be accepted by snow");
     }
   }
 
   /**
+   * Sets the pre-shared key, which is needed from the second message on.
+   * @throws OtbError `noise-key-length`, `native-einval` when the handshake is over
+   */
+  setPsk(psk: Bytes): void {
+    keyOf32(psk, "noise", "pre-shared key");
+    checked(this.#symbols.otb_noise_set_psk(this.#pointer, psk), "set the pre-shared key of a handshake");
+  }
+
+  /**
    * Writes the next message: returns its length, payload plus NOISE_OVERHEAD, or -ENOBUFS when `out` is smaller, or -EINVAL
-   * when it is not this end's turn.
+   * when it is not this end's turn, or -EIO without the pre-shared key.
    */
   write(payload: Bytes, out: Bytes): number {
     return this.#symbols.otb_noise_write(
@@ -790,6 +817,12 @@ export class NoiseHandshake {
   remoteKey(): Bytes | undefined {
     const key = new Uint8Array(KEY_BYTES);
     return this.#symbols.otb_noise_remote_key(this.#pointer, key) === 1 ? key : undefined;
+  }
+
+  /** An initiator's own ephemeral public key, which the first message begins with: a payload may refer to it. */
+  ephemeralKey(): Bytes | undefined {
+    const key = new Uint8Array(KEY_BYTES);
+    return this.#symbols.otb_noise_ephemeral(this.#pointer, key) === 1 ? key : undefined;
   }
 
   /**
@@ -858,7 +891,8 @@ export class TunnelKeys {
 
   /**
    * Seals `arena[offset..offset + length]` for each [offset, length] pair of `items[0..2 * count]` and sends them in order
-   * over one path, runs of equal size with one call (UDP_SEGMENT). `tos` is the outer TOS or traffic class byte.
+   * over one path, runs of equal size with one call (UDP_SEGMENT). `tos` is the outer TOS or traffic class byte, `local` the own
+   * address to send from (an address record; of family 0, absent or gone from this machine: the kernel chooses).
    *
    * Returns how many the kernel took, or a negative errno when it took none: -EAGAIN, -EMSGSIZE when the first is too long
    * for the path, -EOVERFLOW when the counter of the path is spent. Up to 64 packets that were sealed and not taken have used
@@ -872,12 +906,15 @@ export class TunnelKeys {
     arena: Bytes,
     items: Uint32Array<ArrayBuffer>,
     count: number,
+    local: Bytes | null = null,
   ): number {
+    if (local && bad(local, 0, ADDRESS_BYTES)) return -Errno.EINVAL;
     if (bad(remote, 0, ADDRESS_BYTES) || !(count >= 0 && 2 * count <= items.length)) return -Errno.EINVAL;
     return this.#symbols.otb_tunnel_send(
       this.pointer,
       fd,
       remote,
+      local,
       path,
       tos,
       arena,
@@ -917,9 +954,12 @@ export class TunnelKeys {
 }
 
 /** Words of one record of `TunnelReceiver.receive`. */
-export const RECORD_WORDS = 16;
+export const RECORD_WORDS = 20;
 
-/** Where what stands in a record, in words of 32 bits; `remote` is an address record. */
+/**
+ * Where what stands in a record, in words of 32 bits; `remote` and `local` are address records, `local` is the own address that
+ * the packet came to, of family 0 without the option `local` of the socket, and always with port 0.
+ */
 export const TunnelRecord = {
   slot: 0,
   length: 1,
@@ -931,7 +971,8 @@ export const TunnelRecord = {
   tos: 7,
   ageMicros: 8,
   remote: 9,
-  flags: 14,
+  local: 14,
+  flags: 19,
 } as const;
 
 /** The tag of a datagram that is no data packet, and lies raw and whole in its slot. */
@@ -1058,7 +1099,7 @@ export class Native {
    */
   listen(local: Address | Bytes, options: ListenOptions = {}): Socket {
     const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0) |
-      (options.reusePort ? REUSE_PORT : 0);
+      (options.reusePort ? REUSE_PORT : 0) | (options.resetOnClose ? RESET_ON_CLOSE : 0);
     const bytes = record(local);
     const result = this.#symbols.otb_listen(bytes, flags, options.backlog ?? 1024);
     const fd = checked(result, `listen on ${show(bytes)}`);
@@ -1080,7 +1121,8 @@ export class Native {
    * @throws OtbError `native-<errno>` when it fails at once, such as `native-enetunreach`
    */
   connect(remote: Address | Bytes, options: ConnectOptions = {}): Socket {
-    const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0);
+    const flags = (options.mptcp ? LISTEN_MPTCP : 0) | (options.transparent ? TRANSPARENT : 0) |
+      (options.resetOnClose ? RESET_ON_CLOSE : 0);
     const bytes = record(remote);
     const source = options.source === undefined ? null : record(options.source);
     const device = text(options.device);
@@ -1123,14 +1165,24 @@ export class Native {
     return this.#symbols.otb_shutdown(fd, 1);
   }
 
-  /** Closes; queued data is still delivered. */
+  /** Closes; queued data is still delivered, unless it resets on close. */
   close(fd: number): void {
     this.#symbols.otb_close(fd, 0);
   }
 
+  /** Closes what would reset on close; queued data is still delivered. */
+  closeInOrder(fd: number): void {
+    this.#symbols.otb_close(fd, IN_ORDER);
+  }
+
   /** Closes at once and drops what is queued: RST, or MPTCP fast close. */
   abort(fd: number): void {
-    this.#symbols.otb_close(fd, 1);
+    this.#symbols.otb_close(fd, ABORT);
+  }
+
+  /** Raises the limit of open descriptors of this process towards `wanted` as far as it may go, and returns what it is. */
+  descriptors(wanted: number): number {
+    return checked(this.#symbols.otb_descriptors(wanted), "read the limit of descriptors");
   }
 
   /** TCP_NODELAY; 0 or a negative errno, as for all options here. */
@@ -1209,6 +1261,19 @@ export class Native {
     return new AeadSession(this.#symbols, method, key, salt);
   }
 
+  /**
+   * Seals or opens an identity header in place (SIP023, TCP): one block of 16 bytes under a key made of the identity key and of
+   * the salt that `salt` begins with, both 32 bytes. Nothing proves an opened one.
+   * @throws OtbError `native-einval` for other lengths
+   */
+  identity(identityKey: Bytes, salt: Bytes, block: Bytes, way: "seal" | "open"): void {
+    const isSized = identityKey.length === KEY_BYTES && salt.length >= SALT_BYTES && block.length === 16;
+    checked(
+      isSized ? this.#symbols.otb_identity(identityKey, salt, block, way === "seal" ? 0 : 1) : -Errno.EINVAL,
+      `${way} an identity header`,
+    );
+  }
+
   /** Fills the buffer with random bytes of the kernel, fit for keys and salts. */
   random(buffer: Bytes): Bytes {
     checked(this.#symbols.otb_random(buffer, buffer.byteLength), "get random bytes");
@@ -1229,6 +1294,13 @@ export class Native {
     keyOf32(key, "mac", "key of a MAC");
     const out = new Uint8Array(KEY_BYTES);
     this.#symbols.otb_mac(key, data, data.byteLength, out);
+    return out;
+  }
+
+  /** The plain BLAKE3 of the data, 32 bytes. */
+  hash(data: Bytes): Bytes {
+    const out = new Uint8Array(KEY_BYTES);
+    this.#symbols.otb_mac(null, data, data.byteLength, out);
     return out;
   }
 
@@ -1353,7 +1425,7 @@ export class Native {
   udpOpen(local: Address | Bytes, options: UdpOptions = {}): number {
     const device = text(options.device);
     const flags = (options.gro ? 1 : 0) | (options.reusePort ? REUSE_PORT : 0) | (options.icmp ? 8 : 0) |
-      (options.whole ? 16 : 0) | (options.marks ? 32 : 0);
+      (options.whole ? 16 : 0) | (options.marks ? 32 : 0) | (options.local ? 64 : 0);
     const bytes = record(local);
     const mark = options.mark ?? 0;
     return checked(
@@ -1364,7 +1436,7 @@ export class Native {
 
   /**
    * Sends bytes as datagrams of `segmentSize` (the last may be shorter; 0: all as one) with one call (UDP_SEGMENT).
-   * At most 64 segments and 65,507 bytes. Returns the bytes sent or a negative errno.
+   * At most 64 segments and 65,507 bytes. `local` as for `TunnelKeys.send`. Returns the bytes sent or a negative errno.
    */
   udpSend(
     fd: number,
@@ -1373,9 +1445,11 @@ export class Native {
     offset: number,
     length: number,
     segmentSize: number,
+    local: Bytes | null = null,
   ): number {
     if (bad(buffer, offset, length) || bad(remote, 0, ADDRESS_BYTES)) return -Errno.EINVAL;
-    return this.#symbols.otb_udp_send(fd, remote, buffer, offset, length, segmentSize);
+    if (local && bad(local, 0, ADDRESS_BYTES)) return -Errno.EINVAL;
+    return this.#symbols.otb_udp_send(fd, remote, local, buffer, offset, length, segmentSize);
   }
 
   /**

@@ -179,3 +179,32 @@ Deno.test("equal tells the same bytes from others", () => {
     assert.ok(native.equal(a, a.slice()));
   }));
 });
+
+Deno.test("a responder gives the pre-shared key once it has read who asks, and cannot answer without", () => {
+  const own = native.noiseKeyPair(), other = native.noiseKeyPair(), psk = native.random(new Uint8Array(32));
+  const prologue = new Uint8Array(0), message = new Uint8Array(200), empty = new Uint8Array(0);
+  const { publicKey: remotePublicKey, privateKey } = other;
+  using one = native.noise({ initiator: true, privateKey: own.privateKey, remotePublicKey, psk, prologue });
+  using two = native.noise({ initiator: false, privateKey, prologue });
+  const first = message.slice(0, one.write(empty, message));
+  assert.deepEqual(one.ephemeralKey(), first.slice(0, 32), "an initiator's payload may refer to its own key");
+  assert.equal(two.ephemeralKey(), undefined);
+  two.read(first, new Uint8Array(200));
+  assert.deepEqual(two.remoteKey(), own.publicKey);
+  using without = native.noise({ initiator: false, privateKey, prologue });
+  without.read(first, new Uint8Array(200));
+  assert.equal(without.write(empty, message), -Errno.EIO);
+  two.setPsk(psk);
+  const second = message.slice(0, two.write(empty, message));
+  assert.equal(one.read(second, new Uint8Array(200)), 0);
+  assert.throws(() => two.setPsk(psk), { code: "native-einval" });
+  using wrong = native.noise({ initiator: true, privateKey: own.privateKey, remotePublicKey, psk, prologue });
+  assert.notDeepEqual(wrong.ephemeralKey(), one.ephemeralKey());
+});
+
+Deno.test("golden: BLAKE3 of nothing", () => {
+  const hash = Array.from(native.hash(new Uint8Array(0)), (byte) => byte.toString(16).padStart(2, "0")).join(
+    "",
+  );
+  assert.equal(hash, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+});

@@ -545,6 +545,92 @@ Deno.test("where UDP_SEGMENT is refused datagrams go one by one", () => {
   }
 });
 
+for (
+  const [family, prefix, addresses, asking] of [
+    ["IPv4", "/32", ["203.0.113.1", "203.0.113.2"], "10.9.0.1"],
+    ["IPv6", "/128", ["2001:db8:9::1", "2001:db8:9::2"], "2001:db8:1::1"],
+  ] as const
+) {
+  Deno.test(`answers over ${family} leave from the address that was asked, in batches too, and from another once it is gone (9, line 1)`, () => {
+    using left = new Namespace();
+    using right = new Namespace();
+    const six = family === "IPv6";
+    // An address that is still being looked for elsewhere is nobody's (RFC 4862 section 5.4): not in this test.
+    for (const space of [left, right]) space.sysctl("ipv6.conf.default.accept_dad", "0");
+    left.link(
+      right,
+      "otbwire",
+      six ? `${asking}/64` : `${asking}/24`,
+      six ? "2001:db8:1::2/64" : "10.9.0.2/24",
+    );
+    for (const address of addresses) {
+      right.ip(`addr add ${address}${prefix} dev lo`);
+      left.ip(`route add ${address}${prefix} via ${six ? "2001:db8:1::2" : "10.9.0.2"}`);
+    }
+    const { near, far } = keys();
+    const receivers = [native.tunnelReceiver(), native.tunnelReceiver()];
+    receivers[0]!.add(20, far, 1);
+    receivers[1]!.add(10, near, 1);
+    // As the peer's is: one socket for both families.
+    const peer = right.inside(() =>
+      native.udpOpen({ host: "::", port: 4500 }, { gro: true, marks: true, local: true })
+    );
+    const box = left.inside(() => native.udpOpen({ host: asking, port: 0 }, { gro: true, marks: true }));
+    const arena = new Uint8Array(128 * 2048), records = new Uint32Array(128 * RECORD_WORDS);
+    const slots = Int32Array.from({ length: 128 }, (_, index) => index);
+    const items = Uint32Array.from({ length: 2 * 20 }, (_, index) => index % 2 ? 1000 : 0);
+    const record = (word: number) =>
+      new Uint8Array(records.buffer.slice(word * 4, word * 4 + ADDRESS_BYTES)) as Bytes;
+    /** Receives so many, and tells the ends of each: from and to. */
+    const take = (receiver: number, fd: number, wanted: number): [string, string][] => {
+      const all: [string, string][] = [];
+      while (all.length < wanted) {
+        ready(fd, "in");
+        const count = receivers[receiver]!.receive(fd, arena, 2048, 0, slots, 128, records);
+        for (let index = 0; index < count; index++) {
+          const { remote, local } = TunnelRecord;
+          const host = (word: number) => decodeAddress(record(index * RECORD_WORDS + word)).host;
+          all.push([host(remote), receiver === 0 ? host(local) : ""]);
+        }
+      }
+      return all;
+    };
+    /** The peer answers a batch from where it came to; what the box sees it come from. */
+    const exchange = (address: string, local?: Bytes): string[] => {
+      const to = encodeAddress({ host: address, port: 4500 });
+      assert.equal(near.send(box, to, 0, 0, arena, items, 20), 20);
+      for (const [from, own] of take(0, peer, 20)) assert.deepEqual([from, own], [asking, address]);
+      const remote = record(TunnelRecord.remote), asked = record(TunnelRecord.local);
+      assert.equal(far.send(peer, remote, 0, 0x28, arena, items, 20, local ?? asked), 20);
+      return [...new Set(take(1, box, 20).map(([from]) => from))];
+    };
+    try {
+      for (const address of addresses) assert.deepEqual(exchange(address), [address]);
+      // An address that went away while packets were under way: they leave from another one, and none is lost.
+      const [first, second] = addresses;
+      right.ip(`addr del ${first}${prefix} dev lo`);
+      const gone = encodeAddress({ host: first, port: 0 });
+      assert.equal(exchange(second, gone).length, 1);
+      assert.notDeepEqual(exchange(second, gone), [first]);
+      // It comes back on another interface, as a failover address does.
+      right.ip(`addr add ${first}${prefix} dev otbwire${six ? " nodad" : ""}`);
+      assert.deepEqual(exchange(first), [first]);
+      // Single datagrams as well.
+      const question = native.random(new Uint8Array(100));
+      question[0] = 1;
+      const to = encodeAddress({ host: first, port: 4500 });
+      native.udpSend(box, to, question, 0, 100, 0);
+      take(0, peer, 1);
+      const remote = record(TunnelRecord.remote), local = record(TunnelRecord.local);
+      native.udpSend(peer, remote, question, 0, 100, 0, local);
+      assert.deepEqual(take(1, box, 1).map(([from]) => from), [first]);
+    } finally {
+      for (const held of [near, far, ...receivers]) held.free();
+      for (const fd of [peer, box]) native.close(fd);
+    }
+  });
+}
+
 Deno.test("marks and large buffers leave other receivers of such a socket as they were", () => {
   using wire = new Wire();
   wire.send([random(1000), random(1000), random(500)], 0, 0x20);

@@ -1,5 +1,6 @@
 // The one place where claims meet the kernel: keeps who wants what, and makes the kernel follow, one change at a time.
 import { type Log, OtbError } from "../plugin.ts";
+import { arbitrate } from "./arbitrate.ts";
 import { canonical } from "./canonical.ts";
 import { describe, humanLines } from "./commands.ts";
 import type { Journal } from "./journal.ts";
@@ -22,11 +23,13 @@ export interface ListedClaim {
   inherited: boolean;
   resources: {
     resource: Resource;
-    /** `foreign`: found as wished and not ours to delete; `waiting` and `failed` have a reason. */
+    /** `foreign`: found as wished and not ours to delete; `waiting` and `failed` have a reason, a higher wish for one. */
     state: "applied" | "foreign" | "waiting" | "failed";
     reason?: string;
   }[];
 }
+
+type Claims = ReadonlyMap<string, Claim & { inherited: boolean }>;
 
 /** A deleted address takes routes with it, which the next round brings back; more rounds than these never help. */
 const MAX_ROUNDS = 4;
@@ -50,15 +53,19 @@ export class Net {
   #observed: Observed | undefined;
   #observers = new Set<(observed: Observed) => void>();
   #reasons: Outcome["reasons"] = new Map();
+  /** Wishes that another one stands above or in the way of, and why. */
+  #unheld: { owned: Owned; state: "waiting" | "failed"; reason: string }[] = [];
 
   constructor(os: Os, journal: Journal, log: Log) {
     this.#os = os;
     this.#journal = journal;
     this.#log = log;
-    for (const { owner, key, resource } of journal.entries()) {
-      const claim = this.#claims.get(nameOf(owner, key));
-      if (claim) claim.resources.push(resource);
-      else this.#claims.set(nameOf(owner, key), { owner, key, resources: [resource], inherited: true });
+    for (const { resource, others = [], ...holder } of journal.entries()) {
+      for (const { owner, key } of [holder, ...others]) {
+        const claim = this.#claims.get(nameOf(owner, key));
+        if (claim) claim.resources.push(resource);
+        else this.#claims.set(nameOf(owner, key), { owner, key, resources: [resource], inherited: true });
+      }
     }
   }
 
@@ -75,7 +82,8 @@ export class Net {
 
   /**
    * Replaces what `owner` wants under `key` and applies the difference; resolves once the kernel follows. Resources
-   * whose interface is missing wait for it. When the kernel refuses, everything is as before the call.
+   * whose interface is missing wait for it, and so does what the core itself wants otherwise; what another owner wants alike
+   * is shared. When the kernel refuses, everything is as before the call.
    * @throws OtbError `resource-invalid`, `claim-conflict`, `apply-failed`
    */
   async claim(owner: string, key: string, resources: Resource[]): Promise<void> {
@@ -118,9 +126,12 @@ export class Net {
       key,
       inherited,
       resources: resources.map((resource) => {
-        const missing = this.#reasons.get(identity(resource));
-        const state = entries.get(identity(resource))?.foreign ? "foreign" as const : "applied" as const;
-        return { resource, state, ...missing };
+        const id = identity(resource);
+        const { state, reason } = this.#unheld.find(({ owned }) =>
+          owned.owner === owner && owned.key === key && identity(owned.resource) === id
+        ) ?? this.#reasons.get(id) ??
+          { state: entries.get(id)?.foreign ? "foreign" as const : "applied" as const, reason: undefined };
+        return { resource, state, ...reason === undefined ? {} : { reason } };
       }),
     }));
   }
@@ -137,17 +148,13 @@ export class Net {
     }));
     return await this.#enqueue(async () => {
       const claims = canonicalChanges.reduce(withClaim, this.#claims);
-      const { steps, conflicts } = plan(
-        wantedBy(claims),
-        await this.#observe(claims),
-        this.#journal.entries(),
-        OTB_PROTOCOL,
-      );
-      const conflict = conflicts.find(({ wanted }) =>
-        changes.some(({ owner, key }) => wanted.owner === owner && wanted.key === key)
+      const { held, conflicts } = arbitrate(wantedBy(claims));
+      const work = plan(held, await this.#observe(claims), this.#journal.entries(), OTB_PROTOCOL);
+      const conflict = [...conflicts, ...work.conflicts].find(({ wanted }) =>
+        changes.some((claim) => isOf(wanted, claim))
       );
       if (conflict) throw conflictError(conflict);
-      return steps.flatMap(({ operation }) => humanLines(operation));
+      return work.steps.flatMap(({ operation }) => humanLines(operation));
     });
   }
 
@@ -175,14 +182,16 @@ export class Net {
   }
 
   /**
-   * Takes away everything that otb put into the kernel, and restores the settings found before.
+   * Takes away everything that otb put into the kernel, but for one claim where it is named, and restores the settings found before.
    * @throws OtbError `sweep-incomplete`
    */
-  async sweep(): Promise<void> {
+  async sweep(except?: { owner: string; key: string }): Promise<void> {
     await this.#enqueue(async () => {
-      this.#claims = new Map();
+      const isKept = ({ owner, key }: { owner: string; key: string }) =>
+        owner === except?.owner && key === except.key;
+      this.#claims = new Map([...this.#claims].filter(([, claim]) => isKept(claim)));
       const { failed } = await this.#converge();
-      const [left] = this.#journal.entries();
+      const left = this.#journal.entries().find((entry) => !isKept(entry));
       if (!left) return;
       throw new OtbError(
         "sweep-incomplete",
@@ -207,11 +216,14 @@ export class Net {
    */
   async #converge(blamed?: Claim, only?: Reread["kinds"]): Promise<Outcome> {
     const outcome: Outcome = { reasons: new Map(), failed: [] };
+    const { held, conflicts, yielding } = arbitrate(wantedBy(this.#claims));
+    const refused = conflicts.find(({ wanted }) => isOf(wanted, blamed));
+    if (refused) throw conflictError(refused);
     let work: Plan | undefined;
     for (let round = 0; round <= MAX_ROUNDS; round++) {
       const observed = await this.#observe(this.#claims, only);
       this.#noteFingerprints(observed);
-      work = plan(wantedBy(this.#claims), observed, this.#journal.entries(), OTB_PROTOCOL);
+      work = plan(held, observed, this.#journal.entries(), OTB_PROTOCOL);
       const conflict = work.conflicts.find(({ wanted }) => isOf(wanted, blamed));
       if (conflict) throw conflictError(conflict);
       this.#journal.put(work.adopted);
@@ -231,6 +243,18 @@ export class Net {
       this.#warnOnce(conflict.wanted, message);
     }
     this.#reasons = outcome.reasons;
+    this.#unheld = [
+      ...yielding.map(({ owned, to }) => ({
+        owned,
+        state: "waiting" as const,
+        reason: `"${to}" wants it otherwise`,
+      })),
+      ...conflicts.map((conflict) => ({
+        owned: conflict.wanted,
+        state: "failed" as const,
+        reason: conflictError(conflict).message,
+      })),
+    ];
     return outcome;
   }
 
@@ -270,7 +294,7 @@ export class Net {
     this.#log.warn("Cannot apply a claimed resource", { owner, key, resource: describe(resource), reason });
   }
 
-  async #observe(claims: ReadonlyMap<string, Claim>, only?: Reread["kinds"]): Promise<Observed> {
+  async #observe(claims: Claims, only?: Reread["kinds"]): Promise<Observed> {
     const resources = [...wantedBy(claims), ...this.#journal.entries()].map(({ resource }) => resource);
     const sysctls = resources.flatMap((resource) => resource.kind === "sysctl" ? [resource.name] : []);
     const observed = await this.#os.observe(
@@ -309,34 +333,23 @@ function nameOf(owner: string, key: string): string {
   return JSON.stringify([owner, key]);
 }
 
-/** The claims with one more; what others merely inherited of the same resources yields to it. */
-function withClaim<T extends Claim & { inherited: boolean }>(
-  claims: ReadonlyMap<string, T>,
-  claim: T,
-): Map<string, T> {
+/** The claims with one more, the last. */
+function withClaim<T extends Claim>(claims: ReadonlyMap<string, T>, claim: T): Map<string, T> {
   const next = new Map(claims);
-  const mine = new Set(claim.resources.map(identity));
-  for (const [name, other] of claims) {
-    if (!other.inherited) continue;
-    next.set(name, {
-      ...other,
-      resources: other.resources.filter((resource) => !mine.has(identity(resource))),
-    });
-  }
   next.delete(nameOf(claim.owner, claim.key));
   if (claim.resources.length > 0) next.set(nameOf(claim.owner, claim.key), claim);
   return next;
 }
 
-function wantedBy(claims: ReadonlyMap<string, Claim>): Owned[] {
-  return [...claims.values()].flatMap(({ owner, key, resources }) =>
-    resources.map((resource) => ({ owner, key, resource }))
+function wantedBy(claims: Claims): Owned[] {
+  return [...claims.values()].flatMap(({ owner, key, inherited, resources }) =>
+    resources.map((resource) => ({ owner, key, inherited, resource }))
   );
 }
 
 function intentOf({ owned, previous }: Step): JournalEntry {
-  const { owner, key, resource } = owned;
-  return { owner, key, resource, previous, foreign: false, applied: false };
+  const { owner, key, resource, others } = owned;
+  return { owner, key, resource, others, previous, foreign: false, applied: false };
 }
 
 function identityOf({ owned }: Step): string {
@@ -344,7 +357,8 @@ function identityOf({ owned }: Step): string {
 }
 
 function isOf(owned: Owned, claim: Claim | undefined): boolean {
-  return claim !== undefined && owned.owner === claim.owner && owned.key === claim.key;
+  return claim !== undefined &&
+    [owned, ...owned.others ?? []].some(({ owner, key }) => owner === claim.owner && key === claim.key);
 }
 
 /** The kernel says yes and does otherwise: for one, to it a rule exists already when a narrower one of its table does. */
@@ -357,7 +371,7 @@ function conflictError({ wanted, other }: Conflict): OtbError {
     "claim-conflict",
     `Cannot claim ${
       describe(wanted.resource)
-    } for "${wanted.owner}" as a resource has one owner: current value is "${other}"`,
-    `Change the settings of "${wanted.owner}" or of "${other}" so that only one of them wants it.`,
+    } for "${wanted.owner}" as owners of a resource must want the same of it: current value is "${other}"`,
+    `Change the settings of "${wanted.owner}" or of "${other}" so that both want the same, or only one of them wants it.`,
   );
 }

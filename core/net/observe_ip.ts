@@ -32,6 +32,7 @@ export function parseInterfaces(printed: Printed[]): ObservedInterface[] {
           family,
           address: canonicalAddress(address.local as string, family) ?? address.local as string,
           prefixLength: address.prefixlen as number,
+          ...address.noprefixroute ? { noPrefixRoute: true } : {},
         };
       }),
     };

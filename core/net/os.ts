@@ -26,7 +26,13 @@ export interface ObservedInterface {
   up: boolean;
   /** The lower layer works: cable plugged, association done. */
   carrier: boolean;
-  addresses: { family: Family; address: string; prefixLength: number }[];
+  addresses: {
+    family: Family;
+    address: string;
+    prefixLength: number;
+    /** The kernel made no route to the subnet for it. */
+    noPrefixRoute?: boolean;
+  }[];
   /** Device kind of virtual interfaces, for example `veth`, `ifb`, `macvlan`. */
   type?: string;
   /** Name of the device below, where it is in the same namespace. */

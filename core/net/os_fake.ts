@@ -119,9 +119,13 @@ export class OsFake implements Os {
         if (!device) return removing ? undefined : "Cannot find device";
         const [address = "", length] = resource.cidr.split("/");
         const others = device.addresses.filter((a) => `${a.address}/${a.prefixLength}` !== resource.cidr);
+        if (!removing && others.length < device.addresses.length) return;
         device.addresses = removing ? others : [
           ...others,
-          { family: address.includes(":") ? 6 : 4, address, prefixLength: Number(length) },
+          {
+            ...{ family: address.includes(":") ? 6 : 4, address, prefixLength: Number(length) },
+            ...resource.noPrefixRoute ? { noPrefixRoute: true } : {},
+          },
         ];
         if (removing) state.routes = state.routes.filter((route) => route.source !== address);
         return;

@@ -12,11 +12,19 @@ import {
 } from "./model.ts";
 import type { Observed, Operation } from "./os.ts";
 
-/** A desired resource with who wants it, and under which of the owner's keys. */
-export interface Owned {
+/** Who wants something, and under which of the owner's keys. */
+export interface Holder {
   owner: string;
   key: string;
+}
+
+/** A desired resource with who wants it. */
+export interface Owned extends Holder {
   resource: Resource;
+  /** Left by a former run, and not yet claimed again. */
+  inherited?: boolean;
+  /** Who else wants the very same. */
+  others?: Holder[];
 }
 
 /** What we remember of one resource that we put into the kernel, or found there and use. */
@@ -89,7 +97,7 @@ interface Present {
 }
 
 /**
- * Computes the steps from `observed` to `desired`, all resources canonical. Pure.
+ * Computes the steps from `observed` to `desired`, one wish an identity, all resources canonical. Pure.
  *
  * `protocol` is the routing protocol number that marks our routes and rules.
  */
@@ -97,15 +105,7 @@ export function plan(desired: Owned[], observed: Observed, journal: JournalEntry
   const result: Plan = { steps: [], deferred: [], conflicts: [], adopted: [], gone: [] };
   const kernel = index(observed, protocol);
   const entries = new Map(journal.map((entry) => [identity(entry.resource), entry]));
-  const wanted = new Map<string, Owned>();
-  for (const owned of desired) {
-    const id = identity(owned.resource);
-    const other = wanted.get(id);
-    if (!other) wanted.set(id, owned);
-    else if (other.owner !== owned.owner || text(other.resource) !== text(owned.resource)) {
-      result.conflicts.push({ wanted: owned, other: other.owner });
-    }
-  }
+  const wanted = new Map(desired.map((owned) => [identity(owned.resource), owned]));
   const leaving = new Set(
     [...entries].filter(([id, entry]) => !wanted.has(id) && !entry.foreign).map(([id]) => id),
   );
@@ -192,17 +192,19 @@ function remove(owned: Owned, resource: Resource): Step {
 /** Takes over what is already as wished; what nobody noted before us stays foreign. */
 function adopt(
   result: Plan,
-  { owner, key, resource }: Owned,
+  { owner, key, resource, others }: Owned,
   entry: JournalEntry | undefined,
   same: Present,
 ) {
   if (
-    entry?.applied && entry.owner === owner && entry.key === key && text(entry.resource) === text(resource)
+    entry?.applied && entry.owner === owner && entry.key === key &&
+    JSON.stringify(entry.others) === JSON.stringify(others) && text(entry.resource) === text(resource)
   ) return;
   result.adopted.push({
     owner,
     key,
     resource,
+    others,
     previous: entry?.previous,
     foreign: entry ? entry.foreign : !same.marked,
     applied: true,
@@ -224,6 +226,11 @@ function isSame(desired: Resource, present: Present, entry: JournalEntry | undef
       if (noted && !noted.foreign && (!noted.applied || generation !== desired.generation)) return false;
       return content(desired) === content(present.resource);
     }
+    case "address":
+      // Ours is as it was asked for; one that was there before us is taken as it is.
+      return entry && !entry.foreign
+        ? text(desired) === text(present.resource!)
+        : content(desired) === content(present.resource);
     case "interface": {
       // Where nobody asks for an address, any will do.
       const { mac: _, ...anyAddress } = present.resource as InterfaceResource;
@@ -274,6 +281,9 @@ function isReplaceable(
       return entry.applied && entry.resource.generation === to.generation && from.address === to.address &&
         from.interface === to.interface && fixed(from.flags) === fixed(to.flags);
     }
+    case "address":
+      // The kernel does not change the flag of one that is there.
+      return false;
     case "interface":
       return from?.kind === "interface" && from.type === to.type && from.parent === to.parent &&
         (to.mac === undefined || from.mac === to.mac);
@@ -402,8 +412,8 @@ function index(observed: Observed, protocol: number): Map<string, Present[]> {
       up,
     });
     addResource({ kind: "interfaceState", interface: name, up });
-    for (const { address, prefixLength } of device.addresses) {
-      addResource({ kind: "address", interface: name, cidr: `${address}/${prefixLength}` });
+    for (const { address, prefixLength, noPrefixRoute } of device.addresses) {
+      addResource({ kind: "address", interface: name, cidr: `${address}/${prefixLength}`, noPrefixRoute });
     }
   }
   for (const { protocol: by, ...route } of observed.routes) addResource(route, by === protocol);

@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
+import { arbitrate } from "./arbitrate.ts";
 import { canonical } from "./canonical.ts";
 import { humanLines } from "./commands.ts";
 import { identity, type Resource } from "./model.ts";
@@ -10,9 +11,10 @@ import { type JournalEntry, type Owned, plan } from "./plan.ts";
 
 /** One case: what is wished (JSON lines `owner resource`), what is there, and the expected plan as text. */
 function render(desired: Owned[], observed: Observed, journal: JournalEntry[]): string {
-  const { steps, deferred, conflicts, adopted, gone } = plan(desired, observed, journal, OTB_PROTOCOL);
+  const { held, conflicts: among } = arbitrate(desired);
+  const { steps, deferred, conflicts, adopted, gone } = plan(held, observed, journal, OTB_PROTOCOL);
   return [
-    ...conflicts.map(({ wanted, other }) =>
+    ...[...among, ...conflicts].map(({ wanted, other }) =>
       `conflict ${identity(wanted.resource)}: ${wanted.owner}, ${other}`
     ),
     ...adopted.map((entry) => `adopt ${entry.foreign ? "foreign " : ""}${identity(entry.resource)}`),
@@ -115,20 +117,27 @@ Deno.test("applied plans give what is wished, then nothing more to do, and leave
   );
 });
 
-Deno.test("two owners of one identity are refused, whatever else they want", () => {
+Deno.test("of two owners of one identity the first holds it: who wants the same shares it, who does not is refused", () => {
   fc.assert(
     fc.property(wishes, wishes, (first, second) => {
-      const { conflicts } = plan(
-        [...owned("a", first), ...owned("b", second)],
-        machine().state,
-        [],
-        OTB_PROTOCOL,
+      const { held, conflicts, yielding } = arbitrate([...owned("a", first), ...owned("b", second)]);
+      const before = new Map(first.map((resource) => [identity(resource), JSON.stringify(resource)]));
+      const differing = second.filter((resource) =>
+        ![undefined, JSON.stringify(resource)].includes(before.get(identity(resource)))
       );
-      const taken = new Set(first.map(identity));
+      deepStrictEqual(yielding, []);
       deepStrictEqual(
-        conflicts.filter(({ other }) => other === "a").map(({ wanted }) => identity(wanted.resource)),
-        second.map(identity).filter((id) => taken.has(id)),
+        new Set(
+          conflicts.map(({ wanted, other }) => `${other} ${wanted.owner} ${identity(wanted.resource)}`),
+        ),
+        new Set(differing.map((resource) => `a b ${identity(resource)}`)),
       );
+      for (const { owner, resource, others } of held) {
+        strictEqual(owner, before.has(identity(resource)) ? "a" : "b");
+        const isShared = owner === "a" &&
+          second.some((other) => JSON.stringify(other) === JSON.stringify(resource));
+        deepStrictEqual(others, isShared ? [{ owner: "b", key: "k" }] : undefined);
+      }
     }),
   );
 });

@@ -11,8 +11,16 @@ export function openDatabase(path: string): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: 5_000 });
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
-    Deno.chmodSync(path, 0o600);
+    try {
+      db.exec("PRAGMA journal_mode = WAL");
+    } catch (error) {
+      // The index of the log may need room that the disk no longer has; for one process alone it is kept in memory instead.
+      db.exec("PRAGMA locking_mode = EXCLUSIVE");
+      if (Object.values(db.prepare("PRAGMA journal_mode = WAL").get() ?? {})[0] !== "wal") throw error;
+    }
+    db.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+    // On a disk that can only be read there is nothing to change, and it still says how the network is to be.
+    if ((Deno.statSync(path).mode ?? 0) & 0o077) Deno.chmodSync(path, 0o600);
     // Found now, with what to do, rather than in the middle of a change.
     const damage = String(Object.values(db.prepare("PRAGMA quick_check(1)").get() ?? {})[0]);
     if (damage !== "ok") throw new Error(`malformed: ${damage}`);
@@ -29,6 +37,8 @@ export function openDatabase(path: string): DatabaseSync {
  * @throws OtbError `database-newer` when a later otb wrote it
  */
 export function migrate(db: DatabaseSync, component: string, steps: string[]): void {
+  // Most starts find all in order, which needs no write.
+  if (isUpToDate(db, component, steps.length)) return;
   transaction(db, () => {
     db.exec(
       "CREATE TABLE IF NOT EXISTS schema_version (component TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT",
@@ -51,7 +61,14 @@ export function migrate(db: DatabaseSync, component: string, steps: string[]): v
   });
 }
 
-/** Runs `body` alone among all writers of the file, and undoes it when it throws. @throws OtbError `disk-full`, `database-busy` */
+function isUpToDate(db: DatabaseSync, component: string, version: number): boolean {
+  const [known] = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").all();
+  if (!known) return false;
+  const row = db.prepare("SELECT version FROM schema_version WHERE component = ?").get(component);
+  return row?.version === version;
+}
+
+/** Runs `body` alone among all writers of the file, and undoes it when it throws. @throws OtbError `disk-full`, `disk-failing`, `state-not-writable`, `database-busy` */
 export function transaction<T>(db: DatabaseSync, body: () => T): T {
   try {
     db.exec("BEGIN IMMEDIATE");
@@ -86,11 +103,18 @@ function databaseError(error: unknown, path: string): unknown {
       "Try again; otb status shows whether a core runs.",
     );
   }
-  if (/disk is full|disk I\/O|No space/.test(text)) {
+  if (/disk is full|No space/.test(text)) {
     return refuse(
       "disk-full",
       "the disk must have room",
       "Free some room and try again; nothing was changed.",
+    );
+  }
+  if (/disk I\/O/.test(text)) {
+    return refuse(
+      "disk-failing",
+      "the disk must take what is written",
+      "Look into dmesg for why it does not; nothing was changed.",
     );
   }
   if (/unable to open|readonly|denied/.test(text)) {

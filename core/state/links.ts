@@ -35,19 +35,20 @@ export interface FoundLinks {
 /**
  * Joins settings with what was found and what is there; a link without an own address or gateway takes what its interface has.
  *
- * Settings win over what was found under the same name; settings without an interface whose link nobody found are no link yet.
+ * A link set by hand, with its interface, wins over what was found under its name or behind the same modem, at once: who found it
+ * lets go of it later. Settings without an interface are about a found link, and none while nobody found it.
  */
 export function observeLinks(
   settings: { [name: string]: LinkSettings },
   observed: ObservedLinks,
   found: FoundLinks = { links: new Map(), health: new Map() },
 ): Link[] {
+  const byHand = Object.values(settings).filter((link) => link.interface !== undefined);
   const names = new Set([...Object.keys(settings), ...found.links.keys()]);
   return [...names].flatMap((name): Link[] => {
-    const { interface: device, address, gateway, ...wished } = {
-      ...found.links.get(name),
-      ...settings[name],
-    };
+    const fact = settings[name]?.interface === undefined ? found.links.get(name) : undefined;
+    if (fact && byHand.some((link) => isSameLink(link, fact))) return [];
+    const { interface: device, address, gateway, ...wished } = { ...fact, ...settings[name] };
     if (device === undefined) return [];
     const { tier = "primary", downMbps, upMbps } = wished as Partial<LinkSettings>;
     return [{
@@ -61,6 +62,14 @@ export function observeLinks(
       health: found.health.get(name),
     }];
   });
+}
+
+/** Whether what was found is what a person set: one interface and modem, or one own address. */
+function isSameLink(byHand: LinkSettings, found: LinkFact): boolean {
+  const host = (cidr: string | undefined) => cidr?.split("/")[0];
+  return byHand.address !== undefined && host(byHand.address) === host(found.address) ||
+    byHand.interface === found.interface &&
+      (byHand.gateway === undefined || byHand.gateway === found.gateway);
 }
 
 /** What a peer has for links: its ways out by the system's default routes, `uplink` for IPv4 and `uplink6`. */

@@ -21,6 +21,9 @@ export class Logs {
   /** The last write may have torn a line; the next one starts on a line of its own. */
   #torn = false;
 
+  /** Told of each line that did not reach the disk. */
+  onFailure: (error: unknown) => void = () => {};
+
   constructor(directory: string, redact: (text: string) => string = (text) => text) {
     this.#path = `${directory}/otb.log`;
     this.#redact = redact;
@@ -50,9 +53,10 @@ export class Logs {
       Deno.writeFileSync(this.#path, bytes, { append: true, mode: 0o600 });
       this.#bytes += bytes.length;
       this.#torn = false;
-    } catch {
+    } catch (error) {
       this.lost++;
       this.#torn = true;
+      this.onFailure(error);
     }
   }
 

@@ -15,13 +15,16 @@ import {
   type Status,
   type Store,
 } from "../plugin.ts";
+import { maskedTexts } from "../config/secrets.ts";
 import { LiveView } from "./live_view.ts";
+import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
 import type { Hello, LogNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { Rpc } from "./rpc.ts";
 
 /** How long a plugin works on without a core before it ends. */
 const ORPHAN_GRACE_MS = 120_000;
 const RECONNECT_MS = 200;
+const UNCAUGHT = "plugin-uncaught", TELL_UNCAUGHT_MS = 600_000;
 
 /** Runs `plugin` for the core that listens on `socket`; never returns. */
 export async function host<Config>(plugin: Plugin<Config>, socket: string): Promise<never> {
@@ -42,6 +45,7 @@ class Host<Config> {
   #claims = new Map<string, Resource[]>();
   #published = new Map<string, Json>();
   #health = new Map<string, HealthCondition>();
+  #slips = new Slips();
   #status: Status = {};
   // What the core tells us.
   #links = new LiveView<Link[]>([]);
@@ -54,6 +58,28 @@ class Host<Config> {
     this.#plugin = plugin;
     this.#socket = socket;
     redirectConsole((notice) => this.#log(notice));
+    spreadLastNet((error) => this.#uncaught(error));
+  }
+
+  /**
+   * A plugin goes on after what nobody caught, as all that it carries would end with it; one to which it happens again and again
+   * is broken, and is better begun anew.
+   */
+  #uncaught(error: unknown): void {
+    const told = describeUncaught(error);
+    this.#log({ level: "error", message: "Something failed that nobody waited for", properties: told });
+    if (this.#slips.another(performance.now())) {
+      // The last words reach the core on this way (process.ts).
+      Deno.stderr.writeSync(new TextEncoder().encode(`Error: failed again and again: ${told.reason}\n`));
+      Deno.exit(70);
+    }
+    this.#raise({
+      code: UNCAUGHT,
+      severity: "warning",
+      message: `Something failed in here that should not; the rest goes on: ${told.reason}`,
+      next: "Look into the log for where, and tell who makes the plugin.",
+    });
+    setTimeout(() => this.#slips.isOver(performance.now()) && this.#clear(UNCAUGHT), TELL_UNCAUGHT_MS);
   }
 
   async run(): Promise<void> {
@@ -84,6 +110,7 @@ class Host<Config> {
       act: (params: { action: string; args?: Json }) => this.#act(params.action, params.args),
       links: (links: Link[]) => this.#links.set(links),
       network: (network: Network) => this.#network.set(network),
+      secrets: (secrets: Start["secrets"]) => void (this.#secrets = secrets),
       fact: ([key, value]: [string, Json | null]) => this.#takeFact(key, value),
     });
     const hello: Hello = {
@@ -187,7 +214,10 @@ class Host<Config> {
 
   #log(notice: LogNotice): void {
     const mask = (text: string) =>
-      Object.values(this.#secrets).reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
+      maskedTexts(Object.values(this.#secrets)).reduce(
+        (masked, secret) => masked.replaceAll(secret, "***"),
+        text,
+      );
     const properties = notice.properties &&
       JSON.parse(
         mask(
@@ -212,6 +242,13 @@ class Host<Config> {
     const store: Store = {
       get: async <T extends Json>(key: string) => (await this.#call<T | null>("store-get", key)) ?? undefined,
       set: (key, value) => this.#call("store-set", [key, value]),
+      keep: async (key, value) => {
+        try {
+          await this.#call("store-set", [key, value]);
+        } catch (error) {
+          log.debug("A value waits for the disk", { key, reason: String(error) });
+        }
+      },
       delete: (key) => this.#call("store-set", [key, null]),
     };
     const facts: Facts = {
@@ -255,7 +292,7 @@ class Host<Config> {
       links: this.#links,
       network: this.#network,
       secret: (name) => {
-        const value = params.secrets[name];
+        const value = this.#secrets[name];
         if (value === undefined) {
           throw new OtbError(
             "secret-missing",
@@ -275,15 +312,19 @@ class Host<Config> {
         this.#rpc?.notify("status", status);
       },
       health: {
-        raise: (condition) => {
-          this.#health.set(condition.code, condition);
-          this.#rpc?.notify("health", [condition.code, condition]);
-        },
-        clear: (code) => {
-          if (this.#health.delete(code)) this.#rpc?.notify("health", [code, null]);
-        },
+        raise: (condition) => this.#raise(condition),
+        clear: (code) => this.#clear(code),
       },
     };
+  }
+
+  #raise(condition: HealthCondition): void {
+    this.#health.set(condition.code, condition);
+    this.#rpc?.notify("health", [condition.code, condition]);
+  }
+
+  #clear(code: string): void {
+    if (this.#health.delete(code)) this.#rpc?.notify("health", [code, null]);
   }
 }
 

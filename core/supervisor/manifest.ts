@@ -38,6 +38,7 @@ const manifestSchema = z.object({
     publishes: z.array(z.string()).default([]),
     secrets: z.array(z.string()).default([]),
     memoryLimitMb: z.number().int().min(32).max(4096).default(256),
+    stopSeconds: z.number().int().min(1).max(30).default(5),
   }),
 });
 

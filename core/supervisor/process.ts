@@ -11,7 +11,6 @@ const CONNECT_MS = 60_000;
 const PING_EVERY_MS = 5_000;
 const PING_TIMEOUT_MS = 10_000;
 const MEMORY_AGE_MS = 3_000;
-const STOP_MS = 5_000;
 /** How much of what a dying process printed is kept for the reason of its crash. */
 const STDERR_TAIL = 2_000;
 
@@ -66,11 +65,11 @@ export class PluginProcess {
     return this.#memoryBytes;
   }
 
-  /** Asks for an orderly stop, then ends the process. */
-  async stop(): Promise<void> {
+  /** Asks for an orderly stop, then ends the process; at once what does not stop within so many seconds. */
+  async stop(withinSeconds: number): Promise<void> {
     this.#reason ??= "stopped";
     try {
-      await this.rpc.call("stop", undefined, STOP_MS);
+      await this.rpc.call("stop", undefined, withinSeconds * 1000);
       await Promise.race([this.ended, new Promise((resolve) => setTimeout(resolve, 500))]);
     } catch {
       // A plugin that can't stop by itself is ended below.

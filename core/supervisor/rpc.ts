@@ -60,6 +60,7 @@ export class Rpc {
       return await answer.promise as T;
     } finally {
       clearTimeout(timer);
+      this.#pending.delete(id);
     }
   }
 
@@ -158,7 +159,7 @@ export class Rpc {
   }
 
   async #answer(message: { id?: number; method: string; params?: unknown }): Promise<void> {
-    let reply: Message;
+    const send = (reply: Message) => void (message.id !== undefined && this.#open && this.#send(reply));
     this.#underWay++;
     try {
       const handler = this.#handlers.get(message.method);
@@ -169,12 +170,12 @@ export class Rpc {
         );
       }
       const result = await handler(message.params as never);
-      reply = { id: message.id ?? 0, result: result ?? null };
+      // What is no JSON is refused here too.
+      send({ id: message.id ?? 0, result: result ?? null });
     } catch (error) {
       const { code, message: text, next } = asOtbError(error);
-      reply = { id: message.id ?? 0, error: { code, message: text, next } };
+      send({ id: message.id ?? 0, error: { code, message: text, next } });
     }
-    if (message.id !== undefined && this.#open) void this.#send(reply);
     this.#underWay--;
     this.#tellRoom();
   }

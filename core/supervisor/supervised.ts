@@ -106,7 +106,12 @@ export class Supervised {
     clearTimeout(this.#graceTimer);
     // What the new run will tell of again may take it a while to find.
     this.#graceTimer = setTimeout(() => this.core.facts.keep(this.name, this.#toldThisRun), this.graceMs);
-    await this.#sweepClaims();
+    try {
+      await this.#sweepClaims();
+    } catch (error) {
+      // It is ready; what could not be given back stays noted and is tried with the next change.
+      this.#complain("Cannot give back a claim of an earlier run", error);
+    }
   }
 
   /** Stops it in order and gives back what it claimed. */
@@ -114,7 +119,7 @@ export class Supervised {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
     clearTimeout(this.#graceTimer);
-    await this.#process?.stop();
+    await this.#process?.stop(this.manifest.stopSeconds);
     this.#enter("stopped");
     await this.#dropEverything();
   }
@@ -123,7 +128,7 @@ export class Supervised {
   async restart(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
-    await this.#process?.stop();
+    await this.#process?.stop(this.manifest.stopSeconds);
     this.#backoff.reset();
     await this.start();
   }
@@ -153,6 +158,11 @@ export class Supervised {
       );
     }
     return await this.#process.rpc.call<Json>("act", { action, args });
+  }
+
+  /** Hands over the secrets as they are now, before any fact that says so. */
+  tellSecrets(): void {
+    if (this.manifest.secrets.length > 0) this.#process?.rpc.notify("secrets", this.#secrets());
   }
 
   report(): PluginReport {
@@ -208,19 +218,24 @@ export class Supervised {
     };
   }
 
-  #startParameters(): Start {
-    const { core, manifest } = this;
+  /** What the manifest names and somebody set. */
+  #secrets(): Record<string, string> {
     const secrets: Record<string, string> = {};
-    for (const name of manifest.secrets) {
-      const value = core.secret(name);
+    for (const name of this.manifest.secrets) {
+      const value = this.core.secret(name);
       if (value !== undefined) secrets[name] = value;
     }
+    return secrets;
+  }
+
+  #startParameters(): Start {
+    const { core, manifest } = this;
     return {
       name: this.name,
       role: core.role,
       directory: `${core.places.data}/${this.name}`,
       config: core.config(this.name),
-      secrets,
+      secrets: this.#secrets(),
       links: core.links.current,
       network: core.network.current,
       facts: core.facts.under(manifest.reads),
@@ -240,6 +255,7 @@ export class Supervised {
     }
     for (const condition of health) this.#takeHealth(condition.code, condition);
     this.#status = status;
+    this.tellSecrets();
     for (const [key, value] of this.core.facts.under(this.manifest.reads)) {
       process.rpc.notify("fact", [key, value]);
     }
@@ -282,10 +298,10 @@ export class Supervised {
 
   /** After a restart: what the new run did not ask for again is given back. */
   async #sweepClaims(): Promise<void> {
-    for (const key of this.#claimKeys) {
+    for (const key of [...this.#claimKeys]) {
       if (this.#claimedThisRun.has(key)) continue;
-      this.#claimKeys.delete(key);
       await this.core.claim(this.name, key, []);
+      this.#claimKeys.delete(key);
     }
   }
 
@@ -346,7 +362,7 @@ export class Supervised {
     this.#restartTimer = setTimeout(() => {
       this.health.delete("plugin-restarting");
       this.health.delete("plugin-crash-loop");
-      void this.start();
+      this.start().catch((error) => this.#complain("Cannot start again", error));
     }, delayMs);
     clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => void this.#dropEverything(), this.graceMs);
@@ -359,10 +375,14 @@ export class Supervised {
     try {
       await this.core.release(this.name);
     } catch (error) {
-      this.core.log("core", {
-        level: "error",
-        message: `Cannot give back what "${this.name}" claimed: ${asOtbError(error).message}`,
-      });
+      this.#complain("Cannot give back what it claimed", error);
     }
+  }
+
+  #complain(what: string, error: unknown): void {
+    this.core.log("core", {
+      level: "error",
+      message: `Plugin "${this.name}": ${what}: ${asOtbError(error).message}`,
+    });
   }
 }

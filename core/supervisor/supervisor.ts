@@ -27,6 +27,19 @@ export class Supervisor {
     for (const name of names) await this.#plugins.get(name)?.reload();
   }
 
+  /** Hands the secrets as they are now to everybody who runs; who uses one at its start only goes on with the former. */
+  tellSecrets(): void {
+    for (const plugin of this.#plugins.values()) plugin.tellSecrets();
+  }
+
+  /** Starts who knows one of these secrets anew. */
+  async restartFor(secrets: string[]): Promise<void> {
+    const concerned = [...this.#plugins.values()].filter(({ manifest }) =>
+      manifest.secrets.some((name) => secrets.includes(name))
+    );
+    await Promise.all(concerned.map((plugin) => plugin.restart()));
+  }
+
   /** @throws OtbError `plugin-unknown`, and what the plugin throws */
   async act(name: string, action: string, args?: Json): Promise<Json> {
     const plugin = this.#plugins.get(name);

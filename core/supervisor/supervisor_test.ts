@@ -166,6 +166,27 @@ Deno.test("facts of a killed plugin stay while it comes back; what the new run d
   });
 });
 
+Deno.test("a running plugin has a changed secret before it hears of the change, and masks the new one", async () => {
+  await withCore(async (core, folder, lead) => {
+    const plugin = lead(writePlugin(
+      folder,
+      "rekeyed",
+      `ctx.facts.watch("boxes").subscribe(() => {
+         ctx.facts.publish("said", ctx.secret("psk"));
+         ctx.log.info("now " + ctx.secret("psk"));
+       });`,
+      { otb: { secrets: ["psk"], reads: ["boxes"] } },
+    ));
+    await plugin.start();
+    core.psk = "another-battery-staple";
+    plugin.tellSecrets();
+    core.facts.publish("core", "boxes", { revision: "2" });
+    await core.until(() => core.facts.get("said") === core.psk);
+    await core.until(() => core.logs.includes("rekeyed info now ***"));
+    assert.equal(plugin.report().restarts, 0);
+  });
+});
+
 Deno.test("facts of a plugin that does not come back go after the grace", async () => {
   await withCore(async (core, folder, lead) => {
     const plugin = lead(

@@ -56,6 +56,7 @@ export class RecordingCore implements Core {
   logs: string[] = [];
   store = new Map<string, Json>();
   settings: Json = {};
+  psk = "correct-horse-battery";
   places;
   #waiting: { test: () => boolean; resolve: () => void }[] = [];
 
@@ -86,7 +87,7 @@ export class RecordingCore implements Core {
   }
 
   secret(name: string): string | undefined {
-    return name === "psk" ? "correct-horse-battery" : undefined;
+    return name === "psk" ? this.psk : undefined;
   }
 
   storeGet(plugin: string, key: string): Json | null {

@@ -134,7 +134,7 @@ export class Keeper {
     const trueMs = Math.floor(nowMs + offsetMs);
     if (links.length >= 2 && trueMs - this.#floorMs > 3_600_000) {
       this.#floorMs = trueMs;
-      await this.ctx.store.set(FLOOR_KEY, trueMs);
+      await this.ctx.store.keep(FLOOR_KEY, trueMs);
     }
     this.#tell(undefined, { errorMs: Math.round(errorMs * 10) / 10, keptByOther });
     return state === "set";

@@ -324,7 +324,10 @@ class Pinning {
     }
     facts.set("domain-rules", { rules: byDomain.some(({ domains }) => domains.length > 0) ? byDomain : [] });
     for (const way of multicastWays({ config, ...situation })) facts.set(`multicast-way/${way.link}`, way);
-    facts.set("when-peer-gone", { way: config.whenPeerGone });
+    const own = Object.entries(config.devices).flatMap(([mac, { whenPeerGone }]) =>
+      whenPeerGone ? [[mac, whenPeerGone]] : []
+    );
+    facts.set("when-peer-gone", { way: config.whenPeerGone, devices: Object.fromEntries(own) });
     for (const key of this.#published) if (!facts.has(key)) this.ctx.facts.publish(key, undefined);
     for (const [key, value] of facts) this.ctx.facts.publish(key, value);
     this.#published = new Set(facts.keys());
@@ -337,8 +340,8 @@ class Pinning {
 
   async #save(): Promise<void> {
     this.#savedMs = this.ctx.clock.monotonicMs();
-    await this.ctx.store.set("numbering", this.#numbering as unknown as Json);
-    await this.ctx.store.set("counters", Object.fromEntries(this.#counted.counters) as Json);
+    await this.ctx.store.keep("numbering", this.#numbering as unknown as Json);
+    await this.ctx.store.keep("counters", Object.fromEntries(this.#counted.counters) as Json);
   }
 
   /** Says how things are, for people. */

@@ -24,7 +24,9 @@ export class LeaseWatch {
     this.#current = parseLeases(this.file.readBoth());
     this.#apartMs = this.#apartNowMs;
     this.#watcher = Deno.watchFs(ctx.directory, { recursive: false });
-    void this.#watch();
+    this.#watch().catch((error) =>
+      ctx.log.error("Cannot follow the lease file; it is read at each change", { reason: String(error) })
+    );
   }
 
   get current(): Lease[] {

@@ -92,9 +92,7 @@ export class Lookout {
   quarantine(refusal: { address: string; mac: string }, nowMs: number): void {
     this.#refused = quarantineWith(this.#refused, refusal, nowMs);
     this.ctx.log.warn("A device refused an address as somebody else has it; it rests", refusal);
-    this.#store().catch((error) =>
-      this.ctx.log.error("Cannot note a refused address", { reason: String(error) })
-    );
+    void this.#store();
   }
 
   close(): void {
@@ -102,7 +100,7 @@ export class Lookout {
   }
 
   async #store(): Promise<void> {
-    await this.ctx.store.set("addresses", { holds: this.#holds, refused: this.#refused } as unknown as Json);
+    await this.ctx.store.keep("addresses", { holds: this.#holds, refused: this.#refused } as unknown as Json);
   }
 }
 

@@ -14,7 +14,7 @@ function running(): Takeover {
 
 /** An action of a person that may not fit the phase. */
 function act(kind: "takeover" | "recheck" | "confirm" | "undo", summary: string) {
-  return { summary, run: () => running().act(kind) as unknown as Promise<Json> };
+  return { summary, run: () => running().act(kind) };
 }
 
 export default definePlugin<Config>({

@@ -9,9 +9,11 @@ import {
   type InterfaceFact,
   type Json,
   type LanPrefixFact,
+  type ListensFact,
   OtbError,
   type ResolverFact,
   type RouterAdvertisementFact,
+  type Status,
   type View,
 } from "../../core/plugin.ts";
 import { Announcer } from "./announcer.ts";
@@ -39,9 +41,14 @@ import {
 import { planGivingBack, planServing, type ServePlan } from "./plan.ts";
 import { Publisher } from "./publisher.ts";
 import { readRecipes } from "./recipes.ts";
-import type { Situation } from "./words.ts";
+import { type Situation, statusOf } from "./words.ts";
 
 const TICK_MS = 1_000;
+/** What dnsmasq serves devices: DHCP, DNS, and DHCPv6 beside what it announces. */
+const LISTENS: ListensFact = {
+  services: ([["udp", 67], ["udp", 53], ["tcp", 53], ["udp", 547]] as const)
+    .map(([protocol, port]) => ({ protocol, port, zones: ["lan"] })),
+};
 /** dnsmasq is started anew for what is not urgent at most this often. */
 const CALM_MS = 10_000;
 /** What was asked for and not done by then, nobody does. */
@@ -156,8 +163,8 @@ export class Takeover {
     await this.#follow(true);
   }
 
-  /** What a person wants. @throws OtbError `lan-missing`, `dhcp-does-not-fit` */
-  async act(kind: "takeover" | "recheck" | "confirm" | "undo"): Promise<object> {
+  /** Does what a person wants, and tells how it stands then, as the status does. @throws OtbError `lan-missing`, `dhcp-does-not-fit` */
+  async act(kind: "takeover" | "recheck" | "confirm" | "undo"): Promise<Status> {
     const { lan } = this.ctx.network.current;
     if (!lan || !networkOf(lan.address)) {
       throw new OtbError(
@@ -183,7 +190,7 @@ export class Takeover {
         "otb doctor",
       );
     }
-    return this.#situationNow();
+    return statusOf(this.#situationNow());
   }
 
   leases(): object[] {
@@ -227,7 +234,9 @@ export class Takeover {
   #tick(): void {
     this.#step({ kind: "tick" });
     this.#askForProbe();
-    void this.#lookAround().then(() => this.#follow());
+    this.#lookAround().then(() => this.#follow()).catch((error) =>
+      this.ctx.log.error("Cannot look around on the LAN", { reason: String(error) })
+    );
   }
 
   /** Has everybody asked who serves, when it is time. */
@@ -323,6 +332,7 @@ export class Takeover {
       this.#configured = undefined;
       this.#failure = undefined;
       await this.#dnsmasq.apply(undefined);
+      this.ctx.facts.publish("listens/dhcp-takeover", undefined);
     }
     if (this.#leases.jumped) {
       await this.#dnsmasq.apply(undefined);
@@ -389,6 +399,7 @@ export class Takeover {
     this.#configured = text;
     this.#plan = plan;
     this.#failure = undefined;
+    this.ctx.facts.publish("listens/dhcp-takeover", LISTENS);
     await this.#dnsmasq.apply(text, endMs - this.#nowMs);
     await this.#leases.take();
   }

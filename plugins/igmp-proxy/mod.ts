@@ -55,7 +55,7 @@ class Multicast {
     });
     const soon = () => void this.#again();
     for (const view of [this.#ways, this.#interfaces, ctx.network]) ctx.defer(view.subscribe(soon));
-    const timer = setInterval(() => void this.#tell(), TELL_MS);
+    const timer = setInterval(() => this.#tell().catch((error) => this.#complain(error)), TELL_MS);
     ctx.defer(() => clearInterval(timer));
     await this.#again();
   }
@@ -66,9 +66,11 @@ class Multicast {
   }
 
   #again(): Promise<void> {
-    return this.#work = this.#work.then(() => this.#apply()).catch((error) =>
-      this.ctx.log.error("Cannot route multicast", { reason: String(error) })
-    );
+    return this.#work = this.#work.then(() => this.#apply()).catch((error) => this.#complain(error));
+  }
+
+  #complain(error: unknown): void {
+    this.ctx.log.error("Cannot route multicast", { reason: String(error) });
   }
 
   async #apply(): Promise<void> {

@@ -157,7 +157,7 @@ class Scheduler {
     const slots = assignSlots(names, this.#slots);
     if (JSON.stringify([...slots]) !== JSON.stringify([...this.#slots])) {
       this.#slots = slots;
-      await this.ctx.store.set("slots", Object.fromEntries(slots));
+      await this.ctx.store.keep("slots", Object.fromEntries(slots));
     }
     for (const name of [...this.#memories.keys()]) if (!names.includes(name)) this.#memories.delete(name);
     await this.#apply();
@@ -198,7 +198,7 @@ class Scheduler {
         }
         this.ctx.health.clear(`${key}-refused`);
       }
-      await this.ctx.store.set("generations", generations);
+      await this.ctx.store.keep("generations", generations);
     });
     return this.#claiming;
   }
@@ -240,7 +240,9 @@ class Scheduler {
     if (publishing) this.#secondaries(links);
     this.#chooseCongestion(links, paths);
     // What is told of a path holds: its routes come first.
-    void this.#apply().then(() => publishing && !this.ctx.signal.aborted && this.#publish(nowMs));
+    this.#apply().then(() => publishing && !this.ctx.signal.aborted && this.#publish(nowMs)).catch((error) =>
+      this.ctx.log.error("Cannot tell of the paths", { reason: String(error) })
+    );
     const busy = total > QUIET_BITS || [...this.#memories.values()].some(({ verdict }) => verdict.out);
     return busy ? Math.min(IDLE_MS, BUSY_MS + BUSY_MS_PER_SOCKET * samples.length) : IDLE_MS;
   }
@@ -278,7 +280,11 @@ class Scheduler {
     });
     // With a single link there is nothing to move to; taking it out would only add a wound.
     memory.verdict.out = (out || this.#reportedDown(name)) && count > 1;
-    if (probeWithinMs !== undefined) void this.#probe(name, memory, probeWithinMs);
+    if (probeWithinMs !== undefined) {
+      this.#probe(name, memory, probeWithinMs).catch((error) =>
+        this.ctx.log.error("Cannot probe a link", { link: name, reason: String(error) })
+      );
+    }
   }
 
   /** Who watches the links says that this one is down, though the peer may answer over it: a captive portal, for one. */

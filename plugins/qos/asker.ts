@@ -8,26 +8,31 @@ const SAY_MS = 500, RENEW_MS = 10_000;
 /** After a failure it waits, twice as long each time. */
 const FIRST_WAIT_MS = 1_000, MOST_WAIT_MS = 30_000;
 const CONNECT_MS = 5_000;
+const NO_SESSION = "the tunnel tells no session, so the peer can't know whose links these are";
 
 /** Asks until closed. */
 export class Asker {
   /** Addresses that the peer shapes. */
   readonly granted = new Set<string>();
   lastError = "";
-  readonly #box = crypto.randomUUID();
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
-  #wishes: Wish[] = [];
+  #wanted: { session: string; wishes: Wish[] } = { session: "", wishes: [] };
   #wake = () => {};
 
   constructor(private readonly proxy: () => Proxy | undefined, private readonly port: number) {
     this.#running = this.#run();
   }
 
-  /** Says what is wanted from now on; nothing is said twice. */
-  want(wishes: Wish[]): void {
-    if (JSON.stringify(wishes) === JSON.stringify(this.#wishes)) return;
-    this.#wishes = wishes;
+  /**
+   * Says what is wanted from now on; nothing is said twice.
+   * @param session of the tunnel whose paths they are about; without one the peer can't know whose they are, and is not asked
+   */
+  want(session: string | undefined, wishes: Wish[]): void {
+    const wanted = session === undefined ? { session: "", wishes: [] } : { session, wishes };
+    if (session === undefined) this.lastError = wishes.length > 0 ? NO_SESSION : "";
+    if (JSON.stringify(wanted) === JSON.stringify(this.#wanted)) return;
+    this.#wanted = wanted;
     this.#wake();
   }
 
@@ -40,7 +45,7 @@ export class Asker {
   async #run(): Promise<void> {
     let waitMs = FIRST_WAIT_MS;
     while (!this.#stop.signal.aborted) {
-      if (this.#wishes.length === 0) {
+      if (this.#wanted.wishes.length === 0) {
         await this.#pause(RENEW_MS);
         continue;
       }
@@ -66,18 +71,22 @@ export class Asker {
     try {
       const answers = lines(connection);
       for (;;) {
-        const wishes = this.#wishes;
-        await writeLine(connection, { kind: "shape", box: this.#box, wishes });
+        const wanted = this.#wanted;
+        const { session, wishes } = wanted;
+        // A session that ended takes its wishes with it.
+        if (session === "") return;
+        await writeLine(connection, { kind: "shape", session, wishes });
         const timer = setTimeout(stop, RENEW_MS);
         const { value } = await answers.next().finally(() => clearTimeout(timer));
         const answer = parseAnswer(value ?? "");
-        if (!answer) throw new Error("the peer does not take wishes");
-        this.lastError = "";
+        if (!answer) throw new Error("the peer does not take wishes: another version of otb runs there");
+        const { refused } = answer;
+        this.lastError = refused.length === 0 ? "" : `the peer does not hold ${refused.join(", ")}`;
         this.granted.clear();
-        for (const { address } of wishes) if (!answer.refused.includes(address)) this.granted.add(address);
+        for (const { address } of wishes) if (!refused.includes(address)) this.granted.add(address);
         if (wishes.length === 0) return;
         await this.#sleep(SAY_MS);
-        if (wishes === this.#wishes) await this.#pause(RENEW_MS);
+        if (wanted === this.#wanted) await this.#pause(RENEW_MS);
         if (signal.aborted) return;
       }
     } finally {

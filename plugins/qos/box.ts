@@ -10,6 +10,7 @@ import {
   OtbError,
   type Resource,
   type Socks5Fact,
+  type TunnelFact,
   type TunnelPathFact,
   type View,
 } from "../../core/plugin.ts";
@@ -40,6 +41,7 @@ export class Box {
   readonly #paths: View<ReadonlyMap<string, TunnelPathFact>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #socks5: View<ReadonlyMap<string, Socks5Fact>>;
+  readonly #tunnel: View<ReadonlyMap<string, TunnelFact>>;
   readonly #calls: View<ReadonlyMap<string, CallsFact>>;
   readonly #asker: Asker;
   readonly #rates = new Map<string, LinkRates>();
@@ -60,6 +62,7 @@ export class Box {
     this.#paths = ctx.facts.watch("tunnel-path/");
     this.#interfaces = ctx.facts.watch("interface/");
     this.#socks5 = ctx.facts.watch("socks5");
+    this.#tunnel = ctx.facts.watch("tunnel");
     this.#calls = ctx.facts.watch("calls");
     this.#asker = new Asker(() => this.#proxy(), ctx.config.port);
   }
@@ -106,14 +109,14 @@ export class Box {
     try {
       await this.#follow();
       const run = (direction: "down" | "up") =>
-        measure(direction, name, () => this.#proxy(), ctx.config.port, ctx.signal);
+        measure(direction, name, () => this.#proxy(), ctx.config.port, ctx.signal, this.#session);
       const tested = {
         downBitsPerSecond: Math.round(await run("down")),
         upBitsPerSecond: Math.round(await run("up")),
         atMs: ctx.clock.now(),
       };
       this.#tested = { ...this.#tested, [name]: tested };
-      await ctx.store.set("tested", this.#tested as unknown as Json);
+      await ctx.store.keep("tested", this.#tested as unknown as Json);
       return tested;
     } catch (error) {
       throw cannot("test-failed", `nothing could be measured: ${(error as Error).message}`, "otb status");
@@ -195,6 +198,11 @@ export class Box {
     }
   }
 
+  /** Of the tunnel that stands now. */
+  get #session(): string | undefined {
+    return this.#tunnel.current.get("tunnel")?.session;
+  }
+
   #path({ name }: Link): TunnelPathFact | undefined {
     return this.#paths.current.get(`tunnel-path/${name}`);
   }
@@ -235,12 +243,15 @@ export class Box {
         return cap === undefined ? [] : arrivalCap(link.interface, this.#ifb(link.name), cap);
       }),
     );
-    this.#asker.want(links.flatMap((link): Wish[] => {
-      const { publicAddress: address, publicPort: port } = this.#path(link) ?? {};
-      const { down } = this.#held.get(link.name)!;
-      if (down === undefined || address === undefined || port === undefined) return [];
-      return [{ address, port, bitsPerSecond: Math.round(down), layer: this.#layer(link) }];
-    }));
+    this.#asker.want(
+      this.#session,
+      links.flatMap((link): Wish[] => {
+        const { publicAddress: address, publicPort: port } = this.#path(link) ?? {};
+        const { down } = this.#held.get(link.name)!;
+        if (down === undefined || address === undefined || port === undefined) return [];
+        return [{ address, port, bitsPerSecond: Math.round(down), layer: this.#layer(link) }];
+      }),
+    );
   }
 
   #layer({ name, interface: device, upMbps }: Link): Layer {

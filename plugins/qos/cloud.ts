@@ -1,9 +1,9 @@
 // The peer's side: takes boxes' wishes, and holds what goes to their addresses.
 import type { Context, ProxyTargetFact, Resource, TunnelPathFact } from "../../core/plugin.ts";
-import { canonical } from "./address.ts";
 import { uplinkQdisc, uplinkTable } from "./classes.ts";
 import type { Config } from "./config.ts";
 import { type Group, Ledger } from "./ledger.ts";
+import { Paths } from "./paths.ts";
 import { serve } from "./service.ts";
 
 /** Wishes of all boxes are put into the kernel together, this often. */
@@ -13,11 +13,11 @@ const BEAT_MS = 500;
 export async function startCloud(ctx: Context<Config>): Promise<void> {
   const paths = ctx.facts.watch<TunnelPathFact>("tunnel-path/");
   const ledger = new Ledger();
-  const isPath = (address: string, port: number) => comesFrom(paths.current, address, port);
-  const service = serve(
-    ctx.config.port,
-    (box, wishes) => ledger.renew(box, wishes, isPath, performance.now()),
-  );
+  const now = () => new Paths(paths.current.values());
+  const service = serve(ctx.config.port, {
+    shape: (session, wishes) => ledger.renew(session, wishes, now(), performance.now()),
+    isKnown: (session) => now().has(session),
+  });
   ctx.defer(() => service.close());
   ctx.facts.publish("proxy-target/qos", { host: "127.0.0.1", port: service.port } satisfies ProxyTargetFact);
   // What a box marks on its way here is how its connection is answered: priority of devices holds downstream too.
@@ -33,8 +33,9 @@ export async function startCloud(ctx: Context<Config>): Promise<void> {
     if (isWorking) return;
     isWorking = true;
     try {
-      ledger.expire(performance.now());
-      const groups = ledger.groups();
+      const known = now();
+      ledger.expire(performance.now(), known);
+      const groups = ledger.groups(known);
       const wanted = uplinks(ctx, groups);
       const text = JSON.stringify(wanted);
       if (text !== claimed) {
@@ -60,18 +61,6 @@ export async function startCloud(ctx: Context<Config>): Promise<void> {
   const timer = setInterval(() => void beat(), BEAT_MS);
   ctx.defer(() => clearInterval(timer));
   ctx.publishStatus({ addresses: [] });
-}
-
-/** Whether a tunnel's path comes from that address and port. Pure. */
-export function comesFrom(
-  paths: ReadonlyMap<string, TunnelPathFact>,
-  address: string,
-  port: number,
-): boolean {
-  return [...paths.values()].some(({ state, publicAddress, publicPort }) =>
-    state !== "down" && publicPort === port && publicAddress !== undefined &&
-    canonical(publicAddress) === address
-  );
 }
 
 /** Qdiscs and the table for all addresses, each on the uplink of its family. */

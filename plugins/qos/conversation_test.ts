@@ -8,8 +8,13 @@ import { serve } from "./service.ts";
 import { connectThrough } from "./through.ts";
 import { lines, MOST_LINE_BYTES, parseAnswer, parseRequest, type Wish, writeAll, writeLine } from "./wire.ts";
 
-const box = "01234567-89ab-cdef-0123-456789abcdef";
+const session = "0123456789abcdef0123456789abcdef";
 const wish: Wish = { address: "198.18.1.2", port: 1000, bitsPerSecond: 5e6, layer: "vdsl" };
+
+/** A service that knows the boxes of one session. */
+function serving(shape: (session: string, wishes: Wish[]) => string[], ...known: string[]) {
+  return serve(0, { shape, isKnown: (shown) => [session, ...known].includes(shown) });
+}
 
 /** A SOCKS5 on loopback that remembers which links were asked for. */
 class Socks implements Disposable {
@@ -66,12 +71,15 @@ async function eventually(holds: () => boolean): Promise<void> {
 }
 
 Deno.test("only what the schema says is a request or an answer, whatever comes", () => {
-  const good = { kind: "shape", box, wishes: [wish] };
+  const good = { kind: "shape", session, wishes: [wish] };
   assert.deepEqual(parseRequest(JSON.stringify(good)), good);
   for (
     const bad of [
       { ...good, extra: 1 },
-      { ...good, box: "me" },
+      { ...good, session: "me" },
+      { ...good, session: undefined },
+      { ...good, session: "A".repeat(32) },
+      { ...good, session: "a".repeat(129) },
       { ...good, wishes: [{ ...wish, port: 0 }] },
       { ...good, wishes: [{ ...wish, bitsPerSecond: 1 }] },
       { ...good, wishes: [{ ...wish, address: "1.2.3.4 } ; flush ruleset" }] },
@@ -87,19 +95,32 @@ Deno.test("only what the schema says is a request or an answer, whatever comes",
 
 Deno.test("a box's wishes reach the peer, change with it, and tell which addresses are refused", async () => {
   const heard: Wish[][] = [];
-  const service = serve(0, (_, wishes) => {
+  const sessions = new Set<string>();
+  const service = serving((session, wishes) => {
+    sessions.add(session);
     heard.push(wishes);
     return wishes.some(({ address }) => address === "192.0.2.9") ? ["192.0.2.9"] : [];
   });
   using socks = new Socks();
   const asker = new Asker(() => socks.at, service.port);
   try {
-    asker.want([wish]);
+    asker.want(session, [wish]);
     await eventually(() => asker.granted.has("198.18.1.2"));
-    asker.want([{ ...wish, bitsPerSecond: 6e6 }, { ...wish, address: "192.0.2.9" }]);
+    asker.want(session, [{ ...wish, bitsPerSecond: 6e6 }, { ...wish, address: "192.0.2.9" }]);
     await eventually(() => heard.length > 1 && heard.at(-1)!.length === 2);
     await eventually(() => !asker.granted.has("192.0.2.9") && asker.granted.size === 1);
     assert.equal(heard.at(-1)![0]!.bitsPerSecond, 6e6);
+    assert.match(asker.lastError, /192\.0\.2\.9/);
+    assert.deepEqual([...sessions], [session]);
+    // Another session, other wishes: what the former one was granted is nothing any more.
+    const other = session.replace("0", "f");
+    asker.want(other, [wish]);
+    await eventually(() => sessions.has(other) && asker.granted.size === 1 && asker.lastError === "");
+    const asked = heard.length;
+    asker.want(undefined, [wish]);
+    await eventually(() => asker.granted.size === 0);
+    assert.match(asker.lastError, /no session/);
+    assert.equal(heard.length, asked, "nobody is asked without a session");
   } finally {
     await asker.close();
     service.close();
@@ -114,7 +135,7 @@ Deno.test("a peer that is no peer of ours is asked again, later, and its reason 
   using socks = new Socks();
   const asker = new Asker(() => socks.at, (listener.addr as Deno.NetAddr).port);
   try {
-    asker.want([wish]);
+    asker.want(session, [wish]);
     await eventually(() => asker.lastError !== "");
     assert.equal(asker.granted.size, 0);
   } finally {
@@ -125,7 +146,7 @@ Deno.test("a peer that is no peer of ours is asked again, later, and its reason 
 
 Deno.test("hostile bytes end a connection of the service, and nothing else", async () => {
   let asked = 0;
-  const service = serve(0, () => {
+  const service = serving(() => {
     asked++;
     return [];
   });
@@ -139,7 +160,7 @@ Deno.test("hostile bytes end a connection of the service, and nothing else", asy
       connection.close();
     }
     const honest = await dial();
-    await writeLine(honest, { kind: "shape", box, wishes: [] });
+    await writeLine(honest, { kind: "shape", session, wishes: [] });
     const { value } = await lines(honest).next();
     assert.deepEqual(parseAnswer(value ?? ""), { kind: "shaped", refused: [] });
     honest.close();
@@ -149,8 +170,39 @@ Deno.test("hostile bytes end a connection of the service, and nothing else", asy
   }
 });
 
+Deno.test("no box takes the service's connections from another one, silent ones included", async () => {
+  const other = session.replace("0", "f");
+  const service = serving(() => [], other);
+  const open: Deno.Conn[] = [];
+  const dial = async () => {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: service.port });
+    open.push(connection);
+    return connection;
+  };
+  const ask = async (shown: string) => {
+    const connection = await dial();
+    await writeLine(connection, { kind: "shape", session: shown, wishes: [] });
+    const { value } = await lines(connection).next().catch(() => ({ value: undefined }));
+    return parseAnswer(value ?? "") !== undefined;
+  };
+  try {
+    const granted: boolean[] = [];
+    for (let count = 0; count < 20; count++) granted.push(await ask(session));
+    assert.equal(granted.filter(Boolean).length, 16);
+    // Whoever makes sessions up is one for all of them.
+    granted.length = 0;
+    for (let count = 0; count < 20; count++) granted.push(await ask(String(10 + count).repeat(10)));
+    assert.equal(granted.filter(Boolean).length, 16);
+    for (let count = 0; count < 200; count++) await dial();
+    assert.equal(await ask(other), true);
+  } finally {
+    open.forEach((connection) => connection.close());
+    service.close();
+  }
+});
+
 Deno.test("a speed test counts what came, each way, over the link that was named", async () => {
-  const service = serve(0, () => []);
+  const service = serving(() => []);
   using socks = new Socks();
   try {
     for (const direction of ["down", "up"] as const) {

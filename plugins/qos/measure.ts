@@ -1,6 +1,6 @@
 // How fast one link is, measured on demand: TCP between this box and the peer over that link alone, one direction after the other.
 import { connectThrough, type Proxy } from "./through.ts";
-import { closed, TEST_SECONDS, writeAll } from "./wire.ts";
+import { closed, TEST_SECONDS, writeAll, writeLine } from "./wire.ts";
 
 /** Connections of one test: a single one does not fill a link that loses packets. */
 const CONNECTIONS = 4;
@@ -10,13 +10,18 @@ const WARM_UP_MS = 1_500;
 const CONNECT_MS = 5_000;
 const CHUNK = new Uint8Array(32_768);
 
-/** The rate of one direction, bits per second of what the peer's proxy carries. @throws Error */
+/**
+ * The rate of one direction, bits per second of what the peer's proxy carries.
+ * @param session of the tunnel, for the peer to know whose test it is
+ * @throws Error
+ */
 export async function measure(
   direction: "down" | "up",
   link: string,
   proxy: () => Proxy | undefined,
   port: number,
   signal: AbortSignal,
+  session?: string,
 ): Promise<number> {
   const endMs = performance.now() + TEST_SECONDS * 1000;
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(TEST_SECONDS * 1000 + CONNECT_MS)]);
@@ -29,10 +34,7 @@ export async function measure(
     const streams = await Promise.allSettled(Array.from({ length: CONNECTIONS }, async () => {
       const connection = await connectThrough(proxy(), port, bounded, link);
       open.push(connection);
-      await writeAll(
-        connection,
-        new TextEncoder().encode(`${JSON.stringify({ kind: "test", direction })}\n`),
-      );
+      await writeLine(connection, { kind: "test", direction, session });
       await (direction === "down" ? receive(connection, seen) : send(connection, seen));
     }));
     if (seen.bitsPerSecond > 0) return seen.bitsPerSecond;

@@ -11,22 +11,29 @@ const MOST_WISHES = 16;
 export const TEST_SECONDS = 5;
 
 const wish = z.strictObject({
-  /** How the peer sees the link's end of the tunnel: whoever can name both is the one who uses them. */
+  /** How the peer sees the link's end of the tunnel. */
   address: z.string().check(z.minLength(2), z.maxLength(45), z.regex(/^[0-9a-f.:]+$/)),
   port: z.int().check(z.minimum(1), z.maximum(65_535)),
   bitsPerSecond: z.int().check(z.minimum(LEAST_BITS), z.maximum(MOST_BITS)),
   layer: z.enum(LAYERS),
 });
 
+/** What only this box and the peer know of their tunnel (TunnelFact): proves whose the paths are. */
+const session = z.string().check(z.regex(/^[0-9a-f]{16,128}$/));
+
 const request = z.discriminatedUnion("kind", [
-  /** Everything that this box wants now; it holds for half a minute. */
+  /** Everything that this box wants now of the paths of its session; it holds for half a minute. */
   z.strictObject({
     kind: z.literal("shape"),
-    box: z.string().check(z.regex(/^[0-9a-f-]{36}$/)),
+    session,
     wishes: z.array(wish).check(z.maxLength(MOST_WISHES)),
   }),
   /** The rest of the connection is bytes: from the peer (`down`), or to it, until the time is over. */
-  z.strictObject({ kind: z.literal("test"), direction: z.enum(["down", "up"]) }),
+  z.strictObject({
+    kind: z.literal("test"),
+    direction: z.enum(["down", "up"]),
+    session: z.optional(session),
+  }),
 ]);
 
 const answer = z.strictObject({

@@ -10,6 +10,7 @@ const MAX_CONNECTIONS = 64;
 /** Questions under way of one connection; beyond, it is not read from. */
 const MAX_OPEN_EACH = 32;
 const IDLE_MS = 10_000;
+const ACCEPT_AGAIN_MS = 200;
 
 /** Finds the answer. */
 export type Ask = (query: Query) => Promise<Uint8Array<ArrayBuffer>>;
@@ -61,7 +62,7 @@ export async function listen(port: number, ask: Ask): Promise<Listening> {
 
   const connections = new Set<Deno.Conn>();
   void (async () => {
-    for await (const connection of listener) {
+    for await (const connection of accepted(listener)) {
       if (connections.size >= MAX_CONNECTIONS) {
         connection.close();
         continue;
@@ -117,5 +118,17 @@ function close1(what: { close(): void }): void {
     what.close();
   } catch {
     // It is closed.
+  }
+}
+
+/** Who connects, until the listener is closed: one that could not be accepted, for want of descriptors say, is not the last. */
+async function* accepted(listener: Deno.TcpListener): AsyncGenerator<Deno.TcpConn> {
+  for (;;) {
+    try {
+      yield await listener.accept();
+    } catch (error) {
+      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MS));
+    }
   }
 }

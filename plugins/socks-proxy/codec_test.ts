@@ -62,6 +62,7 @@ Deno.test("a request is read as it was written, inside the clock window only", (
         const length = sealRequest(
           sealer,
           salt,
+          new Uint8Array(0),
           target,
           payload,
           payload.length,
@@ -70,7 +71,7 @@ Deno.test("a request is read as it was written, inside the clock window only", (
           plain,
           out,
         );
-        const body = openRequestHead(opener, out, 1_700_000_000 + skew, plain);
+        const body = openRequestHead(opener, out, SALT_BYTES, 1_700_000_000 + skew, plain);
         if (Math.abs(skew) > 30) return assert.equal(body, "time");
         assert.equal(REQUEST_HEAD + (body as number) + 16, length);
         const opened = openRequestBody(opener, out, REQUEST_HEAD, body as number, plain);
@@ -92,6 +93,7 @@ Deno.test("one changed bit in a request's head is a forgery", () => {
   sealRequest(
     sealer,
     salt,
+    new Uint8Array(0),
     Uint8Array.of(1, 1, 2, 3, 4, 0, 80),
     new Uint8Array(0),
     0,
@@ -104,7 +106,7 @@ Deno.test("one changed bit in a request's head is a forgery", () => {
     const changed = out.slice();
     changed[bit >> 3]! ^= 1 << (bit & 7);
     using opener = native.aead(METHOD, key, changed.slice(0, SALT_BYTES));
-    assert.equal(openRequestHead(opener, changed, 1_700_000_000, plain), "forged");
+    assert.equal(openRequestHead(opener, changed, SALT_BYTES, 1_700_000_000, plain), "forged");
   }));
 });
 

@@ -31,15 +31,26 @@ export const config = z.strictObject({
     }),
     { enabled: false, port: 1080, username: "" },
   ),
+  connectionsPerDevice: z._default(z.int().check(z.minimum(16), z.maximum(20_000)), 2_000).register(
+    z.globalRegistry,
+    { description: "TCP connections that one LAN device may have at once (box)" },
+  ),
+  flowsPerDevice: z._default(z.int().check(z.minimum(256), z.maximum(1_000_000)), 8_192).register(
+    z.globalRegistry,
+    { description: "flows of any protocol that the kernel tracks for one LAN device at once (box)" },
+  ),
   sip004: z._default(
     z.strictObject({
       enabled: z._default(z.boolean(), false).register(z.globalRegistry, {
         description:
-          "serve older Shadowsocks clients too: aes-256-gcm, the text of the secret psk as password (cloud)",
+          "serve older Shadowsocks clients too: aes-256-gcm, the text of a box's key in base64 as password (cloud)",
       }),
       port: z._default(port, 8444).register(z.globalRegistry, { description: "their port" }),
+      box: z._default(z.string().check(z.maxLength(31)), "box").register(z.globalRegistry, {
+        description: "the box whose key that is, and as whose they count",
+      }),
     }),
-    { enabled: false, port: 8444 },
+    { enabled: false, port: 8444, box: "box" },
   ),
   allowTargets: z._default(z.array(cidr), []).register(z.globalRegistry, {
     description: "private targets the peer may dial all the same (cloud)",

@@ -9,6 +9,7 @@ import {
   TUNNEL_CONNECTION_MARK,
 } from "../../core/plugin.ts";
 import { writeRecord } from "./address.ts";
+import type { Devices } from "./devices.ts";
 import type { Reactor } from "./reactor.ts";
 import type { Sniffer } from "./sniffer.ts";
 
@@ -103,11 +104,12 @@ export class Interceptor {
     private readonly native: Native,
     private readonly reactor: Reactor,
     private readonly sniffer: Sniffer,
+    private readonly devices: Devices,
     private readonly family: 4 | 6,
   ) {
     // Only what the kernel hands over reaches a loopback address.
     const host = family === 4 ? "127.0.0.1" : "::1";
-    this.#fd = native.listen({ host, port: 0 }, { transparent: true, backlog: 4096 }).fd;
+    this.#fd = native.listen({ host, port: 0 }, { transparent: true, resetOnClose: true, backlog: 4096 }).fd;
     native.localAddress(this.#fd, own);
     // Inherited by what it accepts.
     native.setNoDelay(this.#fd, true);
@@ -129,9 +131,15 @@ export class Interceptor {
         this.native.abort(fd);
         continue;
       }
+      const counted = this.devices.admit(device);
+      if (!counted) {
+        this.native.abort(fd);
+        continue;
+      }
       const target = new Uint8Array(19);
       const events = PollEvents.in;
       const plain = { fd, tag: this.reactor.add(fd, events, () => {}), watched: events };
+      this.reactor.count(plain.tag, counted);
       this.sniffer.take(
         { plain, wanted, target: target.subarray(0, writeRecord(wanted, target, 0)) },
         device,

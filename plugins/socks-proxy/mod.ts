@@ -1,21 +1,33 @@
 // The plugin: on the box it carries the LAN's TCP to the peer, in the cloud it is that peer.
+import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, openNative } from "../../core/native/ffi.ts";
 import {
+  type BoxesFact,
   type ClockFact,
   type Context,
   definePlugin,
+  type DeviceFact,
   type DevicePriorityFact,
   type DomainRulesFact,
   type FirstPathFact,
   HIGH_PRIORITY_MARK,
   type InterfaceFact,
   type Json,
+  type ListensFact,
   LOW_PRIORITY_MARK,
   OtbError,
   type ProxyTargetFact,
+  readBoxes,
+  readKey,
   type Socks5Fact,
+  type Zone,
 } from "../../core/plugin.ts";
+import { type Box, Boxes } from "./boxes.ts";
 import { type Config, config } from "./config.ts";
+import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";
+import { Devices } from "./devices.ts";
+import { drained } from "./drain.ts";
+import { flowLimits } from "./flow_limits.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
 import { Reactor } from "./reactor.ts";
@@ -23,6 +35,7 @@ import { Sniffer } from "./sniffer.ts";
 import { Salts } from "./salts.ts";
 import { serveCounters, Server } from "./serve.ts";
 import { legacyKey } from "./sip004.ts";
+import { Identity } from "./sip023.ts";
 import { LINK_LOGIN, type Login, Socks5 } from "./socks5.ts";
 import { StandIn } from "./stand_in.ts";
 import { Targets } from "./targets.ts";
@@ -34,12 +47,17 @@ const STATUS_EVERY_MS = 1_000;
 const PROBE_MS = 2_000;
 /** So many connections in a row must end without an answer before a person is told; one may be a peer that restarts. */
 const UNANSWERED_TOLD = 2;
+/** How long it is told that a box had too much. */
+const FULL_TOLD_MS = 60_000;
+/** How often it is stored when boxes were seen: the disk shall rest. */
+const SEEN_KEPT_MS = 60_000;
 
 /** Why the peer does not answer, as far as the box can tell. */
 const REJECTED = {
   message:
-    "The peer takes connections but never answers them: its key is another one, or a clock is more than 30 s off",
-  next: "Compare the clocks (date), then join again with the code of otb init cloud.",
+    "The peer takes connections but never answers them: this box's key is none there (any more), or a clock is more than 30 s off",
+  next:
+    "Compare the clocks (date); then on the peer otb peer box list, and otb peer box code or add; here otb peer join -",
 };
 const CLOCK_WRONG = {
   message: "The peer answers nothing as the clock of this box is wrong, and it allows 30 s",
@@ -60,16 +78,14 @@ export default definePlugin<Config>({
   async start(ctx) {
     const native = openNative();
     const reactor = new Reactor(native);
-    const psk = readKey(ctx.secret("psk"));
     const now = () => Math.floor(ctx.clock.now() / 1000);
     const running = reactor.run();
     ctx.defer(async () => {
       reactor.stop();
       await running;
     });
-    const parts = { ctx, native, reactor, psk, now };
-    if (ctx.role === "box") await startBox(parts);
-    else startCloud(parts);
+    const parts = { ctx, native, reactor, now };
+    await (ctx.role === "box" ? startBox(parts) : startCloud(parts));
   },
 });
 
@@ -77,11 +93,10 @@ interface Parts {
   ctx: Context<Config>;
   native: ReturnType<typeof openNative>;
   reactor: Reactor;
-  psk: Uint8Array<ArrayBuffer>;
   now(): number;
 }
 
-async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void> {
+async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
   const counters = tunnelCounters();
   const startedMs = ctx.clock.now();
   const [peer] = ctx.network.current.peers;
@@ -107,8 +122,20 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
     if (mac === undefined) return 0;
     return high.includes(mac) ? HIGH_PRIORITY_MARK : low.includes(mac) ? LOW_PRIORITY_MARK : 0;
   };
-  const tunnels = new Tunnels({ native, reactor, transport, psk, now, choices, markOf, counters });
+  const psk = readKey(ctx.secret("psk"), "psk"), peerKey = peerKeyOf(ctx);
+  const identity = peerKey && new Identity(native, peerKey, psk);
+  const tunnels = new Tunnels({
+    ...{ native, reactor, transport, psk, identity, now, choices, markOf, counters },
+  });
   ctx.defer(() => tunnels.close());
+
+  const devices = new Devices({
+    total: mostConnections(native),
+    perDevice: ctx.config.connectionsPerDevice,
+    macOf: deviceOf,
+    nowMs: () => ctx.clock.monotonicMs(),
+  });
+  const names = ctx.facts.watch<DeviceFact>("device/");
 
   const domainRules = ctx.facts.watch<DomainRulesFact>("domain-rules");
   const hits = new Map<string, number>();
@@ -141,10 +168,20 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
     const login: Login | undefined = socks5.username
       ? { username: socks5.username, password: ctx.secret("socks5-password") }
       : undefined;
-    const proxy = new Socks5(native, reactor, tunnels, lan.address.split("/")[0]!, socks5.port, login);
+    const proxy = new Socks5(
+      native,
+      reactor,
+      tunnels,
+      lan.address.split("/")[0]!,
+      socks5.port,
+      login,
+      devices,
+    );
     ctx.defer(() => proxy.close());
+    serves(ctx, "lan", socks5.port);
   }
   if (intercept.enabled) {
+    await limitFlows();
     await interceptFamily(4);
     try {
       await interceptFamily(6);
@@ -153,8 +190,19 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
       ctx.log.info("The LAN's IPv6 is not carried", { reason: (error as Error).message });
     }
   }
+  async function limitFlows(): Promise<void> {
+    const claim = (): Promise<void> =>
+      ctx.claim("flows", flowLimits(ctx.network.current.lan?.interface, ctx.config.flowsPerDevice)).catch(
+        (error) => {
+          // A kernel without nft_connlimit; the proxy's own limits hold all the same.
+          ctx.log.warn("Flows of a device are not limited", { reason: String(error) });
+        },
+      );
+    await claim();
+    ctx.defer(ctx.network.subscribe(claim));
+  }
   async function interceptFamily(family: 4 | 6): Promise<void> {
-    const interceptor = new Interceptor(native, reactor, sniffer, family);
+    const interceptor = new Interceptor(native, reactor, sniffer, devices, family);
     ctx.defer(() => interceptor.close());
     let claimed = "";
     const claim = async () => {
@@ -194,6 +242,17 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
       severity: "error",
       ...(clock.current.get("clock")?.state === "wrong" ? CLOCK_WRONG : REJECTED),
     });
+    const refused = devices.refused().map((mac) => names.current.get(`device/${mac}`)?.name ?? mac);
+    told(ctx, refused.length > 0, {
+      code: "device-connections",
+      severity: "warning",
+      message: `${
+        sentenceOf(refused)
+      } opens more connections at once than it may have: the excess is refused`,
+      next:
+        "Look what it does; if it needs more: otb config set socks-proxy.connectionsPerDevice=NUMBER (now " +
+        `${ctx.config.connectionsPerDevice}).`,
+    });
     if (hits.size > 0) {
       ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
     }
@@ -201,7 +260,7 @@ async function startBox({ ctx, native, reactor, psk, now }: Parts): Promise<void
   });
 }
 
-function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
+async function startCloud({ ctx, native, reactor, now }: Parts): Promise<void> {
   const counters = serveCounters();
   const salts = new Salts(ctx.directory, () => ctx.clock.now());
   ctx.defer(() => salts.close());
@@ -215,18 +274,36 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
   const timer = setInterval(lookAtOwn, 10_000);
   ctx.defer(() => clearInterval(timer));
   const [self] = ctx.network.current.peers;
-  const settings = { native, reactor, psk, salts, targets, now, counters };
+  const most = mostConnections(native);
+  const boxes = new Boxes(native, most);
+  const settings = { native, reactor, boxes, salts, targets, now, counters, most };
+  // Once nothing new is taken: releases run in reverse.
+  ctx.defer(() => drained(counters));
+  const older = new Older(ctx.config.sip004, settings);
+  const follow = () => {
+    boxes.set(readBoxes(ctx.secret), peerKeyOf(ctx));
+    older.follow();
+  };
+  follow();
+  ctx.defer(() => older.close());
+  ctx.defer(
+    ctx.facts.watch<BoxesFact>("boxes").subscribe(() => {
+      try {
+        follow();
+        ctx.health.clear("boxes-refused");
+      } catch (error) {
+        ctx.health.raise({
+          code: "boxes-refused",
+          severity: "error",
+          message: `The boxes of this peer stay as they were: ${(error as Error).message}`,
+        });
+      }
+    }),
+  );
+  await rememberSeen(ctx, boxes);
   const server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server.close());
-  const { sip004 } = ctx.config;
-  if (sip004.enabled) {
-    const older = new Server(
-      { ...settings, psk: legacyKey(ctx.secret("psk")), legacy: true },
-      "0.0.0.0",
-      sip004.port,
-    );
-    ctx.defer(() => older.close());
-  }
+  serves(ctx, "link", self!.port, ...ctx.config.sip004.enabled ? [ctx.config.sip004.port] : []);
   publish(ctx, () => {
     const { rejected, ...counts } = counters;
     told(ctx, (rejected.time ?? 0) > 0, {
@@ -235,8 +312,94 @@ function startCloud({ ctx, native, reactor, psk, now }: Parts): void {
       message: "A box with the right key came with a clock that is more than 30 s off, and was refused",
       next: "Set the clock of the box, or of this peer.",
     });
-    return { ...counts, rejected };
+    const full = boxes.all.filter(({ refusedMs }) => performance.now() - refusedMs < FULL_TOLD_MS);
+    told(ctx, full.length > 0, {
+      code: "box-full",
+      severity: "warning",
+      message: `${
+        full.map(({ name }) => `"${name}"`).join(", ")
+      } had more connections at once than one box may have, ` +
+        "and what was beyond was refused",
+      next: "Look for a device there that opens connections without end (otb peer box list).",
+    });
+    told(ctx, older.isMissing, {
+      code: "sip004-box-missing",
+      severity: "warning",
+      message: `Older Shadowsocks clients are not served, as no box is called "${ctx.config.sip004.box}"`,
+      next: "otb config set socks-proxy.sip004.box=NAME",
+    });
+    return {
+      ...counts,
+      rejected,
+      boxes: Object.fromEntries(boxes.all.map(({ name, places, total, refused, lastSeen }) => [name, {
+        ...{ open: places.size, total, refused },
+        ...lastSeen > 0 ? { lastSeenMs: lastSeen * 1000 } : {},
+      }])),
+    };
   });
+}
+
+/** The peer's identity key (SIP023); undefined where nobody set one, on a peer or box of before each box had a key. */
+function peerKeyOf({ secret }: Context<Config>): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    return readKey(secret("peer-key"), "peer-key");
+  } catch (error) {
+    if (!(error instanceof OtbError) || error.code !== "secret-missing") throw error;
+    return undefined;
+  }
+}
+
+/** The server of SIP004 while its box is there: it ends with the box's key. */
+class Older {
+  #server: Server | undefined;
+  #box: Box | undefined;
+
+  constructor(
+    private readonly config: Config["sip004"],
+    private readonly settings: ConstructorParameters<typeof Server>[0],
+  ) {}
+
+  get isMissing(): boolean {
+    return this.config.enabled && !this.#box;
+  }
+
+  /** Looks again who its box is. */
+  follow(): void {
+    if (!this.config.enabled) return;
+    const box = this.settings.boxes.find(this.config.box);
+    if (box === this.#box) return;
+    this.close();
+    this.#box = box;
+    if (!box) return;
+    const key = legacyKey(Buffer.from(box.key).toString("base64"));
+    this.#server = new Server({ ...this.settings, legacy: { box, key } }, "0.0.0.0", this.config.port);
+  }
+
+  close(): void {
+    this.#server?.close();
+    this.#server = undefined;
+  }
+}
+
+/** Keeps over a restart when each box was last seen, by what its key is called on the wire. */
+async function rememberSeen(ctx: Context<Config>, boxes: Boxes): Promise<void> {
+  const seen = await ctx.store.get<{ [identity: string]: number }>("seen") ?? {};
+  for (const box of boxes.all) box.lastSeen ||= seen[boxes.identity(box)] ?? 0;
+  let kept = JSON.stringify(seen);
+  const keep = async () => {
+    const now = Object.fromEntries(boxes.all.map((box) => [boxes.identity(box), box.lastSeen]));
+    if (JSON.stringify(now) === kept) return;
+    kept = JSON.stringify(now);
+    await ctx.store.set("seen", now);
+  };
+  const timer = setInterval(() => void keep().catch(() => {}), SEEN_KEPT_MS);
+  ctx.defer(() => clearInterval(timer));
+}
+
+/** Tells on which TCP ports these are served. */
+function serves({ facts }: Context<Config>, zone: Zone, ...ports: number[]): void {
+  const services = ports.map((port) => ({ protocol: "tcp" as const, port, zones: [zone] }));
+  facts.publish("listens/socks-proxy", { services } satisfies ListensFact);
 }
 
 /** Publishes counters once a second, when they changed. */
@@ -258,6 +421,17 @@ function publish(
   ctx.defer(() => clearInterval(timer));
 }
 
+/** A few names, for the start of a sentence. */
+function sentenceOf(names: string[]): string {
+  const [some, more] = [names.slice(0, 3), names.length - 3];
+  return `Device ${some.join(", ")}${more > 0 ? ` (and ${more} more)` : ""}`;
+}
+
+/** What fits into this process. */
+function mostConnections(native: Parts["native"]): number {
+  return connectionsWithin(native.descriptors(ENOUGH_DESCRIPTORS));
+}
+
 /** Raises or clears one condition. */
 function told(
   ctx: Context<Config>,
@@ -266,23 +440,4 @@ function told(
 ): void {
   if (holds) ctx.health.raise(condition);
   else ctx.health.clear(condition.code);
-}
-
-/** @throws OtbError `key-invalid`; the key itself is never repeated */
-function readKey(text: string): Uint8Array<ArrayBuffer> {
-  let bytes: Uint8Array<ArrayBuffer> | undefined;
-  try {
-    bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  } catch {
-    // Refused below.
-  }
-  // Sixteen different bytes among 32: no random key has fewer, every typed phrase and pattern does.
-  if (bytes?.length !== 32 || new Set(bytes).size < 16) {
-    throw new OtbError(
-      "key-invalid",
-      'Cannot use the secret "psk" as it must be 32 random bytes in base64',
-      "Run otb init again.",
-    );
-  }
-  return bytes;
 }

@@ -1,18 +1,20 @@
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
-import { close, echo, listen, Pair, readAll, readExactly, throughSocks, until } from "./testing.ts";
-
-function noise(length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; at += 65_536) {
-    crypto.getRandomValues(bytes.subarray(at, Math.min(length, at + 65_536)));
-  }
-  return bytes;
-}
-
-async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
-}
+import { waiting } from "./relay.ts";
+import {
+  base64,
+  close,
+  echo,
+  listen,
+  noise,
+  Pair,
+  readAll,
+  readExactly,
+  throughSocks,
+  until,
+  writeAll,
+} from "./testing.ts";
+import { roundTrip, withShadowsocks } from "./testing_shadowsocks.ts";
 
 Deno.test("bytes arrive whole both ways, whatever their size", async () => {
   await using pair = new Pair();
@@ -118,6 +120,34 @@ Deno.test("a slow reader holds the sender back, and what waits stays bounded", a
   assert.equal(sent, held, "the sender must stand still");
   assert.ok(held < 200e6, `${held} bytes are under way`);
   close(connection);
+});
+
+Deno.test("what all blocked connections together hold is bounded", async () => {
+  await using pair = new Pair();
+  using flood = listen(async (connection) => {
+    const bytes = noise(1 << 18);
+    for (;;) await connection.write(bytes);
+  });
+  // What other tests left behind is in the sum.
+  const { mostBytes, bytes: before } = waiting;
+  const held = () => waiting.bytes - before;
+  waiting.mostBytes = before + 1;
+  try {
+    const connections: Deno.Conn[] = [];
+    let last = -1;
+    for (let count = 0; count < 8; count++) connections.push(await pair.dial(flood.port));
+    for (let still = 0; still < 5; still += held() === last && last > 0 ? 1 : -still) {
+      last = held();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    // One read may be large, and then each of sixteen sockets keeps a little; otherwise it is 64 KiB for each at least.
+    assert.ok(held() < 700_000, `${held()} bytes wait`);
+    for (const connection of connections) close(connection);
+    await until(() => pair.served.open === 0 && pair.tunnelled.open === 0);
+    assert.equal(held(), 0);
+  } finally {
+    waiting.mostBytes = mostBytes;
+  }
 });
 
 Deno.test("a thousand idle connections live side by side and all still answer", async () => {
@@ -229,7 +259,10 @@ Deno.test("a recorded request is refused at once and after a restart of the serv
 });
 
 Deno.test("whatever a prober sends, at once or byte by byte, ends the same way: silence, then a reset", async () => {
-  await using pair = new Pair();
+  await using pair = new Pair({
+    identityKey: noise(32),
+    others: [{ name: "former", key: base64(noise(32)), former: true }],
+  });
   const probe = async (length: number, trickle: boolean) => {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port: pair.server.port });
     const started = performance.now();
@@ -248,7 +281,7 @@ Deno.test("whatever a prober sends, at once or byte by byte, ends the same way: 
     close(connection);
     return { outcome, ms: performance.now() - started };
   };
-  const probes = [0, 1, 31, 32, 58, 59, 60, 91, 300].flatMap((
+  const probes = [0, 1, 31, 32, 58, 59, 60, 74, 75, 76, 91, 300].flatMap((
     length,
   ) => [probe(length, false), probe(length, true)]);
   const ends = await Promise.all(probes);
@@ -270,50 +303,6 @@ Deno.test("the peer dials neither private targets nor itself, unless it is allow
 });
 
 // ---- against an independent implementation, both ways
-
-async function withShadowsocks(
-  program: "sslocal" | "ssserver",
-  config: object,
-  body: (port: number) => Promise<void>,
-) {
-  const tool = `${Deno.env.get("OTB_TOOLS") ?? "/var/cache/otb/tools"}/bin/${program}`;
-  const folder = await Deno.makeTempDir({ prefix: "otb" });
-  const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = free.addr;
-  free.close();
-  const path = `${folder}/config.json`;
-  const own = program === "sslocal"
-    ? { local_address: "127.0.0.1", local_port: port }
-    : { server: "127.0.0.1", server_port: port };
-  await Deno.writeTextFile(path, JSON.stringify({ ...config, ...own, mode: "tcp_only" }));
-  const child = new Deno.Command(tool, { args: ["-c", path], stdin: "null", stdout: "null", stderr: "null" })
-    .spawn();
-  try {
-    await until(() =>
-      Deno.readTextFileSync("/proc/net/tcp").includes(
-        `:${port.toString(16).toUpperCase().padStart(4, "0")} 00000000:0000 0A`,
-      )
-    );
-    await body(port);
-  } finally {
-    child.kill("SIGKILL");
-    await child.status;
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
-
-async function roundTrip(connection: Deno.TcpConn): Promise<void> {
-  const sent = noise(400_000);
-  const [received] = await Promise.all([
-    readAll(connection),
-    writeAll(connection, sent).then(() => connection.closeWrite()),
-  ]);
-  const differs = received.findIndex((byte, index) => byte !== sent[index]);
-  assert.deepEqual([received.length, differs], [sent.length, -1]);
-  close(connection);
-}
 
 Deno.test("shadowsocks-rust as the client of our server", async () => {
   await using pair = new Pair();

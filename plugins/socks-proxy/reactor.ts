@@ -16,12 +16,19 @@ const EVENTS = 256;
 /** Takes the epoll(7) events of one descriptor. */
 export type OnEvents = (events: number) => void;
 
+/** Who wants to know when a descriptor is gone. */
+export interface Counted {
+  left(): void;
+}
+
 /** A registered descriptor; tags are never reused within one batch of events, so a stale event reaches nobody. */
 export class Reactor {
   readonly #poll: Poll;
   readonly #events = new Uint32Array(2 * EVENTS);
   readonly #handlers: (OnEvents | undefined)[] = [];
   readonly #nudged = new Set<number>();
+  /** By tag; sparse. */
+  readonly #counted: (Counted | undefined)[] = [];
   #free: number[] = [];
   #freed: number[] = [];
   #stopped = false;
@@ -57,10 +64,17 @@ export class Reactor {
     this.#nudged.add(tag);
   }
 
+  /** Tells when the tag is forgotten. */
+  count(tag: number, counted: Counted): void {
+    this.#counted[tag] = counted;
+  }
+
   /** Forgets a descriptor that is about to be closed. */
   forget(tag: number): void {
     this.#nudged.delete(tag);
     this.#handlers[tag] = undefined;
+    this.#counted[tag]?.left();
+    this.#counted[tag] = undefined;
     this.#freed.push(tag);
   }
 

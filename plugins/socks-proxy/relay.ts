@@ -1,4 +1,5 @@
 // One carried connection: a plain socket and a sealed one, bytes moved both ways with back-pressure, half-close and reset.
+// Both sockets reset on close: an end is told only when the other side told it, and who dies resets what it carried.
 import { type AeadSession, Errno, type Native, openCapacity, PollEvents } from "../../core/native/ffi.ts";
 import type { Reactor } from "./reactor.ts";
 
@@ -11,6 +12,10 @@ export const scratch: { input: Bytes; output: Bytes } = {
   input: new Uint8Array(MAX_READ),
   output: new Uint8Array(openCapacity(MAX_READ)),
 };
+
+/** Bytes that sockets did not take, of all relays together: near the bound no relay reads more at once than a little. */
+export const waiting = { bytes: 0, mostBytes: 192 * 1024 * 1024 };
+const LITTLE_READ = 4_096;
 
 /** Counters of all relays of one process. */
 export interface Counters {
@@ -80,6 +85,11 @@ class Side {
   }
 }
 
+/** How much is read from a side at once now. */
+function readable(side: Side): number {
+  return waiting.bytes < waiting.mostBytes ? side.readBytes : LITTLE_READ;
+}
+
 /** Moves bytes until both directions have ended or one is reset. */
 export class Relay {
   readonly #plain: Side;
@@ -119,6 +129,11 @@ export class Relay {
     this.#ended(this.#plain, this.#sealed);
   }
 
+  /** Ends both sides with a reset: what is carried may be no longer. */
+  reset(): void {
+    this.#reset(this.#sealed);
+  }
+
   /** Ends both sides with a reset, as `broken` did. */
   #reset(broken: Side): void {
     if (this.#done) return;
@@ -130,7 +145,7 @@ export class Relay {
     if (events & PollEvents.out && !this.#flush(this.#plain, this.#sealed)) return;
     if (!(events & ~PollEvents.out) || this.#done || this.#plain.ended || this.#sealed.rest) return;
     const { input, output } = scratch;
-    const length = this.native.read(this.#plain.fd, input, 0, this.#plain.readBytes);
+    const length = this.native.read(this.#plain.fd, input, 0, readable(this.#plain));
     if (length > 0) {
       this.counters.bytesToSealed += length;
       const sealed = this.codec.seal(input, length, output);
@@ -146,7 +161,7 @@ export class Relay {
   #onSealed(events: number): void {
     if (events & PollEvents.out && !this.#flush(this.#sealed, this.#plain)) return;
     if (!(events & ~PollEvents.out) || this.#done || this.#sealed.ended || this.#plain.rest) return;
-    const length = this.native.read(this.#sealed.fd, scratch.input, 0, this.#sealed.readBytes);
+    const length = this.native.read(this.#sealed.fd, scratch.input, 0, readable(this.#sealed));
     if (length > 0) this.#open(scratch.input, length);
     else if (length === 0) this.#ended(this.#sealed, this.#plain);
     else if (length !== -Errno.EAGAIN && length !== -Errno.EINTR) this.#reset(this.#sealed);
@@ -167,6 +182,7 @@ export class Relay {
       const joined = new Uint8Array(to.rest.length - to.restAt + length);
       joined.set(to.rest.subarray(to.restAt));
       joined.set(bytes.subarray(offset, offset + length), to.rest.length - to.restAt);
+      waiting.bytes += joined.length - to.rest.length;
       to.rest = joined;
       to.restAt = 0;
       return;
@@ -182,6 +198,7 @@ export class Relay {
     }
     from.readBytes = MIN_READ;
     to.rest = bytes.slice(offset + sent, offset + length);
+    waiting.bytes += to.rest.length;
     to.restAt = 0;
     this.#watch(to);
     this.#watch(from);
@@ -198,6 +215,7 @@ export class Relay {
     }
     to.restAt += sent;
     if (to.restAt < to.rest.length) return true;
+    waiting.bytes -= to.rest.length;
     to.rest = undefined;
     this.#watch(to);
     this.#watch(from);
@@ -231,14 +249,15 @@ export class Relay {
   #end(broken: Side | undefined): void {
     this.#done = true;
     this.counters.open--;
+    waiting.bytes -= (this.#plain.rest?.length ?? 0) + (this.#sealed.rest?.length ?? 0);
     this.reactor.forget(this.#plain.tag);
     this.reactor.forget(this.#sealed.tag);
     if (broken) {
       this.native.abort(this.#plain.fd);
       this.native.abort(this.#sealed.fd);
     } else {
-      this.native.close(this.#plain.fd);
-      this.native.close(this.#sealed.fd);
+      this.native.closeInOrder(this.#plain.fd);
+      this.native.closeInOrder(this.#sealed.fd);
     }
     this.codec.free();
     this.onEnd(broken && (broken === this.#plain ? "plain" : "sealed"));

@@ -13,11 +13,12 @@ import {
 } from "../../core/native/ffi.ts";
 import { readTarget, type Target } from "./address.ts";
 import { arena } from "./arena.ts";
+import type { Box, Boxes } from "./boxes.ts";
 import type { Reactor } from "./reactor.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import type { Salts } from "./salts.ts";
 import { LegacyCodec, openLegacy } from "./sip004.ts";
-import { openRequestBody, openRequestHead, REQUEST_HEAD, sealResponse } from "./sip022.ts";
+import { openRequestBody, REQUEST_HEAD, sealResponse } from "./sip022.ts";
 import type { Targets } from "./targets.ts";
 import { RandomPool } from "./random.ts";
 import { KEEPALIVE_SECONDS } from "./transport.ts";
@@ -63,14 +64,16 @@ const MAX_LEGACY_HEAD = 259;
 export interface ServeSettings {
   native: Native;
   reactor: Reactor;
-  psk: Bytes;
+  boxes: Boxes;
   salts: Salts;
   targets: Targets;
   /** Seconds since the epoch. */
   now(): number;
   counters: ServeCounters;
-  /** Speaks SIP004 instead of SIP022; the key is then `legacyKey` of a password. */
-  legacy?: boolean;
+  /** Connections that it has room for; more are reset at once. */
+  most?: number;
+  /** Speaks SIP004 instead, for one box: its key is `legacyKey` of a password, and what it carries counts as that box's. */
+  legacy?: { box: Box; key: Bytes };
 }
 
 /** The same with what the server adds for itself. */
@@ -99,7 +102,11 @@ export class Server {
   constructor(settings: ServeSettings, host: string, port: number, wantMptcp = true) {
     const { native, reactor } = settings;
     this.settings = { ...settings, random: new RandomPool(native), dials: new Set() };
-    const { fd, mptcp } = native.listen({ host, port }, { mptcp: wantMptcp, backlog: 4096 });
+    const { fd, mptcp } = native.listen({ host, port }, {
+      mptcp: wantMptcp,
+      resetOnClose: true,
+      backlog: 4096,
+    });
     this.#fd = fd;
     native.localAddress(fd, localRecord);
     this.port = decodeAddress(localRecord).port;
@@ -137,6 +144,11 @@ export class Server {
     for (let count = 0; count < 64; count++) {
       const fd = native.accept(this.#fd, peerRecord, null);
       if (fd < 0) return;
+      const { dials, counters, most = Infinity } = this.settings;
+      if (this.#strangers.size + dials.size + counters.open >= most) {
+        native.abort(fd);
+        continue;
+      }
       if (this.#strangers.size >= MAX_STRANGERS) this.#strangers.values().next().value!.drop();
       const stranger = new Stranger(this.settings, this.#strangers, fd);
       this.#strangers.add(stranger);
@@ -156,6 +168,9 @@ class Stranger {
   #tag: number;
   #bytes: Bytes | undefined;
   #opener: AeadSession | undefined;
+  /** Set once it has shown a key. */
+  #box: Box | undefined;
+  #headEnd = 0;
   #bodyLength = 0;
   /** Of SIP004, until its client has proven itself. */
   #salt: Bytes | undefined;
@@ -193,16 +208,18 @@ class Stranger {
       this.settings.counters.rejected.short = (this.settings.counters.rejected.short ?? 0) + 1;
       return this.drop();
     }
-    if (this.settings.legacy) return this.#onLegacy(input, length);
+    const { legacy } = this.settings;
+    if (legacy) return this.#onLegacy(legacy, input, length);
     if (this.#opener) return this.#more(input, length);
     // SIP022 3.1.4: salt and fixed header come in one read, or not at all.
     if (length < REQUEST_HEAD) return this.#reject("short");
-    const opener = native.aead(METHOD, this.settings.psk, input.subarray(0, SALT_BYTES));
-    this.#opener = opener;
-    const body = openRequestHead(opener, input, this.settings.now(), plain);
-    if (typeof body === "string") return this.#reject(body);
+    const shown = this.settings.boxes.openRequest(input, length, this.settings.now(), plain);
+    if (typeof shown === "string") return this.#reject(shown);
+    this.#opener = shown.opener;
     if (!this.settings.salts.add(input.subarray(0, SALT_BYTES))) return this.#reject("replay");
-    this.#bodyLength = body;
+    this.#box = shown.box;
+    this.#headEnd = shown.headEnd;
+    this.#bodyLength = shown.bodyLength;
     this.#more(input, length);
   }
 
@@ -214,13 +231,13 @@ class Stranger {
       bytes = arena.join(this.#bytes, input, length);
       end = bytes.length;
     }
-    const bodyEnd = REQUEST_HEAD + this.#bodyLength + TAG_BYTES;
+    const bodyEnd = this.#headEnd + this.#bodyLength + TAG_BYTES;
     if (end < bodyEnd) {
       this.#bytes = arena.copy(bytes, 0, end);
       return;
     }
     const opener = this.#opener!;
-    const opened = openRequestBody(opener, bytes, REQUEST_HEAD, this.#bodyLength, plain);
+    const opened = openRequestBody(opener, bytes, this.#headEnd, this.#bodyLength, plain);
     if (typeof opened === "string") return this.#reject(opened);
     // Frames that came along are opened now, so that everything from here on is plain payload.
     const first = this.#bodyLength - opened.payloadOffset;
@@ -228,19 +245,21 @@ class Stranger {
     output.set(plain.subarray(opened.payloadOffset, this.#bodyLength));
     const more = opener.openFrames(bytes, bodyEnd, end - bodyEnd, output, first);
     if (more < 0) return this.#reject("forged");
-    const { native, psk, random } = this.settings;
+    const { native, random } = this.settings;
+    const box = this.#box!;
     const salt = random.take(SALT_BYTES);
     const requestSalt = arena.copy(bytes, 0, SALT_BYTES);
-    const codec = new ServerCodec(this.settings, native.aead(METHOD, psk, salt), opener, salt, requestSalt);
-    this.#serve(codec, opened.target, arena.copy(output, 0, first + more));
+    const sealer = native.aead(METHOD, box.key, salt);
+    const codec = new ServerCodec(this.settings, sealer, opener, salt, requestSalt);
+    this.#serve(box, codec, opened.target, arena.copy(output, 0, first + more));
   }
 
   /** SIP004: the salt, then frames whose payload begins with the target. */
-  #onLegacy(input: Bytes, length: number): void {
+  #onLegacy({ box, key }: NonNullable<ServeSettings["legacy"]>, input: Bytes, length: number): void {
     let at = 0;
     if (!this.#opener) {
       if (length < SALT_BYTES) return this.#reject("short");
-      this.#opener = openLegacy(this.settings.native, this.settings.psk, input);
+      this.#opener = openLegacy(this.settings.native, key, input);
       this.#salt = arena.copy(input, 0, SALT_BYTES);
       at = SALT_BYTES;
     }
@@ -254,16 +273,17 @@ class Stranger {
     if (opened > 0 && this.#salt) {
       if (!this.settings.salts.add(this.#salt)) return this.#reject("replay");
       this.#salt = undefined;
+      box.lastSeen = this.settings.now();
     }
     if (!read.target) return;
-    const { random, native, psk } = this.settings;
+    const { random, native } = this.settings;
     const salt = random.take(SALT_BYTES);
-    const codec = new LegacyCodec(native.aead("aes-256-gcm", psk, salt), this.#opener, salt);
-    this.#serve(codec, read.target, this.#bytes.subarray(read.length));
+    const codec = new LegacyCodec(native.aead("aes-256-gcm", key, salt), this.#opener, salt);
+    this.#serve(box, codec, read.target, this.#bytes.subarray(read.length));
   }
 
   /** From here on it is a client: its target is dialled. */
-  #serve(codec: Codec, target: Target, first: Bytes): void {
+  #serve(box: Box, codec: Codec, target: Target, first: Bytes): void {
     const { native, reactor, counters } = this.settings;
     counters.total++;
     if (counters.total % PROTOCOL_SAMPLE === 1) counters[native.isMptcp(this.fd) ? "mptcp" : "tcp"]++;
@@ -275,7 +295,7 @@ class Stranger {
       sealed.watched = 0;
       reactor.watch(sealed.fd, sealed.tag, 0);
     });
-    dial(this.settings, sealed, codec, target, first);
+    dial(this.settings, box, sealed, codec, target, first);
   }
 
   /** From here on every failure looks the same: nothing is said, everything is read, until the deadline. */
@@ -291,19 +311,19 @@ class Stranger {
 /** Connects to the target, if it may be, and begins to relay; names are looked up here, and every answer is checked. */
 function dial(
   settings: Serving,
+  box: Box,
   sealed: Registered,
   codec: Codec,
   target: Target,
   first: Bytes,
 ): void {
-  const { native, reactor, counters } = settings;
-  const connected = (plain: Registered) => {
-    const relay = new Relay(native, reactor, plain, sealed, codec, counters);
-    if (first.length === 0) return;
-    counters.bytesToPlain += first.length;
-    relay.deliver(first, 0, first.length);
-  };
+  const { native, reactor, counters, boxes } = settings;
+  let isOver = false;
+  const place = boxes.enter(box, performance.now());
   const refused = () => {
+    if (isOver) return;
+    isOver = true;
+    place?.leave();
     counters.refused++;
     // The box must be able to tell a target that refuses from a peer that does.
     native.write(sealed.fd, scratch.output, 0, codec.finish?.(scratch.output) ?? 0);
@@ -311,9 +331,24 @@ function dial(
     native.abort(sealed.fd);
     codec.free();
   };
+  if (!place) return refused();
+  place.end = refused;
+  const connected = (plain: Registered) => {
+    if (isOver) {
+      reactor.forget(plain.tag);
+      native.abort(plain.fd);
+      return;
+    }
+    place.dialled();
+    const relay = new Relay(native, reactor, plain, sealed, codec, counters, () => place.leave());
+    place.end = () => relay.reset();
+    if (first.length === 0) return;
+    counters.bytesToPlain += first.length;
+    relay.deliver(first, 0, first.length);
+  };
   const tryEach = (records: Bytes[]) => {
     const index = records.findIndex((record) => target.port !== 0 && settings.targets.allows(record));
-    if (index < 0) return refused();
+    if (index < 0 || isOver) return refused();
     const rest = records.slice(index + 1);
     settings.dials.add(
       new Dial(settings, records[index]!, (plain) => plain ? connected(plain) : tryEach(rest)),
@@ -339,7 +374,7 @@ export class Dial {
   ) {
     const { native, reactor } = settings;
     try {
-      this.#fd = native.connect(remote).fd;
+      this.#fd = native.connect(remote, { resetOnClose: true }).fd;
     } catch {
       // Told like a refusal, once this dial is in its place.
       queueMicrotask(() => this.fail());

@@ -1,6 +1,7 @@
 // The headers of Shadowsocks 2022, byte for byte (SIP022 section 3.1). Pure but for the AEAD sessions handed in.
 import { type AeadSession, SALT_BYTES, TAG_BYTES } from "../../core/native/ffi.ts";
 import { readTarget, type Target } from "./address.ts";
+import { IDENTITY_BYTES } from "./sip023.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -13,25 +14,29 @@ const RESPONSE_FIXED = 1 + 8 + SALT_BYTES + 2;
 export const CLOCK_WINDOW_SECONDS = 30;
 const MAX_PADDING = 900;
 
-/** What a request starts with on the wire, at least: salt and sealed fixed header, which must come in one read. */
-export const REQUEST_HEAD = SALT_BYTES + REQUEST_FIXED + TAG_BYTES;
+/** Where the variable header of a request begins whose fixed header, sealed, is at `at`: all before must come in one read. */
+export const requestHead = (at: number) => at + REQUEST_FIXED + TAG_BYTES;
+/** What a request starts with on the wire, at least: salt and sealed fixed header. */
+export const REQUEST_HEAD = requestHead(SALT_BYTES);
 /** The same of a response. */
 export const RESPONSE_HEAD = SALT_BYTES + RESPONSE_FIXED + TAG_BYTES;
 /** Room for a request header around its payload. */
-export const REQUEST_OVERHEAD = REQUEST_HEAD + 259 + 2 + MAX_PADDING + TAG_BYTES;
+export const REQUEST_OVERHEAD = REQUEST_HEAD + IDENTITY_BYTES + 259 + 2 + MAX_PADDING + TAG_BYTES;
 
 /** Why a header is not accepted. */
 export type Refusal = "forged" | "type" | "time" | "malformed";
 
 /**
- * Writes a whole request: salt, fixed header, and variable header with target, padding and first payload.
+ * Writes a whole request: salt, identity, fixed header, and variable header with target, padding and first payload.
  *
+ * @param identity the identity header of SIP023, or no bytes
  * @param plain scratch; the target lies at `0..targetLength`, the payload is moved behind it
  * @param padding random number below 2^32, used when there is no payload (one of both must be there)
  */
 export function sealRequest(
   sealer: AeadSession,
   salt: Bytes,
+  identity: Bytes,
   target: Bytes,
   payload: Bytes,
   payloadLength: number,
@@ -47,7 +52,8 @@ export function sealRequest(
   writeTime(plain, nowSeconds);
   plain[9] = length >> 8;
   plain[10] = length & 255;
-  let at = SALT_BYTES;
+  out.set(identity, SALT_BYTES);
+  let at = SALT_BYTES + identity.length;
   at += sealer.sealOne(plain, 0, REQUEST_FIXED, out, at);
   plain.set(target);
   plain[target.length] = paddingLength >> 8;
@@ -57,14 +63,15 @@ export function sealRequest(
   return at + sealer.sealOne(plain, 0, length, out, at);
 }
 
-/** Opens the fixed header of a request; answers the length of the variable one, or why not. */
+/** Opens the fixed header of a request, sealed at `at`; answers the length of the variable one, or why not. */
 export function openRequestHead(
   opener: AeadSession,
   input: Bytes,
+  at: number,
   nowSeconds: number,
   plain: Bytes,
 ): number | Refusal {
-  if (opener.openOne(input, SALT_BYTES, REQUEST_FIXED + TAG_BYTES, plain, 0) < 0) return "forged";
+  if (opener.openOne(input, at, REQUEST_FIXED + TAG_BYTES, plain, 0) < 0) return "forged";
   return checkHead(plain, REQUEST_TYPE, nowSeconds) ?? plain[9]! * 256 + plain[10]!;
 }
 

@@ -13,7 +13,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const PATIENCE_MS = 200;
 /** As long as a ClientHello with every extension may be. */
 const MOST_BYTES = 8_192;
-/** More than these at once are not looked at: a flood must not fill the memory. */
+/** Beyond these at once the oldest waits no longer: a flood must neither fill the memory nor switch the rules off. */
 const MOST_WAITING = 1_024;
 /** A server that does not answer within this time is given up, as any client would. */
 const CONNECT_MS = 10_000;
@@ -25,7 +25,7 @@ const PLAIN: Omit<Codec, "free"> = { raw: true, seal: (_, length) => length, ope
 export interface SnifferSettings {
   native: Native;
   reactor: Reactor;
-  tunnels: Tunnels;
+  tunnels: Pick<Tunnels, "open">;
   counters: Counters;
   rules(): readonly DomainRule[];
   /** The MAC address of who has an address (a record) on the LAN. */
@@ -45,7 +45,8 @@ interface Intercepted {
 
 /** Looks into connections that domain rules may concern; others pass at once. */
 export class Sniffer {
-  #waiting = 0;
+  /** Sends each on its way as it is, oldest first. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(private readonly settings: SnifferSettings) {}
 
@@ -53,7 +54,7 @@ export class Sniffer {
   take(intercepted: Intercepted, from: Bytes): void {
     const { rules, deviceOf, tunnels } = this.settings;
     const all = rules();
-    const fitting = all.length === 0 || this.#waiting >= MOST_WAITING ? [] : candidates(all, {
+    const fitting = all.length === 0 ? [] : candidates(all, {
       device: all.some(({ devices }) => devices) ? deviceOf(from) : undefined,
       port: decodeAddress(intercepted.wanted).port,
     });
@@ -65,19 +66,22 @@ export class Sniffer {
     const { native, reactor } = this.settings;
     const { plain } = intercepted;
     let heard: Bytes = new Uint8Array(0);
-    this.#waiting++;
-    const decide = (rule?: DomainRule) => {
+    const end = () => {
       clearTimeout(timer);
-      this.#waiting--;
+      this.#waiting.delete(decide);
+    };
+    const decide = (rule?: DomainRule) => {
+      end();
       this.#send(intercepted, heard, rule);
     };
     const timer = setTimeout(decide, PATIENCE_MS);
+    if (this.#waiting.size >= MOST_WAITING) this.#waiting.values().next().value!();
+    this.#waiting.add(decide);
     reactor.handle(plain.tag, () => {
       const length = native.read(plain.fd, scratch.input, 0, MOST_BYTES - heard.length);
       if (length === -Errno.EAGAIN || length === -Errno.EINTR) return;
       if (length <= 0) {
-        clearTimeout(timer);
-        this.#waiting--;
+        end();
         return this.#drop(plain);
       }
       const joined = new Uint8Array(heard.length + length);
@@ -102,7 +106,7 @@ export class Sniffer {
     const { native, reactor, counters } = this.settings;
     let fd: number;
     try {
-      fd = native.connect(wanted, { mark }).fd;
+      fd = native.connect(wanted, { mark, resetOnClose: true }).fd;
     } catch {
       // No such way now: the rule says that no other is to be taken.
       return this.#drop(plain);

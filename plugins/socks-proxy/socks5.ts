@@ -4,7 +4,8 @@ import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, decodeAddress, Errno, type Native, PollEvents } from "../../core/native/ffi.ts";
 import { targetLength } from "./address.ts";
 import { arena } from "./arena.ts";
-import type { Reactor } from "./reactor.ts";
+import type { Devices } from "./devices.ts";
+import type { Counted, Reactor } from "./reactor.ts";
 import type { Tunnels } from "./tunnel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -104,8 +105,10 @@ export class Socks5 {
     host: string,
     port: number,
     private readonly login: Login | typeof LINK_LOGIN | undefined,
+    /** Who is counted; absent for this box's own plugins. */
+    private readonly devices?: Devices,
   ) {
-    this.#fd = native.listen({ host, port }, { backlog: 4096 }).fd;
+    this.#fd = native.listen({ host, port }, { resetOnClose: true, backlog: 4096 }).fd;
     native.localAddress(this.#fd, local);
     this.port = decodeAddress(local).port;
     // Inherited by what it accepts.
@@ -130,11 +133,13 @@ export class Socks5 {
     for (let count = 0; count < 64; count++) {
       const fd = this.native.accept(this.#fd, peer, null);
       if (fd < 0) return;
-      this.#converse(fd);
+      const counted = this.devices?.admit(peer);
+      if (this.devices && !counted) this.native.abort(fd);
+      else this.#converse(fd, counted);
     }
   }
 
-  #converse(fd: number): void {
+  #converse(fd: number, counted: Counted | undefined): void {
     const { native, reactor } = this;
     let stage: Stage = "greeting";
     let link: string | undefined;
@@ -166,7 +171,7 @@ export class Socks5 {
         if (next.kind === "refuse") {
           native.write(fd, Uint8Array.from(next.reply), 0, next.reply.length);
           end();
-          return native.close(fd);
+          return native.closeInOrder(fd);
         }
         if (next.kind === "connect") {
           this.#dialogues.delete(dialogue);
@@ -187,6 +192,7 @@ export class Socks5 {
       }
     };
     const tag = reactor.add(fd, PollEvents.in, onReadable);
+    if (counted) reactor.count(tag, counted);
     // Who speaks first has often done so by now.
     onReadable();
   }

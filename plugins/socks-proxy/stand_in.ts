@@ -74,7 +74,7 @@ export class StandIn {
     const out = this.#reach.isOut(this.#peers.current.get(`peer/${peer}`)?.state, nowMs);
     if (this.#reach.doubtful && nowMs - this.#askedMs >= ASK_EVERY_MS) {
       this.#askedMs = nowMs;
-      void this.#ask();
+      this.#ask().catch((error) => ctx.log.error("Cannot ask the peer", { reason: String(error) }));
     }
     const now = out && this.#isTunnelUp();
     if (now === this.#now) {
@@ -86,7 +86,10 @@ export class StandIn {
     if (now) ctx.health.raise(STANDS_IN);
     else ctx.health.clear(STANDS_IN.code);
     if (now) this.#tell({ way: "tunnel", isTaking: false });
-    void this.#apply(out);
+    this.#apply(out).catch((error) => {
+      this.#isHandingBack = false;
+      ctx.log.error("Cannot change the way of new connections", { reason: String(error) });
+    });
   }
 
   /** The way through the tunnel is given up by others only once the proxy takes what comes: nothing is refused in between. */

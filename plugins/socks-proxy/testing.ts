@@ -1,8 +1,12 @@
 // Both ends of the proxy in the test's own process, over loopback, with clock and key in the test's hand.
+import { Buffer } from "node:buffer";
 import { openNative } from "../../core/native/ffi.ts";
+import type { BoxKey } from "../../core/plugin.ts";
+import { Boxes } from "./boxes.ts";
 import { Reactor } from "./reactor.ts";
 import { Salts } from "./salts.ts";
 import { type ServeCounters, serveCounters, Server } from "./serve.ts";
+import { Identity } from "./sip023.ts";
 import { legacyKey } from "./sip004.ts";
 import { Socks5 } from "./socks5.ts";
 import { Targets } from "./targets.ts";
@@ -18,10 +22,18 @@ export interface PairOptions {
   /** Seconds that the box's clock is ahead. */
   skewSeconds?: number;
   allow?: string[];
+  /** Plain TCP between the two where false. */
+  mptcp?: boolean;
   /** Another server's port instead of our own. */
   peerPort?: number;
   /** The server speaks SIP004 with the key of this password. */
   legacyPassword?: string;
+  /** The peer's identity key: box and peer speak SIP023. */
+  identityKey?: Bytes;
+  /** Boxes that the peer knows besides the test's own, which is called `box`. */
+  others?: BoxKey[];
+  /** Connections that the peer has room for. */
+  most?: number;
 }
 
 /** A box with SOCKS5 and a peer, both ours. */
@@ -32,25 +44,37 @@ export class Pair {
   readonly served: ServeCounters = serveCounters();
   readonly tunnelled: TunnelCounters = tunnelCounters();
   readonly directory = Deno.makeTempDirSync({ prefix: "otb" });
+  readonly boxes: Boxes;
   server: Server;
   readonly socks: Socks5;
-  readonly #tunnels: Tunnels;
+  readonly tunnels: Tunnels;
   readonly #running = this.reactor.run();
   #salts: Salts | undefined;
 
   constructor(private readonly options: PairOptions = {}) {
+    this.boxes = new Boxes(this.native, options.most);
+    this.setBoxes();
     this.server = this.#serve(0);
     const peer = { name: "peer", address: "127.0.0.1", port: options.peerPort ?? this.server.port };
-    this.#tunnels = new Tunnels({
+    this.tunnels = new Tunnels({
       native: this.native,
       reactor: this.reactor,
-      transport: new MptcpTransport(this.native, peer),
+      transport: new MptcpTransport(this.native, peer, options.mptcp),
       psk: options.boxKey ?? this.key,
+      identity: options.identityKey &&
+        new Identity(this.native, options.identityKey, options.boxKey ?? this.key),
       now: () => Math.floor(Date.now() / 1000) + (options.skewSeconds ?? 0),
       choices: () => [],
       counters: this.tunnelled,
     });
-    this.socks = new Socks5(this.native, this.reactor, this.#tunnels, "127.0.0.1", 0, undefined);
+    this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);
+  }
+
+  /** The peer knows these boxes from now on; without any, those it had in the beginning. */
+  setBoxes(boxes?: BoxKey[]): void {
+    const { identityKey, peerKey, others = [] } = this.options;
+    const own = { name: "box", key: base64(peerKey ?? this.key), former: identityKey === undefined };
+    this.boxes.set(boxes ?? [own, ...others], identityKey);
   }
 
   #serve(port: number): Server {
@@ -60,10 +84,10 @@ export class Pair {
       {
         native: this.native,
         reactor: this.reactor,
-        psk: this.options.legacyPassword === undefined
-          ? this.options.peerKey ?? this.key
-          : legacyKey(this.options.legacyPassword),
-        legacy: this.options.legacyPassword !== undefined,
+        boxes: this.boxes,
+        legacy: this.options.legacyPassword === undefined
+          ? undefined
+          : { box: this.boxes.find("box")!, key: legacyKey(this.options.legacyPassword) },
         salts: this.#salts,
         targets: new Targets(this.options.allow ?? ["127.0.0.0/8"]),
         now: () => Math.floor(Date.now() / 1000),
@@ -71,6 +95,7 @@ export class Pair {
       },
       "127.0.0.1",
       port,
+      this.options.mptcp,
     );
   }
 
@@ -88,7 +113,7 @@ export class Pair {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.socks.close();
-    this.#tunnels.close();
+    this.tunnels.close();
     this.server.close();
     this.reactor.stop();
     await this.#running;
@@ -96,6 +121,8 @@ export class Pair {
     await Deno.remove(this.directory, { recursive: true });
   }
 }
+
+export const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
 
 /** CONNECT to a local port through any SOCKS5 proxy. */
 export async function throughSocks(socksPort: number, port: number): Promise<Deno.TcpConn> {
@@ -105,6 +132,19 @@ export async function throughSocks(socksPort: number, port: number): Promise<Den
   await connection.write(Uint8Array.of(5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 255));
   await readExactly(connection, 10);
   return connection;
+}
+
+/** Random bytes, however many. */
+export function noise(length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; at += 65_536) {
+    crypto.getRandomValues(bytes.subarray(at, Math.min(length, at + 65_536)));
+  }
+  return bytes;
+}
+
+export async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
 }
 
 /** Reads that many bytes. @throws Error when the stream ends before */

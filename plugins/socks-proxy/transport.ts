@@ -35,6 +35,7 @@ export class MptcpTransport implements Transport {
   connect(path: Path, mark = 0, alone = false): number {
     const { fd } = this.native.connect(this.#remote, {
       mptcp: this.mptcp && !alone,
+      resetOnClose: true,
       source: path && this.#source(path.source),
       mark: mark || undefined,
     });

@@ -15,6 +15,7 @@ import type { Reactor } from "./reactor.ts";
 import { RandomPool } from "./random.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import { openResponseHead, REQUEST_OVERHEAD, RESPONSE_HEAD, sealRequest } from "./sip022.ts";
+import type { Identity } from "./sip023.ts";
 import { order, type Path, type Transport } from "./transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -68,6 +69,8 @@ export interface TunnelSettings {
   reactor: Reactor;
   transport: Transport;
   psk: Bytes;
+  /** How this box says who it is (SIP023); absent: it joined by a code of before each box had a key (SIP022). */
+  identity?: Identity;
   /** Seconds since the epoch. */
   now(): number;
   choices(): FirstPathFact["choices"];
@@ -217,7 +220,7 @@ class Connecting {
   }
 
   #connected(events: number): void {
-    const { native, reactor, transport, psk, now, counters } = this.settings;
+    const { native, reactor, transport, psk, identity, now, counters } = this.settings;
     if (events & ~PollEvents.out) {
       const result = native.connectResult(this.#fd);
       if (result < 0) return this.#failed(errnoName(result));
@@ -238,6 +241,7 @@ class Connecting {
     const size = sealRequest(
       sealer,
       salt,
+      identity?.header(salt) ?? NOTHING,
       this.target,
       first,
       first.length,

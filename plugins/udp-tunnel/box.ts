@@ -1,5 +1,5 @@
 // The box's end: a path per link, one session with the peer, and the LAN's packets while it stands.
-import { encodeAddress, type Native, type Tun } from "../../core/native/ffi.ts";
+import { encodeAddress, type Native } from "../../core/native/ffi.ts";
 import type { CallsFact, Context, Link, LinkWayFact, PathFact, TunnelFact, View } from "../../core/plugin.ts";
 import { Asker } from "./asker.ts";
 import { boxClaims, DEVICE } from "./claims.ts";
@@ -7,6 +7,7 @@ import type { Config } from "./config.ts";
 import { TIER_NEVER } from "./control.ts";
 import { MAX_PATHS } from "./delivery.ts";
 import { BoxTold } from "./box_told.ts";
+import { Device } from "./device.ts";
 import { addressText, prefixText } from "./facts.ts";
 import type { Welcome } from "./greeting.ts";
 import { isFor, isFrom } from "./inner.ts";
@@ -16,7 +17,7 @@ import { TunnelPath } from "./path.ts";
 import { PrefixCheck, QUESTION_BYTES } from "./prefix_check.ts";
 import { type Host, Pump } from "./pump.ts";
 import { Session } from "./session.ts";
-import { COOKIE, MOST_INNER_MTU, RESPONSE } from "./wire.ts";
+import { COOKIE, RESPONSE } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -47,7 +48,7 @@ export class BoxTunnel implements Host {
   readonly #proxied: View<ReadonlyMap<string, PathFact>>;
   readonly #remote: Bytes;
   #asker: Asker | undefined;
-  #tun: Tun | undefined;
+  #device: Device | undefined;
   #session: Session | undefined;
   #welcome: Welcome | undefined;
   #sessionId: Bytes = new Uint8Array(0);
@@ -96,14 +97,13 @@ export class BoxTunnel implements Host {
     });
     this.#rates = await ctx.store.get<{ [link: string]: number }>("rates") ?? {};
     this.#sessionId = native.random(new Uint8Array(8));
-    this.#tun = native.tun(DEVICE, { mtu: MOST_INNER_MTU, offload: true });
-    this.#pump.open(this.#tun);
+    this.#device = new Device(ctx, native, this.#pump);
     ctx.defer(async () => {
       await this.#pump.stop();
       this.#session?.close();
       this.#asker?.close();
       for (const { fd } of this.#sockets.values()) native.close(fd);
-      this.#tun?.close();
+      this.#device?.close();
     });
     void this.#pump.run().catch((error) =>
       ctx.log.error("The tunnel's loop ended", { reason: String(error) })
@@ -267,7 +267,8 @@ export class BoxTunnel implements Host {
   #look(): void {
     const nowUs = this.#pump.now();
     const session = this.#session;
-    const isAlive = !!session?.epochs.keys &&
+    this.#device?.look();
+    const isAlive = !!this.#device?.isThere && !!session?.epochs.keys &&
       session.paths.some((path) => path?.isWished && path.liveness.state === "up");
     if (isAlive) this.#aliveUs = nowUs;
     const isUp = isAlive || this.#isUp && !!session?.epochs.keys && nowUs - this.#aliveUs < DOWN_US;
@@ -353,7 +354,11 @@ export class BoxTunnel implements Host {
         interface: DEVICE,
         address,
         mtu,
-        reason: isUp ? undefined : "the peer does not answer over any link",
+        reason: isUp
+          ? undefined
+          : this.#device?.isThere
+          ? "the peer does not answer over any link"
+          : `somebody deleted the device ${DEVICE}`,
       };
       this.#tell(true);
     });
@@ -390,7 +395,7 @@ export class BoxTunnel implements Host {
     for (const path of this.#session?.paths ?? []) {
       if (path && !path.probe.isStarting) this.#rates[path.name] = Math.round(path.probe.rateBitsPerSecond);
     }
-    await this.ctx.store.set("rates", this.#rates);
+    await this.ctx.store.keep("rates", this.#rates);
   }
 }
 

@@ -29,6 +29,7 @@ export interface BoxWish {
 export function boxClaims({ lan, address, prefix, mtu, isUp }: BoxWish): Resource[] {
   const families = prefix ? [4, 6] as const : [4] as const;
   return [
+    { kind: "interfaceState", interface: DEVICE, up: true },
     { kind: "address", interface: DEVICE, cidr: `${address}/32` },
     sysctl(`ipv4/conf/${DEVICE}/rp_filter`, "0"),
     ...prefix
@@ -91,6 +92,7 @@ export function cloudClaims({ pool, gateway, forbidden, uplinks6, boxes }: Cloud
     forbidden.filter((range) => range.includes(":")),
   ];
   return [
+    { kind: "interfaceState", interface: DEVICE, up: true },
     { kind: "address", interface: DEVICE, cidr: `${gateway}/${length}` },
     sysctl("ipv4/ip_forward", "1"),
     sysctl(`ipv4/conf/${DEVICE}/rp_filter`, "0"),
@@ -121,10 +123,20 @@ export function cloudClaims({ pool, gateway, forbidden, uplinks6, boxes }: Cloud
     ct status dnat return
     drop
   }
+  set flows4 {
+    type ipv4_addr; size 1024; flags dynamic
+  }
+  set flows6 {
+    type ipv6_addr; size 1024; flags dynamic
+  }
   chain from_boxes {
 ${four.length > 0 ? `    ip daddr { ${four.join(", ")} } reject with icmpx admin-prohibited\n` : ""}${
         six.length > 0 ? `    ip6 daddr { ${six.join(", ")} } reject with icmpx admin-prohibited\n` : ""
-      }  }
+      }    ct state != new return
+    ct status confirmed return
+    add @flows4 { ip saddr ct count over ${MOST_FLOWS} } drop
+    add @flows6 { ip6 saddr and ffff:ffff:ffff:ffff:: ct count over ${MOST_FLOWS} } drop
+  }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
     oifname != "${DEVICE}" ip saddr ${pool} masquerade
@@ -141,3 +153,5 @@ ${four.length > 0 ? `    ip daddr { ${four.join(", ")} } reject with icmpx admin
 }
 
 const MAIN_TABLE = 254;
+/** Flows that the peer tracks for one box at once, so that none fills the table of the others. */
+const MOST_FLOWS = 16_384;

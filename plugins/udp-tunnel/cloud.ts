@@ -1,10 +1,11 @@
 // The peer's end: answers boxes, keeps a session for each, and lets their packets out with its own address.
 import ipaddr from "ipaddr.js";
-import { decodeAddress, type Native, type Tun } from "../../core/native/ffi.ts";
-import type { Context, TunnelFact } from "../../core/plugin.ts";
+import { decodeAddress, type Native } from "../../core/native/ffi.ts";
+import type { Context, ListensFact, TunnelFact } from "../../core/plugin.ts";
 import { Answerer, type Asked } from "./answerer.ts";
 import { cloudClaims, DEVICE } from "./claims.ts";
 import type { Config } from "./config.ts";
+import { Device } from "./device.ts";
 import { addressText, pathFact, pathStatus, prefixText } from "./facts.ts";
 import type { Welcome } from "./greeting.ts";
 import { type InnerAddress, isFor, isFrom, keysOf, targetKey } from "./inner.ts";
@@ -53,7 +54,7 @@ export class CloudTunnel implements Host {
   readonly #pump: Pump;
   #answerer: Answerer | undefined;
   #places: Places | undefined;
-  #tun: Tun | undefined;
+  #device: Device | undefined;
   #fd = -1;
   readonly #peerId: Bytes;
   /** By the session's tag: those that have proved themselves, and those that have not yet. */
@@ -81,14 +82,15 @@ export class CloudTunnel implements Host {
     }, (box) => this.#welcome(box, prefix6));
     const [self] = ctx.network.current.peers;
     this.#fd = this.#listen(self!.port);
-    this.#tun = native.tun(DEVICE, { mtu: MOST_INNER_MTU, offload: true });
-    this.#pump.open(this.#tun);
+    const listens: ListensFact = { services: [{ protocol: "udp", port: self!.port, zones: ["link"] }] };
+    ctx.facts.publish("listens/udp-tunnel", listens);
+    this.#device = new Device(ctx, native, this.#pump);
     this.#pump.add(this.#fd);
     ctx.defer(async () => {
       await this.#pump.stop();
       for (const box of this.#boxes) box?.session.close();
       native.close(this.#fd);
-      this.#tun?.close();
+      this.#device?.close();
     });
     await this.#claim();
     void this.#pump.run().catch((error) =>
@@ -170,9 +172,7 @@ export class CloudTunnel implements Host {
     const place = this.#places!.of(box);
     if (!place) return undefined;
     if (place.isNew) {
-      void this.ctx.store.set("places", this.#places!.numbers).catch((error) =>
-        this.ctx.log.warn("Cannot remember a box's address", { reason: String(error) })
-      );
+      void this.ctx.store.keep("places", this.#places!.numbers);
     }
     return {
       peerId: this.#peerId,
@@ -221,6 +221,7 @@ export class CloudTunnel implements Host {
   }
 
   #look(): void {
+    this.#device?.look();
     const nowUs = this.#pump.now();
     for (const box of this.#boxes) {
       if (!box) continue;

@@ -49,6 +49,7 @@ export class Pump {
   /** By tag. */
   readonly sessions: (Session | undefined)[] = [];
   #tun: Tun | undefined;
+  #onLost = () => {};
   readonly #poll: Poll;
   readonly #events = new Uint32Array(2 * EVENTS);
   readonly #fds: (number | undefined)[] = [];
@@ -72,10 +73,18 @@ export class Pump {
     return performance.now() * 1_000;
   }
 
-  /** Takes the device's packets from now on. */
-  open(tun: Tun): void {
+  /** Takes the device's packets from now on; `onLost` is called when there will be none any more. */
+  open(tun: Tun, onLost: () => void): void {
     this.#tun = tun;
+    this.#onLost = onLost;
     this.#poll.set(tun.fd, PollEvents.in, TUN_TAG);
+    this.#poll.wake();
+  }
+
+  /** Forgets the device, which is about to be closed. */
+  release(): void {
+    if (this.#tun) this.#poll.remove(this.#tun.fd);
+    this.#tun = undefined;
   }
 
   /** Reads this socket from now on. */
@@ -176,10 +185,12 @@ export class Pump {
   }
 
   #readTun(): void {
-    const tun = this.#tun!, { out } = this.shared;
-    for (let round = 0; round < ROUNDS; round++) {
+    const tun = this.#tun, { out } = this.shared;
+    for (let round = 0; tun && round < ROUNDS; round++) {
       const count = tun.receive(this.#readSlots, STRIDE, PACKET_AT, this.#sizes);
       if (count === -Errno.EIO) continue;
+      // It is reported ready for ever from now on.
+      if (count === -Errno.EBADFD) return this.#onLost();
       if (count <= 0) return;
       const nowUs = this.now();
       for (let index = 0; index < count; index++) {

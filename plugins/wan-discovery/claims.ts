@@ -1,8 +1,8 @@
 // From a planned link with its address to what it wants of the kernel and to the fact that others read. Pure.
-import type { LinkFact, Resource } from "../../core/plugin.ts";
+import type { Link, LinkFact, Resource } from "../../core/plugin.ts";
 import { inside, network } from "./addresses.ts";
 import type { Grant } from "./lease.ts";
-import type { PlannedLink } from "./planner.ts";
+import type { Configured, PlannedLink } from "./planner.ts";
 
 const MAIN_TABLE = 254;
 /** What nft takes as a name between quotes. */
@@ -14,6 +14,27 @@ const METRIC = 5000;
 export function linkFact({ device, gateway, lanAddress, description }: PlannedLink, grant?: Grant): LinkFact {
   const address = lanAddress ?? (grant && `${grant.address}/${grant.prefixLength}`);
   return { interface: device, address, gateway, description };
+}
+
+/** The links that a person set by hand, whatever their names: their ports are left to them. */
+export function configuredLinks(links: readonly Link[]): Configured[] {
+  return links.filter(({ found }) => !found)
+    .map(({ name, interface: on, observed }) => ({ name, interface: on, gateway: observed.gateway }));
+}
+
+/** Everything that is wanted of the kernel, by the claim's key. */
+export function allResources(
+  ports: readonly { name: string; mac: string }[],
+  lan: string | undefined,
+  links: readonly PlannedLink[],
+  grantOf: (link: PlannedLink) => Grant | undefined,
+): Map<string, Resource[]> {
+  return new Map([
+    // Ports that a person named are wanted on by the core too: none goes off in between when one of both lets go.
+    ["ports", portResources(ports.map(({ name }) => name), links)],
+    ["lan", lanResources(ports.find(({ name }) => name === lan), links, grantOf)],
+    ...links.map((link) => [`link-${link.slot}`, linkResources(link, grantOf(link))] as const),
+  ]);
 }
 
 /** Everything that one link wants of the kernel. */

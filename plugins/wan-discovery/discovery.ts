@@ -2,7 +2,7 @@
 import type { Native } from "../../core/native/ffi.ts";
 import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "../../core/plugin.ts";
 import { ANY, BROADCAST, type Bytes, inside, readMac } from "./addresses.ts";
-import { lanResources, linkResources, portResources } from "./claims.ts";
+import { allResources, configuredLinks } from "./claims.ts";
 import type { Config } from "./config.ts";
 import { CLIENT_PORT, decode, encode, SERVER_PORT } from "./dhcp.ts";
 import { Evidence } from "./evidence.ts";
@@ -304,8 +304,6 @@ class Search implements Discovery {
   #decide(): void {
     const { ctx } = this;
     const nowMs = this.#nowMs();
-    // The view of links lags behind what was published or taken back a moment ago.
-    const found = new Set([...this.#memory, ...this.#plan.links].map(({ name }) => name));
     const addresses = new Map(this.#devices.map((device) => [device.name, device.addresses]));
     this.#plan = plan({
       nowMs,
@@ -319,8 +317,7 @@ class Search implements Discovery {
       servers: this.#evidence.servers,
       stations: this.#evidence.stations,
       memory: this.#memory,
-      configured: ctx.links.current.filter(({ name }) => !found.has(name))
-        .map(({ name, interface: on, observed }) => ({ name, interface: on, gateway: observed.gateway })),
+      configured: configuredLinks(ctx.links.current),
       wishes: ctx.config.modems,
     });
     this.#memory = this.#plan.memory;
@@ -377,17 +374,7 @@ class Search implements Discovery {
   async #claim(links: PlannedLink[]): Promise<void> {
     // What was refused is asked for again, but not with every beat.
     if (this.#nowMs() < this.#refusedUntilMs) return;
-    // Interfaces that a person named are the core's to switch on.
-    const named = new Set([
-      this.#lan?.interface,
-      ...this.ctx.links.current.filter(({ found }) => !found).map((link) => link.interface),
-    ]);
-    const ports = [...this.#searched.keys()].filter((name) => !named.has(name));
-    const wishes = new Map([
-      ["ports", portResources(ports, links)],
-      ["lan", lanResources(this.#searched.get(this.#lan?.interface ?? ""), links, this.#grantOf)],
-    ]);
-    for (const link of links) wishes.set(`link-${link.slot}`, linkResources(link, this.#grantOf(link)));
+    const wishes = allResources([...this.#searched.values()], this.#lan?.interface, links, this.#grantOf);
     for (const key of this.#claimed.keys()) if (!wishes.has(key)) wishes.set(key, []);
     // What goes makes room for what comes.
     const order = [...wishes].sort(([, a], [, b]) => Math.sign(a.length) - Math.sign(b.length));
@@ -451,7 +438,7 @@ class Search implements Discovery {
     });
     const text = JSON.stringify(this.#memory);
     if (text === this.#stored) return;
-    await this.ctx.store.set("modems", JSON.parse(text));
+    await this.ctx.store.keep("modems", JSON.parse(text));
     this.#stored = text;
   }
 

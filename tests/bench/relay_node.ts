@@ -2,10 +2,12 @@
 // relays bytes as they are, to show what encryption costs. The key comes from the environment: benchmarks only.
 import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, openNative, PollEvents } from "../../core/native/ffi.ts";
+import { Boxes } from "../../plugins/socks-proxy/boxes.ts";
 import { Reactor } from "../../plugins/socks-proxy/reactor.ts";
 import { type Codec, Relay } from "../../plugins/socks-proxy/relay.ts";
 import { Salts } from "../../plugins/socks-proxy/salts.ts";
 import { serveCounters, Server } from "../../plugins/socks-proxy/serve.ts";
+import { Identity } from "../../plugins/socks-proxy/sip023.ts";
 import { Socks5 } from "../../plugins/socks-proxy/socks5.ts";
 import { Targets } from "../../plugins/socks-proxy/targets.ts";
 import { MptcpTransport } from "../../plugins/socks-proxy/transport.ts";
@@ -16,6 +18,8 @@ const host = "127.0.0.1";
 const native = openNative();
 const reactor = new Reactor(native);
 const psk = new Uint8Array(Buffer.from(Deno.env.get("BENCH_PSK") ?? "", "base64"));
+/** A box has two keys; here they may be one. */
+const peerKey = psk;
 const now = () => Math.floor(Date.now() / 1000);
 
 if (role === "box") {
@@ -29,6 +33,7 @@ if (role === "box") {
     reactor,
     transport,
     psk,
+    identity: new Identity(native, peerKey, psk),
     now,
     choices: () => [],
     counters: tunnelCounters(),
@@ -37,8 +42,10 @@ if (role === "box") {
 } else if (role === "peer") {
   const directory = await Deno.makeTempDir({ prefix: "otb" });
   const salts = new Salts(directory, () => Date.now());
+  const boxes = new Boxes(native);
+  boxes.set([{ name: "box", key: Buffer.from(psk).toString("base64") }], peerKey);
   new Server(
-    { native, reactor, psk, now, salts, targets: new Targets(["127.0.0.0/8"]), counters: serveCounters() },
+    { native, reactor, boxes, now, salts, targets: new Targets(["127.0.0.0/8"]), counters: serveCounters() },
     host,
     Number(first),
     second === "mptcp",

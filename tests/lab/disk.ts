@@ -100,3 +100,72 @@ async function run(command: string, ...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(command, { args, stdout: "null" }).output();
   if (!success) throw new Error(`${command} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
 }
+
+/** Room of a small disk at the start: a state of a box fits, and little more. */
+const SMALL_BYTES = 8 * 1024 * 1024;
+
+/**
+ * A small disk that runs full, and one that fails: `full` writes get ENOSPC; `failing` is ext4 whose own disk (a loop device's file
+ * on a tmpfs) runs full, so that its writes end in EIO. `await using` takes it away.
+ */
+export class SmallDisk {
+  readonly path: string;
+  readonly #filled: string;
+  readonly #mounted: string[] = [];
+
+  private constructor(folder: string, kind: "full" | "failing") {
+    this.path = `${folder}/small`;
+    this.#filled = kind === "full" ? `${this.path}/fill` : `${folder}/under/fill`;
+  }
+
+  /** Makes one in an empty folder. */
+  static async make(folder: string, kind: "full" | "failing" = "full"): Promise<SmallDisk> {
+    const disk = new SmallDisk(folder, kind);
+    try {
+      await Deno.mkdir(disk.path, { recursive: true });
+      if (kind === "full") {
+        await disk.#mount(["-t", "tmpfs", "-o", `size=${SMALL_BYTES}`, "tmpfs", disk.path]);
+      } else {
+        const under = `${folder}/under`;
+        await Deno.mkdir(under);
+        await disk.#mount(["-t", "tmpfs", "-o", `size=${SMALL_BYTES}`, "tmpfs", under]);
+        await format(`${under}/disk.img`, 4 * SMALL_BYTES);
+        await disk.#mount(["-o", "loop,errors=continue", `${under}/disk.img`, disk.path]);
+      }
+      return disk;
+    } catch (error) {
+      await disk.close();
+      throw error;
+    }
+  }
+
+  /** From here on it takes no more. */
+  fill(): void {
+    using file = Deno.openSync(this.#filled, { create: true, append: true });
+    for (let size = 1 << 20; size >= 1;) {
+      try {
+        if (file.writeSync(new Uint8Array(size)) < size) size >>= 1;
+      } catch {
+        size >>= 1;
+      }
+    }
+  }
+
+  /** There is room again. */
+  free(): void {
+    Deno.removeSync(this.#filled);
+  }
+
+  async #mount(args: string[]): Promise<void> {
+    await run("mount", ...args);
+    this.#mounted.push(args.at(-1)!);
+  }
+
+  async close(): Promise<void> {
+    for (const path of this.#mounted.splice(0).reverse()) await run("umount", "--lazy", path).catch(() => {});
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

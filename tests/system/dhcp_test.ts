@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { Crowd, macOf } from "../crowd.ts";
 import { eventually, House } from "../lan.ts";
-import { dhcp, LAN, SHORT, until } from "../takeover.ts";
+import { dhcp, type DhcpStatus, LAN, SHORT, until } from "../takeover.ts";
 
 Deno.test("a takeover: instructions, silence, trial, confirmation; devices with leases of the modem keep their addresses", async () => {
   await using house = await House.up(`take${Deno.pid}`, LAN);
@@ -14,7 +14,8 @@ Deno.test("a takeover: instructions, silence, trial, confirmation; devices with 
   await house.box.otb(["config", "set", ...SHORT, "dhcp-takeover.leaseSeconds=120"]);
   await house.box.up();
 
-  await house.box.otb(["dhcp", "takeover"]);
+  const asked = await house.box.otb(["dhcp", "takeover"]) as DhcpStatus;
+  assert.ok(["instructions", "checking"].includes(asked.phase), "an action tells how it stands");
   const waiting = await until(house, "instructions");
   assert.deepEqual(waiting.servers.map(({ server }) => server), ["192.168.1.1"]);
   assert.equal(waiting.serving, "no");
@@ -25,7 +26,7 @@ Deno.test("a takeover: instructions, silence, trial, confirmation; devices with 
   await house.device("new", "dhclient");
   await house.address("new", /^192\.168\.100\./);
   await house.router("new", "192.168.100.1");
-  await house.box.otb(["dhcp", "confirm"]);
+  assert.match(await house.box.read(["dhcp", "confirm"]), /serves the LAN's addresses/);
   await until(house, "confirmed");
   assert.deepEqual((await house.seen("old")).addresses, [kept]);
   await eventually("never ends by itself", async () => await endOf(house) === "0");

@@ -106,6 +106,22 @@ Deno.test("a link keeps its name and its modem: cable out and in, another port, 
   await settles(second, 2, "wan1", "192.168.2.1");
   await lab.dhcp("cable", "udhcpd");
   await isNow("lease");
+
+  // Set by hand while all runs, with the very address that was found: it is the person's, and found again when taken back.
+  const { observed } = (await box.status()).links.find(({ name }) => name === second)!;
+  const own = `${observed.address}/${observed.prefixLength}`;
+  const byHand = ["--interface", "wan1", "--address", own, "--gateway", "192.168.2.1", "--yes"];
+  await box.otb(["link", "add", "wan1", ...byHand]);
+  await settles("wan1", 2, "wan1", "192.168.2.1");
+  await box.until((status) => modemsOf(status).every(({ name }) => name !== second));
+  assert.deepEqual(
+    (await box.status()).links.map(({ name, found }) => [name, found]).sort(),
+    [[first, true], ["wan1", false]],
+  );
+  await box.otb(["link", "remove", "wan1", "--yes"]);
+  await settles(second, 2, "wan1", "192.168.2.1");
+  // A port that discovery holds may become the LAN's.
+  await box.otb(["lan", "set", "--interface", "wan1", "--address", "192.168.50.1/24", "--yes"]);
 });
 
 Deno.test("single addresses, a huge pool, a server without a way out, and a modem at the box's own address", async () => {

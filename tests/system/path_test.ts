@@ -3,6 +3,7 @@ import { strict as assert } from "node:assert";
 import { PEER_IPV6, SERVER_IPV6 } from "../lab/ipv6.ts";
 import { links } from "../measure.ts";
 import type { StatusReport } from "../../core/client.ts";
+import { reached, stranger } from "../reach.ts";
 import { World } from "../world.ts";
 
 Deno.test("a link cut silently under a download costs no byte, and is used again after its return", async () => {
@@ -77,8 +78,12 @@ Deno.test("TCP over IPv6 is carried over IPv4 links too, and leaves with the pee
   assert.equal(new TextDecoder().decode(asked.stdout).trim(), PEER_IPV6);
 });
 
-Deno.test("a mark takes a packet over its link alone, and no other stands in when that one is gone", async () => {
+Deno.test("a mark takes a packet over its link alone, and no other stands in when that one is gone", async (t) => {
   await using world = await World.up(`mark${Deno.pid}`, { links: links("20/10/5", "20/10/10") });
+  await t.step(
+    "who is behind a modem or on the Internet reaches what otb serves there, and nothing else",
+    () => onlyServed(world),
+  );
   const way = async (mark: string) => {
     const { stdout } = await world.lab.spawn("box", ["ip", "route", "get", "203.0.113.10", "mark", mark], {
       stdout: "piped",
@@ -94,6 +99,36 @@ Deno.test("a mark takes a packet over its link alone, and no other stands in whe
   }
   assert.deepEqual([await way("0x100"), await way("0x200"), await way("0")], ["wan1", undefined, "wan1"]);
 });
+
+/** By scans from every side, beside programs that nobody said anything of, before and after a person lets one in. */
+async function onlyServed(world: World): Promise<void> {
+  const { lab, box, cloud } = world;
+  const ends = await Promise.all(["box", "site1", "device1"].map((role) => stranger(lab, role)));
+  try {
+    await box.otb(["config", "set", "socks-proxy.socks5.enabled=true", "--yes"]);
+    // Who is shut out is told, and it is nobody of otb's own: what a plugin serves and does not say would stand here.
+    for (const end of [box, cloud]) {
+      const message = "While otb runs, the network no longer reaches: deno (tcp 9090, udp 9090)";
+      await end.until(({ health }) => health.some((one) => one.message === message));
+    }
+    await box.until(({ plugins }) => plugins.every(({ state }) => state === "ready"));
+    const [lan, modem, internet] = ["192.168.100.1", "192.168.11.2", "198.51.100.11"];
+    assert.deepEqual(await reached(lab, "device1", lan), ["tcp 1080"]);
+    assert.deepEqual(await reached(lab, "solo1", modem), []);
+    assert.deepEqual(await reached(lab, "server", internet), ["tcp 8443"]);
+    // What passes through the box: a modem's LAN that knows the way finds neither the box nor a device.
+    await lab.spawn("solo1", ["ip", "route", "add", "192.168.100.0/24", "via", modem]).status;
+    assert.deepEqual(await reached(lab, "solo1", lan), []);
+    assert.deepEqual(await reached(lab, "solo1", "192.168.100.10"), []);
+    await box.otb(["config", "set", 'firewall.allow=["tcp 9090 from link", "udp 9090 from lan"]', "--yes"]);
+    await cloud.otb(["config", "set", 'firewall.allow=["udp 9090 from link"]', "--yes"]);
+    assert.deepEqual(await reached(lab, "solo1", modem), ["tcp 9090"]);
+    assert.deepEqual(await reached(lab, "device1", lan), ["tcp 1080", "udp 9090"]);
+    assert.deepEqual(await reached(lab, "server", internet), ["tcp 8443", "udp 9090"]);
+  } finally {
+    await Promise.all(ends.map((end) => end()));
+  }
+}
 
 Deno.test("the peer sends with bbr over the path that loses packets, and with cubic over the other", async () => {
   const [good, lossy] = links("20/10/5", "20/10/15");

@@ -1,7 +1,7 @@
 // What dies, hangs or leaks must not cost a connection: plugins, and the core itself.
 import { strict as assert } from "node:assert";
 import { links } from "../measure.ts";
-import { World } from "../world.ts";
+import { type Transfer, World } from "../world.ts";
 
 Deno.test("core killed with -9 under a download: the stream goes on, the next core takes everything over", async () => {
   await using world = await World.up(`core${Deno.pid}`, { links: links("20/10/5", "10/10/15") });
@@ -23,7 +23,7 @@ Deno.test("core killed with -9 under a download: the stream goes on, the next co
   assert.equal((await world.transfer("device1", { bytes: 1_000_000 })).checksumOk, true);
 });
 
-Deno.test("scheduler killed under a download: the stream goes on; proxy killed: new connections work again", async () => {
+Deno.test("scheduler killed under a download: the stream goes on; proxy killed: a reset, and new connections work; peer stopped: what flows ends first", async () => {
   await using world = await World.up(`plug${Deno.pid}`, { links: links("20/10/5", "10/10/15") });
   const pid = async (plugin: string) =>
     (await world.box.status()).plugins.find(({ name }) => name === plugin)!.pid!;
@@ -36,13 +36,29 @@ Deno.test("scheduler killed under a download: the stream goes on; proxy killed: 
     plugins.every(({ state, pid }) => state === "ready" && pid !== scheduler)
   );
   const proxy = await pid("socks-proxy");
+  const cut = await flowing(world, 1e9);
   Deno.kill(proxy, "SIGKILL");
+  assert.match((await cut.result).error!, /reset/i, "what was cut must not look whole");
   await world.box.until(({ plugins }) =>
     plugins.every(({ state, pid }) => state === "ready" && pid !== proxy)
   );
   const result = await world.transfer("device1", { bytes: 1_000_000 });
   assert.equal(result.checksumOk, true, result.error);
+
+  const ending = await flowing(world, 8_000_000);
+  const stopping = world.cloud.down();
+  const whole = await ending.result;
+  assert.equal(whole.checksumOk, true, whole.error);
+  await stopping;
 });
+
+/** A download whose first bytes have come. */
+async function flowing(world: World, bytes: number): Promise<{ result: Promise<Transfer> }> {
+  const { promise: began, resolve } = Promise.withResolvers<void>();
+  const result = world.transfer("device1", { bytes, onProgress: ({ bytes }) => bytes > 0 && resolve() });
+  await began;
+  return { result };
+}
 
 Deno.test("a plugin that hangs is ended and started again", async () => {
   await using world = await World.up(`hang${Deno.pid}`, { links: links("20/10/5") });

@@ -39,6 +39,29 @@ impl SocketAddress {
 }
 
 impl Address {
+    /// No address: family 0.
+    pub const NONE: Address = Address {
+        family: 0,
+        port: 0,
+        bytes: [0; 16],
+    };
+
+    /// Reads a record if there is one: neither a null pointer nor family 0.
+    ///
+    /// # Safety
+    /// `pointer` must be null or readable for 20 bytes.
+    pub unsafe fn read_some(pointer: *const u8) -> Option<Self> {
+        let read = (!pointer.is_null()).then(|| unsafe { Address::read(pointer) });
+        read.filter(|address| address.family != 0)
+    }
+
+    pub fn in_addr(&self) -> libc::in_addr {
+        let [a, b, c, d, ..] = self.bytes;
+        libc::in_addr {
+            s_addr: u32::from_ne_bytes([a, b, c, d]),
+        }
+    }
+
     /// Reads a record of 20 bytes at any alignment.
     ///
     /// # Safety
@@ -111,8 +134,7 @@ impl Address {
                 let four = &mut *(&raw mut socket.storage).cast::<libc::sockaddr_in>();
                 four.sin_family = libc::AF_INET as u16;
                 four.sin_port = self.port.to_be();
-                let [a, b, c, d, ..] = self.bytes;
-                four.sin_addr.s_addr = u32::from_ne_bytes([a, b, c, d]);
+                four.sin_addr = self.in_addr();
                 socket.length = size_of::<libc::sockaddr_in>() as u32;
             }
         }

@@ -7,8 +7,12 @@ mod aead;
 mod clock;
 mod coalesce;
 mod diag;
+<<<<<<< HEAD
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+=======
+mod identity;
+>>>>>>> main
 mod mac;
 mod neighbour;
 mod noise;

@@ -16,6 +16,8 @@ use std::slice::from_raw_parts_mut;
 use zeroize::{Zeroize, Zeroizing};
 
 const PATTERN: &str = "Noise_IKpsk2_25519_AESGCM_SHA256";
+/// The psk2 of the pattern's name.
+const PSK_PLACE: u8 = 2;
 const KEY: usize = 32;
 const TAG: usize = 16;
 /// What a message is longer than its payload: `e, es, s, ss` and `e, ee, se, psk` (section 7.5 and 9.4).
@@ -214,6 +216,8 @@ pub struct Handshake {
     state: ManuallyDrop<HandshakeState>,
     /// The other end's static key is authentic: given, or read in a message that was accepted whole.
     remote_known: bool,
+    /// The own ephemeral public key of an initiator, which its payload may refer to.
+    ephemeral: Option<[u8; KEY]>,
     overhead: [usize; 2],
 }
 
@@ -233,18 +237,26 @@ impl Handshake {
     pub(crate) fn new(
         private: &[u8; KEY],
         remote: Option<&[u8; KEY]>,
-        psk: &[u8; KEY],
+        psk: Option<&[u8; KEY]>,
         prologue: &[u8],
     ) -> Option<Box<Self>> {
-        let builder = Builder::with_resolver(PATTERN.parse().ok()?, Box::new(AwsLc))
+        let mut builder = Builder::with_resolver(PATTERN.parse().ok()?, Box::new(AwsLc))
             .local_private_key(private)
-            .ok()?
-            .psk(2, psk)
             .ok()?
             .prologue(prologue)
             .ok()?;
+        if let Some(psk) = psk {
+            builder = builder.psk(PSK_PLACE, psk).ok()?;
+        }
+        let mut ephemeral = Curve25519::default();
         let state = match remote {
-            Some(key) => builder.remote_public_key(key).ok()?.build_initiator(),
+            // An initiator writes one message, so that a key drawn now is used once as one drawn then would be; snow has a
+            // handshake's own draw in mind with the name of this call.
+            Some(key) => {
+                ephemeral.generate(&mut Kernel).ok()?;
+                let own = builder.fixed_ephemeral_key_for_testing_only(ephemeral.privkey());
+                own.remote_public_key(key).ok()?.build_initiator()
+            }
             None => builder.build_responder(),
         };
         let mut overhead = [FIRST_OVERHEAD, SECOND_OVERHEAD];
@@ -254,11 +266,27 @@ impl Handshake {
         Some(Box::new(Handshake {
             state: ManuallyDrop::new(state.ok()?),
             remote_known: remote.is_some(),
+            ephemeral: remote.map(|_| ephemeral.public),
             overhead,
         }))
     }
 
+<<<<<<< HEAD
     pub(crate) fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
+=======
+    /// Sets the pre-shared key, which is mixed in at the end of the second message (section 9.4): until then a responder may
+    /// first read who asks. Once only, as the key of a finished handshake must be the one it was made with.
+    fn set_psk(&mut self, psk: &[u8; KEY]) -> Result<(), Outcome> {
+        if self.state.is_handshake_finished() {
+            return Err(-EINVAL);
+        }
+        self.state
+            .set_psk(usize::from(PSK_PLACE), psk)
+            .or(Err(-EINVAL))
+    }
+
+    fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
+>>>>>>> main
         let length = payload.len() + self.overhead[0];
         if !self.state.is_my_turn() || self.state.is_handshake_finished() || length > MAX_MESSAGE {
             return Err(-EINVAL);
@@ -322,7 +350,8 @@ pub unsafe extern "C" fn otb_noise_public_key(private: *const u8, public: *mut u
     }
 }
 
-/// Starts a handshake, as initiator when the other end's static key is given; null when snow refuses.
+/// Starts a handshake, as initiator when the other end's static key is given; null when snow refuses. The pre-shared key may
+/// be null and set later.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otb_noise_new(
     private: *const u8,
@@ -333,10 +362,21 @@ pub unsafe extern "C" fn otb_noise_new(
 ) -> *mut Handshake {
     let handshake = unsafe {
         let remote = (!remote.is_null()).then(|| key(remote));
+        let psk = (!psk.is_null()).then(|| key(psk));
         let prologue = slice(prologue, prologue_len);
-        Handshake::new(key(private), remote, key(psk), prologue)
+        Handshake::new(key(private), remote, psk, prologue)
     };
     handshake.map_or(std::ptr::null_mut(), Box::into_raw)
+}
+
+/// Sets the pre-shared key, before the second message is written or read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn otb_noise_set_psk(handshake: *mut Handshake, psk: *const u8) -> Outcome {
+    let Some(handshake) = (unsafe { handshake.as_mut() }) else {
+        return -EINVAL;
+    };
+    let set = handshake.set_psk(unsafe { key(psk) });
+    set.map_or_else(|error| error, |()| 0)
 }
 
 #[unsafe(no_mangle)]
@@ -378,6 +418,18 @@ pub unsafe extern "C" fn otb_noise_read(
 pub unsafe extern "C" fn otb_noise_remote_key(handshake: *mut Handshake, out: *mut u8) -> Outcome {
     let remote = unsafe { handshake.as_ref() }.and_then(Handshake::remote_key);
     match remote {
+        Some(bytes) => unsafe {
+            out.copy_from_nonoverlapping(bytes.as_ptr(), KEY);
+            1
+        },
+        None => 0,
+    }
+}
+
+/// Writes an initiator's own ephemeral public key: 1, or 0 for a responder.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn otb_noise_ephemeral(handshake: *mut Handshake, out: *mut u8) -> Outcome {
+    match unsafe { handshake.as_ref() }.and_then(|handshake| handshake.ephemeral) {
         Some(bytes) => unsafe {
             out.copy_from_nonoverlapping(bytes.as_ptr(), KEY);
             1

@@ -3,7 +3,7 @@
 
 use crate::address::{Address, SocketAddress};
 use crate::tunnel::{DATA, HEADER, Header, Keys, Opener, Refusal, TAG};
-use crate::udp::{Control, Told};
+use crate::udp::{Control, NO_CONTROL, Told};
 use crate::{Outcome, last_error, slice_mut};
 use libc::{EINVAL, ENOBUFS, c_int};
 use std::cell::RefCell;
@@ -23,6 +23,7 @@ const FIRST: u32 = 1;
 
 /// One delivered datagram as it crosses.
 #[repr(C)]
+<<<<<<< HEAD
 pub(crate) struct Record {
     pub(crate) slot: u32,
     pub(crate) length: u32,
@@ -35,9 +36,23 @@ pub(crate) struct Record {
     pub(crate) remote: Address,
     pub(crate) flags: u32,
     pub(crate) zero: u32,
+=======
+struct Record {
+    slot: u32,
+    length: u32,
+    tag: u32,
+    path: u32,
+    counter: [u32; 2],
+    wire_bytes: u32,
+    tos: u32,
+    age_micros: u32,
+    remote: Address,
+    local: Address,
+    flags: u32,
+>>>>>>> main
 }
 
-const _: () = assert!(size_of::<Record>() == 16 * 4);
+const _: () = assert!(size_of::<Record>() == 20 * 4);
 
 struct Session {
     opener: Rc<RefCell<Opener>>,
@@ -69,7 +84,7 @@ impl Batch {
             bytes: vec![0; MAX_MESSAGES * MESSAGE_BYTES].into(),
             messages: Box::new(unsafe { zeroed() }),
             vectors: Box::new(unsafe { zeroed() }),
-            controls: Box::new([[0; 16]; MAX_MESSAGES]),
+            controls: Box::new([NO_CONTROL; MAX_MESSAGES]),
             remotes: Box::new(unsafe { zeroed() }),
         }
     }
@@ -170,8 +185,8 @@ impl Receiver {
                 tos: u32::from(told.tos),
                 age_micros: told.stamp.map_or(0, |stamp| age(&now, &stamp)),
                 remote: self.batch.remote(index),
+                local: told.local,
                 flags: 0,
-                zero: 0,
             };
             let bytes = &self.batch.bytes[index * MESSAGE_BYTES..][..length];
             // An empty datagram is one too.

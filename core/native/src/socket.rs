@@ -12,6 +12,11 @@ const IP_BIND_ADDRESS_NO_PORT: c_int = 24;
 const MPTCP: u32 = 1;
 const TRANSPARENT: u32 = 2;
 const REUSE_PORT: u32 = 4;
+const RESET_ON_CLOSE: u32 = 8;
+
+/// How `otb_close` ends a descriptor, from ffi.ts.
+const ABORT: u32 = 1;
+const IN_ORDER: u32 = 2;
 
 /// Set in a returned descriptor when MPTCP was asked for and this kernel has it disabled.
 const PLAIN_TCP: c_int = 0x4000_0000;
@@ -56,6 +61,15 @@ impl Owned {
         if bound < 0 { Err(last_error()) } else { Ok(()) }
     }
 
+    /// Whatever closes it resets it (socket(7) SO_LINGER 1, 0), the end of a killed process included; what it accepts and
+    /// its MPTCP subflows inherit that.
+    fn set_reset_on_close(&self) -> Result<(), Outcome> {
+        match linger(self.0, true) {
+            0 => Ok(()),
+            error => Err(error),
+        }
+    }
+
     /// Lets it use addresses that are not of this machine (ip(7) IP_TRANSPARENT).
     fn set_transparent(&self, ipv6: bool) -> Result<(), Outcome> {
         if ipv6 {
@@ -69,6 +83,23 @@ impl Drop for Owned {
     fn drop(&mut self) {
         unsafe { libc::close(self.0) };
     }
+}
+
+fn linger(fd: c_int, reset: bool) -> Outcome {
+    let linger = libc::linger {
+        l_onoff: c_int::from(reset),
+        l_linger: 0,
+    };
+    let size = size_of::<libc::linger>() as u32;
+    outcome(unsafe {
+        libc::setsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size,
+        )
+    } as isize)
 }
 
 /// A new socket; with it PLAIN_TCP when MPTCP was wanted but is not to be had.
@@ -106,6 +137,9 @@ fn listen(local: Address, flags: u32, backlog: u32) -> Result<c_int, Outcome> {
     }
     if flags & TRANSPARENT != 0 {
         socket.set_transparent(local.is_ipv6())?;
+    }
+    if flags & RESET_ON_CLOSE != 0 {
+        socket.set_reset_on_close()?;
     }
     socket.bind(local)?;
     if unsafe { libc::listen(socket.0, backlog as c_int) } < 0 {
@@ -162,6 +196,9 @@ pub unsafe extern "C" fn otb_connect(
         unsafe { socket.set_device(device, device_len)? };
         if flags & TRANSPARENT != 0 {
             socket.set_transparent(remote.is_ipv6())?;
+        }
+        if flags & RESET_ON_CLOSE != 0 {
+            socket.set_reset_on_close()?;
         }
         if !source.is_null() {
             let source = unsafe { Address::read(source) };
@@ -229,26 +266,40 @@ pub extern "C" fn otb_shutdown(fd: c_int, how: u32) -> Outcome {
     outcome(unsafe { libc::shutdown(fd, how as c_int) } as isize)
 }
 
-/// Closes any descriptor; `abort` drops queued data (RST, or MPTCP fast close).
+/// Closes any descriptor: as it is, by ABORT dropping what is queued (RST, or MPTCP fast close), or IN_ORDER although it
+/// would reset on close.
 #[unsafe(no_mangle)]
-pub extern "C" fn otb_close(fd: c_int, abort: u32) -> Outcome {
-    unsafe {
-        if abort != 0 {
-            let linger = libc::linger {
-                l_onoff: 1,
-                l_linger: 0,
-            };
-            let size = size_of::<libc::linger>() as u32;
-            libc::setsockopt(
-                fd,
-                libc::SOL_SOCKET,
-                libc::SO_LINGER,
-                (&raw const linger).cast(),
-                size,
-            );
-        }
-        outcome(libc::close(fd) as isize)
+pub extern "C" fn otb_close(fd: c_int, how: u32) -> Outcome {
+    if how == ABORT || how == IN_ORDER {
+        linger(fd, how == ABORT);
     }
+    outcome(unsafe { libc::close(fd) } as isize)
+}
+
+/// Raises this process's limit of descriptors towards `wanted` as far as it may, and returns what it is (getrlimit(2)).
+#[unsafe(no_mangle)]
+pub extern "C" fn otb_descriptors(wanted: u32) -> Outcome {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) < 0 {
+            return last_error();
+        }
+        let raised = |most: u64| libc::rlimit {
+            rlim_cur: u64::from(wanted).clamp(limit.rlim_cur, most),
+            rlim_max: most,
+        };
+        // Without CAP_SYS_RESOURCE the hard limit stays.
+        for most in [limit.rlim_max.max(u64::from(wanted)), limit.rlim_max] {
+            let next = raised(most);
+            if libc::setrlimit(libc::RLIMIT_NOFILE, &next) == 0 {
+                return next.rlim_cur.min(Outcome::MAX as u64) as Outcome;
+            }
+        }
+    }
+    limit.rlim_cur.min(Outcome::MAX as u64) as Outcome
 }
 
 /// The value of a whole-number option (never negative for those in use).

@@ -2,7 +2,8 @@
 
 use crate::coalesce::{Coalescer, HEAD};
 use crate::{Outcome, last_error, slice};
-use libc::{EINVAL, EIO};
+use libc::{EINVAL, EIO, ENODEV};
+use std::ffi::CString;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
@@ -20,6 +21,9 @@ const READ: usize = 65_536 + VIRTIO_NET_HDR_LEN;
 /// An open device with all it needs per call.
 pub struct Tun {
     device: SyncDevice,
+    name: CString,
+    /// The kernel's number of it when it was opened.
+    index: u32,
     read: Vec<u8>,
     coalescer: Coalescer,
     vectors: Vec<libc::iovec>,
@@ -44,8 +48,12 @@ fn open(name: &str, mtu: u16, flags: u32) -> io::Result<Tun> {
         .multi_queue(flags & MULTI_QUEUE != 0)
         .build_sync()?;
     device.set_nonblocking(true)?;
+    let name = CString::new(name)?;
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
     Ok(Tun {
         device,
+        name,
+        index,
         read: vec![0; READ],
         coalescer: Coalescer::default(),
         vectors: Vec::new(),
@@ -83,6 +91,23 @@ pub unsafe extern "C" fn otb_tun_open(
 pub unsafe extern "C" fn otb_tun_close(tun: *mut Tun) {
     if !tun.is_null() {
         drop(unsafe { Box::from_raw(tun) });
+    }
+}
+
+/// 0 while the device is there as it was opened; -ENODEV once it was deleted, renamed, or moved to another namespace.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn otb_tun_check(tun: *const Tun) -> Outcome {
+    let Some(tun) = (unsafe { tun.as_ref() }) else {
+        return -EINVAL;
+    };
+    let is_ours = tun
+        .device
+        .name()
+        .is_ok_and(|name| name.as_bytes() == tun.name.as_bytes());
+    if is_ours && unsafe { libc::if_nametoindex(tun.name.as_ptr()) } == tun.index {
+        0
+    } else {
+        -ENODEV
     }
 }
 

@@ -249,12 +249,13 @@ impl Keys {
     }
 }
 
-/// Seals `count` packets, given as pairs of offset and length in the arena, and sends them.
+/// Seals `count` packets, given as pairs of offset and length in the arena, and sends them, from `local` if that is not null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otb_tunnel_send(
     keys: *mut Keys,
     fd: c_int,
     remote: *const u8,
+    local: *const u8,
     path: u32,
     tos: u32,
     arena: *const u8,
@@ -268,18 +269,19 @@ pub unsafe extern "C" fn otb_tunnel_send(
     if path as usize >= PATHS || count == 0 {
         return if count == 0 { 0 } else { -EINVAL };
     }
-    let (arena, items, remote) = unsafe {
+    let (arena, items, remote, local) = unsafe {
         (
             slice(arena, room),
             from_raw_parts(items, count as usize),
             Address::read(remote),
+            Address::read_some(local),
         )
     };
     let inside = |[offset, length]: &[u32; 2]| u64::from(*offset) + u64::from(*length);
     if items.iter().any(|item| inside(item) > u64::from(room)) {
         return -EINVAL;
     }
-    let to = Datagrams::new(fd, remote, tos as u8);
+    let to = Datagrams::new(fd, remote, local, tos as u8);
     keys.send(&to, path as u8, arena, items)
         .map_or_else(|error| error, |sent| sent as Outcome)
 }

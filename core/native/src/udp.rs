@@ -3,7 +3,7 @@
 use crate::address::{Address, SocketAddress};
 use crate::socket::Owned;
 use crate::{Outcome, last_error, outcome};
-use libc::{c_int, c_void};
+use libc::c_int;
 use std::mem::{size_of, zeroed};
 
 const GRO: u32 = 1;
@@ -14,10 +14,15 @@ const ICMP: u32 = 8;
 const WHOLE: u32 = 16;
 /// Each message tells its outer TOS byte and when the kernel received it.
 const MARKS: u32 = 32;
+/// Each message tells the own address that it came to (ip(7), IP_PKTINFO), so that the answer leaves from there.
+const LOCAL: u32 = 64;
 const MAX_MESSAGES: usize = 64;
+const CONTROL_WORDS: usize = 20;
 
-/// Room for the control messages of one message, aligned as cmsghdr wants it: UDP_GRO, TOS, and a time stamp.
-pub type Control = [u64; 16];
+/// Room for the control messages of one message, aligned as cmsghdr wants it: UDP_GRO or UDP_SEGMENT, TOS, a time stamp, the own
+/// address.
+pub type Control = [u64; CONTROL_WORDS];
+pub const NO_CONTROL: Control = [0; CONTROL_WORDS];
 
 /// One received message as it crosses.
 #[repr(C)]
@@ -93,6 +98,13 @@ pub unsafe extern "C" fn otb_udp_open(
             socket.set(libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
             socket.set(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
         }
+        if flags & LOCAL != 0 {
+            // To IPv6 sockets the first one tells IPv4 addresses too, mapped.
+            match local.is_ipv6() {
+                true => socket.set(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
+                false => socket.set(libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
+            }
+        }
         if buffer_bytes != 0 {
             let (receive, send) = (libc::SO_RCVBUFFORCE, libc::SO_SNDBUFFORCE);
             set_buffer(&socket, receive, libc::SO_RCVBUF, buffer_bytes)?;
@@ -104,40 +116,22 @@ pub unsafe extern "C" fn otb_udp_open(
     open().unwrap_or_else(|error| error)
 }
 
-/// Sends bytes as datagrams of `segment` bytes (0: all as one).
+/// Sends bytes as datagrams of `segment` bytes (0: all as one), from `local` if that is not null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otb_udp_send(
     fd: c_int,
     remote: *const u8,
+    local: *const u8,
     buffer: *const u8,
     offset: u32,
     length: u32,
     segment: u32,
 ) -> Outcome {
     unsafe {
-        let remote = Address::read(remote);
-        // An IPv6 socket takes IPv4 addresses as they are.
-        let mut to = remote.to_socket();
-        let mut vector = libc::iovec {
-            iov_base: buffer.add(offset as usize) as *mut c_void,
-            iov_len: length as usize,
-        };
-        let mut control: Control = [0; 16];
-        let mut message: libc::msghdr = zeroed();
-        message.msg_name = to.as_mut_ptr().cast();
-        message.msg_namelen = to.length;
-        message.msg_iov = &mut vector;
-        message.msg_iovlen = 1;
-        if segment != 0 && segment < length {
-            add_control(
-                &mut message,
-                &mut control,
-                libc::SOL_UDP,
-                libc::UDP_SEGMENT,
-                segment as u16,
-            );
-        }
-        outcome(libc::sendmsg(fd, &message, libc::MSG_NOSIGNAL))
+        let to = Datagrams::new(fd, Address::read(remote), Address::read_some(local), 0);
+        let bytes = std::slice::from_raw_parts(buffer.add(offset as usize), length as usize);
+        let segment = if segment < length { segment as u16 } else { 0 };
+        to.send(bytes, segment)
     }
 }
 
@@ -162,26 +156,64 @@ unsafe fn add_control<T>(
     }
 }
 
-/// Where and how datagrams go.
+/// Where, from where and how datagrams go.
 pub struct Datagrams {
     fd: c_int,
     to: SocketAddress,
+    from: Option<Address>,
     ipv6: bool,
     tos: u8,
 }
 
+/// What the kernel says when a source address is not this machine's any more: IPv4 ENETUNREACH (ip_route_output_key_hash_rcu,
+/// net/ipv4/route.c), IPv6 EINVAL (ip6_datagram_send_ctl, net/ipv6/datagram.c), and EADDRNOTAVAIL where it has no route from there.
+fn is_no_source(answer: Outcome) -> bool {
+    [-libc::EINVAL, -libc::ENETUNREACH, -libc::EADDRNOTAVAIL].contains(&answer)
+}
+
 impl Datagrams {
-    pub fn new(fd: c_int, remote: Address, tos: u8) -> Self {
+    /// @param local the own address to send from, of the other end's family; otherwise the kernel chooses
+    pub fn new(fd: c_int, remote: Address, local: Option<Address>, tos: u8) -> Self {
         Datagrams {
             fd,
+            // An IPv6 socket takes IPv4 addresses as they are.
             to: remote.to_socket(),
+            from: local.filter(|local| local.family == remote.family),
             ipv6: remote.is_ipv6(),
             tos,
         }
     }
 
+    /// Sends with one call, in datagrams of `segment` bytes (0: as one). A source that went away gives way to the kernel's choice:
+    /// the other end may be reached from there, and will say where it wants to be answered from.
+    fn send(&self, bytes: &[u8], segment: u16) -> Outcome {
+        let sent = unsafe { self.send_from(self.from, bytes, segment) };
+        match self.from {
+            Some(_) if is_no_source(sent) => unsafe { self.send_from(None, bytes, segment) },
+            _ => sent,
+        }
+    }
+
+    unsafe fn send_from(&self, from: Option<Address>, bytes: &[u8], segment: u16) -> Outcome {
+        unsafe {
+            let mut control = NO_CONTROL;
+            let mut whole = vector(bytes);
+            let mut message = self.message(from, &mut whole, &mut control);
+            if segment != 0 {
+                let (level, kind) = (libc::SOL_UDP, libc::UDP_SEGMENT);
+                add_control(&mut message, &mut control, level, kind, segment);
+            }
+            outcome(libc::sendmsg(self.fd, &message, libc::MSG_NOSIGNAL))
+        }
+    }
+
     /// A message to there; vector and control must stay where they are while it is used.
-    unsafe fn message(&self, vector: &mut libc::iovec, control: &mut Control) -> libc::msghdr {
+    unsafe fn message(
+        &self,
+        from: Option<Address>,
+        vector: &mut libc::iovec,
+        control: &mut Control,
+    ) -> libc::msghdr {
         unsafe {
             let mut message: libc::msghdr = zeroed();
             message.msg_name = self.to.as_ptr().cast_mut().cast();
@@ -194,6 +226,20 @@ impl Datagrams {
                     false => (libc::IPPROTO_IP, libc::IP_TOS),
                 };
                 add_control(&mut message, control, level, kind, c_int::from(self.tos));
+            }
+            match from {
+                Some(from) if self.ipv6 => {
+                    let mut info: libc::in6_pktinfo = zeroed();
+                    info.ipi6_addr.s6_addr = from.bytes;
+                    let (level, kind) = (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO);
+                    add_control(&mut message, control, level, kind, info);
+                }
+                Some(from) => {
+                    let mut info: libc::in_pktinfo = zeroed();
+                    info.ipi_spec_dst = from.in_addr();
+                    add_control(&mut message, control, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
+                }
+                None => {}
             }
             message
         }
@@ -215,48 +261,44 @@ pub unsafe fn send_datagrams(
     segment: usize,
 ) -> Result<usize, Outcome> {
     let count = bytes.len().div_ceil(segment);
-    unsafe {
-        let mut control: Control = [0; 16];
-        let mut whole = vector(bytes);
-        let mut message = to.message(&mut whole, &mut control);
-        if count > 1 {
-            add_control(
-                &mut message,
-                &mut control,
-                libc::SOL_UDP,
-                libc::UDP_SEGMENT,
-                segment as u16,
-            );
-        }
-        let sent = outcome(libc::sendmsg(to.fd, &message, libc::MSG_NOSIGNAL));
-        if sent >= 0 {
-            return Ok(count);
-        }
-        // EIO: the device does no checksums, or IPsec. EINVAL, EMSGSIZE: a kernel without it, or a segment above the MTU:
-        // each datagram is then told to be too long on its own, or fragmented.
-        let unable = [
-            -libc::EIO,
-            -libc::EINVAL,
-            -libc::EOPNOTSUPP,
-            -libc::EMSGSIZE,
-        ];
-        if count == 1 || !unable.contains(&sent) {
-            return Err(sent);
-        }
-        send_one_by_one(to, bytes, segment)
+    let sent = to.send(bytes, if count > 1 { segment as u16 } else { 0 });
+    if sent >= 0 {
+        return Ok(count);
+    }
+    // EIO: the device does no checksums, or IPsec. EINVAL, EMSGSIZE: a kernel without it, or a segment above the MTU:
+    // each datagram is then told to be too long on its own, or fragmented.
+    let unable = [
+        -libc::EIO,
+        -libc::EINVAL,
+        -libc::EOPNOTSUPP,
+        -libc::EMSGSIZE,
+    ];
+    if count == 1 || !unable.contains(&sent) {
+        return Err(sent);
+    }
+    match unsafe { send_one_by_one(to, to.from, bytes, segment) } {
+        Err(error) if to.from.is_some() && is_no_source(error) => unsafe {
+            send_one_by_one(to, None, bytes, segment)
+        },
+        sent => sent,
     }
 }
 
 /// sendmmsg(2), without UDP_SEGMENT.
-unsafe fn send_one_by_one(to: &Datagrams, bytes: &[u8], segment: usize) -> Result<usize, Outcome> {
+unsafe fn send_one_by_one(
+    to: &Datagrams,
+    from: Option<Address>,
+    bytes: &[u8],
+    segment: usize,
+) -> Result<usize, Outcome> {
     unsafe {
         let mut messages: [libc::mmsghdr; MAX_MESSAGES] = zeroed();
         let mut vectors: [libc::iovec; MAX_MESSAGES] = zeroed();
-        let mut controls: [Control; MAX_MESSAGES] = zeroed();
+        let mut controls = [NO_CONTROL; MAX_MESSAGES];
         let mut count = 0;
         for (index, datagram) in bytes.chunks(segment).take(MAX_MESSAGES).enumerate() {
             vectors[index] = vector(datagram);
-            messages[index].msg_hdr = to.message(&mut vectors[index], &mut controls[index]);
+            messages[index].msg_hdr = to.message(from, &mut vectors[index], &mut controls[index]);
             count += 1;
         }
         let sent = libc::sendmmsg(to.fd, messages.as_mut_ptr(), count, libc::MSG_NOSIGNAL);
@@ -274,6 +316,8 @@ pub struct Told {
     pub tos: u8,
     /// When the kernel received it, by the system's clock.
     pub stamp: Option<libc::timespec>,
+    /// The own address that it came to; the port is the socket's.
+    pub local: Address,
 }
 
 impl Told {
@@ -282,6 +326,7 @@ impl Told {
             segment: length,
             tos: 0,
             stamp: None,
+            local: Address::NONE,
         };
         unsafe {
             let mut header = libc::CMSG_FIRSTHDR(message);
@@ -294,6 +339,14 @@ impl Told {
                     (libc::IPPROTO_IP, libc::IP_TOS) => told.tos = data.read(),
                     (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
                         told.tos = data.cast::<c_int>().read_unaligned() as u8;
+                    }
+                    (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                        let info = data.cast::<libc::in_pktinfo>().read_unaligned();
+                        told.local = Address::v4(info.ipi_addr.s_addr.to_ne_bytes(), 0);
+                    }
+                    (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                        let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
+                        told.local = Address::v6(info.ipi6_addr.s6_addr, 0);
                     }
                     (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
                         told.stamp = Some(data.cast::<libc::timespec>().read_unaligned());
@@ -324,7 +377,7 @@ pub unsafe extern "C" fn otb_udp_receive(
     unsafe {
         let mut messages: [libc::mmsghdr; MAX_MESSAGES] = zeroed();
         let mut vectors: [libc::iovec; MAX_MESSAGES] = zeroed();
-        let mut controls: [Control; MAX_MESSAGES] = zeroed();
+        let mut controls = [NO_CONTROL; MAX_MESSAGES];
         let mut remotes: [libc::sockaddr_in6; MAX_MESSAGES] = zeroed();
         for index in 0..slots {
             vectors[index] = libc::iovec {

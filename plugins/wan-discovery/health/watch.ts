@@ -303,7 +303,7 @@ class Watch implements HealthWatch {
     this.#stored = Object.fromEntries(
       [...Object.entries(this.#stored), [link.name, found] as const].filter(([name]) => names.has(name)),
     );
-    await this.ctx.store.set("preflights", JSON.parse(JSON.stringify(this.#stored)));
+    await this.ctx.store.keep("preflights", JSON.parse(JSON.stringify(this.#stored)));
   }
 
   #knownOf({ name, interface: device, observed }: Link) {
