@@ -128,7 +128,7 @@ fuzz(
     const input = sealed(head, body);
     const opener = native.aead("2022-blake3-aes-256-gcm", KEY, input.subarray(0, SALT_BYTES));
     try {
-      const length = openRequestHead(opener, input, NOW, plain);
+      const length = openRequestHead(opener, input, SALT_BYTES, NOW, plain);
       if (typeof length === "string") return assert.ok(["type", "time"].includes(length));
       // The rest is waited for until it is there.
       if (REQUEST_HEAD + length + TAG_BYTES > input.length) return;

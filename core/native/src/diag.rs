@@ -329,3 +329,19 @@ pub unsafe extern "C" fn otb_mptcp_info(fd: c_int, out: *mut u8, room: u32) -> O
         count as Outcome
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_whatever_number_it_says() {
+        for (number, expected) in [(-libc::EPERM, -libc::EPERM), (0, -1), (7, -1)] {
+            let mut message = [0u8; 20];
+            message[..4].copy_from_slice(&20u32.to_ne_bytes());
+            message[4..6].copy_from_slice(&(libc::NLMSG_ERROR as u16).to_ne_bytes());
+            message[16..].copy_from_slice(&number.to_ne_bytes());
+            assert_eq!(answer(&message, |_| ()), Err(expected));
+        }
+    }
+}

@@ -7,12 +7,9 @@ mod aead;
 mod clock;
 mod coalesce;
 mod diag;
-<<<<<<< HEAD
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-=======
 mod identity;
->>>>>>> main
 mod mac;
 mod neighbour;
 mod noise;

@@ -271,12 +271,9 @@ impl Handshake {
         }))
     }
 
-<<<<<<< HEAD
-    pub(crate) fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
-=======
     /// Sets the pre-shared key, which is mixed in at the end of the second message (section 9.4): until then a responder may
     /// first read who asks. Once only, as the key of a finished handshake must be the one it was made with.
-    fn set_psk(&mut self, psk: &[u8; KEY]) -> Result<(), Outcome> {
+    pub(crate) fn set_psk(&mut self, psk: &[u8; KEY]) -> Result<(), Outcome> {
         if self.state.is_handshake_finished() {
             return Err(-EINVAL);
         }
@@ -285,8 +282,7 @@ impl Handshake {
             .or(Err(-EINVAL))
     }
 
-    fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
->>>>>>> main
+    pub(crate) fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
         let length = payload.len() + self.overhead[0];
         if !self.state.is_my_turn() || self.state.is_handshake_finished() || length > MAX_MESSAGE {
             return Err(-EINVAL);

@@ -23,7 +23,6 @@ const FIRST: u32 = 1;
 
 /// One delivered datagram as it crosses.
 #[repr(C)]
-<<<<<<< HEAD
 pub(crate) struct Record {
     pub(crate) slot: u32,
     pub(crate) length: u32,
@@ -34,22 +33,8 @@ pub(crate) struct Record {
     pub(crate) tos: u32,
     pub(crate) age_micros: u32,
     pub(crate) remote: Address,
+    pub(crate) local: Address,
     pub(crate) flags: u32,
-    pub(crate) zero: u32,
-=======
-struct Record {
-    slot: u32,
-    length: u32,
-    tag: u32,
-    path: u32,
-    counter: [u32; 2],
-    wire_bytes: u32,
-    tos: u32,
-    age_micros: u32,
-    remote: Address,
-    local: Address,
-    flags: u32,
->>>>>>> main
 }
 
 const _: () = assert!(size_of::<Record>() == 20 * 4);

@@ -2,13 +2,13 @@
 
 use super::Input;
 use crate::address::{Address, SocketAddress};
-use crate::udp::{Control, Told};
+use crate::udp::{Control, NO_CONTROL, Told};
 use std::mem::{size_of, zeroed};
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     round_trip(&mut input);
-    let mut control: Control = [0; 16];
+    let mut control = NO_CONTROL;
     let mut message: libc::msghdr = unsafe { zeroed() };
     message.msg_control = control.as_mut_ptr().cast();
     let kinds = [
@@ -16,6 +16,8 @@ pub fn run(data: &[u8]) {
         (libc::IPPROTO_IP, libc::IP_TOS, 1),
         (libc::IPPROTO_IPV6, libc::IPV6_TCLASS, 4),
         (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, 16),
+        (libc::IPPROTO_IP, libc::IP_PKTINFO, 12),
+        (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, 20),
     ];
     // The kernel puts in what it knows, in any order, and leaves out what has no room.
     while input.more() {
@@ -29,7 +31,7 @@ pub fn run(data: &[u8]) {
             (*header).cmsg_level = level;
             (*header).cmsg_type = kind;
             (*header).cmsg_len = libc::CMSG_LEN(size) as usize;
-            let value = input.array::<16>();
+            let value = input.array::<20>();
             let data = libc::CMSG_DATA(header);
             data.copy_from_nonoverlapping(value.as_ptr(), size as usize);
         }

@@ -47,8 +47,8 @@ pub fn run(data: &[u8]) {
     let wrong = input.byte();
     let prologue = if wrong & 1 == 1 { b"other" } else { b"right" };
     let other = if wrong & 2 == 2 { [4; 32] } else { psk };
-    let mut near = Handshake::new(&ours, Some(&public), &psk, b"right").unwrap();
-    let mut far = Handshake::new(&theirs, None, &other, prologue).unwrap();
+    let mut near = Handshake::new(&ours, Some(&public), Some(&psk), b"right").unwrap();
+    let mut far = Handshake::new(&theirs, None, None, prologue).unwrap();
     let payload = input.bytes(usize::from(wrong >> 2));
 
     let mut message = vec![0; payload.len() + FIRST];
@@ -64,6 +64,8 @@ pub fn run(data: &[u8]) {
     }
     assert_eq!(got.as_deref(), Ok(payload));
     assert_eq!(far.remote_key(), Some(&own[..]));
+    // Whose key it is, is known only now.
+    assert_eq!(far.set_psk(&other), Ok(()));
     assert_eq!(far.read(&message, &mut [0; 512]), Err(-EINVAL));
 
     let mut message = vec![0; payload.len() + SECOND];

@@ -11,8 +11,8 @@ use std::mem::{size_of, zeroed};
 const SLOTS: usize = 1024;
 const INDEX: u32 = 8;
 const SESSION: u32 = 77;
-/// UDP_GRO and the outer TOS byte, as ffi.ts numbers them.
-const FLAGS: u32 = 1 | 32;
+/// UDP_GRO, the outer TOS byte, and the own address, as ffi.ts numbers them.
+const FLAGS: u32 = 1 | 32 | 64;
 
 /// Sockets and a receiver, kept for all inputs of this thread.
 struct Place {
@@ -118,8 +118,9 @@ unsafe fn through(place: &mut Place, input: &mut Input) {
         rest = more;
         let whole: Vec<u8> = group.iter().flat_map(|one| one.bytes.clone()).collect();
         let (length, segment) = (whole.len() as u32, first.bytes.len() as u32);
-        let to = place.address.as_ptr();
-        let answer = unsafe { otb_udp_send(place.from, to, whole.as_ptr(), 0, length, segment) };
+        let (to, any) = (place.address.as_ptr(), std::ptr::null());
+        let bytes = whole.as_ptr();
+        let answer = unsafe { otb_udp_send(place.from, to, any, bytes, 0, length, segment) };
         assert_eq!(answer, length as i32);
     }
     // Every other slot, from the end: the others belong to somebody.
@@ -156,6 +157,8 @@ unsafe fn through(place: &mut Place, input: &mut Input) {
             assert!(!std::mem::replace(&mut used[record.slot as usize], true));
             assert!(length <= stride - headroom);
             proved += u64::from(record.tag == SESSION);
+            // It came to the address that it was sent to.
+            assert_eq!(record.local.bytes[..4], [127, 0, 0, 1]);
             let bytes = place.arena[start..start + length].to_vec();
             delivered.push((record.tag, bytes));
         }
