@@ -54,6 +54,7 @@ const SYMBOLS = {
   otb_tun_check: { parameters: ["pointer"], result: "i32" },
   otb_tun_receive: { parameters: ["pointer", "buffer", "u32", "u32", "u32", "buffer"], result: "i32" },
   otb_tun_send: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
+  otb_carried: { parameters: ["buffer", "u32"], result: "i32" },
   otb_neighbour: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
   otb_packet_open: { parameters: ["u32", "buffer", "u32", "u32"], result: "i32" },
   otb_udp_open: { parameters: ["buffer", "buffer", "u32", "u32", "u32", "u32"], result: "i32" },
@@ -1087,6 +1088,7 @@ function encodeBpf(filter: readonly BpfInstruction[]): Bytes {
 export class Native {
   #symbols: Symbols;
   #diag = new Uint8Array(64 * DIAG_BYTES);
+  #carried = new Uint8Array(4096);
 
   /** Use `openNative`. */
   constructor(readonly path: string, symbols: Symbols) {
@@ -1382,6 +1384,18 @@ export class Native {
       for (let index = 0; index < count; index++) found.push(decodeDiag(this.#diag, index * DIAG_BYTES));
     }
     return found;
+  }
+
+  /** The text of /proc/net/dev: what network devices of this namespace have carried. @throws OtbError `native-<errno>` */
+  carried(): string {
+    const read = () =>
+      checked(this.#symbols.otb_carried(this.#carried, this.#carried.length), "read what devices carried");
+    let length = read();
+    while (length === this.#carried.length) {
+      this.#carried = new Uint8Array(length * 2);
+      length = read();
+    }
+    return new TextDecoder().decode(this.#carried.subarray(0, length));
   }
 
   /**

@@ -1,6 +1,15 @@
 // The plugin: on the box it owns routes, endpoints and first paths of all links; in the cloud the settings of the other end.
 import { type Native, openNative } from "../../core/native/ffi.ts";
-import { type Context, definePlugin, type Json, type Peer, type PeerFact } from "../../core/plugin.ts";
+import {
+  type Context,
+  definePlugin,
+  isOddLength,
+  type Json,
+  type Link,
+  type Peer,
+  type PeerFact,
+} from "../../core/plugin.ts";
+import { type Bytes, counters, parseCounters, parseDevices, Rates, sharing, TABLE } from "./carried.ts";
 import { type Config, config } from "./config.ts";
 import { CloudPaths } from "./cloud.ts";
 import { chooseCongestion } from "./congestion.ts";
@@ -55,9 +64,11 @@ interface Memory {
   suspicion: Suspicion;
   verdict: Verdict;
   congestion: string;
-  /** Smoothed over a few beats, bits per second. */
+  /** What the link carries, whoever's it is; smoothed over a few beats, bits per second. */
   rx: number;
   tx: number;
+  /** What running connections to the peer had acknowledged of it, likewise. */
+  acknowledged: number;
   /** The fastest of late, fading. */
   peak: number;
   probedRttMs?: number;
@@ -70,9 +81,19 @@ interface Memory {
   sample?: PathSample;
 }
 
+/** A link that nobody has looked at yet. */
+const NOTHING = { rx: 0, tx: 0, acknowledged: 0 };
+
+/** How much a new rate counts against the ones before. */
+function weightOf(elapsedMs: number): number {
+  return 1 - Math.exp(-elapsedMs / SMOOTHING_MS);
+}
+
 /** Beats: looks at every path, judges it, and has the kernel follow. */
 class Scheduler {
   readonly #telemetry = new Telemetry();
+  readonly #rates = new Rates();
+  #countingShared = false;
   readonly #prober: Prober;
   readonly #overflow = new Overflow();
   readonly #peerReach = new PeerReach();
@@ -129,6 +150,7 @@ class Scheduler {
         congestion: this.ctx.config.congestion === "bbr" ? "bbr" : "cubic",
         rx: 0,
         tx: 0,
+        acknowledged: 0,
         peak: 0,
         lastHeardMs: 0,
         lastBusyMs: 0,
@@ -160,8 +182,27 @@ class Scheduler {
       await this.ctx.store.keep("slots", Object.fromEntries(slots));
     }
     for (const name of [...this.#memories.keys()]) if (!names.includes(name)) this.#memories.delete(name);
+    this.#tellOddNetworks();
     await this.#apply();
     this.#publish(performance.now());
+  }
+
+  /** A person, or a DHCP client of the system, gave an interface a network that no home has: its size is not believed. */
+  #tellOddNetworks(): void {
+    const odd = this.ctx.links.current.flatMap(({ name, observed: { address, prefixLength } }) =>
+      address && !address.includes(":") && prefixLength !== undefined && isOddLength(prefixLength)
+        ? [`"${name}" has ${address}/${prefixLength}`]
+        : []
+    );
+    if (odd.length === 0) return this.ctx.health.clear("link-network-odd");
+    this.ctx.health.raise({
+      code: "link-network-odd",
+      severity: "warning",
+      message: `An address of a link is in a network larger than any home's: ${
+        odd.join(", ")
+      }. Only the gateway is reached in clear; everything else goes through the peer as always`,
+      next: "Give the link its network's real length: otb link set NAME --address ADDRESS/24",
+    });
   }
 
   /** Claims what is wanted now; unchanged wishes cost nothing. */
@@ -170,6 +211,7 @@ class Scheduler {
     const wishes: [string, ReturnType<typeof routes>][] = [
       ["redirects", redirects(this.ctx.network.current.lan)],
       ["ways", linkWays([...this.#slots.values()])],
+      ["counters", counters(routed, this.ctx.network.current.lan)],
       ["routes", routes(routed)],
       ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
     ];
@@ -226,8 +268,9 @@ class Scheduler {
       nowMs - this.#lastBeatMs,
       ({ local }) => byAddress.get(local.host),
     );
-    const weight = 1 - Math.exp(-(nowMs - this.#lastBeatMs) / SMOOTHING_MS);
+    const weight = weightOf(nowMs - this.#lastBeatMs);
     this.#lastBeatMs = nowMs;
+    this.#count(links, nowMs);
     const tokens = new Set([...paths.values()].flatMap(({ tokens }) => [...tokens]));
     for (const token of tokens) if (!this.#tokensSinceMs.has(token)) this.#tokensSinceMs.set(token, nowMs);
     for (const token of this.#tokensSinceMs.keys()) if (!tokens.has(token)) this.#tokensSinceMs.delete(token);
@@ -237,14 +280,67 @@ class Scheduler {
     }
     this.#repair(links, paths, nowMs);
     const publishing = nowMs - this.#lastPublishMs >= PUBLISH_MS;
-    if (publishing) this.#secondaries(links);
+    if (publishing) {
+      void this.#countShared();
+      this.#secondaries(links);
+    }
     this.#chooseCongestion(links, paths);
     // What is told of a path holds: its routes come first.
     this.#apply().then(() => publishing && !this.ctx.signal.aborted && this.#publish(nowMs)).catch((error) =>
       this.ctx.log.error("Cannot tell of the paths", { reason: String(error) })
     );
-    const busy = total > QUIET_BITS || [...this.#memories.values()].some(({ verdict }) => verdict.out);
+    const carried = links.reduce(
+      (sum, { link }) => sum + this.#memory(link.name).rx + this.#memory(link.name).tx,
+      0,
+    );
+    const busy = total > QUIET_BITS || carried > QUIET_BITS ||
+      [...this.#memories.values()].some(({ verdict }) => verdict.out);
     return busy ? Math.min(IDLE_MS, BUSY_MS + BUSY_MS_PER_SOCKET * samples.length) : IDLE_MS;
+  }
+
+  /** Follows what each interface that is one link's alone has carried. */
+  #count(links: UsableLink[], nowMs: number): void {
+    const devices = parseDevices(this.native.carried());
+    const shared = new Set(sharing(links, this.ctx.network.current.lan));
+    this.#rates.keep(new Set(links.map(({ link }) => link.name)));
+    for (const used of links) {
+      const bytes = devices.get(used.link.interface);
+      if (bytes && !shared.has(used)) this.#carries(used.link, bytes, nowMs);
+    }
+  }
+
+  /** The same for links that share an interface; nft(8) is run only where there are any. */
+  async #countShared(): Promise<void> {
+    const shared = sharing(this.#usable(), this.ctx.network.current.lan);
+    if (shared.length === 0 || this.#countingShared || !this.#claimed.has("counters")) return;
+    this.#countingShared = true;
+    try {
+      const { success, stdout } = await new Deno.Command("nft", {
+        args: ["-j", "list", "counters", "table", "inet", TABLE],
+        ...{ stdin: "null", stdout: "piped", stderr: "null" } as const,
+        signal: AbortSignal.timeout(10_000),
+      }).output();
+      const counted = success ? parseCounters(new TextDecoder().decode(stdout)) : new Map();
+      for (const { link, slot } of shared) {
+        const bytes = counted.get(slot);
+        if (bytes) this.#carries(link, bytes, performance.now());
+      }
+    } catch (error) {
+      this.ctx.log.debug("Cannot count what links carry", { reason: String(error) });
+    } finally {
+      this.#countingShared = false;
+    }
+  }
+
+  #carries({ name, interface: device }: Link, bytes: Bytes, nowMs: number): void {
+    const memory = this.#memory(name);
+    const rates = this.#rates.take(name, device, bytes, nowMs);
+    if (!rates) return;
+    // A beat is too short for a rate that people read or capacity is guessed from.
+    const weight = weightOf(rates.elapsedMs);
+    memory.rx += (rates.rx - memory.rx) * weight;
+    memory.tx += (rates.tx - memory.tx) * weight;
+    memory.peak = Math.max(memory.peak * PEAK_FADING, memory.rx, memory.tx);
   }
 
   #judge(
@@ -258,10 +354,7 @@ class Scheduler {
     const memory = this.#memory(name);
     memory.sample = sample;
     const rate = sample ? sample.rxBitsPerSecond + sample.txBitsPerSecond : 0;
-    // A beat is too short for a rate that people read or capacity is guessed from.
-    memory.rx += ((sample?.rxBitsPerSecond ?? 0) - memory.rx) * weight;
-    memory.tx += ((sample?.txBitsPerSecond ?? 0) - memory.tx) * weight;
-    memory.peak = Math.max(memory.peak * PEAK_FADING, memory.rx, memory.tx);
+    memory.acknowledged += (rate - memory.acknowledged) * weight;
     if (rate > 0) {
       memory.lastHeardMs = nowMs;
       this.#peerReach.heard("answered", nowMs);
@@ -459,9 +552,7 @@ class Scheduler {
         : memory?.stripped
         ? "Multipath TCP does not pass it"
         : undefined;
-      const smoothed = memory?.sample &&
-        { ...memory.sample, rxBitsPerSecond: memory.rx, txBitsPerSecond: memory.tx };
-      const fact = pathFact(link.name, this.#peer.name, state, smoothed, total);
+      const fact = pathFact(link.name, this.#peer.name, state, memory?.sample, memory ?? NOTHING, total);
       ctx.facts.publish(`path/${link.name}`, {
         ...fact,
         reason,

@@ -181,8 +181,8 @@ Deno.test("first paths: near beats far, a stripped path and a lower tier are fal
 });
 
 Deno.test("bbr is for paths that lose without being full, and goes when the losses do", () => {
-  const choose = (current: string, loss: number | undefined, rttMs: number) =>
-    chooseCongestion(current, { loss, rttMs, minRttMs: 20 });
+  const choose = (current: string, lineLoss: number | undefined, rttMs: number) =>
+    chooseCongestion(current, { lineLoss, rttMs, minRttMs: 20 });
   assert.equal(choose("cubic", undefined, 20), "cubic");
   assert.equal(choose("cubic", 0.01, 22), "bbr");
   assert.equal(choose("cubic", 0.01, 120), "cubic", "a full queue loses by itself");

@@ -12,6 +12,7 @@ import {
   type FirstPathFact,
   HIGH_PRIORITY_MARK,
   type InterfaceFact,
+  isRange,
   type Json,
   type ListensFact,
   LOW_PRIORITY_MARK,
@@ -66,6 +67,14 @@ const CLOCK_WRONG = {
 export default definePlugin<Config>({
   config,
   check(next, { network }) {
+    const bad = next.allowTargets.find((range) => !isRange(range));
+    if (bad !== undefined) {
+      return [{
+        code: "range-invalid",
+        path: "allowTargets",
+        message: `Cannot use a range as it must be an address with its length: current value is "${bad}"`,
+      }];
+    }
     if (network.role === "cloud" && next.socks5.enabled) {
       return [{
         code: "socks5-in-cloud",
@@ -265,15 +274,18 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<void> {
   const salts = new Salts(ctx.directory, () => ctx.clock.now());
   ctx.defer(() => salts.close());
   const targets = new Targets(ctx.config.allowTargets);
-  const lookAtOwn = () =>
-    targets.setOwn(Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, "")));
+  const [self] = ctx.network.current.peers;
+  // What boxes dial may be another address than any of this machine's (1:1 NAT): it leads back here all the same.
+  const lookAtOwn = () => {
+    const found = Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, ""));
+    targets.setOwn([...found, ...ctx.network.current.peers.map(({ address }) => address)]);
+  };
   lookAtOwn();
   const offered = ctx.facts.watch<ProxyTargetFact>("proxy-target/");
   targets.setOffered([...offered.current.values()]);
   ctx.defer(offered.subscribe((facts) => targets.setOffered([...facts.values()])));
   const timer = setInterval(lookAtOwn, 10_000);
   ctx.defer(() => clearInterval(timer));
-  const [self] = ctx.network.current.peers;
   const most = mostConnections(native);
   const boxes = new Boxes(native, most);
   const settings = { native, reactor, boxes, salts, targets, now, counters, most };
@@ -306,6 +318,13 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<void> {
   serves(ctx, "link", self!.port, ...ctx.config.sip004.enabled ? [ctx.config.sip004.port] : []);
   publish(ctx, () => {
     const { rejected, ...counts } = counters;
+    told(ctx, !salts.isDurable, {
+      code: "salts-not-kept",
+      severity: "warning",
+      message:
+        "What was seen of boxes' requests cannot be written: after a restart one could be repeated for a minute",
+      next: `Look whether the disk is full: df ${ctx.directory}`,
+    });
     told(ctx, (rejected.time ?? 0) > 0, {
       code: "clock-skew",
       severity: "warning",

@@ -20,7 +20,7 @@ import type { Salts } from "./salts.ts";
 import { LegacyCodec, openLegacy } from "./sip004.ts";
 import { openRequestBody, REQUEST_HEAD, sealResponse } from "./sip022.ts";
 import type { Targets } from "./targets.ts";
-import { RandomPool } from "./random.ts";
+import { randomBytes } from "./random.ts";
 import { KEEPALIVE_SECONDS } from "./transport.ts";
 import { METHOD, PROTOCOL_SAMPLE } from "./tunnel.ts";
 
@@ -78,7 +78,6 @@ export interface ServeSettings {
 
 /** The same with what the server adds for itself. */
 interface Serving extends ServeSettings {
-  random: RandomPool;
   /** Targets that are being dialled. */
   dials: Set<Dial>;
 }
@@ -101,7 +100,7 @@ export class Server {
    */
   constructor(settings: ServeSettings, host: string, port: number, wantMptcp = true) {
     const { native, reactor } = settings;
-    this.settings = { ...settings, random: new RandomPool(native), dials: new Set() };
+    this.settings = { ...settings, dials: new Set() };
     const { fd, mptcp } = native.listen({ host, port }, {
       mptcp: wantMptcp,
       resetOnClose: true,
@@ -245,9 +244,9 @@ class Stranger {
     output.set(plain.subarray(opened.payloadOffset, this.#bodyLength));
     const more = opener.openFrames(bytes, bodyEnd, end - bodyEnd, output, first);
     if (more < 0) return this.#reject("forged");
-    const { native, random } = this.settings;
+    const { native } = this.settings;
     const box = this.#box!;
-    const salt = random.take(SALT_BYTES);
+    const salt = randomBytes(native, SALT_BYTES);
     const requestSalt = arena.copy(bytes, 0, SALT_BYTES);
     const sealer = native.aead(METHOD, box.key, salt);
     const codec = new ServerCodec(this.settings, sealer, opener, salt, requestSalt);
@@ -276,8 +275,8 @@ class Stranger {
       box.lastSeen = this.settings.now();
     }
     if (!read.target) return;
-    const { random, native } = this.settings;
-    const salt = random.take(SALT_BYTES);
+    const { native } = this.settings;
+    const salt = randomBytes(native, SALT_BYTES);
     const codec = new LegacyCodec(native.aead("aes-256-gcm", key, salt), this.#opener, salt);
     this.#serve(box, codec, read.target, this.#bytes.subarray(read.length));
   }

@@ -12,7 +12,7 @@ import {
 import type { FirstPathFact } from "../../core/plugin.ts";
 import { arena } from "./arena.ts";
 import type { Reactor } from "./reactor.ts";
-import { RandomPool } from "./random.ts";
+import { randomBytes } from "./random.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import { openResponseHead, REQUEST_OVERHEAD, RESPONSE_HEAD, sealRequest } from "./sip022.ts";
 import type { Identity } from "./sip023.ts";
@@ -84,11 +84,9 @@ export class Tunnels {
   readonly #settings: TunnelSettings;
   readonly #connecting = new Set<Connecting>();
   readonly #sweep: ReturnType<typeof setInterval>;
-  readonly #random: RandomPool;
 
   constructor(settings: TunnelSettings) {
     this.#settings = settings;
-    this.#random = new RandomPool(settings.native);
     this.#sweep = setInterval(() => {
       const now = performance.now();
       for (const connecting of this.#connecting) connecting.expire(now);
@@ -109,7 +107,6 @@ export class Tunnels {
       : choices().filter((choice) => choice.link === link);
     const connecting = new Connecting(
       this.#settings,
-      this.#random,
       this.#connecting,
       plain,
       target,
@@ -137,7 +134,6 @@ class Connecting {
 
   constructor(
     private readonly settings: TunnelSettings,
-    private readonly random: RandomPool,
     private readonly all: Set<Connecting>,
     private readonly plain: Registered,
     private readonly target: Bytes,
@@ -233,8 +229,8 @@ class Connecting {
     }
     if (this.plain.watched !== 0) this.#listen();
     if (this.#fd < 0) return;
-    const salt = this.random.take(SALT_BYTES);
-    const [low, high] = this.random.take(2) as unknown as [number, number];
+    const salt = randomBytes(native, SALT_BYTES);
+
     const sealer = native.aead(METHOD, psk, salt);
     const { output } = scratch;
     const { first } = this;
@@ -246,7 +242,7 @@ class Connecting {
       first,
       first.length,
       now(),
-      low + high * 256,
+      Math.floor(Math.random() * 65_536),
       request,
       output,
     );

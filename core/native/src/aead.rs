@@ -248,6 +248,31 @@ pub unsafe extern "C" fn otb_aead_open_frames(
     flat(session.open_frames(input, out))
 }
 
+/// Mixes in what a machine that was restored from a snapshot with its memory does not have in common with its twin: the
+/// kernel's generator goes on where it stood until it is seeded anew (at once only where the hypervisor tells, vmgenid).
+fn stir(bytes: &mut [u8]) {
+    let mut mix = |place: usize, value: u64| {
+        for (byte, other) in bytes.iter_mut().skip(place).zip(value.to_le_bytes()) {
+            *byte ^= other;
+        }
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    mix(0, now.map_or(0, |now| now.as_nanos() as u64));
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("rdrand") {
+        let mut value = 0;
+        if unsafe { rdrand(&mut value) } {
+            mix(8, value);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "rdrand")]
+unsafe fn rdrand(value: &mut u64) -> bool {
+    std::arch::x86_64::_rdrand64_step(value) == 1
+}
+
 /// Fills the buffer with random bytes of the kernel.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otb_random(buffer: *mut u8, length: u32) -> Outcome {
@@ -259,6 +284,9 @@ pub unsafe extern "C" fn otb_random(buffer: *mut u8, length: u32) -> Outcome {
             error if error < 0 => return error,
             count => done += count as usize,
         }
+    }
+    if length > 0 {
+        stir(unsafe { from_raw_parts_mut(buffer, length as usize) });
     }
     0
 }
@@ -274,6 +302,17 @@ mod tests {
         let mut out = [0u8; 17];
         assert_eq!(session.seal(b"x", &mut out), Err(-EOVERFLOW));
         assert_eq!(session.seal(b"x", &mut out), Err(-EOVERFLOW));
+    }
+
+    #[test]
+    fn twins_of_one_memory_draw_different_bytes() {
+        // As after a restored snapshot: the kernel's generator gives both the same.
+        let (mut one, mut other) = ([7u8; 32], [7u8; 32]);
+        stir(&mut one);
+        stir(&mut other);
+        assert_ne!(one, other);
+        assert_eq!(one[16..], [7u8; 16]);
+        stir(&mut one[..1]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod address;
 mod aead;
+mod carried;
 mod clock;
 mod coalesce;
 mod diag;
