@@ -4,9 +4,12 @@ import { fuzz, swift } from "../../tests/fuzz/property.ts";
 import { type Bytes, cuts, hostile, pieces } from "../../tests/fuzz/inputs.ts";
 import { framed, messages } from "./frames.ts";
 import { Pipeline } from "./pipeline.ts";
+import { addressesIn, Rebinding } from "./rebinding.ts";
 import { answerBytes, query, queryBytes } from "./testing.ts";
 import { answers, failure, forUdp, Rcode, rcodeOf, readQuery, withId } from "./wire.ts";
 
+const exactly = (length: number) =>
+  fc.uint8Array({ minLength: length, maxLength: length }).map((bytes) => [...bytes]);
 const names = fc.constantFrom("www.example.org", "a.b", "x".repeat(63) + ".example", "A.eXample");
 const queries = fc.tuple(names, fc.option(fc.constantFrom(0, 512, 1_232, 65_535), { nil: undefined })).map(
   ([name, udpBytes]) => Uint8Array.from(queryBytes(name, { udpBytes })),
@@ -68,7 +71,7 @@ fuzz(
     };
     assert.deepEqual(await read(pieces(bytes, sizes)), await read([bytes]));
   },
-  { cost: 4 },
+  { cost: 20 },
 );
 
 fuzz(
@@ -97,4 +100,47 @@ fuzz(
     assert.equal(ended, 1);
   },
   { cost: 4 },
+);
+
+const labels = fc.array(
+  fc.oneof(
+    fc.nat(300).map((to) => [0xc0 | to >> 8, to & 255]),
+    fc.uint8Array({ minLength: 1, maxLength: 63 }).map((label) => [label.length, ...label, 0]),
+  ),
+  { maxLength: 3 },
+).map((parts) => [...parts.flat(), 0]);
+const local = [192, 168, 1, 1], away = [192, 0, 2, 1];
+const service = fc.tuple(labels, fc.constantFrom(local, away), fc.constantFrom(4, 6, 1)).map((
+  [name, address, key],
+) => [0, 1, ...name, 0, key, 0, address.length, ...address]);
+const records = fc.array(
+  fc.tuple(
+    fc.oneof(fc.constant([0xc0, 12]), labels),
+    fc.constantFrom(1, 5, 28, 64, 65),
+    fc.oneof(fc.constantFrom(local, away), labels, service, exactly(16)),
+  ),
+  { maxLength: 30 },
+);
+const guarded = fc.tuple(records, fc.constantFrom(0, 0, 0, 1, -1)).map(([all, more]) => {
+  const question = query("www.example.org");
+  const bytes = [...question.message.subarray(0, question.questionEnd)];
+  bytes.push(
+    ...all.flatMap(([name, type, data]) => [...name, 0, type, 0, 1, 0, 0, 0, 9, 0, data.length, ...data]),
+  );
+  bytes[2] = 0x81;
+  bytes[7] = Math.max(0, all.length + more);
+  return new Uint8Array(bytes);
+});
+
+fuzz(
+  "what is passed on holds no local address that a reader to its end would find",
+  hostile(guarded, 4_096),
+  (bytes) => {
+    const question = query("www.example.org"), guard = new Rebinding();
+    const passed = swift(() => guard.guard(question, bytes));
+    if (passed === bytes) {
+      const found = addressesIn(bytes, question.questionEnd)!;
+      assert.ok(found.every((address) => [4, 16].includes(address.length) && !guard.isLocal(address)));
+    } else assert.ok(passed.length <= question.message.length + 11 && answers(question, passed));
+  },
 );
