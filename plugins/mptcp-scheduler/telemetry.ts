@@ -58,6 +58,11 @@ export class Telemetry {
   #losses = new Map<string, { watch: LineLoss; seenMs: number }>();
   #nowMs = 0;
 
+  /** Paths of which something is known. */
+  get known(): number {
+    return this.#windows.size;
+  }
+
   /**
    * @param pathOf the path a socket belongs to, undefined for none
    * @returns figures by path; paths without sockets are absent
@@ -117,6 +122,12 @@ export class Telemetry {
     }
     for (const [name, { seenMs }] of this.#losses) {
       if (this.#nowMs - seenMs > REMEMBERED_MS) this.#losses.delete(name);
+    }
+    // At the peer a path is whoever connects, the whole Internet: who is gone for a whole window is forgotten.
+    for (const name of this.#windows.keys()) {
+      if (paths.has(name)) continue;
+      this.#loss(name, 0, 0);
+      if (this.#windows.get(name)!.every(({ sent }) => sent === 0)) this.#windows.delete(name);
     }
     return paths;
   }

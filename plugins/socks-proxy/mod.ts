@@ -409,7 +409,7 @@ async function rememberSeen(ctx: Context<Config>, boxes: Boxes): Promise<void> {
     const now = Object.fromEntries(boxes.all.map((box) => [boxes.identity(box), box.lastSeen]));
     if (JSON.stringify(now) === kept) return;
     kept = JSON.stringify(now);
-    await ctx.store.set("seen", now);
+    await ctx.store.keep("seen", now);
   };
   const timer = setInterval(() => void keep().catch(() => {}), SEEN_KEPT_MS);
   ctx.defer(() => clearInterval(timer));

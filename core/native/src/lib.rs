@@ -13,6 +13,7 @@ pub mod fuzz;
 mod identity;
 mod mac;
 mod neighbour;
+mod netlink;
 mod noise;
 mod packet;
 mod poll;
