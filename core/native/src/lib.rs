@@ -8,6 +8,8 @@ mod carried;
 mod clock;
 mod coalesce;
 mod diag;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod identity;
 mod mac;
 mod neighbour;
