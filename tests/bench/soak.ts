@@ -5,6 +5,7 @@ import { Lines } from "../lab/programs.ts";
 import { links, round } from "../measure.ts";
 import { type End, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
 import { type Growth, growth, type Sample } from "./soak_growth.ts";
+import { Spoiler } from "./soak_do.ts";
 import { type Fault, faults, type Kind, MAY_BREAK, wordsOf } from "./soak_plan.ts";
 
 const ECHO_PORT = 9301;
@@ -88,22 +89,21 @@ class Soak {
   readonly #conntrack: { [end: string]: number[] } = { box: [], peer: [] };
   readonly #broken: { what: string; fromMs: number; toMs: number; of: "tcp" | "udp" | "dns" | "always" }[] =
     [];
-  /** Kills of each plugin, by end and name: whatever else restarted did so by itself. */
-  readonly #kills = new Map<string, number>();
-  #restarts = new Map<string, number>();
-  #leaseSeconds: number | undefined;
+  readonly #spoiler: Spoiler;
 
   constructor(
     private readonly world: World,
-    private readonly disk: SmallDisk,
+    disk: SmallDisk,
     private readonly minutes: number,
     private readonly seed: number,
     private readonly without: Kind[],
-  ) {}
+  ) {
+    this.#spoiler = new Spoiler(world, disk, (what) => this.#blame(what));
+  }
 
   async run(): Promise<SoakResult> {
     const { world } = this;
-    await this.#countRestarts();
+    await this.#spoiler.countRestarts();
     const echo = new Lines(world.lab, "server", ["tests/lab/soak_echo.ts", String(ECHO_PORT)]);
     await echo.next(({ ready }) => ready === true);
     const client = new Lines(world.lab, "device1", [
@@ -162,90 +162,12 @@ class Soak {
       if (Date.now() >= endMs) return;
       const fromMs = Date.now();
       try {
-        await this.#do(fault);
+        await this.#spoiler.do(fault);
       } catch (error) {
-        const what = `${wordsOf(fault)} was not recovered from: ${(error as Error).message.slice(0, 400)}`;
-        this.#broken.push({ what, fromMs, toMs: Date.now(), of: "always" });
+        this.#blame(`${wordsOf(fault)} was not recovered from: ${(error as Error).message.slice(0, 400)}`);
       }
       this.#done.push({ fault, fromMs, toMs: Date.now() });
     }
-  }
-
-  async #do(fault: Fault): Promise<void> {
-    const { world, disk } = this;
-    switch (fault.kind) {
-      case "kill-core": {
-        const { pid } = await world.box.status();
-        await this.#countRestarts();
-        Deno.kill(pid, "SIGKILL");
-        await world.box.gone();
-        await world.box.up();
-        return this.#forget("box");
-      }
-      case "kill-plugin": {
-        const end = fault.end === "box" ? world.box : world.cloud;
-        const pid = (await end.status()).plugins.find(({ name }) => name === fault.plugin)?.pid;
-        if (pid === undefined) return;
-        const name = `${fault.end} ${fault.plugin}`;
-        this.#kills.set(name, (this.#kills.get(name) ?? 0) + 1);
-        Deno.kill(pid, "SIGKILL");
-        await end.until(
-          ({ plugins }) =>
-            plugins.some((one) =>
-              one.name === fault.plugin && one.state === "ready" && (one.pid ?? pid) !== pid
-            ),
-          400_000,
-        );
-        return;
-      }
-      case "peer-restart":
-        await this.#countRestarts();
-        await world.cloud.down();
-        await world.cloud.up();
-        return this.#forget("peer");
-      case "cut":
-        await world.lab.cut(fault.link);
-        await sleep(fault.forMs);
-        return await world.lab.restore(fault.link);
-      case "shape": {
-        const { downMbps, lossPercent } = world.lab.links.find(({ name }) => name === fault.link)!;
-        await world.lab.set(fault.link, { downMbps: fault.downMbps, lossPercent: fault.lossPercent });
-        await sleep(fault.forMs);
-        return await world.lab.set(fault.link, { downMbps, lossPercent });
-      }
-      case "modem-restart":
-        await world.lab.plug(fault.link, false);
-        await sleep(fault.forMs);
-        return await world.lab.plug(fault.link);
-      case "settings": {
-        const core = await world.box.core();
-        const patch = {
-          network: { links: { [fault.link]: { tier: fault.tier } } },
-          plugins: { "dhcp-takeover": { leaseSeconds: fault.leaseSeconds } },
-        };
-        const { problems } = await core.propose({ patch, author: "soak", confirm: true });
-        if (problems[0]) throw new Error(problems[0].message);
-        this.#leaseSeconds = fault.leaseSeconds;
-        return;
-      }
-      case "disk-full":
-        disk.fill();
-        await sleep(fault.forMs);
-        disk.free();
-        await world.box.until(({ health }) => !health.some(({ code }) => code === "state-not-written"));
-        return;
-      case "tun-deleted": {
-        const device = (await world.box.status()).tunnel?.interface;
-        if (device) await this.#inBox(["ip", "link", "delete", device]);
-        return;
-      }
-      case "nft-flushed":
-        return await this.#inBox(["nft", "flush", "ruleset"]);
-    }
-  }
-
-  async #inBox(command: string[]): Promise<void> {
-    await this.world.lab.spawn("box", command, { stdin: "null", stdout: "null", stderr: "null" }).status;
   }
 
   /** One look at every process and at conntrack. */
@@ -260,10 +182,7 @@ class Soak {
       }
       for (const { code, plugin, message } of health) {
         if (!code.endsWith("-uncaught")) continue;
-        const what = `${end} ${plugin}: ${message}`;
-        if (!this.#broken.some((known) => known.what === what)) {
-          this.#broken.push({ what, fromMs: Date.now(), toMs: Date.now(), of: "always" });
-        }
+        this.#blame(`${end} ${plugin}: ${message}`);
       }
       const { stdout } = await world.lab.spawn(role, ["cat", "/proc/sys/net/netfilter/nf_conntrack_count"], {
         stdin: "null",
@@ -275,46 +194,20 @@ class Soak {
     }
   }
 
+  /** What no fault explains, once. */
+  #blame(what: string): void {
+    if (this.#broken.some((known) => known.what === what)) return;
+    this.#broken.push({ what, fromMs: Date.now(), toMs: Date.now(), of: "always" });
+  }
+
   #of(name: string): Sample[] {
     const samples = this.#samples.get(name) ?? [];
     this.#samples.set(name, samples);
     return samples;
   }
 
-  /** A core that begins counts anew. */
-  #forget(end: "box" | "peer"): void {
-    for (const name of this.#kills.keys()) if (name.startsWith(end)) this.#kills.delete(name);
-    for (const name of this.#restarts.keys()) if (name.startsWith(end)) this.#restarts.delete(name);
-  }
-
-  /** Plugins that ended though nobody killed them. */
-  async #countRestarts(): Promise<void> {
-    for (
-      const [end, { plugins }] of [["box", await this.world.box.status()], [
-        "peer",
-        await this.world.cloud.status(),
-      ]] as const
-    ) {
-      for (const { name, restarts } of plugins) {
-        const key = `${end} ${name}`;
-        const former = this.#restarts.get(key) ?? restarts;
-        const own = restarts - former - (this.#kills.get(key) ?? 0);
-        this.#kills.delete(key);
-        this.#restarts.set(key, restarts);
-        if (own > 0) {
-          this.#broken.push({
-            what: `${key} ended ${own} times by itself`,
-            fromMs: Date.now(),
-            toMs: Date.now(),
-            of: "always",
-          });
-        }
-      }
-    }
-  }
-
   async #result(client: Lines, asker: Lines, askingSinceMs: number): Promise<SoakResult> {
-    await this.#countRestarts();
+    await this.#spoiler.countRestarts();
     const answers = Promise.all([
       client.next<
         {
@@ -339,14 +232,7 @@ class Soak {
       const what = `no name was answered for ${to - from} ms`;
       this.#broken.push({ what, fromMs: askingSinceMs + from, toMs: askingSinceMs + to, of: "dns" });
     }
-    if (this.#leaseSeconds !== undefined) {
-      const { effective } = await (await this.world.box.core()).config();
-      const { leaseSeconds } = effective.plugins["dhcp-takeover"] as { leaseSeconds: number };
-      if (leaseSeconds !== this.#leaseSeconds) {
-        const what = `a setting that was acknowledged is lost: ${leaseSeconds}, not ${this.#leaseSeconds}`;
-        this.#broken.push({ what, fromMs: Date.now(), toMs: Date.now(), of: "always" });
-      }
-    }
+    await this.#spoiler.checkSettings();
     const warmS = Math.min(MOST_WARM_S, this.minutes * 60 * WARM_SHARE);
     const grown = Object.fromEntries([...this.#samples].map(([name, samples]) => {
       const found = growth(samples, warmS);
@@ -424,6 +310,7 @@ export function rows(result: SoakResult): string[][] {
     connections,
     downloads,
     names,
+    namesLost,
     datagramsLostShare,
     broken,
     growth,
