@@ -22,10 +22,12 @@ export { difference, getPath, mergePatch, patchAt } from "./config/patch.ts";
 export { OtbError } from "./plugin.ts";
 export { Listeners } from "./state/listeners.ts";
 export { formatLine } from "./state/log.ts";
+export { harmless, jsonText, printable } from "./state/printable.ts";
 export type {
   HealthCondition,
   Json,
   Link,
+  PathDirection,
   PathFact,
   Problem,
   Role,

@@ -3,7 +3,9 @@
 import type * as z from "zod/mini";
 import type { Resource } from "./net/model.ts";
 
+export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.ts";
 export type { Resource } from "./net/model.ts";
+export { isRange, targetFilter, type TargetRule, targetRules } from "./targets.ts";
 
 /** The version of this contract; a manifest names the one it was written for. */
 export const CONTRACT_VERSION = 1;
@@ -52,6 +54,7 @@ export interface Link {
     state: "up" | "down" | "missing";
     reason?: string;
     address?: string;
+    /** As a modem or an operator's server may have told it: `nearOf` and `onLinkOf` say how far it is believed. */
     prefixLength?: number;
     gateway?: string;
     mtu?: number;
@@ -122,11 +125,21 @@ export interface PathFact {
   protocol: "mptcp" | "tcp" | "unknown";
   rttMs?: number;
   minRttMs?: number;
-  /** Share of segments sent again, 0 to 1, over the last window. */
+  /** Share of segments sent again, 0 to 1, over the last window; absent while too few were sent. */
   loss?: number;
-  /** Goodput over the last window, bits per second, as seen from this end. */
+  /**
+   * The part of `loss` that the line has by itself, as a radio does; the rest was lost by a queue that was full. Absent also
+   * while the queue is so full all the time that nobody can tell.
+   */
+  lineLoss?: number;
+  /**
+   * On the box what the link carries over the last moments, whoever's it is: bytes as the kernel counts them on the link's
+   * interface, headers included, bits per second. In the cloud the payload of the proxy's connections over this path alone.
+   */
   rxBitsPerSecond: number;
   txBitsPerSecond: number;
+  /** Payload that running connections to the peer had delivered and acknowledged, both directions together, bits per second. */
+  acknowledgedBitsPerSecond: number;
   /** Share of the traffic of all paths over the last window, 0 to 1. */
   share: number;
   subflows: number;
@@ -667,7 +680,10 @@ export interface Context<Config> {
   readonly network: View<Network>;
   /** Own directory for files, readable and writable by this plugin only. */
   readonly directory: string;
-  /** @throws OtbError `secret-missing` when the manifest does not declare it or nobody set it. */
+  /**
+   * A secret as it is now; one that changes while the plugin runs is here before the fact that says so.
+   * @throws OtbError `secret-missing` when the manifest does not declare it or nobody set it.
+   */
   secret(name: string): string;
   /** Registers what to undo on stop, in reverse order, also after half a start. */
   defer(release: () => void | Promise<void>): void;
@@ -702,8 +718,8 @@ export interface Plugin<Config> {
   check?(next: Config, world: World): Problem[];
   /** Resolves when ready to serve. */
   start(ctx: Context<Config>): Promise<void> | void;
-  /** Takes new settings without a restart; absent means the core restarts the plugin. */
-  reload?(next: Config): Promise<void> | void;
+  /** Takes new settings without a restart; absent, or when it answers false, the core restarts the plugin. */
+  reload?(next: Config): Promise<void | false> | void | false;
   actions?: Record<string, Action>;
   panel?(status: Status): PanelBlock[];
 }

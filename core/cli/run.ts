@@ -1,7 +1,8 @@
 // `otb up` and `otb down`: the core in the foreground, and its orderly end.
 import { message } from "@optique/core/message";
 import { option } from "@optique/core/primitives";
-import { formatLine } from "../client.ts";
+import { jsonText } from "../client.ts";
+import { logLine } from "./logs.ts";
 import { notRoot } from "./terminal.ts";
 import { verb } from "./verb.ts";
 
@@ -16,7 +17,7 @@ export const upVerb = verb("up", {
     await runCore({
       stateDirectory: state,
       signal,
-      onLine: (line) => terminal.err(`${json ? JSON.stringify(line) : formatLine(line, terminal.colours)}\n`),
+      onLine: (line) => terminal.err(`${json ? jsonText(line) : logLine(line, terminal.colours)}\n`),
       onStarted: (core) =>
         void core.status().then(({ role, pid, sentence }) =>
           print({ started: true, role, pid }, () => `${role} runs (${sentence}). Look at it with: otb status`)

@@ -46,9 +46,9 @@ export class Namespace {
     return run("ip", ["-n", this.name, ...words.split(" ")]);
   }
 
-  /** Loads an nft ruleset inside. */
-  nft(ruleset: string): void {
-    run("ip", ["netns", "exec", this.name, "nft", "-f"], ruleset);
+  /** Loads an nft ruleset inside, or answers what it lists. */
+  nft(ruleset: string): string {
+    return run("ip", ["netns", "exec", this.name, "nft", "-f"], ruleset);
   }
 
   /** Sets `net.<key>` inside. */
@@ -62,6 +62,18 @@ export class Namespace {
     try {
       if (libc.setns(this.#fd, CLONE_NEWNET) !== 0) throw new Error(`cannot enter ${this.name}`);
       return body();
+    } finally {
+      libc.setns(home, CLONE_NEWNET);
+      libc.close(home);
+    }
+  }
+
+  /** Runs an asynchronous body inside; whatever else this thread does meanwhile is done inside too. */
+  async during<T>(body: () => Promise<T>): Promise<T> {
+    const home = open("/proc/thread-self/ns/net");
+    try {
+      if (libc.setns(this.#fd, CLONE_NEWNET) !== 0) throw new Error(`cannot enter ${this.name}`);
+      return await body();
     } finally {
       libc.setns(home, CLONE_NEWNET);
       libc.close(home);

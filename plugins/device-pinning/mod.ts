@@ -11,6 +11,7 @@ import {
   type Json,
   LINK_MARK_MASK,
   type LinkWayFact,
+  nearOf,
   OtbError,
   type PathFact,
   type PeerFact,
@@ -44,6 +45,7 @@ import {
   deviceSentences,
   findDevice,
   type Named,
+  nearSentence,
   parseFlow,
   verdictJson,
   verdictSentences,
@@ -244,9 +246,7 @@ class Pinning {
       tunnel,
       tcpWay,
       interfaces: links.map((link) => link.interface),
-      near: links.flatMap(({ observed: { address, prefixLength } }) =>
-        address && prefixLength !== undefined ? [`${address}/${prefixLength}`] : []
-      ),
+      near: links.flatMap(({ observed }) => nearOf(observed)),
       numbers: new Map(Object.entries(this.#numbering.numbers)),
     };
   }
@@ -465,6 +465,15 @@ class Pinning {
       const { set4, set6 } = setNames(wish.numbers.get(rule) ?? 0);
       return [set4, set6].some((set) => answers?.answers.get(set)?.some((one) => one.address === address));
     };
+    const near = nearSentence(flow.target, wish);
+    if (near) {
+      return {
+        flow: of,
+        ...device ? { device } : {},
+        now: { way: "near" },
+        sentences: [near],
+      } as unknown as Json;
+    }
     const verdict = decide({ mac: device?.mac, ...flow }, wish, named);
     const source = device?.addresses.find((one) => one.includes(":") === flow.target.includes(":")) ??
       flow.source;

@@ -3,6 +3,7 @@ import {
   type Context,
   definePlugin,
   type HealthCondition,
+  type LanPrefixFact,
   type PeerFact,
   type Problem,
   type ProxyTargetFact,
@@ -46,6 +47,19 @@ async function startBox(ctx: Context<Config>): Promise<void> {
     proxy: () => socks5.current.get("socks5"),
     direct: () => mayGoDirectly([...peers.current.values()], policy.current.get("when-peer-gone")),
   });
+  const prefixes = ctx.facts.watch<LanPrefixFact>("lan-prefix");
+  const follow = () => {
+    const { lan } = ctx.network.current;
+    forwarder.rebinding.own = [
+      ...lan ? [lan.address] : [],
+      ...ctx.links.current.flatMap(({ observed: { address, gateway } }) =>
+        [address, gateway].filter((one) => one !== undefined)
+      ),
+      ...[...prefixes.current.values()].map(({ prefix }) => prefix),
+    ];
+  };
+  follow();
+  for (const view of [ctx.network, ctx.links, prefixes]) ctx.defer(view.subscribe(follow));
   const listening = await listen(port, (query) => forwarder.ask(query));
   ctx.defer(() => {
     listening.close();

@@ -8,7 +8,7 @@ import { PEER_ADDRESS, World } from "../world.ts";
 /** Whom the peer's resolver asks, and the public one that is the second way; each answers for everything in `example`. */
 const FORWARD_TO = "203.0.113.10", SECOND_WAY = "203.0.113.53";
 const BY_PEER = "192.0.2.1", BY_SECOND = "192.0.2.2";
-const BOX = "192.168.100.1";
+const BOX = "192.168.100.1", DEVICE = "192.168.100.9";
 /** wan-discovery's `resolvers`: it asks them for one name of its own, and never for a device. */
 const PROBED = "1.1.1.1, 8.8.8.8, 9.9.9.9";
 
@@ -86,6 +86,9 @@ class Names {
       `--listen-address=${address}`,
       "--except-interface=nothing",
       `--address=/example/${answer}`,
+      // Names that lead into the LAN: of somebody who wishes ill, and of Plex.
+      `--address=/evil.example/${DEVICE}`,
+      `--address=/plex.direct/${DEVICE}`,
       // More than fits a UDP packet.
       `--txt-record=long.example,${Array(10).fill("x".repeat(200)).join(",")}`,
       "--local-ttl=300",
@@ -127,6 +130,15 @@ class Names {
       assert.ok(performance.now() < endMs, `never ${answer}, last ${JSON.stringify(got)}`);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
+  }
+
+  /** Fails unless names of the Internet lead nowhere in the LAN, however they are asked, and the LAN's own do. */
+  async noRebinding(): Promise<void> {
+    for (const from of ["device", "box"] as const) {
+      assert.match((await this.ask(`${this.#count++}.evil.example`, from)).answer, /^none/, from);
+    }
+    assert.equal((await this.ask(`n${this.#count++}.plex.direct`)).answer, DEVICE);
+    assert.equal((await this.ask("otb.local")).answer, BOX);
   }
 
   /** Packets of DNS that the modems have seen. */
@@ -206,7 +218,7 @@ class Names {
   }
 }
 
-Deno.test("names are found through the bond, over a cut link, past a hung or killed resolver and a killed plugin; no DNS on any link", async () => {
+Deno.test("names are found through the bond and lead nowhere in the LAN, over a cut link, past a hung or killed resolver and a killed plugin; no DNS on any link", async () => {
   await using names = await Names.up("dns");
   const { world } = names;
   const first = await names.ask();
@@ -214,6 +226,7 @@ Deno.test("names are found through the bond, over a cut link, past a hung or kil
   console.log(`a name that nobody knows: ${Math.round(first.ms)} ms`);
 
   assert.equal(await names.textBytes("long.example"), 2_000);
+  await names.noRebinding();
 
   await world.lab.cut("fibre");
   for (let count = 0; count < 5; count++) {
@@ -230,6 +243,7 @@ Deno.test("names are found through the bond, over a cut link, past a hung or kil
   console.log(`with the peer's resolver hung: ${Math.round(hung.ms)} ms`);
   assert.deepEqual([hung.answer, hung.ms < 2_000], [BY_SECOND, true], JSON.stringify(hung));
   await names.ask();
+  await names.noRebinding();
   await world.box.until(({ health }) => health.some(({ code }) => code === "resolver-second-way"));
   await names.signal("SIGCONT");
   await names.until(BY_PEER);
@@ -267,6 +281,7 @@ Deno.test("the peer is gone: cached names go on, others are asked past it where 
   const startMs = performance.now();
   await names.until(BY_SECOND, 30_000);
   console.log(`asked directly after ${Math.round(performance.now() - startMs)} ms`);
+  await names.noRebinding();
   const before = await names.onLinks();
   assert.ok(before > 0, "the counters count nothing");
 
