@@ -178,13 +178,15 @@ export class World {
       start?: boolean;
       /** Links are for the box to find. */
       found?: boolean;
+      /** The box's state directory, where it is not to be a temporary one. */
+      boxState?: string;
     } = {},
   ): Promise<World> {
     const lab = await Lab.up(name, { owner: true, ...spec });
     const folder = await Deno.makeTempDir({ prefix: "otb" });
     const world = new World(
       lab,
-      new End(lab, "box", `${folder}/box`),
+      new End(lab, "box", options.boxState ?? `${folder}/box`),
       new End(lab, "site1", `${folder}/cloud`),
       folder,
     );

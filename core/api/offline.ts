@@ -12,6 +12,7 @@ import { observeLinks } from "../state/links.ts";
 import { readLines } from "../state/log.ts";
 import { findPlugins, type Manifest } from "../supervisor/manifest.ts";
 import { endRecorded } from "../supervisor/process.ts";
+import { endPrograms } from "../supervisor/programs.ts";
 import { describePermissions } from "../supervisor/sandbox.ts";
 import { Boxes, boxReports, later } from "./boxes.ts";
 import { rejoin } from "./join.ts";
@@ -85,6 +86,7 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
       }
       // A core that was killed leaves its plugins running and its claims in the kernel.
       for (const { name } of manifests) endRecorded(`${places.run}/${name}.pid`);
+      await endPrograms(places.run);
       const silent = { debug() {}, info() {}, warn() {}, error() {} };
       const net = new Net(new OsLinux(), new Journal(db, { aside: places.journal }), silent);
       if (open) keptBlock.remember([]);

@@ -14,7 +14,7 @@ export async function rememberSeen(ctx: Context<unknown>, boxes: Boxes): Promise
     const now = Object.fromEntries(boxes.all.map((box) => [boxes.identity(box), box.lastSeen]));
     if (JSON.stringify(now) === kept) return;
     kept = JSON.stringify(now);
-    await ctx.store.set("seen", now);
+    await ctx.store.keep("seen", now);
   };
   const timer = setInterval(() => void keep().catch(() => {}), KEPT_MS);
   ctx.defer(() => clearInterval(timer));

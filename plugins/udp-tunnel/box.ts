@@ -33,10 +33,10 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const TIERS = { primary: 0, secondary: 1, backup: 2, never: TIER_NEVER };
 /** How often the session is looked at. */
 const LOOK_MS = 100;
-/** Questions to the peer: how soon the next, and how slowly at last. */
-const ASK_FIRST_US = 500_000, ASK_LAST_US = 5_000_000;
+/** Questions to the peer: how soon with a cookie, how soon the next, and how slowly at last. */
+const ASK_AGAIN_US = 5_000, ASK_FIRST_US = 500_000, ASK_LAST_US = 5_000_000;
 /** Silence of all paths after which the session is doubted, and after which packets do not go in any more. */
-const DOUBT_US = 1_500_000, DOWN_US = 3_000_000;
+const DOUBT_US = 1_000_000, DOWN_US = 3_000_000;
 /** After so long without an answer the box asks in the former protocol too, and so often, to see whether the peer is an older one. */
 const WONDER_US = 5_000_000, WONDER_EVERY_US = 20_000_000;
 /** A call goes on so long after its last packet. */
@@ -164,7 +164,10 @@ export class BoxTunnel implements Host {
   raw(fd: number, message: Bytes, _ends: Ends): void {
     const nowUs = this.#pump.now();
     if (message[0] === COOKIE) {
-      if (this.#asker?.cookie(message, nowUs)) this.#askedUs = -Infinity;
+      if (!this.#asker?.cookie(message, nowUs)) return;
+      // At once, as the peer waits for just that; a cookie counts for one question.
+      if (nowUs - this.#askedUs > ASK_AGAIN_US) return this.#ask(nowUs);
+      this.#askedUs = -Infinity;
       return;
     }
     if (message[0] !== RESPONSE) return;

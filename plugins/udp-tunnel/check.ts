@@ -1,6 +1,6 @@
 // What contradicts what in the settings, beyond their schema. Pure.
 import ipaddr from "ipaddr.js";
-import { nearOf, type Problem, type World } from "../../core/plugin.ts";
+import { isRange, nearOf, type Problem, type World } from "../../core/plugin.ts";
 import type { Config } from "./config.ts";
 
 /** @returns problems; empty when all is well */
@@ -36,15 +36,6 @@ export function check({ pool, prefix6, allowTargets }: Config, { network, links 
     );
   }
   return problems;
-}
-
-function isRange(text: string): boolean {
-  try {
-    ipaddr.parseCIDR(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function overlap(a: string, b: string): boolean {
