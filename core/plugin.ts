@@ -680,7 +680,10 @@ export interface Context<Config> {
   readonly network: View<Network>;
   /** Own directory for files, readable and writable by this plugin only. */
   readonly directory: string;
-  /** @throws OtbError `secret-missing` when the manifest does not declare it or nobody set it. */
+  /**
+   * A secret as it is now; one that changes while the plugin runs is here before the fact that says so.
+   * @throws OtbError `secret-missing` when the manifest does not declare it or nobody set it.
+   */
   secret(name: string): string;
   /** Registers what to undo on stop, in reverse order, also after half a start. */
   defer(release: () => void | Promise<void>): void;
@@ -715,8 +718,8 @@ export interface Plugin<Config> {
   check?(next: Config, world: World): Problem[];
   /** Resolves when ready to serve. */
   start(ctx: Context<Config>): Promise<void> | void;
-  /** Takes new settings without a restart; absent means the core restarts the plugin. */
-  reload?(next: Config): Promise<void> | void;
+  /** Takes new settings without a restart; absent, or when it answers false, the core restarts the plugin. */
+  reload?(next: Config): Promise<void | false> | void | false;
   actions?: Record<string, Action>;
   panel?(status: Status): PanelBlock[];
 }

@@ -68,8 +68,7 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
     boxCode: (name) => later(() => boxes.code(name)),
     renameBox: (name, to) => later(() => boxes.rename(name, to)),
     revokeBox: (name) => later(() => boxes.revoke(name)),
-    join: async (code) =>
-      (await rejoin(secrets, network(), (proposal) => changes.propose(proposal), code)).peer,
+    join: (code) => rejoin(secrets, network(), (proposal) => changes.propose(proposal), code),
     logs({ plugin, lines = 50 }, onLine) {
       readLines(`${places.logs}/otb.log`).filter((line) => plugin === undefined || line.plugin === plugin)
         .slice(-lines).forEach(onLine);

@@ -36,7 +36,7 @@ import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { Boxes, boxReports, later } from "./boxes.ts";
 import { coreClaims } from "./core_claims.ts";
-import { rejoin } from "./join.ts";
+import { BOX_SECRETS, rejoin } from "./join.ts";
 import type { StatePlaces } from "./places.ts";
 import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
@@ -246,13 +246,13 @@ export class RunningCore implements Core {
   revokeBox: Core["revokeBox"] = (name) => later(() => this.#boxes.revoke(name));
 
   async join(joinCode: string): Promise<Network["peers"][number]> {
-    const { peer, changed } = await rejoin(
+    const peer = await rejoin(
       this.#parts.secrets,
       this.#network.current,
       this.propose,
       joinCode,
     );
-    await this.#supervisor.restartFor(changed);
+    await this.#supervisor.restartFor(BOX_SECRETS);
     return peer;
   }
 

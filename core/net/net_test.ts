@@ -320,6 +320,23 @@ Deno.test("a change of what stands alone reads only that, and everything when th
   deepStrictEqual(os.state.nftTables, []);
 });
 
+Deno.test("a sweep leaves the claim that shall outlast it, the next run inherits it, and lets it go when it has settled", async () => {
+  const { os, database, net } = start();
+  const table: Resource = { kind: "nftTable", family: "inet", name: "otb_kept", body: "chain c {}" };
+  const tables = () => os.state.nftTables.map(({ name }) => name);
+  await net.claim("core", "kept", [table]);
+  await net.claim("qos", "k", [FORWARD, { ...table, name: "otb_other" } as Resource]);
+  await net.sweep({ owner: "core", key: "kept" });
+  deepStrictEqual(tables(), ["otb_kept"]);
+  strictEqual(os.state.sysctls["net/ipv4/ip_forward"], "0");
+  const { net: next } = start(os, database);
+  await next.reconcile();
+  await next.claim("qos", "k", [FORWARD]);
+  deepStrictEqual(tables(), ["otb_kept"]);
+  await next.settle();
+  deepStrictEqual(tables(), []);
+});
+
 Deno.test("a sweep that the kernel refuses says what is left, and the next one finishes", async () => {
   const { os, net, database } = start();
   await net.claim("a", "link", [ADDRESS]);

@@ -181,7 +181,7 @@ class Host<Config> {
   async #reload(config: Json): Promise<ReloadAnswer> {
     if (!this.#plugin.reload) return { taken: false };
     const next = this.#plugin.config.parse(config);
-    await this.#plugin.reload(next);
+    if (await this.#plugin.reload(next) === false) return { taken: false };
     this.#config = next;
     return { taken: true };
   }

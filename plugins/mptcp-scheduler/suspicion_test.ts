@@ -164,14 +164,14 @@ Deno.test("probes are no fallen-back connections, and sockets of nobody's path a
 
 Deno.test("addresses that connected once to the peer, any of the Internet, are forgotten", () => {
   const telemetry = new Telemetry();
-  for (let beat = 0; beat < 500; beat++) {
+  for (let beat = 0; beat < 5_000; beat++) {
     telemetry.beat(
-      [socket({ remote: { host: `192.0.2.${beat % 250}`, port: 1_000 + beat } })],
-      1_000,
+      [socket({ remote: { host: `198.18.${beat >> 8}.${beat & 255}`, port: 1_000 + beat } })],
+      100,
       ({ remote }) => remote.host,
     );
   }
-  assert.ok(telemetry.known <= 101, `${telemetry.known}`);
-  for (let beat = 0; beat < 101; beat++) telemetry.beat([], 1_000, ({ remote }) => remote.host);
+  assert.ok(telemetry.known <= 1_024, `${telemetry.known}`);
+  for (let beat = 0; beat < 601; beat++) telemetry.beat([], 1_000, ({ remote }) => remote.host);
   assert.equal(telemetry.known, 0);
 });

@@ -50,7 +50,7 @@ interface Sums extends PathSample {
 
 const ESTABLISHED = 1;
 /** What was learned of a path's losses is kept this long without a socket on it. */
-const REMEMBERED_MS = 600_000;
+const REMEMBERED_MS = 600_000, MOST_REMEMBERED = 1_024;
 
 /** Keeps the last sample of each socket to make rates of counters. */
 export class Telemetry {
@@ -60,7 +60,7 @@ export class Telemetry {
 
   /** Paths of which something is known. */
   get known(): number {
-    return this.#windows.size;
+    return this.#losses.size;
   }
 
   /**
@@ -111,6 +111,7 @@ export class Telemetry {
     for (const [name, path] of paths) {
       path.rttMs = path.rttSum / path.weight;
       const { watch } = this.#losses.get(name) ?? { watch: new LineLoss() };
+      this.#losses.delete(name);
       this.#losses.set(name, { watch, seenMs: this.#nowMs });
       Object.assign(
         path,
@@ -120,14 +121,10 @@ export class Telemetry {
         }),
       );
     }
+    // The longest unseen come first. At the peer a path is whoever connects, the whole Internet.
     for (const [name, { seenMs }] of this.#losses) {
-      if (this.#nowMs - seenMs > REMEMBERED_MS) this.#losses.delete(name);
-    }
-    // At the peer a path is whoever connects, the whole Internet: who is gone for a whole window is forgotten.
-    for (const name of this.#windows.keys()) {
-      if (paths.has(name)) continue;
-      this.#loss(name, 0, 0);
-      if (this.#windows.get(name)!.every(({ sent }) => sent === 0)) this.#windows.delete(name);
+      if (this.#nowMs - seenMs <= REMEMBERED_MS && this.#losses.size <= MOST_REMEMBERED) break;
+      this.#losses.delete(name);
     }
     return paths;
   }

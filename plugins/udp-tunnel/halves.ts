@@ -27,7 +27,8 @@ export class Halves {
   ): Half | undefined {
     const key = stream * 65_536 + order;
     const other = this.#waiting.get(key);
-    if (other && other.content !== half.content) {
+    // Numbers come again after 65,536: an old half is another packet's.
+    if (other && other.content !== half.content && half.atUs - other.atUs < WAIT_US) {
       this.#waiting.delete(key);
       return other;
     }

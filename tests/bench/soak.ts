@@ -5,9 +5,12 @@ import { Lines } from "../lab/programs.ts";
 import { links, round } from "../measure.ts";
 import { type End, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
 import { type Growth, growth, type Sample } from "./soak_growth.ts";
+import { Spoiler } from "./soak_do.ts";
 import { type Fault, faults, type Kind, MAY_BREAK, wordsOf } from "./soak_plan.ts";
 
 const ECHO_PORT = 9301;
+/** Room for the box's state with all its logs. */
+const DISK_BYTES = 24 * 1024 * 1024;
 /** A process has used everything once after this part of the whole, two minutes at most. */
 const WARM_SHARE = 0.2, MOST_WARM_S = 120;
 /** What may grow over the whole time: share of the memory and megabytes beside it, descriptors, entries of conntrack. */
@@ -18,6 +21,8 @@ const MIN_LOOKS = 20;
 const AFTER_MS = 10_000;
 /** Datagrams may stand still for so long while a fault lasts and just after: links are found dead, tunnels are made again. */
 const BAR_GAP_MS = 15_000;
+/** Names, where each is asked for once: dnsmasq that starts anew for other settings is away for some 60 ms. */
+const BAR_NAMES_MS = 1_000, APART_MS = 200;
 
 /** A thing that broke although no fault explains it. */
 interface Broken {
@@ -35,6 +40,7 @@ export interface SoakResult {
   connections: number;
   downloads: number;
   names: number;
+  namesLost: number;
   datagramsLostShare: number;
   broken: Broken[];
   growth: { [process: string]: Growth & { pass: boolean } };
@@ -55,7 +61,7 @@ interface Options {
 /** Faults for so many minutes. */
 export async function run({ minutes = 30, seed = 1, without = AWAITED }: Options): Promise<SoakResult> {
   const folder = await Deno.makeTempDir({ prefix: "otb" });
-  await using disk = await SmallDisk.make(folder);
+  await using disk = await SmallDisk.make(folder, "full", DISK_BYTES);
   await using world = await World.up(`soak${Deno.pid}`, {
     links: links("20/10/5", "20/10/15", "10/5/30"),
     devices: 2,
@@ -83,22 +89,21 @@ class Soak {
   readonly #conntrack: { [end: string]: number[] } = { box: [], peer: [] };
   readonly #broken: { what: string; fromMs: number; toMs: number; of: "tcp" | "udp" | "dns" | "always" }[] =
     [];
-  /** Kills of each plugin, by end and name: whatever else restarted did so by itself. */
-  readonly #kills = new Map<string, number>();
-  #restarts = new Map<string, number>();
-  #leaseSeconds: number | undefined;
+  readonly #spoiler: Spoiler;
 
   constructor(
     private readonly world: World,
-    private readonly disk: SmallDisk,
+    disk: SmallDisk,
     private readonly minutes: number,
     private readonly seed: number,
     private readonly without: Kind[],
-  ) {}
+  ) {
+    this.#spoiler = new Spoiler(world, disk, (what) => this.#blame(what));
+  }
 
   async run(): Promise<SoakResult> {
     const { world } = this;
-    await this.#countRestarts();
+    await this.#spoiler.countRestarts();
     const echo = new Lines(world.lab, "server", ["tests/lab/soak_echo.ts", String(ECHO_PORT)]);
     await echo.next(({ ready }) => ready === true);
     const client = new Lines(world.lab, "device1", [
@@ -157,90 +162,12 @@ class Soak {
       if (Date.now() >= endMs) return;
       const fromMs = Date.now();
       try {
-        await this.#do(fault);
+        await this.#spoiler.do(fault);
       } catch (error) {
-        const what = `${wordsOf(fault)} was not recovered from: ${(error as Error).message.slice(0, 400)}`;
-        this.#broken.push({ what, fromMs, toMs: Date.now(), of: "always" });
+        this.#blame(`${wordsOf(fault)} was not recovered from: ${(error as Error).message.slice(0, 400)}`);
       }
       this.#done.push({ fault, fromMs, toMs: Date.now() });
     }
-  }
-
-  async #do(fault: Fault): Promise<void> {
-    const { world, disk } = this;
-    switch (fault.kind) {
-      case "kill-core": {
-        const { pid } = await world.box.status();
-        await this.#countRestarts();
-        Deno.kill(pid, "SIGKILL");
-        await world.box.gone();
-        await world.box.up();
-        return this.#forget("box");
-      }
-      case "kill-plugin": {
-        const end = fault.end === "box" ? world.box : world.cloud;
-        const pid = (await end.status()).plugins.find(({ name }) => name === fault.plugin)?.pid;
-        if (pid === undefined) return;
-        const name = `${fault.end} ${fault.plugin}`;
-        this.#kills.set(name, (this.#kills.get(name) ?? 0) + 1);
-        Deno.kill(pid, "SIGKILL");
-        await end.until(
-          ({ plugins }) =>
-            plugins.some((one) =>
-              one.name === fault.plugin && one.state === "ready" && (one.pid ?? pid) !== pid
-            ),
-          400_000,
-        );
-        return;
-      }
-      case "peer-restart":
-        await this.#countRestarts();
-        await world.cloud.down();
-        await world.cloud.up();
-        return this.#forget("peer");
-      case "cut":
-        await world.lab.cut(fault.link);
-        await sleep(fault.forMs);
-        return await world.lab.restore(fault.link);
-      case "shape": {
-        const { downMbps, lossPercent } = world.lab.links.find(({ name }) => name === fault.link)!;
-        await world.lab.set(fault.link, { downMbps: fault.downMbps, lossPercent: fault.lossPercent });
-        await sleep(fault.forMs);
-        return await world.lab.set(fault.link, { downMbps, lossPercent });
-      }
-      case "modem-restart":
-        await world.lab.plug(fault.link, false);
-        await sleep(fault.forMs);
-        return await world.lab.plug(fault.link);
-      case "settings": {
-        const core = await world.box.core();
-        const patch = {
-          network: { links: { [fault.link]: { tier: fault.tier } } },
-          plugins: { "dhcp-takeover": { leaseSeconds: fault.leaseSeconds } },
-        };
-        const { problems } = await core.propose({ patch, author: "soak", confirm: true });
-        if (problems[0]) throw new Error(problems[0].message);
-        this.#leaseSeconds = fault.leaseSeconds;
-        return;
-      }
-      case "disk-full":
-        disk.fill();
-        await sleep(fault.forMs);
-        disk.free();
-        await world.box.until(({ health }) => !health.some(({ code }) => code === "state-not-written"));
-        return;
-      case "tun-deleted": {
-        const device = (await world.box.status()).tunnel?.interface;
-        if (device) await this.#inBox(["ip", "link", "delete", device]);
-        return;
-      }
-      case "nft-flushed":
-        return await this.#inBox(["nft", "flush", "ruleset"]);
-    }
-  }
-
-  async #inBox(command: string[]): Promise<void> {
-    await this.world.lab.spawn("box", command, { stdin: "null", stdout: "null", stderr: "null" }).status;
   }
 
   /** One look at every process and at conntrack. */
@@ -255,10 +182,7 @@ class Soak {
       }
       for (const { code, plugin, message } of health) {
         if (!code.endsWith("-uncaught")) continue;
-        const what = `${end} ${plugin}: ${message}`;
-        if (!this.#broken.some((known) => known.what === what)) {
-          this.#broken.push({ what, fromMs: Date.now(), toMs: Date.now(), of: "always" });
-        }
+        this.#blame(`${end} ${plugin}: ${message}`);
       }
       const { stdout } = await world.lab.spawn(role, ["cat", "/proc/sys/net/netfilter/nf_conntrack_count"], {
         stdin: "null",
@@ -270,46 +194,20 @@ class Soak {
     }
   }
 
+  /** What no fault explains, once. */
+  #blame(what: string): void {
+    if (this.#broken.some((known) => known.what === what)) return;
+    this.#broken.push({ what, fromMs: Date.now(), toMs: Date.now(), of: "always" });
+  }
+
   #of(name: string): Sample[] {
     const samples = this.#samples.get(name) ?? [];
     this.#samples.set(name, samples);
     return samples;
   }
 
-  /** A core that begins counts anew. */
-  #forget(end: "box" | "peer"): void {
-    for (const name of this.#kills.keys()) if (name.startsWith(end)) this.#kills.delete(name);
-    for (const name of this.#restarts.keys()) if (name.startsWith(end)) this.#restarts.delete(name);
-  }
-
-  /** Plugins that ended though nobody killed them. */
-  async #countRestarts(): Promise<void> {
-    for (
-      const [end, { plugins }] of [["box", await this.world.box.status()], [
-        "peer",
-        await this.world.cloud.status(),
-      ]] as const
-    ) {
-      for (const { name, restarts } of plugins) {
-        const key = `${end} ${name}`;
-        const former = this.#restarts.get(key) ?? restarts;
-        const own = restarts - former - (this.#kills.get(key) ?? 0);
-        this.#kills.delete(key);
-        this.#restarts.set(key, restarts);
-        if (own > 0) {
-          this.#broken.push({
-            what: `${key} ended ${own} times by itself`,
-            fromMs: Date.now(),
-            toMs: Date.now(),
-            of: "always",
-          });
-        }
-      }
-    }
-  }
-
   async #result(client: Lines, asker: Lines, askingSinceMs: number): Promise<SoakResult> {
-    await this.#countRestarts();
+    await this.#spoiler.countRestarts();
     const answers = Promise.all([
       client.next<
         {
@@ -329,18 +227,12 @@ class Soak {
         this.#broken.push({ what: `no datagram for ${toMs - fromMs} ms`, fromMs, toMs, of: "udp" });
       }
     }
-    for (const ms of lost) {
-      const atMs = askingSinceMs + ms;
-      this.#broken.push({ what: "a name without an answer", fromMs: atMs, toMs: atMs, of: "dns" });
+    for (const [from, to] of stretches(lost, APART_MS)) {
+      if (to - from <= BAR_NAMES_MS) continue;
+      const what = `no name was answered for ${to - from} ms`;
+      this.#broken.push({ what, fromMs: askingSinceMs + from, toMs: askingSinceMs + to, of: "dns" });
     }
-    if (this.#leaseSeconds !== undefined) {
-      const { effective } = await (await this.world.box.core()).config();
-      const { leaseSeconds } = effective.plugins["dhcp-takeover"] as { leaseSeconds: number };
-      if (leaseSeconds !== this.#leaseSeconds) {
-        const what = `a setting that was acknowledged is lost: ${leaseSeconds}, not ${this.#leaseSeconds}`;
-        this.#broken.push({ what, fromMs: Date.now(), toMs: Date.now(), of: "always" });
-      }
-    }
+    await this.#spoiler.checkSettings();
     const warmS = Math.min(MOST_WARM_S, this.minutes * 60 * WARM_SHARE);
     const grown = Object.fromEntries([...this.#samples].map(([name, samples]) => {
       const found = growth(samples, warmS);
@@ -365,6 +257,7 @@ class Soak {
       connections: short,
       downloads,
       names: asked,
+      namesLost: lost.length,
       datagramsLostShare: round(1 - echoed / Math.max(1, echoes), 4),
       broken,
       growth: grown,
@@ -417,6 +310,7 @@ export function rows(result: SoakResult): string[][] {
     connections,
     downloads,
     names,
+    namesLost,
     datagramsLostShare,
     broken,
     growth,
@@ -425,7 +319,11 @@ export function rows(result: SoakResult): string[][] {
   return [
     [`${done.length} faults in ${minutes} min, seed ${seed}`, ...[1, 2].map(() => "")],
     ...Object.entries(result.faults).map(([kind, count]) => [`  ${kind}`, String(count), ""]),
-    ["short connections; downloads; names", `${connections}; ${downloads}; ${names}`, ""],
+    [
+      "short connections; downloads; names",
+      `${connections}; ${downloads}; ${names}`,
+      `${namesLost} names lost`,
+    ],
     ["datagrams lost", `${round(datagramsLostShare * 100, 2)} %`, ""],
     ["broken without a reason", String(broken.length), "bar 0"],
     ...broken.slice(0, 20).map(({ what, atS, lastFault }) => [`  after ${atS} s: ${what}`, lastFault, ""]),
@@ -444,6 +342,17 @@ export function rows(result: SoakResult): string[][] {
       pass ? "holds" : "missed",
     ]),
   ];
+}
+
+/** Times in stretches of those that follow each other closely, first and last of each. */
+function stretches(times: number[], apart: number): [from: number, to: number][] {
+  const found: [number, number][] = [];
+  for (const time of times.toSorted((a, b) => a - b)) {
+    const last = found.at(-1);
+    if (last && time - last[1] <= apart) last[1] = time;
+    else found.push([time, time]);
+  }
+  return found;
 }
 
 function highest(values: number[]): number {

@@ -24,6 +24,8 @@ pub struct Session {
     payload: Option<u16>,
     max_payload: u16,
     broken: bool,
+    /// A frame without payload was opened.
+    ended: bool,
 }
 
 impl Session {
@@ -56,6 +58,7 @@ impl Session {
             payload: None,
             max_payload,
             broken: false,
+            ended: false,
         })
     }
 
@@ -107,8 +110,10 @@ impl Session {
 
     /// Opens one complete part, head or payload, and returns the bytes of payload written.
     fn open_part(&mut self, sealed: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
-        if self.payload.take().is_some() {
-            return self.open(sealed, out);
+        if let Some(length) = self.payload.take() {
+            let opened = self.open(sealed, out)?;
+            self.ended |= length == 0;
+            return Ok(opened);
         }
         let mut head = [0u8; 2];
         self.open(sealed, &mut head)?;
@@ -248,6 +253,12 @@ pub unsafe extern "C" fn otb_aead_open_frames(
     flat(session.open_frames(input, out))
 }
 
+/// 1 once a frame without payload was opened, which is nothing but a word: what it means is for the caller to say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn otb_aead_ended(session: *const Session) -> Outcome {
+    unsafe { session.as_ref() }.map_or(0, |session| Outcome::from(session.ended))
+}
+
 /// Mixes in what a machine that was restored from a snapshot with its memory does not have in common with its twin: the
 /// kernel's generator goes on where it stood until it is seeded anew (at once only where the hypervisor tells, vmgenid).
 fn stir(bytes: &mut [u8]) {
@@ -313,6 +324,20 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(one[16..], [7u8; 16]);
         stir(&mut one[..1]);
+    }
+
+    #[test]
+    fn an_empty_frame_is_noticed_once_all_of_it_has_come() {
+        let mut sealer = Session::new(0, &[1; 32], &[2; 32]).unwrap();
+        let mut opener = Session::new(0, &[1; 32], &[2; 32]).unwrap();
+        let mut sealed = [0u8; HEAD + TAG];
+        sealer.seal(&[0, 0], &mut sealed[..HEAD]).unwrap();
+        sealer.seal(&[], &mut sealed[HEAD..]).unwrap();
+        let mut out = [0u8; 256];
+        assert_eq!(opener.open_frames(&sealed[..HEAD + 15], &mut out), Ok(0));
+        assert!(!opener.ended);
+        assert_eq!(opener.open_frames(&sealed[HEAD + 15..], &mut out), Ok(0));
+        assert!(opener.ended);
     }
 
     #[test]

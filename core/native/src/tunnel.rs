@@ -384,6 +384,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_go_on_beyond_32_bits_and_neither_a_packet_nor_its_number_comes_twice() {
+        let (mut near, far) = pair();
+        for start in [(1 << 32) - 2, (1 << 53) - 2, MAX_COUNTER - 4] {
+            near.sealer.counters[0] = start;
+            for step in 0..4 {
+                let datagram = sealed(&mut near, 0, &[7; 8]);
+                assert_eq!(datagram[8..16], (start + step).to_le_bytes());
+                assert_eq!(opened(&far, &datagram), Ok(vec![7; 8]));
+                assert_eq!(opened(&far, &datagram), Err(Refusal::Replayed));
+            }
+        }
+    }
+
+    #[test]
     fn a_forgery_with_a_far_counter_does_not_move_the_window() {
         let (mut near, far) = pair();
         let first = sealed(&mut near, 0, b"first");
