@@ -20,11 +20,14 @@ export { decodeJoinCode } from "./api/join_code.ts";
 export { VERSION } from "./api/version.ts";
 export { difference, getPath, mergePatch, patchAt } from "./config/patch.ts";
 export { OtbError } from "./plugin.ts";
+export { Listeners } from "./state/listeners.ts";
 export { formatLine } from "./state/log.ts";
+export { harmless, jsonText, printable } from "./state/printable.ts";
 export type {
   HealthCondition,
   Json,
   Link,
+  PathDirection,
   PathFact,
   Problem,
   Role,
@@ -197,8 +200,13 @@ export interface Core {
     options: { plugin?: string; lines?: number; follow?: AbortSignal },
     onLine: (line: LogLine) => void,
   ): Promise<void>;
-  /** Orderly stop; resolves when nothing of otb is left in the kernel. */
-  stop(): Promise<void>;
+  /**
+   * Orderly stop; resolves when nothing of otb is left in the kernel but what holds a kill-switch, which `open` takes away, too.
+   * Answers with what a person has to know of that, in sentences; empty when nothing is left.
+   */
+  stop(options?: { open?: boolean }): Promise<string[]>;
+  /** What `stop` has left and is still there, in the same sentences. */
+  remains(): Promise<string[]>;
   close(): void;
 }
 

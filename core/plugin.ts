@@ -3,7 +3,9 @@
 import type * as z from "zod/mini";
 import type { Resource } from "./net/model.ts";
 
+export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.ts";
 export type { Resource } from "./net/model.ts";
+export { isRange, targetFilter, type TargetRule, targetRules } from "./targets.ts";
 
 /** The version of this contract; a manifest names the one it was written for. */
 export const CONTRACT_VERSION = 1;
@@ -52,6 +54,7 @@ export interface Link {
     state: "up" | "down" | "missing";
     reason?: string;
     address?: string;
+    /** As a modem or an operator's server may have told it: `nearOf` and `onLinkOf` say how far it is believed. */
     prefixLength?: number;
     gateway?: string;
     mtu?: number;
@@ -122,11 +125,21 @@ export interface PathFact {
   protocol: "mptcp" | "tcp" | "unknown";
   rttMs?: number;
   minRttMs?: number;
-  /** Share of segments sent again, 0 to 1, over the last window. */
+  /** Share of segments sent again, 0 to 1, over the last window; absent while too few were sent. */
   loss?: number;
-  /** Goodput over the last window, bits per second, as seen from this end. */
+  /**
+   * The part of `loss` that the line has by itself, as a radio does; the rest was lost by a queue that was full. Absent also
+   * while the queue is so full all the time that nobody can tell.
+   */
+  lineLoss?: number;
+  /**
+   * On the box what the link carries over the last moments, whoever's it is: bytes as the kernel counts them on the link's
+   * interface, headers included, bits per second. In the cloud the payload of the proxy's connections over this path alone.
+   */
   rxBitsPerSecond: number;
   txBitsPerSecond: number;
+  /** Payload that running connections to the peer had delivered and acknowledged, both directions together, bits per second. */
+  acknowledgedBitsPerSecond: number;
   /** Share of the traffic of all paths over the last window, 0 to 1. */
   share: number;
   subflows: number;
@@ -143,7 +156,7 @@ export interface FirstPathFact {
 }
 
 /**
- * A network device as the kernel has it. Published by the core as the fact `interface/<name>` on a box, so that a plugin
+ * A network device as the kernel has it. Published by the core as the fact `interface/<name>`, so that a plugin
  * follows what is plugged in and pulled out.
  */
 export interface InterfaceFact {
@@ -411,9 +424,14 @@ export interface ResolverFact {
   state: "up" | "degraded" | "down" | "unknown";
 }
 
-/** What is to happen while the peer is gone, unless a device has its own setting. Published as the fact `when-peer-gone`. */
+/**
+ * What is to happen while the peer is gone. Published as the fact `when-peer-gone`; by it the core keeps devices from leaving past the
+ * peer, too, when otb ends.
+ */
 export interface WhenPeerGoneFact {
   way: "direct" | "block";
+  /** For devices that have a setting of their own, by MAC address in small letters. */
+  devices?: { [mac: string]: "direct" | "block" };
 }
 
 /** A DHCP server that was heard on an interface. Published as the fact `dhcp-server/<mac>`. */
@@ -493,6 +511,35 @@ export interface DeviceNameFact {
   name: string;
 }
 
+/**
+ * Where a packet comes from: the LAN, a link to the Internet (in the cloud: any port of the peer), the tunnel, or a port that
+ * nobody said anything about.
+ */
+export type Zone = "lan" | "link" | "tunnel" | "others";
+
+/**
+ * What a plugin serves, and to whom. Published as the fact `listens/<plugin>` by everyone who listens beyond loopback: what nobody
+ * says of itself is shut to the network while otb runs.
+ */
+export interface ListensFact {
+  services: { protocol: "tcp" | "udp"; port: number; zones: Zone[] }[];
+}
+
+/** A socket of this machine that others can reach: beyond loopback, and open to whoever comes. */
+export interface Listener {
+  protocol: "tcp" | "udp";
+  port: number;
+  /** Of the program that holds it, as the kernel calls it; absent for the kernel's own, and those of other namespaces. */
+  program?: string;
+  /** It lets people in by ssh. */
+  isSsh?: boolean;
+}
+
+/** Everything that listens on this machine, otb's own included. Published as the fact `listeners` by the core. */
+export interface ListenersFact {
+  listeners: Listener[];
+}
+
 /** An nftables set that the LAN's DNS fills with the addresses it answers for some domains. Published as `dns-set/<name>`. */
 export interface DnsSetFact {
   /** `inet otb_device_pinning`, as nft names a table. */
@@ -567,6 +614,41 @@ export interface Store {
   delete(key: string): Promise<void>;
 }
 
+/** A program as it is to run; two that are equal are the same one. */
+export interface ProgramSpec {
+  /** Its name, which the manifest's `programs` must have, and its arguments. */
+  command: string[];
+  /** What it keeps of root's rights, as capabilities(7) names them in small letters without `cap_`. */
+  capabilities: string[];
+  /** What it reads on its standard input, to the end. */
+  input: string;
+  /** It is ended by then, whatever becomes of plugin and core; seconds from its start. Not what tells two apart. */
+  withinSeconds?: number;
+}
+
+/** Who is told of a program. */
+export interface ProgramWatcher {
+  /** Just before every start: what it reads is put in order. What it throws keeps the program from starting for now. */
+  onStart?(): void;
+  /** Whether a line of its error output says that it serves; absent: it does as soon as it is started. */
+  isReady?(line: string): boolean;
+  /** It serves, or an earlier run's was taken over and goes on. */
+  onReady?(): void;
+  /** One line of its error output. */
+  onLine?(line: string): void;
+  /** It ended by itself, or could not be started; it is started again. `reason` is its last line. */
+  onEnd(reason: string): void;
+}
+
+/** A program that runs beside a plugin and outlives it as its claims do. */
+export interface Program {
+  /**
+   * Has it run like this from now on, or not at all; resolves once it serves, or long enough after its start. One that runs like
+   * this already, left by an earlier run of the plugin or the core, runs on.
+   */
+  apply(spec: ProgramSpec | undefined): Promise<void>;
+}
+
 /** Small facts that plugins tell each other, each under the name of who published it. */
 export interface Facts {
   /**
@@ -598,7 +680,10 @@ export interface Context<Config> {
   readonly network: View<Network>;
   /** Own directory for files, readable and writable by this plugin only. */
   readonly directory: string;
-  /** @throws OtbError `secret-missing` when the manifest does not declare it or nobody set it. */
+  /**
+   * A secret as it is now; one that changes while the plugin runs is here before the fact that says so.
+   * @throws OtbError `secret-missing` when the manifest does not declare it or nobody set it.
+   */
   secret(name: string): string;
   /** Registers what to undo on stop, in reverse order, also after half a start. */
   defer(release: () => void | Promise<void>): void;
@@ -608,6 +693,11 @@ export interface Context<Config> {
    * @throws OtbError `claim-conflict`, `claim-not-declared`, `apply-failed`
    */
   claim(key: string, resources: Resource[]): Promise<void>;
+  /**
+   * A program under a name of its own: small letters, digits, dashes. It is started again when it ends; when the plugin
+   * crashes it runs on until the next run says what it wants, and is ended when the plugin stops or stays away.
+   */
+  program(key: string, watcher: ProgramWatcher): Program;
   publishStatus(status: Status): void;
   readonly health: { raise(condition: HealthCondition): void; clear(code: string): void };
 }
@@ -628,8 +718,8 @@ export interface Plugin<Config> {
   check?(next: Config, world: World): Problem[];
   /** Resolves when ready to serve. */
   start(ctx: Context<Config>): Promise<void> | void;
-  /** Takes new settings without a restart; absent means the core restarts the plugin. */
-  reload?(next: Config): Promise<void> | void;
+  /** Takes new settings without a restart; absent, or when it answers false, the core restarts the plugin. */
+  reload?(next: Config): Promise<void | false> | void | false;
   actions?: Record<string, Action>;
   panel?(status: Status): PanelBlock[];
 }

@@ -6,6 +6,7 @@ const LAUNCHER = fileURLToPath(new URL("../otb", import.meta.url));
 /** What the launcher itself uses of a Debian system. */
 const TOOLS = [
   "cat",
+  "chmod",
   "cut",
   "dirname",
   "find",
@@ -19,7 +20,7 @@ const TOOLS = [
   "readlink",
   "sed",
 ]
-  .concat("sh", "stat", "tail", "touch", "uname");
+  .concat("gzip", "rm", "sh", "sha512sum", "stat", "tail", "tar", "touch", "uname");
 
 /** A folder with programs of our choice for PATH and a cache; gone at the end. */
 class Place implements Disposable {
@@ -85,9 +86,9 @@ Deno.test("it finds its tree through symlinks, relative ones too", () => {
   assert.ok(out.includes(` ${LAUNCHER.replace(/otb$/, "")}core/cli/main.ts version`), out + err);
 });
 
-Deno.test("lab, demo, bench and test go to the tests' own CLI, help for them without any build", () => {
+Deno.test("lab, demo, bench, test and fuzz go to the tests' own CLI, help for them without any build", () => {
   using place = new Place().deno(version);
-  for (const verb of ["lab", "demo", "bench", "test"]) {
+  for (const verb of ["lab", "demo", "bench", "test", "fuzz"]) {
     assert.match(place.run([verb, "--help"]).out, new RegExp(`/tests/cli\\.ts ${verb} --help\\n$`));
   }
 });
@@ -121,4 +122,49 @@ Deno.test("an npm that fails is told with its last words", () => {
     err,
     /network is unreachable\notb: Cannot install Deno .+ as npm failed\n {2}next: Check the network/,
   );
+});
+
+/** An npm that brings, whatever is asked for, a package whose Deno says so, and whose script would leave a trace. */
+function bringing(place: Place): string {
+  const brought = `${place.folder}/brought`;
+  Deno.mkdirSync(`${brought}/package`, { recursive: true });
+  Deno.writeTextFileSync(`${brought}/package/deno`, '#!/bin/sh\necho "fetched $*"\n');
+  const scripts = { postinstall: `touch ${place.folder}/trace` };
+  Deno.writeTextFileSync(`${brought}/package/package.json`, JSON.stringify({ name: "deno", scripts }));
+  const archive = `${place.folder}/deno-linux-2.tgz`;
+  const packed = new Deno.Command("tar", { args: ["-czf", archive, "-C", brought, "package"] }).outputSync();
+  assert.ok(packed.success);
+  place.program("npm", `[ "$1" = pack ] && cat ${archive} > deno-linux-2.tgz`);
+  const { stdout } = new Deno.Command("sha512sum", { args: [archive] }).outputSync();
+  return new TextDecoder().decode(stdout).split(" ")[0]!;
+}
+
+Deno.test("a Deno that is not the one known is refused, and nothing of it is left or run", () => {
+  using place = new Place();
+  const sum = bringing(place);
+  const { code, err, out } = place.run(["version"]);
+  assert.equal(code, 1);
+  assert.equal(out, "");
+  assert.match(
+    err,
+    new RegExp(
+      `Cannot use the Deno that npm brought as its SHA-512 must be [0-9a-f]{128}: current value is "${sum}"`,
+    ),
+  );
+  assert.deepEqual([...Deno.readDirSync(`${place.cache}/deno-${version}/node_modules/deno`)], []);
+  assert.throws(() => Deno.statSync(`${place.folder}/trace`));
+});
+
+Deno.test("a Deno that is the one known is used, and no script of its package runs", () => {
+  using place = new Place();
+  const sum = bringing(place);
+  const launcher = `${place.folder}/otb`;
+  Deno.writeTextFileSync(
+    launcher,
+    Deno.readTextFileSync(LAUNCHER).replace(/^(DENO_(?:X64|ARM64))=.*$/gm, `$1=${sum}`),
+    { mode: 0o755 },
+  );
+  const { out, err } = place.run(["version"], launcher);
+  assert.match(out, /^fetched run -A .*core\/cli\/main\.ts version\n$/, err);
+  assert.throws(() => Deno.statSync(`${place.folder}/trace`));
 });

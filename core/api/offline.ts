@@ -12,9 +12,11 @@ import { observeLinks } from "../state/links.ts";
 import { readLines } from "../state/log.ts";
 import { findPlugins, type Manifest } from "../supervisor/manifest.ts";
 import { endRecorded } from "../supervisor/process.ts";
+import { endPrograms } from "../supervisor/programs.ts";
 import { describePermissions } from "../supervisor/sandbox.ts";
 import { Boxes, boxReports, later } from "./boxes.ts";
 import { rejoin } from "./join.ts";
+import { KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { lockHolder } from "./lock.ts";
 import type { StatePlaces } from "./places.ts";
 import { Settings } from "./settings.ts";
@@ -36,10 +38,16 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
   const changes = new Changes(revisions, { evaluate: (document) => settings.evaluate(document) });
   // A change that waited for its confirmation lost it with the core; one that is starting recovers by itself.
   if (await lockHolder(places.lock) === undefined) changes.recover();
+  const keptBlock = new KeptBlock(db);
+  // It is in the kernel, and not only what would be.
+  const isKept = () =>
+    new Journal(db).entries().some(({ owner, key }) => owner === KEPT_BLOCK.owner && key === KEPT_BLOCK.key);
   const notRunning = () => {
     throw new OtbError(
       "core-not-running",
-      `Cannot ask the core as none runs on this state: current value is "${places.state}"`,
+      `Cannot ask the core as none runs on this state: current value is "${places.state}"${
+        isKept() ? `. ${keptBlock.sentences[0]}` : ""
+      }`,
       "Start it with otb up, or otb service install.",
     );
   };
@@ -60,14 +68,14 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
     boxCode: (name) => later(() => boxes.code(name)),
     renameBox: (name, to) => later(() => boxes.rename(name, to)),
     revokeBox: (name) => later(() => boxes.revoke(name)),
-    join: async (code) =>
-      (await rejoin(secrets, network(), (proposal) => changes.propose(proposal), code)).peer,
+    join: (code) => rejoin(secrets, network(), (proposal) => changes.propose(proposal), code),
     logs({ plugin, lines = 50 }, onLine) {
       readLines(`${places.logs}/otb.log`).filter((line) => plugin === undefined || line.plugin === plugin)
         .slice(-lines).forEach(onLine);
       return Promise.resolve();
     },
-    async stop() {
+    remains: () => Promise.resolve(isKept() ? keptBlock.sentences : []),
+    async stop({ open } = {}) {
       const holder = await lockHolder(places.lock);
       if (holder !== undefined) {
         throw new OtbError(
@@ -78,8 +86,13 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
       }
       // A core that was killed leaves its plugins running and its claims in the kernel.
       for (const { name } of manifests) endRecorded(`${places.run}/${name}.pid`);
+      await endPrograms(places.run);
       const silent = { debug() {}, info() {}, warn() {}, error() {} };
-      await new Net(new OsLinux(), new Journal(db, { aside: places.journal }), silent).sweep();
+      const net = new Net(new OsLinux(), new Journal(db, { aside: places.journal }), silent);
+      if (open) keptBlock.remember([]);
+      await net.claim(KEPT_BLOCK.owner, KEPT_BLOCK.key, keptBlock.resources);
+      await net.sweep(KEPT_BLOCK);
+      return keptBlock.sentences;
     },
     close: () => db.close(),
   };

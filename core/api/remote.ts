@@ -21,6 +21,7 @@ const CALLS = [
   "revokeBox",
   "join",
   "stop",
+  "remains",
 ] as const;
 
 type LogOptions = Parameters<Core["logs"]>[0];

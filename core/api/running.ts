@@ -13,16 +13,19 @@ import {
   type Link,
   type LinkFact,
   type LinkHealthFact,
+  type ListenersFact,
   type Network,
   OtbError,
   type PathFact,
   type Role,
   type TunnelFact,
   type TunnelPathFact,
+  type WhenPeerGoneFact,
 } from "../plugin.ts";
 import type { DatabaseSync } from "node:sqlite";
 import { interfaceChanges } from "../state/interfaces.ts";
 import { observeLinks, observeUplinks } from "../state/links.ts";
+import { Listeners } from "../state/listeners.ts";
 import type { Logs } from "../state/log.ts";
 import { PluginStore } from "../state/plugin_store.ts";
 import { Storage } from "../state/storage.ts";
@@ -33,14 +36,17 @@ import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { Boxes, boxReports, later } from "./boxes.ts";
 import { coreClaims } from "./core_claims.ts";
-import { rejoin } from "./join.ts";
+import { BOX_SECRETS, rejoin } from "./join.ts";
 import type { StatePlaces } from "./places.ts";
+import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
 import { networkView, Settings } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
 /** How long a change may take until every plugin is ready again. */
 const SETTLE_MS = 20_000;
+/** How often it is looked at who listens on this machine. */
+const LISTENERS_EVERY_MS = 3_000;
 
 /** How long a person is told of what nobody caught. */
 const TELL_UNCAUGHT_MS = 600_000;
@@ -70,6 +76,8 @@ export class RunningCore implements Core {
   readonly #network: LiveView<Network>;
   readonly #facts = new FactBoard();
   readonly #boxes: Boxes;
+  readonly #listeners = new Listeners();
+  readonly #keptBlock: KeptBlock;
   readonly #startedAtMs = Date.now();
   /** Whether the disk takes what is written. */
   readonly storage: Storage;
@@ -77,7 +85,7 @@ export class RunningCore implements Core {
   #uncaught: { atMs: number; reason: string } | undefined;
   readonly #watching = new AbortController();
   #effective!: Effective;
-  #stopped: Promise<void> | undefined;
+  #stopped: Promise<string[]> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -90,6 +98,7 @@ export class RunningCore implements Core {
     logs.onFailure = (error) => this.storage.failed(error);
     this.#store = new PluginStore(db, (error) => this.storage.failed(error));
     this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
+    this.#keptBlock = new KeptBlock(db);
     this.#settings = new Settings(manifests, places.root, (network) => this.#observe(network));
     this.#changes = new Changes(new Revisions(db), {
       evaluate: (document) => this.#settings.evaluate(document),
@@ -141,14 +150,17 @@ export class RunningCore implements Core {
     this.#network.set(networkView(networkOf(effective)));
     const follow = () => this.#links.set(this.#observe(networkOf(this.#effective)));
     net.onObserved(follow);
-    if (this.#parts.role === "box") {
-      this.#tellInterfaces();
-      net.onObserved(() => this.#tellInterfaces());
-    }
+    this.#tellInterfaces();
+    net.onObserved(() => this.#tellInterfaces());
+    this.#tellListeners();
+    const looking = setInterval(() => this.#tellListeners(), LISTENERS_EVERY_MS);
+    this.#watching.signal.addEventListener("abort", () => clearInterval(looking));
+    this.#facts.subscribe((key) => key === "when-peer-gone" && this.#followKillSwitch());
+    this.#network.subscribe(() => this.#followKillSwitch());
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     follow();
-    net.watch(this.#watching.signal);
+    void net.watch(this.#watching.signal);
     if (this.#parts.role === "cloud") {
       // Without keys the plugins that need them say so; the others run.
       await later(() => this.#tellBoxes()).catch((error) => this.#log("error", asOtbError(error).message));
@@ -163,14 +175,30 @@ export class RunningCore implements Core {
     else setTimeout(() => this.#watching.signal.aborted || void settle(), SETTLE_MS);
   }
 
-  /** Stops the plugins and gives everything back to the kernel. */
-  shutdown(): Promise<void> {
+  /**
+   * Stops the plugins and gives everything back to the kernel, but for what holds a kill-switch unless it shall be opened; answers
+   * with what a person has to know of that.
+   */
+  shutdown(open = false): Promise<string[]> {
     return this.#stopped ??= (async () => {
+      const { net } = this.#parts;
       this.#watching.abort();
       this.#changes.stop();
       this.storage.close();
+      // There before the plugins' own tables go.
+      const { owner, key } = KEPT_BLOCK;
+      try {
+        if (open) this.#keptBlock.remember([]);
+      } catch (error) {
+        // It is known in memory, which is what counts from here on.
+        this.#log("error", "Cannot remember that devices are let out", { reason: String(error) });
+      }
+      await net.claim(owner, key, this.#keptBlock.resources).catch((error) =>
+        this.#log("error", "Cannot keep devices from leaving", { reason: String(error) })
+      );
       await this.#supervisor.stop();
-      await this.#parts.net.sweep();
+      await net.sweep(KEPT_BLOCK);
+      return this.#keptBlock.sentences;
     })();
   }
 
@@ -218,13 +246,13 @@ export class RunningCore implements Core {
   revokeBox: Core["revokeBox"] = (name) => later(() => this.#boxes.revoke(name));
 
   async join(joinCode: string): Promise<Network["peers"][number]> {
-    const { peer, changed } = await rejoin(
+    const peer = await rejoin(
       this.#parts.secrets,
       this.#network.current,
       this.propose,
       joinCode,
     );
-    await this.#supervisor.restartFor(changed);
+    await this.#supervisor.restartFor(BOX_SECRETS);
     return peer;
   }
 
@@ -241,11 +269,14 @@ export class RunningCore implements Core {
     stop();
   }
 
-  async stop(): Promise<void> {
-    await this.shutdown();
+  async stop({ open }: { open?: boolean } = {}): Promise<string[]> {
+    const remains = await this.shutdown(open);
     // The answer leaves before the socket goes.
     setTimeout(() => this.#parts.end(), 50);
+    return remains;
   }
+
+  remains = () => Promise.resolve([]);
 
   close(): void {}
 
@@ -270,6 +301,7 @@ export class RunningCore implements Core {
     const { journal, places } = this.#parts;
     if (!journal.flush()) throw new Error("the journal could not be written");
     this.#store.flush();
+    this.#keptBlock.flush();
     const trial = `${places.logs}/trial`;
     using file = Deno.openSync(trial, { create: true, write: true, truncate: true, mode: 0o600 });
     try {
@@ -289,6 +321,18 @@ export class RunningCore implements Core {
     const changed = Object.keys(effective.plugins)
       .filter((name) => JSON.stringify(effective.plugins[name]) !== JSON.stringify(before.plugins[name]));
     await this.#supervisor.reload(changed);
+  }
+
+  /** A kill-switch holds on when otb ends; what it was last is known also after a crash. */
+  #followKillSwitch(): void {
+    const fact = this.#facts.get("when-peer-gone") as unknown as WhenPeerGoneFact | undefined;
+    if (!fact || this.#watching.signal.aborted) return;
+    try {
+      this.#keptBlock.remember(blockOf(fact, this.#network.current.lan));
+    } catch (error) {
+      this.storage.failed(error);
+      this.#log("error", "Cannot remember the kill-switch for when otb ends", { reason: String(error) });
+    }
   }
 
   async #claimOwn(): Promise<void> {
@@ -346,8 +390,14 @@ export class RunningCore implements Core {
     }
   }
 
+  #tellListeners(): void {
+    const fact = JSON.parse(JSON.stringify({ listeners: this.#listeners.read() } satisfies ListenersFact));
+    if (JSON.stringify(fact) === JSON.stringify(this.#facts.get("listeners"))) return;
+    this.#facts.publish("core", "listeners", fact);
+  }
+
   #ownHealth(): StatusReport["health"] {
-    return [...this.#selfHealth(), ...this.#linksHealth()];
+    return [...this.#selfHealth(), ...this.#undoneHealth(), ...this.#linksHealth()];
   }
 
   #selfHealth(): StatusReport["health"] {
@@ -375,6 +425,22 @@ export class RunningCore implements Core {
         message: `Link "${link.name}" is not usable: ${link.observed.reason}`,
         sinceMs: this.#startedAtMs,
       }));
+  }
+
+  /** What somebody else keeps undoing in the kernel. */
+  #undoneHealth(): StatusReport["health"] {
+    const fights = this.#parts.net.fights();
+    if (fights.length === 0) return [];
+    const named = fights.slice(0, 3).map(({ resource, times }) => `${resource} (${times} times)`).join(", ");
+    const more = fights.length > 3 ? ` and ${fights.length - 3} more` : "";
+    return [{
+      plugin: "core",
+      code: "kernel-undone",
+      severity: "warning",
+      message: `Another program keeps undoing what otb puts back ever less often: ${named}${more}`,
+      next: "Find it (NetworkManager, firewalld, a script) and let it leave these alone.",
+      sinceMs: this.#startedAtMs,
+    }];
   }
 
   #log(level: LogLine["level"], message: string, properties?: { [key: string]: Json }): void {

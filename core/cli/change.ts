@@ -70,10 +70,13 @@ function told(
     const seconds = Math.max(1, Math.round((result.pending.revertsAtMs - Date.now()) / 1000));
     return [
       ...lines,
-      `${done}; it is in force and reverts in ${seconds} s. Keep it with: otb config confirm`,
+      `${printable(done)}; it is in force and reverts in ${seconds} s. Keep it with: otb config confirm`,
     ];
   }
-  return [...lines, live ? `${done}.` : `${done}; it takes effect with the next otb up.`];
+  return [
+    ...lines,
+    live ? `${printable(done)}.` : `${printable(done)}; it takes effect with the next otb up.`,
+  ];
 }
 
 /** Two lines at most per difference: `- path = before`, `+ path = after`. */

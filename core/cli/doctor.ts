@@ -1,7 +1,9 @@
 // `otb doctor`: whether this machine can do what otb needs, each in one line with what to do.
+import { shut } from "./shut.ts";
 import { verb } from "./verb.ts";
 
-interface Finding {
+/** What was looked at, and what came of it. */
+export interface Finding {
   name: string;
   state: "ok" | "warning" | "error";
   message: string;
@@ -13,8 +15,11 @@ export const doctorVerb = verb("doctor", {
   brief: "Check whether this machine has what otb needs.",
   example: "otb doctor",
   options: {},
-  async run(_, { print, terminal }) {
-    const findings = [await mptcp(), ...["ip", "nft", "tc"].map(program), tun(), library(), root(), clock()];
+  async run(_, { print, terminal, state }) {
+    const findings = [
+      ...[await mptcp(), ...["ip", "nft", "tc"].map(program), tun(), library(), root(), clock()],
+      ...await shut(state),
+    ];
     const ok = findings.every(({ state }) => state !== "error");
     print({ ok, findings }, () =>
       findings.flatMap(({ name, state, message, next }) => [

@@ -1,4 +1,5 @@
 // Figures as a person reads them: rates, sizes, durations, shares. Pure.
+export { printable } from "../client.ts";
 
 const RATE_STEPS: [number, string][] = [[1e9, "Gbit/s"], [1e6, "Mbit/s"], [1e3, "kbit/s"]];
 const SIZE_STEPS: [number, string][] = [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [
@@ -62,14 +63,35 @@ export function percent(share: number | undefined): string {
   return `${value === 0 || value >= 9.95 ? Math.round(value) : value.toFixed(1)} %`;
 }
 
+/** Loss in a few letters: what the line loses by itself, or `full` where only a queue that is full loses. */
+export function lossShort(loss: number | undefined, lineLoss: number | undefined): string {
+  if (loss === undefined) return "-";
+  if (lineLoss === undefined) return "full";
+  return isFull(loss, lineLoss) && lineLoss < FULL_LOSS ? "full" : percent(lineLoss);
+}
+
+/** The same in words, and both where both are; undefined while nothing is known. */
+export function lossWords(loss: number | undefined, lineLoss: number | undefined): string | undefined {
+  if (loss === undefined) return undefined;
+  const line = lossShort(loss, lineLoss);
+  return [
+    ...isFull(loss, lineLoss)
+      ? [`its queue is full, and lost ${percent(loss - (lineLoss ?? 0))} by that`]
+      : [],
+    ...line === "full" ? [] : [`${line} lost by the line`],
+  ].join("; ");
+}
+
+function isFull(loss: number, lineLoss = 0): boolean {
+  return loss - lineLoss >= Math.max(FULL_LOSS, lineLoss / 2);
+}
+
+/** Less than this by a full queue is not worth a word. */
+const FULL_LOSS = 0.002;
+
 /** `1 link`, `2 links`. */
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-/** Text of others on one line without control characters, so that it cannot steer the terminal. */
-export function printable(text: string): string {
-  return text.replace(/\s+/gu, " ").replace(/[\p{Cc}\p{Cf}]/gu, "?");
 }
 
 function scaled(value: number | undefined, steps: [number, string][], unit: string): string {

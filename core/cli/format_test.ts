@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { bytes, duration, milliseconds, percent, plural, printable, rate, rateOf } from "./format.ts";
+import {
+  bytes,
+  duration,
+  lossShort,
+  lossWords,
+  milliseconds,
+  percent,
+  plural,
+  printable,
+  rate,
+  rateOf,
+} from "./format.ts";
 
 Deno.test("figures read as a person writes them", () => {
   assert.deepEqual([0, 999, 1000, 41_500_000, 999_960, 123_456_789, 2.5e9].map(rate), [
@@ -66,4 +77,20 @@ Deno.test("text of others cannot steer the terminal", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => assert.ok(!/[\p{Cc}]/u.test(printable(text)))),
   );
+});
+
+Deno.test("loss says whose it is: the line's in per cent, a full queue's in a word", () => {
+  const cases: [number | undefined, number | undefined, string, string | undefined][] = [
+    [undefined, undefined, "-", undefined],
+    [0, 0, "0 %", "0 % lost by the line"],
+    [0.012, 0.012, "1.2 %", "1.2 % lost by the line"],
+    [0.013, 0.012, "1.2 %", "1.2 % lost by the line"],
+    [0.02, undefined, "full", "its queue is full, and lost 2.0 % by that"],
+    [0.02, 0, "full", "its queue is full, and lost 2.0 % by that"],
+    [0.03, 0.01, "1.0 %", "its queue is full, and lost 2.0 % by that; 1.0 % lost by the line"],
+    [0.001, 0, "0 %", "0 % lost by the line"],
+  ];
+  for (const [loss, lineLoss, short, words] of cases) {
+    assert.deepEqual([lossShort(loss, lineLoss), lossWords(loss, lineLoss)], [short, words]);
+  }
 });

@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { argument, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { type Core, OtbError, type StatusReport } from "../client.ts";
-import { duration, milliseconds, percent, printable, rate } from "./format.ts";
+import { duration, lossWords, milliseconds, printable, rate } from "./format.ts";
 import { wrap } from "./table.ts";
 import { verb } from "./verb.ts";
 
@@ -82,7 +82,7 @@ function lines(
       path && [
         path.state,
         path.rttMs === undefined ? "" : `round trip ${milliseconds(path.rttMs)}`,
-        path.loss === undefined ? "" : `loss ${percent(path.loss)}`,
+        lossWords(path.loss, path.lineLoss) ?? "",
       ].filter((part) => part !== "").join(", "),
     ],
     [

@@ -3,8 +3,17 @@ import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { integer, string } from "@optique/core/valueparser";
-import { formatLine, type LogLine, OtbError } from "../client.ts";
+import { formatLine, jsonText, type LogLine, OtbError } from "../client.ts";
+import { type Paint, paint } from "./terminal.ts";
 import { verb } from "./verb.ts";
+
+const LEVEL_PAINTS = new Map<string, Paint>([["debug", "dim"], ["warning", "yellow"], ["error", "red"]]);
+
+/** A line in the colour of its level. */
+export function logLine(line: LogLine, colours: boolean): string {
+  const colour = LEVEL_PAINTS.get(line.level);
+  return colour ? paint(colours, colour, formatLine(line)) : formatLine(line);
+}
 
 /** `otb logs`. */
 export const logsVerb = verb("logs", {
@@ -45,11 +54,11 @@ export const logsVerb = verb("logs", {
         }
       }
       const collected: LogLine[] = [];
-      const show = (line: LogLine) => terminal.out(`${formatLine(line, terminal.colours)}\n`);
+      const show = (line: LogLine) => terminal.out(`${logLine(line, terminal.colours)}\n`);
       const take = !json
         ? show
         : follow
-        ? (line: LogLine) => terminal.out(`${JSON.stringify(line)}\n`)
+        ? (line: LogLine) => terminal.out(`${jsonText(line)}\n`)
         : (line: LogLine) => void collected.push(line);
       await core.logs({ plugin, lines, follow: follow ? cli.signal : undefined }, take);
       if (json && !follow) print({ lines: collected }, () => []);

@@ -3,6 +3,7 @@ import { merge } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
 import { formatMessage, message } from "@optique/core/message";
 import type { Usage } from "@optique/core/usage";
+import { jsonText } from "../client.ts";
 import { configVerbs } from "./config.ts";
 import { deviceVerbs } from "./device.ts";
 import { dhcpVerbs } from "./dhcp.ts";
@@ -71,7 +72,7 @@ otb build builds what is missing. Start with: sudo ./otb demo`,
     aboveError: "none",
     colors: terminal.colours,
     maxWidth: Math.max(60, Math.min(terminal.width, 100)),
-    stdout: (line) => terminal.out(`${line}\n`),
+    stdout: (line) => terminal.control(`${line}\n`),
     stderr: () => {},
     onError: (_status, error) => {
       throw new UsageError(
@@ -106,7 +107,7 @@ export async function main(args: string[], terminal = processTerminal()): Promis
       print: (value, human) =>
         terminal.out(
           json
-            ? `${JSON.stringify(value, null, terminal.tty ? 2 : 0)}\n`
+            ? `${jsonText(value, terminal.tty ? 2 : 0)}\n`
             : [human()].flat().map((line) => `${line}\n`).join(""),
         ),
       withCore: (body) => withCore(state, body),

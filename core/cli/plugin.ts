@@ -7,6 +7,7 @@ import { argument, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { OtbError } from "../client.ts";
 import { parseFields } from "./assignments.ts";
+import { printable } from "./format.ts";
 import { pluginLines } from "./status_view.ts";
 import { group, verb } from "./verb.ts";
 
@@ -27,7 +28,7 @@ const list = verb("list", {
           ...pluginLines(plugins, { width, colours, nowMs: Date.now() }),
           ...plugins.flatMap(({ name, summary, tier, permissions }) => [
             "",
-            `${name} (${tier}): ${summary}`,
+            printable(`${name} (${tier}): ${summary}`),
             ...permissions.map((permission) => `  - ${permission}`),
           ]),
         ];

@@ -1,5 +1,8 @@
 // `otb up` and `otb down`: the core in the foreground, and its orderly end.
-import { formatLine } from "../client.ts";
+import { message } from "@optique/core/message";
+import { option } from "@optique/core/primitives";
+import { jsonText } from "../client.ts";
+import { logLine } from "./logs.ts";
 import { notRoot } from "./terminal.ts";
 import { verb } from "./verb.ts";
 
@@ -14,7 +17,7 @@ export const upVerb = verb("up", {
     await runCore({
       stateDirectory: state,
       signal,
-      onLine: (line) => terminal.err(`${json ? JSON.stringify(line) : formatLine(line, terminal.colours)}\n`),
+      onLine: (line) => terminal.err(`${json ? jsonText(line) : logLine(line, terminal.colours)}\n`),
       onStarted: (core) =>
         void core.status().then(({ role, pid, sentence }) =>
           print({ started: true, role, pid }, () => `${role} runs (${sentence}). Look at it with: otb status`)
@@ -27,18 +30,26 @@ export const upVerb = verb("up", {
 
 /** `otb down`. */
 export const downVerb = verb("down", {
-  brief: "Stop in order; nothing of otb is left in the kernel. Cleans up after a killed core, too.",
+  brief:
+    "Stop in order; nothing of otb is left in the kernel but what holds a kill-switch. Cleans up after a killed core, too.",
   example: "sudo otb down",
-  options: {},
-  async run(_, { print, withCore }) {
-    const wasRunning = await withCore(async (core) => {
+  options: {
+    open: option("--open", {
+      description: message`Let devices behind a kill-switch out, too: they leave unprotected.`,
+    }),
+  },
+  async run({ open }, { print, withCore }) {
+    const { wasRunning, remains } = await withCore(async (core) => {
       if (!core.live && Deno.uid() !== 0) throw notRoot("down");
-      await core.stop();
-      return core.live;
+      return { wasRunning: core.live, remains: await core.stop({ open }) };
     });
-    print(
-      { stopped: true, wasRunning },
-      () => wasRunning ? "Stopped." : "Nothing was running; all is clean.",
-    );
+    print({ stopped: true, wasRunning, remains }, () => [
+      wasRunning
+        ? "Stopped."
+        : remains.length > 0
+        ? "Nothing was running."
+        : "Nothing was running; all is clean.",
+      ...remains,
+    ]);
   },
 });

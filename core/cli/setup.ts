@@ -3,6 +3,7 @@ import { connect, getPath, initialiseBox, OtbError, type StatusReport } from "..
 import { change } from "./change.ts";
 import { PLUGIN as DHCP } from "./dhcp.ts";
 import { installService } from "./service.ts";
+import { printable } from "./format.ts";
 import { leadDevices } from "./setup_dhcp.ts";
 import { type Seen, setupSteps, type Step, suggestLan } from "./setup_steps.ts";
 import { paint } from "./terminal.ts";
@@ -169,7 +170,7 @@ async function attempt(cli: Cli, body: () => unknown): Promise<void> {
 
 /** A line from the person; undefined when it is empty or the input ends. */
 function ask(question: string, usual?: string): string | undefined {
-  return prompt(question, usual)?.trim() || undefined;
+  return prompt(printable(question), usual === undefined ? usual : printable(usual))?.trim() || undefined;
 }
 
 /** Names of Ethernet interfaces (sysfs(5)). */

@@ -15,6 +15,7 @@ const link = {
     rttMs: 12,
     rxBitsPerSecond: 0,
     txBitsPerSecond: 0,
+    acknowledgedBitsPerSecond: 0,
     share: 0,
     subflows: 0,
     congestion: "cubic",

@@ -1,8 +1,9 @@
 // `otb status`: once, or live.
 import { message } from "@optique/core/message";
 import { option } from "@optique/core/primitives";
-import { connect, type Core } from "../client.ts";
+import { connect, type Core, jsonText } from "../client.ts";
 import { statusLines } from "./status_view.ts";
+import { shown } from "./terminal.ts";
 import { type Cli, verb } from "./verb.ts";
 
 const REFRESH_MS = 1000;
@@ -31,27 +32,27 @@ async function watch(cli: Cli): Promise<void> {
   const screen = terminal.tty && !json;
   // The first look tells at once what is wrong with the command; later a core may go and come back.
   let core: Core | undefined = await cli.withCore(async (core) => (await core.status(), undefined));
-  if (screen) terminal.out(ENTER);
+  if (screen) terminal.control(ENTER);
   try {
     while (!signal.aborted) {
       let lines: string[];
       try {
         core ??= await connect(cli.state);
         const report = await core.status();
-        lines = json ? [JSON.stringify(report)] : [...statusLines(report, view(cli)), ""];
+        lines = json ? [jsonText(report)] : [...statusLines(report, view(cli)), ""];
       } catch (error) {
         core?.close();
         core = undefined;
         lines = json ? [] : [`The core does not answer: ${(error as Error).message}`, "Still trying."];
       }
       if (screen) {
-        const shown = lines.slice(0, terminal.height - 1);
-        terminal.out(`\x1b[H${shown.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`);
+        const visible = lines.slice(0, terminal.height - 1);
+        terminal.control(`\x1b[H${visible.map((line) => `${shown(line)}\x1b[K\n`).join("")}\x1b[J`);
       } else terminal.out(lines.map((line) => `${line}\n`).join(""));
       await pause(REFRESH_MS, signal);
     }
   } finally {
-    if (screen) terminal.out(LEAVE);
+    if (screen) terminal.control(LEAVE);
     core?.close();
   }
 }

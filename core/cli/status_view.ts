@@ -1,6 +1,16 @@
 // `otb status` as text: what matters first, tables that fit the terminal. Pure.
-import type { HealthReport, PluginReport, StatusReport, TunnelPathFact } from "../client.ts";
-import { bytes, duration, milliseconds, percent, plural, printable, rate, rateOf } from "./format.ts";
+import type { HealthReport, PathDirection, PluginReport, StatusReport, TunnelPathFact } from "../client.ts";
+import {
+  bytes,
+  duration,
+  lossShort,
+  milliseconds,
+  percent,
+  plural,
+  printable,
+  rate,
+  rateOf,
+} from "./format.ts";
 import { type Column, table, wrap } from "./table.ts";
 import { type Paint, paint } from "./terminal.ts";
 
@@ -11,7 +21,7 @@ export interface ViewOptions {
   nowMs: number;
 }
 
-const STATE_PAINTS: { [state: string]: Paint } = {
+const STATE_PAINTS = new Map<string, Paint>(Object.entries<Paint>({
   active: "green",
   up: "green",
   ready: "green",
@@ -25,8 +35,8 @@ const STATE_PAINTS: { [state: string]: Paint } = {
   down: "red",
   missing: "red",
   failed: "red",
-};
-const SEVERITY_PAINTS: { [severity: string]: Paint } = { error: "red", warning: "yellow", info: "cyan" };
+}));
+const SEVERITY_PAINTS = new Map<string, Paint>([["error", "red"], ["warning", "yellow"], ["info", "cyan"]]);
 
 /** The lines of a status report. */
 export function statusLines(report: StatusReport, options: ViewOptions): string[] {
@@ -36,7 +46,7 @@ export function statusLines(report: StatusReport, options: ViewOptions): string[
   lines.push(paint(
     colours,
     "dim",
-    `${role}, up for ${duration(nowMs - startedAtMs)}, otb ${printable(version)}`,
+    `${printable(role)}, up for ${duration(nowMs - startedAtMs)}, otb ${printable(version)}`,
   ));
   if (pending) {
     const left = duration(pending.revertsAtMs - nowMs);
@@ -113,7 +123,7 @@ function links({ links }: StatusReport, { width, colours }: ViewOptions): string
       rate(path?.rxBitsPerSecond),
       rate(path?.txBitsPerSecond),
       milliseconds(path?.rttMs),
-      percent(path?.loss),
+      lossShort(path?.loss, path?.lineLoss),
       percent(path?.share),
       String(path?.subflows ?? "-"),
     ]),
@@ -135,7 +145,11 @@ function tunnel(
   { state, reason, sinceMs, mtu, paths }: NonNullable<StatusReport["tunnel"]>,
   { width, colours, nowMs }: ViewOptions,
 ): string[] {
-  const how = paint(colours, STATE_PAINTS[state] ?? "dim", state === "unknown" ? "not up yet" : state);
+  const how = paint(
+    colours,
+    STATE_PAINTS.get(state) ?? "dim",
+    state === "unknown" ? "not up yet" : printable(state),
+  );
   const since = state === "unknown" ? "" : ` for ${duration(nowMs - sinceMs)}`;
   const size = state === "up" && mtu !== undefined ? `, for packets of up to ${mtu} bytes` : "";
   const lines = [`Tunnel: ${how}${since}${size}`, ...indented(reason, width)];
@@ -158,13 +172,26 @@ function tunnel(
       used(down),
       used(up),
       milliseconds(rttMs),
-      percent(up || down ? Math.max(up?.loss ?? 0, down?.loss ?? 0) : undefined),
+      tunnelLoss([up, down].filter((way) => way !== undefined)),
     ]),
     width,
     painter(colours, 1),
   );
   return [...lines, head!, ...rows.flatMap((row, index) => [row, ...indented(paths[index]!.reason, width)])];
 }
+
+/** What the worse of both directions loses; one whose queue stands while it carries what it can loses by that. */
+function tunnelLoss(ways: PathDirection[]): string {
+  if (ways.length === 0) return "-";
+  const isFull = ({ queueMs, usedBitsPerSecond, rateBitsPerSecond }: PathDirection) =>
+    queueMs >= STANDING_MS && usedBitsPerSecond >= rateBitsPerSecond * PLATEAU_SHARE;
+  const lost = Math.max(...ways.map(({ loss }) => loss));
+  const byLine = Math.max(0, ...ways.filter((way) => !isFull(way)).map(({ loss }) => loss));
+  return lossShort(lost, byLine);
+}
+
+/** A queue that stands, and as much of a path's rate in use as fills it. */
+const STANDING_MS = 10, PLATEAU_SHARE = 0.6;
 
 function health(conditions: HealthReport[], { width, colours }: ViewOptions): string[] {
   const order = ["error", "warning", "info"];
@@ -176,7 +203,7 @@ function health(conditions: HealthReport[], { width, colours }: ViewOptions): st
     ...sorted.flatMap(({ severity, message, next, plugin }) => {
       const [first = "", ...rest] = wrap(`${message} (${plugin})`, width - 10);
       return [
-        `${paint(colours, SEVERITY_PAINTS[severity] ?? "dim", severity.padEnd(8))}${first}`,
+        `${paint(colours, SEVERITY_PAINTS.get(severity) ?? "dim", printable(severity).padEnd(8))}${first}`,
         ...rest.map((line) => `        ${line}`),
         ...next ? wrap(`next: ${next}`, width - 10).map((line) => `        ${line}`) : [],
       ];
@@ -187,7 +214,7 @@ function health(conditions: HealthReport[], { width, colours }: ViewOptions): st
 function painter(colours: boolean, stateColumn: number) {
   return (text: string, row: number, column: number) => {
     if (row < 0) return paint(colours, "dim", text);
-    const colour = column === stateColumn ? STATE_PAINTS[text] : undefined;
+    const colour = column === stateColumn ? STATE_PAINTS.get(text) : undefined;
     return colour ? paint(colours, colour, text) : text;
   };
 }

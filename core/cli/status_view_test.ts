@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { StatusReport } from "../client.ts";
-import { statusLines } from "./status_view.ts";
+import { logLine } from "./logs.ts";
+import { pluginLines, statusLines } from "./status_view.ts";
+import { shown } from "./terminal.ts";
 
 const report: StatusReport = {
   role: "box",
@@ -22,8 +25,10 @@ const report: StatusReport = {
         protocol: "mptcp",
         rttMs: 12.3,
         loss: 0.003,
+        lineLoss: 0.003,
         rxBitsPerSecond: 41.5e6,
         txBitsPerSecond: 1.2e6,
+        acknowledgedBitsPerSecond: 40e6,
         share: 1,
         subflows: 3,
         congestion: "cubic",
@@ -148,8 +153,10 @@ Deno.test("no line is wider than 80 columns, with the longest names and figures 
         state: "standby" as const,
         rttMs: 123,
         loss: 0.123,
+        lineLoss: 0.099,
         rxBitsPerSecond: 12.3e6,
         txBitsPerSecond: 12.3e6,
+        acknowledgedBitsPerSecond: 24e6,
         subflows: 10_000,
       },
     }],
@@ -182,8 +189,63 @@ Deno.test("no line is wider than 80 columns, with the longest names and figures 
 Deno.test("colours change nothing but colours", () => {
   const options = { width: 80, nowMs: 3_600_000 };
   const plain = statusLines(report, { ...options, colours: false });
-  const coloured = statusLines(report, { ...options, colours: true });
+  const coloured = statusLines(report, { ...options, colours: true }).map(shown);
   assert.notDeepEqual(coloured, plain);
   // deno-lint-ignore no-control-regex
   assert.deepEqual(coloured.map((line) => line.replace(/\x1b\[\d+m/g, "")), plain);
+});
+
+/** The same with its texts replaced, those too that are words of the program. */
+function spoilt<T>(value: T, text: () => string): T {
+  if (typeof value === "string") return text() as T;
+  if (Array.isArray(value)) return value.map((one) => spoilt(one, text)) as T;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, spoilt(one, text)])) as T;
+}
+
+Deno.test("whatever plugins, peers and devices call themselves: no line has a sequence but the program's own colours", () => {
+  const nasty = fc.oneof(
+    fc.constantFrom(
+      ...[
+        "\x1b[31mred",
+        "\x1b]0;title\x07",
+        "\x9b2J",
+        "a\rb",
+        "\u202egpj.exe",
+        "z\u200b\u200dw",
+        "\ufeff",
+        "\u2028",
+      ],
+      ...["\u{e0041}", "\x7f", "\x1b[0m\x1b[1m", "\ud800", "é ü ß", "👩‍👩‍👧 🏠"],
+    ),
+    fc.string({ unit: "binary", maxLength: 40 }),
+  );
+  // deno-lint-ignore no-control-regex
+  const own = /\x1b\[(?:0|1|2|31|32|33|36)m/g,
+    unseen = /[\p{Cc}\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/u;
+  fc.assert(fc.property(fc.array(nasty, { minLength: 5, maxLength: 5 }), fc.boolean(), (texts, colours) => {
+    let next = 0;
+    const options = { width: 80, nowMs: 3_600_000, colours };
+    const hostile = spoilt(report, () => texts[next++ % texts.length]!);
+    // Numbers stay numbers, and these words choose what is drawn.
+    hostile.connections.protocol = "mixed";
+    const line = {
+      atMs: 0,
+      level: "error",
+      plugin: texts[0]!,
+      message: texts[1]!,
+      properties: { a: texts[2]!, b: [texts[3]!] },
+    };
+    const drawn = [
+      ...statusLines(hostile, options),
+      ...pluginLines(hostile.plugins, options),
+      logLine(line as never, colours),
+    ];
+    for (const printed of drawn.map(shown)) {
+      const plain = colours ? printed.replace(own, "") : printed;
+      assert.ok(!unseen.test(plain), JSON.stringify(printed));
+    }
+    // What forges a colour is shown as text, also where nobody looked at it before.
+    assert.ok(!unseen.test(shown(texts.join("")).replaceAll("\n", "")));
+  }));
 });

@@ -1,5 +1,6 @@
-// What the CLI prints and asks: colours only where they are wanted, one JSON object with --json, errors in one form.
-import { OtbError, type Problem } from "../client.ts";
+// What the CLI prints and asks: colours only where they are wanted, one JSON object with --json, errors in one form. The one
+// place that writes to a terminal; whatever text of others comes by, no character of it steers the terminal.
+import { harmless, jsonText, OtbError, type Problem } from "../client.ts";
 
 /** Streams of this process as far as verbs care; replaceable in tests. */
 export interface Terminal {
@@ -12,8 +13,11 @@ export interface Terminal {
   /** Columns of the terminal, 80 where there is none. */
   width: number;
   height: number;
+  /** Lines for people, or JSON; of what steers the terminal only this program's own colours reach it. */
   out(text: string): void;
   err(text: string): void;
+  /** Sequences of this program's own, as they are. */
+  control(sequences: string): void;
 }
 
 /** Named colours of ECMA-48 (console_codes(4)). */
@@ -36,14 +40,23 @@ export function processTerminal(): Terminal {
     get height() {
       return size(tty).rows;
     },
-    out: (text) => writeAll(Deno.stdout, text),
-    err: (text) => writeAll(Deno.stderr, text),
+    out: (text) => writeAll(Deno.stdout, shown(text)),
+    err: (text) => writeAll(Deno.stderr, shown(text)),
+    control: (sequences) => writeAll(Deno.stdout, sequences),
   };
 }
 
-/** `text` in a colour, or as it is. */
+/** Stands for the escape character until `shown`: another one in each process, so that text of others has no colours. */
+const OWN = `\uf8ff${crypto.randomUUID()}\uf8ff`;
+
+/** `text` in a colour, or as it is; to be printed by a Terminal. */
 export function paint(colours: boolean, colour: Paint, text: string): string {
-  return colours ? `\x1b[${PAINTS[colour]}m${text}\x1b[0m` : text;
+  return colours ? `${OWN}[${PAINTS[colour]}m${text}${OWN}[0m` : text;
+}
+
+/** Lines as a terminal gets them: what others wrote made harmless, and the colours of `paint`. */
+export function shown(text: string): string {
+  return harmless(text).replaceAll(OWN, "\x1b");
 }
 
 /** Settings that were refused, with everything that is wrong. */
@@ -65,7 +78,7 @@ export class UsageError extends OtbError {
 export function report(error: unknown, json: boolean, terminal: Terminal): number {
   const { code, message, next, problems } = known(error);
   const line = message.replace(/\s*\n\s*/g, " ");
-  if (json) terminal.out(`${JSON.stringify({ error: { code, message: line, next, problems } })}\n`);
+  if (json) terminal.out(`${jsonText({ error: { code, message: line, next, problems } })}\n`);
   else {
     for (const one of problems ?? [{ message: line, next }]) {
       terminal.err(

@@ -46,9 +46,9 @@ export class Namespace {
     return run("ip", ["-n", this.name, ...words.split(" ")]);
   }
 
-  /** Loads an nft ruleset inside. */
-  nft(ruleset: string): void {
-    run("ip", ["netns", "exec", this.name, "nft", "-f"], ruleset);
+  /** Loads an nft ruleset inside, or answers what it lists. */
+  nft(ruleset: string): string {
+    return run("ip", ["netns", "exec", this.name, "nft", "-f"], ruleset);
   }
 
   /** Sets `net.<key>` inside. */

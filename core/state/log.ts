@@ -1,6 +1,7 @@
 // Structured logs: a file of JSON lines with bounded size, the last lines in memory, and whoever follows.
 // Not logtape: a log line here comes from another process, already leveled and structured; only storing it is left.
 import type { LogLine } from "../client.ts";
+import { spelled } from "./printable.ts";
 
 const MAX_FILE_BYTES = 2 * 1024 * 1024;
 /** Older files kept beside the current one. */
@@ -119,16 +120,10 @@ export function readLines(path: string): LogLine[] {
 }
 
 /** One line for a terminal: time, level, plugin, message, properties; control characters are shown, not sent. */
-export function formatLine({ atMs, level, plugin, message, properties }: LogLine, colours: boolean): string {
+export function formatLine({ atMs, level, plugin, message, properties }: LogLine): string {
   const time = new Date(atMs).toISOString().slice(11, 19);
   const details = Object.entries(properties ?? {}).map(([key, value]) =>
     `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`
   );
-  const paint = { debug: "2", info: "0", warning: "33", error: "31" }[level];
-  const text = `${time} ${level.padEnd(7)} ${plugin}: ${[message, ...details].join(" ")}`
-    .replace(
-      /[\p{Cc}]/gu,
-      (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-    );
-  return colours && paint !== "0" ? `\x1b[${paint}m${text}\x1b[0m` : text;
+  return spelled(`${time} ${level.padEnd(7)} ${plugin}: ${[message, ...details].join(" ")}`);
 }

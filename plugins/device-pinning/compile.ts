@@ -167,6 +167,10 @@ export function compile(wish: Wish, carried: Carried): string {
     ]],
     ["from_lan", [
       `oifname ${TUNNELS} goto to_tunnel`,
+      // A port of this box that is served by a container on it.
+      `oifname != ${
+        anyOf([device, ...[...new Set(wish.interfaces)].sort().map(quoted)])
+      } ct status dnat return`,
       ...([4, 6] as const).flatMap((family) =>
         home[family].length > 0
           ? [`oifname ${device} ${family === 4 ? "ip" : "ip6"} daddr ${anyOf(home[family])} return`]

@@ -11,6 +11,7 @@ import {
   type Json,
   LINK_MARK_MASK,
   type LinkWayFact,
+  nearOf,
   OtbError,
   type PathFact,
   type PeerFact,
@@ -44,6 +45,7 @@ import {
   deviceSentences,
   findDevice,
   type Named,
+  nearSentence,
   parseFlow,
   verdictJson,
   verdictSentences,
@@ -244,9 +246,7 @@ class Pinning {
       tunnel,
       tcpWay,
       interfaces: links.map((link) => link.interface),
-      near: links.flatMap(({ observed: { address, prefixLength } }) =>
-        address && prefixLength !== undefined ? [`${address}/${prefixLength}`] : []
-      ),
+      near: links.flatMap(({ observed }) => nearOf(observed)),
       numbers: new Map(Object.entries(this.#numbering.numbers)),
     };
   }
@@ -324,7 +324,10 @@ class Pinning {
     }
     facts.set("domain-rules", { rules: byDomain.some(({ domains }) => domains.length > 0) ? byDomain : [] });
     for (const way of multicastWays({ config, ...situation })) facts.set(`multicast-way/${way.link}`, way);
-    facts.set("when-peer-gone", { way: config.whenPeerGone });
+    const own = Object.entries(config.devices).flatMap(([mac, { whenPeerGone }]) =>
+      whenPeerGone ? [[mac, whenPeerGone]] : []
+    );
+    facts.set("when-peer-gone", { way: config.whenPeerGone, devices: Object.fromEntries(own) });
     for (const key of this.#published) if (!facts.has(key)) this.ctx.facts.publish(key, undefined);
     for (const [key, value] of facts) this.ctx.facts.publish(key, value);
     this.#published = new Set(facts.keys());
@@ -462,6 +465,15 @@ class Pinning {
       const { set4, set6 } = setNames(wish.numbers.get(rule) ?? 0);
       return [set4, set6].some((set) => answers?.answers.get(set)?.some((one) => one.address === address));
     };
+    const near = nearSentence(flow.target, wish);
+    if (near) {
+      return {
+        flow: of,
+        ...device ? { device } : {},
+        now: { way: "near" },
+        sentences: [near],
+      } as unknown as Json;
+    }
     const verdict = decide({ mac: device?.mac, ...flow }, wish, named);
     const source = device?.addresses.find((one) => one.includes(":") === flow.target.includes(":")) ??
       flow.source;

@@ -98,7 +98,14 @@ function wayOf(name: string, mark: number): LinkWayFact {
 }
 
 function pathOf(link: string, state: PathFact["state"]): PathFact {
-  const rest = { rxBitsPerSecond: 0, txBitsPerSecond: 0, share: 0, subflows: 0, congestion: "cubic" };
+  const rest = {
+    rxBitsPerSecond: 0,
+    txBitsPerSecond: 0,
+    acknowledgedBitsPerSecond: 0,
+    share: 0,
+    subflows: 0,
+    congestion: "cubic",
+  };
   return { link, peer: "cloud", state, protocol: "mptcp", ...rest };
 }
 

@@ -1,5 +1,5 @@
 // Why a connection goes where it goes: the same rules as the kernel's table, walked one by one, in words. Pure.
-import type { DeviceFact, Json } from "../../core/plugin.ts";
+import type { DeviceFact, Json, Lan } from "../../core/plugin.ts";
 import { type Clause, clausesOf, domainsOf, macsOf, rangeOf } from "./clauses.ts";
 import type { Rule } from "./config.ts";
 import type { Family } from "./kernel.ts";
@@ -60,6 +60,23 @@ function matches(rule: Rule, flow: Flow, { config }: Situation, named: Named): b
       clause.ports.protocol === flow.protocol && clause.ports.from <= (flow.port ?? 0) &&
         (flow.port ?? 0) <= clause.ports.to);
   return families.some((family) => clausesOf(rule, family, config).some(holds));
+}
+
+/** A sentence on a target that is near: no rule decides about it; undefined when it is not, or known by name only. */
+export function nearSentence(
+  target: string,
+  { lan, near }: { lan: Lan; near: string[] },
+): string | undefined {
+  const address = rangeOf(target);
+  const network = address && [lan.address, ...near].find((cidr) => {
+    const range = rangeOf(cidr);
+    return range?.family === address.family && range.span.from <= address.span.from &&
+      address.span.to <= range.span.to;
+  });
+  return network &&
+    `${target} is on the network ${network} of ${
+      network === lan.address ? "the LAN" : "a modem"
+    }: it is reached there, in clear and not through the peer, and no rule decides about it.`;
 }
 
 /** Whether a name is one of some domains, or below one. */

@@ -7,6 +7,7 @@ import {
   deviceSentences,
   findDevice,
   type Flow,
+  nearSentence,
   parseFlow,
   verdictJson,
   verdictSentences,
@@ -189,4 +190,20 @@ Deno.test("devices are found by MAC address, given name, own name and address", 
   assert.equal(find("fd02::21")?.name, "Phone");
   assert.deepEqual(find("02:00:00:00:00:0f"), { mac: "02:00:00:00:00:0f", name: undefined, addresses: [] });
   assert.equal(find("radio"), undefined);
+});
+
+Deno.test("what is on a modem's network is said to go there in clear, and nothing else is", () => {
+  const where = {
+    lan: { interface: "lan0", address: "192.168.100.1/24" },
+    near: ["192.168.11.0/24", "10.0.0.1/32"],
+  };
+  assert.equal(
+    nearSentence("192.168.11.1", where),
+    "192.168.11.1 is on the network 192.168.11.0/24 of a modem: it is reached there, in clear and not through the peer, " +
+      "and no rule decides about it.",
+  );
+  assert.match(nearSentence("192.168.100.7", where)!, /of the LAN/);
+  for (const target of ["203.0.113.5", "10.0.0.2", "2001:db8::1", "films.example"]) {
+    assert.equal(nearSentence(target, where), undefined);
+  }
 });

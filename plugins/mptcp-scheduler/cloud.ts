@@ -3,7 +3,7 @@ import type { Native } from "../../core/native/ffi.ts";
 import type { Context, Link, Resource } from "../../core/plugin.ts";
 import type { Config } from "./config.ts";
 import { chooseCongestion } from "./congestion.ts";
-import { pathFact, totalRate } from "./path_fact.ts";
+import { pathFact, socketRates, totalRate } from "./path_fact.ts";
 import { type PathSample, Telemetry } from "./telemetry.ts";
 
 const BEAT_MS = 1_000;
@@ -46,7 +46,10 @@ export class CloudPaths {
     );
     const total = totalRate(paths);
     for (const [name, sample] of paths) {
-      ctx.facts.publish(`path/${name}`, pathFact(name, "cloud", "active", sample, total));
+      ctx.facts.publish(
+        `path/${name}`,
+        pathFact(name, "cloud", "active", sample, socketRates(sample), total),
+      );
     }
     for (const name of this.#published) if (!paths.has(name)) ctx.facts.publish(`path/${name}`, undefined);
     this.#published = new Set(paths.keys());

@@ -7,16 +7,16 @@ const QUEUE_FACTOR = 1.5, QUEUE_MS = 15;
 
 /** What is known of a path's losses. */
 export interface Losses {
-  /** Share of segments sent again; undefined when too few were sent. */
-  loss?: number;
+  /** Share of segments that the line loses by itself; undefined when too few were sent, or nobody can tell. */
+  lineLoss?: number;
   rttMs?: number;
   minRttMs?: number;
 }
 
 /** The congestion control for the next subflows of a path that has `current`. */
-export function chooseCongestion(current: string, { loss, rttMs, minRttMs }: Losses): string {
-  if (loss === undefined || rttMs === undefined || minRttMs === undefined) return current;
-  if (loss <= LOSSLESS) return "cubic";
+export function chooseCongestion(current: string, { lineLoss, rttMs, minRttMs }: Losses): string {
+  if (lineLoss === undefined || rttMs === undefined || minRttMs === undefined) return current;
+  if (lineLoss <= LOSSLESS) return "cubic";
   const queued = rttMs > minRttMs * QUEUE_FACTOR + QUEUE_MS;
-  return loss >= LOSSY && !queued ? "bbr" : current;
+  return lineLoss >= LOSSY && !queued ? "bbr" : current;
 }

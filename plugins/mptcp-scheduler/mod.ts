@@ -1,8 +1,11 @@
 // The plugin: on the box it owns routes, endpoints and first paths of all links; in the cloud the settings of the other end.
 import { type Native, openNative } from "../../core/native/ffi.ts";
 import { type Context, definePlugin, type Json, type Peer, type PeerFact } from "../../core/plugin.ts";
+import { type Bytes, counters } from "./carried.ts";
 import { type Config, config } from "./config.ts";
 import { CloudPaths } from "./cloud.ts";
+import { Counting } from "./counting.ts";
+import { type Conditions, oddNetworks, strippedLinks } from "./conditions.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { firstPaths } from "./first_path.ts";
@@ -55,9 +58,11 @@ interface Memory {
   suspicion: Suspicion;
   verdict: Verdict;
   congestion: string;
-  /** Smoothed over a few beats, bits per second. */
+  /** What the link carries, whoever's it is; smoothed over a few beats, bits per second. */
   rx: number;
   tx: number;
+  /** What running connections to the peer had acknowledged of it, likewise. */
+  acknowledged: number;
   /** The fastest of late, fading. */
   peak: number;
   probedRttMs?: number;
@@ -70,9 +75,18 @@ interface Memory {
   sample?: PathSample;
 }
 
+/** A link that nobody has looked at yet. */
+const NOTHING = { rx: 0, tx: 0, acknowledged: 0 };
+
+/** How much a new rate counts against the ones before. */
+function weightOf(elapsedMs: number): number {
+  return 1 - Math.exp(-elapsedMs / SMOOTHING_MS);
+}
+
 /** Beats: looks at every path, judges it, and has the kernel follow. */
 class Scheduler {
   readonly #telemetry = new Telemetry();
+  readonly #counting: Counting;
   readonly #prober: Prober;
   readonly #overflow = new Overflow();
   readonly #peerReach = new PeerReach();
@@ -91,6 +105,7 @@ class Scheduler {
 
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
     this.#prober = new Prober(native);
+    this.#counting = new Counting(native, ctx.log, (link, rates) => this.#carries(link, rates));
   }
 
   async start(): Promise<void> {
@@ -129,6 +144,7 @@ class Scheduler {
         congestion: this.ctx.config.congestion === "bbr" ? "bbr" : "cubic",
         rx: 0,
         tx: 0,
+        acknowledged: 0,
         peak: 0,
         lastHeardMs: 0,
         lastBusyMs: 0,
@@ -160,8 +176,17 @@ class Scheduler {
       await this.ctx.store.keep("slots", Object.fromEntries(slots));
     }
     for (const name of [...this.#memories.keys()]) if (!names.includes(name)) this.#memories.delete(name);
+    this.#tell(oddNetworks(this.ctx.links.current));
     await this.#apply();
     this.#publish(performance.now());
+  }
+
+  /** Raises what is the matter and takes back what is not. */
+  #tell(conditions: Conditions): void {
+    for (const [code, condition] of Object.entries(conditions)) {
+      if (condition) this.ctx.health.raise({ code, ...condition });
+      else this.ctx.health.clear(code);
+    }
   }
 
   /** Claims what is wanted now; unchanged wishes cost nothing. */
@@ -170,6 +195,7 @@ class Scheduler {
     const wishes: [string, ReturnType<typeof routes>][] = [
       ["redirects", redirects(this.ctx.network.current.lan)],
       ["ways", linkWays([...this.#slots.values()])],
+      ["counters", counters(routed, this.ctx.network.current.lan)],
       ["routes", routes(routed)],
       ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
     ];
@@ -226,8 +252,10 @@ class Scheduler {
       nowMs - this.#lastBeatMs,
       ({ local }) => byAddress.get(local.host),
     );
-    const weight = 1 - Math.exp(-(nowMs - this.#lastBeatMs) / SMOOTHING_MS);
+    const weight = weightOf(nowMs - this.#lastBeatMs);
     this.#lastBeatMs = nowMs;
+    const routed = this.#routed(), { lan } = this.ctx.network.current;
+    this.#counting.look(routed, lan, nowMs);
     const tokens = new Set([...paths.values()].flatMap(({ tokens }) => [...tokens]));
     for (const token of tokens) if (!this.#tokensSinceMs.has(token)) this.#tokensSinceMs.set(token, nowMs);
     for (const token of this.#tokensSinceMs.keys()) if (!tokens.has(token)) this.#tokensSinceMs.delete(token);
@@ -237,14 +265,31 @@ class Scheduler {
     }
     this.#repair(links, paths, nowMs);
     const publishing = nowMs - this.#lastPublishMs >= PUBLISH_MS;
-    if (publishing) this.#secondaries(links);
+    if (publishing) {
+      void this.#counting.lookShared(routed, lan);
+      this.#secondaries(links);
+    }
     this.#chooseCongestion(links, paths);
     // What is told of a path holds: its routes come first.
     this.#apply().then(() => publishing && !this.ctx.signal.aborted && this.#publish(nowMs)).catch((error) =>
       this.ctx.log.error("Cannot tell of the paths", { reason: String(error) })
     );
-    const busy = total > QUIET_BITS || [...this.#memories.values()].some(({ verdict }) => verdict.out);
+    const carried = routed.reduce(
+      (sum, { link }) => sum + this.#memory(link.name).rx + this.#memory(link.name).tx,
+      0,
+    );
+    const busy = total > QUIET_BITS || carried > QUIET_BITS ||
+      [...this.#memories.values()].some(({ verdict }) => verdict.out);
     return busy ? Math.min(IDLE_MS, BUSY_MS + BUSY_MS_PER_SOCKET * samples.length) : IDLE_MS;
+  }
+
+  /** What the link carries now, whoever's it is. A beat is too short for a rate that people read or capacity is guessed from. */
+  #carries(name: string, { rx, tx, elapsedMs }: Bytes & { elapsedMs: number }): void {
+    const memory = this.#memory(name);
+    const weight = weightOf(elapsedMs);
+    memory.rx += (rx - memory.rx) * weight;
+    memory.tx += (tx - memory.tx) * weight;
+    memory.peak = Math.max(memory.peak * PEAK_FADING, memory.rx, memory.tx);
   }
 
   #judge(
@@ -258,10 +303,7 @@ class Scheduler {
     const memory = this.#memory(name);
     memory.sample = sample;
     const rate = sample ? sample.rxBitsPerSecond + sample.txBitsPerSecond : 0;
-    // A beat is too short for a rate that people read or capacity is guessed from.
-    memory.rx += ((sample?.rxBitsPerSecond ?? 0) - memory.rx) * weight;
-    memory.tx += ((sample?.txBitsPerSecond ?? 0) - memory.tx) * weight;
-    memory.peak = Math.max(memory.peak * PEAK_FADING, memory.rx, memory.tx);
+    memory.acknowledged += (rate - memory.acknowledged) * weight;
     if (rate > 0) {
       memory.lastHeardMs = nowMs;
       this.#peerReach.heard("answered", nowMs);
@@ -366,35 +408,8 @@ class Scheduler {
       // It answers probes, yet no subflow ever joins over it.
       if (memory.repairs > 1) memory.stripped = true;
     }
-    this.#tellStripped(links);
-  }
-
-  #tellStripped(links: UsableLink[]): void {
-    const { health } = this.ctx;
-    const stripped = links.filter(({ link }) => this.#memory(link.name).stripped).map(({ link }) =>
-      `"${link.name}"`
-    );
-    if (stripped.length > 0 && stripped.length === links.length) {
-      health.raise({
-        code: "mptcp-unavailable",
-        severity: "warning",
-        message: "Multipath TCP passes no link: each connection uses one link only",
-        next:
-          "Look whether the peer's kernel has MPTCP on (sysctl net.mptcp.enabled), and ask the operators.",
-      });
-      health.clear("mptcp-stripped");
-      return;
-    }
-    health.clear("mptcp-unavailable");
-    if (stripped.length === 0) return health.clear("mptcp-stripped");
-    health.raise({
-      code: "mptcp-stripped",
-      severity: "warning",
-      message: `Multipath TCP does not pass ${
-        stripped.join(", ")
-      }: connections do not use it together with the others`,
-      next: "The modem or its operator removes it; another modem mode or operator may not.",
-    });
+    const stripped = links.filter(({ link }) => this.#memory(link.name).stripped);
+    this.#tell(strippedLinks(stripped.map(({ link }) => link.name), links.length));
   }
 
   #secondaries(links: UsableLink[]): void {
@@ -432,8 +447,8 @@ class Scheduler {
   #publish(nowMs: number): void {
     this.#lastPublishMs = nowMs;
     const { ctx } = this;
-    const usable = this.#usable();
-    const total = usable.reduce(
+    const usable = this.#usable(), routed = this.#routed();
+    const total = routed.reduce(
       (sum, { link }) => sum + this.#memory(link.name).rx + this.#memory(link.name).tx,
       0,
     );
@@ -459,9 +474,9 @@ class Scheduler {
         : memory?.stripped
         ? "Multipath TCP does not pass it"
         : undefined;
-      const smoothed = memory?.sample &&
-        { ...memory.sample, rxBitsPerSecond: memory.rx, txBitsPerSecond: memory.tx };
-      const fact = pathFact(link.name, this.#peer.name, state, smoothed, total);
+      // What was last counted of a link that is gone is over.
+      const rates = memory && routed.some((one) => one.link.name === link.name) ? memory : NOTHING;
+      const fact = pathFact(link.name, this.#peer.name, state, memory?.sample, rates, total);
       ctx.facts.publish(`path/${link.name}`, {
         ...fact,
         reason,

@@ -11,12 +11,25 @@ export function totalRate(paths: Map<string, PathSample>): number {
   return [...paths.values()].reduce((sum, sample) => sum + rateOf(sample), 0);
 }
 
+/** What a path carries, bits per second: as PathFact tells it. */
+export interface PathRates {
+  rx: number;
+  tx: number;
+  acknowledged: number;
+}
+
+/** The rates of a path as far as its sockets tell them. */
+export function socketRates(sample: PathSample): PathRates {
+  return { rx: sample.rxBitsPerSecond, tx: sample.txBitsPerSecond, acknowledged: rateOf(sample) };
+}
+
 /** What is told of a path; `total` is the traffic of all. */
 export function pathFact(
   link: string,
   peer: string,
   state: PathFact["state"],
   sample: PathSample | undefined,
+  { rx, tx, acknowledged }: PathRates,
   total: number,
 ): PathFact {
   const protocol = !sample || sample.subflows + sample.plain === 0
@@ -32,9 +45,11 @@ export function pathFact(
     rttMs: sample?.rttMs,
     minRttMs: sample?.minRttMs,
     loss: sample?.loss,
-    rxBitsPerSecond: Math.round(sample?.rxBitsPerSecond ?? 0),
-    txBitsPerSecond: Math.round(sample?.txBitsPerSecond ?? 0),
-    share: total > 0 ? Math.round(rateOf(sample) / total * 1000) / 1000 : 0,
+    lineLoss: sample?.lineLoss,
+    rxBitsPerSecond: Math.round(rx),
+    txBitsPerSecond: Math.round(tx),
+    acknowledgedBitsPerSecond: Math.round(acknowledged),
+    share: total > 0 ? Math.round((rx + tx) / total * 1000) / 1000 : 0,
     subflows: sample?.subflows ?? 0,
     congestion: sample?.congestion ?? "",
   };

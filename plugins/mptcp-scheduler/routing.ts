@@ -1,6 +1,13 @@
 // From links to what the kernel needs for using each of them: a table and a source rule per link, and the settings that
 // MPTCP over several links wants. Pure.
-import { type Lan, type Link, LINK_MARK_MASK, type LinkWayFact, type Resource } from "../../core/plugin.ts";
+import {
+  type Lan,
+  type Link,
+  LINK_MARK_MASK,
+  type LinkWayFact,
+  onLinkOf,
+  type Resource,
+} from "../../core/plugin.ts";
 
 /** Tables and rules of link slots start here. */
 const FIRST_TABLE = 1000;
@@ -54,7 +61,7 @@ export function routes(links: UsableLink[]): Resource[] {
     const table = FIRST_TABLE + slot;
     const way = { kind: "route", family, interface: link.interface, source: address } as const;
     return [
-      { ...way, table, to: subnet(address, prefixLength) },
+      ...onLinkOf({ address, prefixLength, gateway }).map((to): Resource => ({ ...way, table, to })),
       { ...way, table, to: "default", via: gateway, congestion },
       { kind: "rule", family, priority: table, from: address, table },
       ...ranked.flatMap((other, index): Resource[] =>
@@ -141,14 +148,6 @@ export function settings(maxBufferMb: number): Resource[] {
     sysctl("mptcp/blackhole_timeout", "60", true),
     { kind: "mptcpLimits", subflows: 8, addAddrAccepted: 8 },
   ];
-}
-
-function subnet(address: string, prefixLength: number): string {
-  if (address.includes(":")) return `${address}/128`;
-  const value = address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-  const size = 2 ** (32 - prefixLength);
-  const start = Math.floor(value / size) * size;
-  return `${[24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join(".")}/${prefixLength}`;
 }
 
 /** Gives every link a slot that it keeps while it exists; at most 8, to the first names first. Pure. */

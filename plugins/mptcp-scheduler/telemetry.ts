@@ -1,4 +1,5 @@
 // From the kernel's socket dump to figures per path: rates, round trip, loss, share, protocol. Pure.
+import { LineLoss } from "./line_loss.ts";
 
 /** What is used of one TCP socket (sock_diag(7)); bytes and segments count since its start. */
 export interface SocketSample {
@@ -29,8 +30,9 @@ export interface PathSample {
   txBitsPerSecond: number;
   rttMs?: number;
   minRttMs?: number;
-  /** Over about ten seconds. */
+  /** Over about ten seconds, as LossFound has them. */
   loss?: number;
+  lineLoss?: number;
   congestion: string;
   /** The oldest data without an acknowledgement waits this long, over the sockets with data in flight. */
   silentMs: number;
@@ -47,14 +49,19 @@ interface Sums extends PathSample {
 }
 
 const ESTABLISHED = 1;
-const LOSS_WINDOW_BEATS = 100;
-/** Fewer segments say nothing of loss. */
-const LOSS_MIN_SEGMENTS = 200;
+/** What was learned of a path's losses is kept this long without a socket on it. */
+const REMEMBERED_MS = 600_000, MOST_REMEMBERED = 1_024;
 
 /** Keeps the last sample of each socket to make rates of counters. */
 export class Telemetry {
   #sockets = new Map<string, SocketSample>();
-  #windows = new Map<string, { sent: number; again: number }[]>();
+  #losses = new Map<string, { watch: LineLoss; seenMs: number }>();
+  #nowMs = 0;
+
+  /** Paths of which something is known. */
+  get known(): number {
+    return this.#losses.size;
+  }
 
   /**
    * @param pathOf the path a socket belongs to, undefined for none
@@ -70,6 +77,7 @@ export class Telemetry {
       PathSample & { weight: number; rttSum: number; sent: number; again: number }
     >();
     const sockets = new Map<string, SocketSample>();
+    this.#nowMs += elapsedMs;
     for (const sample of samples) {
       const name = pathOf(sample);
       if (name === undefined || sample.state !== ESTABLISHED) continue;
@@ -102,19 +110,23 @@ export class Telemetry {
     this.#sockets = sockets;
     for (const [name, path] of paths) {
       path.rttMs = path.rttSum / path.weight;
-      path.loss = this.#loss(name, path.sent, path.again);
+      const { watch } = this.#losses.get(name) ?? { watch: new LineLoss() };
+      this.#losses.delete(name);
+      this.#losses.set(name, { watch, seenMs: this.#nowMs });
+      Object.assign(
+        path,
+        watch.beat({
+          ...{ atMs: this.#nowMs, sent: path.sent, again: path.again, bitsPerSecond: path.txBitsPerSecond },
+          ...{ rttMs: path.rttMs, minRttMs: path.minRttMs },
+        }),
+      );
+    }
+    // The longest unseen come first. At the peer a path is whoever connects, the whole Internet.
+    for (const [name, { seenMs }] of this.#losses) {
+      if (this.#nowMs - seenMs <= REMEMBERED_MS && this.#losses.size <= MOST_REMEMBERED) break;
+      this.#losses.delete(name);
     }
     return paths;
-  }
-
-  #loss(name: string, sent: number, again: number): number | undefined {
-    const window = this.#windows.get(name) ?? [];
-    this.#windows.set(name, window);
-    window.push({ sent, again });
-    if (window.length > LOSS_WINDOW_BEATS) window.shift();
-    const total = window.reduce((sum, beat) => sum + beat.sent, 0);
-    if (total < LOSS_MIN_SEGMENTS) return undefined;
-    return window.reduce((sum, beat) => sum + beat.again, 0) / total;
   }
 }
 

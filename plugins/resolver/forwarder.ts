@@ -1,6 +1,7 @@
 // The box's end: which ways a question may take now, and what is told of how they answer.
 import type { ResolverFact } from "../../core/plugin.ts";
 import { DOUBTED_AFTER, race } from "./race.ts";
+import { Rebinding } from "./rebinding.ts";
 import { connector, parseUpstream, type Proxy } from "./upstream.ts";
 import { Way } from "./way.ts";
 import { failure, type Query, Rcode } from "./wire.ts";
@@ -20,12 +21,16 @@ export interface Situation {
 export interface Account {
   asked: number;
   failed: number;
+  /** Answers that led into the house, and were emptied. */
+  rebinding: number;
   answeredBy: { [way: string]: number };
 }
 
 /** Answers queries by ways in order: the peer's resolver first. */
 export class Forwarder {
-  readonly account: Account = { asked: 0, failed: 0, answeredBy: {} };
+  readonly account: Account = { asked: 0, failed: 0, rebinding: 0, answeredBy: {} };
+  /** What no answer may lead to. */
+  readonly rebinding = new Rebinding();
   readonly #through: Way[];
   readonly #straight: Way[];
   readonly #stop = new AbortController();
@@ -75,11 +80,17 @@ export class Forwarder {
       account.failed++;
       // A poor answer is one: somebody is there.
       if (!response) this.#last = "nobody";
-      return response ?? failure(query, Rcode.serverFailure);
+      return response ? this.#guarded(query, response) : failure(query, Rcode.serverFailure);
     }
     account.answeredBy[way.name] = (account.answeredBy[way.name] ?? 0) + 1;
     this.#last = straight ? "directly" : way.name === PEER ? "peer" : "second";
-    return response;
+    return this.#guarded(query, response);
+  }
+
+  #guarded(query: Query, response: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const guarded = this.rebinding.guard(query, response);
+    if (guarded !== response) this.account.rebinding++;
+    return guarded;
   }
 
   close(): void {

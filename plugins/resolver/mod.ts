@@ -3,6 +3,7 @@ import {
   type Context,
   definePlugin,
   type HealthCondition,
+  type LanPrefixFact,
   type PeerFact,
   type Problem,
   type ProxyTargetFact,
@@ -13,7 +14,7 @@ import {
 import { type Config, config } from "./config.ts";
 import { Forwarder } from "./forwarder.ts";
 import { listen, LOOPBACK } from "./listen.ts";
-import { Unbound } from "./unbound.ts";
+import { isServing, reasonOf, unboundProgram } from "./unbound.ts";
 import { unboundConfig } from "./unbound_config.ts";
 import { parseUpstream } from "./upstream.ts";
 
@@ -46,6 +47,19 @@ async function startBox(ctx: Context<Config>): Promise<void> {
     proxy: () => socks5.current.get("socks5"),
     direct: () => mayGoDirectly([...peers.current.values()], policy.current.get("when-peer-gone")),
   });
+  const prefixes = ctx.facts.watch<LanPrefixFact>("lan-prefix");
+  const follow = () => {
+    const { lan } = ctx.network.current;
+    forwarder.rebinding.own = [
+      ...lan ? [lan.address] : [],
+      ...ctx.links.current.flatMap(({ observed: { address, gateway } }) =>
+        [address, gateway].filter((one) => one !== undefined)
+      ),
+      ...[...prefixes.current.values()].map(({ prefix }) => prefix),
+    ];
+  };
+  follow();
+  for (const view of [ctx.network, ctx.links, prefixes]) ctx.defer(view.subscribe(follow));
   const listening = await listen(port, (query) => forwarder.ask(query));
   ctx.defer(() => {
     listening.close();
@@ -94,18 +108,25 @@ function conditions(state: ResolverFact["state"], reason: string): (HealthCondit
 async function startCloud(ctx: Context<Config>): Promise<void> {
   const { port } = ctx.config;
   const code = "resolver-ended";
-  const unbound = new Unbound(unboundConfig(ctx.config), (reason) => {
-    ctx.publishStatus({ running: reason === undefined });
-    if (reason === undefined) return ctx.health.clear(code);
-    ctx.log.warn("unbound ended", { reason });
-    ctx.health.raise({
-      code,
-      severity: "error",
-      message: `The resolver for boxes ended and is started again: ${reason}`,
-      next: "Look into the log (otb logs resolver); the port may be taken.",
-    });
+  const unbound = ctx.program("unbound", {
+    isReady: isServing,
+    onReady() {
+      ctx.publishStatus({ running: true });
+      ctx.health.clear(code);
+    },
+    onEnd(line) {
+      const reason = reasonOf(line);
+      ctx.publishStatus({ running: false });
+      ctx.log.warn("unbound ended", { reason });
+      ctx.health.raise({
+        code,
+        severity: "error",
+        message: `The resolver for boxes ended and is started again: ${reason}`,
+        next: "Look into the log (otb logs resolver); the port may be taken.",
+      });
+    },
   });
-  ctx.defer(() => unbound.stop());
-  await unbound.start();
+  ctx.defer(() => unbound.apply(undefined));
+  await unbound.apply(unboundProgram(unboundConfig(ctx.config)));
   ctx.facts.publish("proxy-target/resolver", { host: LOOPBACK, port } satisfies ProxyTargetFact);
 }

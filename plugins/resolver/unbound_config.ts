@@ -1,5 +1,6 @@
 // What unbound(8) is told at the peer (unbound.conf(5)). Pure.
 import type { Config } from "./config.ts";
+import { LOCAL4, LOCAL6, MAY_ANSWER_LOCALLY } from "./rebinding.ts";
 import { parseUpstream } from "./upstream.ts";
 
 /** The root's keys (https://data.iana.org/root-anchors/): of 2017, and of 2024, which signs from 2026 on. */
@@ -9,15 +10,15 @@ const ROOT_KEYS = [
 ];
 /** Addresses that no public name may have: a web page must not reach into a LAN by one (DNS rebinding). */
 const PRIVATE = [
-  "10.0.0.0/8",
-  "172.16.0.0/12",
-  "192.168.0.0/16",
-  "169.254.0.0/16",
-  "127.0.0.0/8",
-  "::1/128",
-  "fd00::/8",
-  "fe80::/10",
-  "::ffff:0:0/96",
+  ...LOCAL4,
+  ...LOCAL6,
+  // IPv4 ones that IPv6 addresses stand for: NAT64 (RFC 6052) and 6to4 (RFC 3056).
+  ...LOCAL4.flatMap((cidr) => {
+    const [address = "", length] = cidr.split("/");
+    const [a = 0, b = 0, c = 0, d = 0] = address.split(".").map(Number);
+    const words = [a * 256 + b, c * 256 + d].map((word) => word.toString(16)).join(":");
+    return [`64:ff9b::${words}/${96 + Number(length)}`, `2002:${words}::/${16 + Number(length)}`];
+  }),
 ];
 
 /** The whole configuration; bounded memory of about 60 MB. */
@@ -52,6 +53,7 @@ export function unboundConfig({ port, forwardTo, validate }: Config): string {
     "hide-version: yes",
     "harden-algo-downgrade: yes",
     ...PRIVATE.map((range) => `private-address: ${range}`),
+    ...MAY_ANSWER_LOCALLY.map((domain) => `private-domain: "${domain}"`),
     `module-config: "${validate ? "validator " : ""}iterator"`,
     ...(validate ? ROOT_KEYS.map((key) => `trust-anchor: "${key}"`) : []),
     'tls-cert-bundle: "/etc/ssl/certs/ca-certificates.crt"',

@@ -113,6 +113,28 @@ function endOfName(message: Bytes, start: number): number | undefined {
   }
 }
 
+/** Behind a name in an answer, which may end in a pointer (RFC 1035 section 4.1.4); it is not followed. */
+export function endOfAnyName(message: Uint8Array, start: number): number | undefined {
+  for (let at = start; at < message.length && at - start < MAX_NAME_BYTES;) {
+    const length = message[at]!;
+    if (length === 0) return at + 1;
+    if (length >= 0xc0) return at + 2 <= message.length ? at + 2 : undefined;
+    if (length > 63) return undefined;
+    at += 1 + length;
+  }
+}
+
+/** The name that a query asks for, in small letters; a label's bytes that are no such characters are as they are. */
+export function nameOf({ message, questionEnd }: Query): string {
+  const labels: string[] = [];
+  for (let at = HEADER_BYTES; at < questionEnd && message[at]! > 0; at += 1 + message[at]!) {
+    const label = message.subarray(at + 1, at + 1 + message[at]!);
+    // A dot within a label must not make it look like two.
+    labels.push(String.fromCharCode(...label.map(lower)).replaceAll(".", "\\."));
+  }
+  return labels.join(".");
+}
+
 /** ASCII letters in small. Length bytes are below 64 and stay. */
 function lower(byte: number): number {
   return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;

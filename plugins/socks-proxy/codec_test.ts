@@ -77,6 +77,7 @@ Deno.test("a request is read as it was written, inside the clock window only", (
         const opened = openRequestBody(opener, out, REQUEST_HEAD, body as number, plain);
         assert.ok(typeof opened === "object");
         assert.deepEqual(said(opened.target), ["203.0.113.10", 443, false]);
+        assert.equal(opened.saysEnd, true);
         assert.deepEqual(plain.slice(opened.payloadOffset, body as number), payload);
         // Neither an empty nor an oversized padding: SIP022 wants 1 to 900 bytes where there is no payload.
         if (payload.length === 0) assert.ok((body as number) - 9 >= 1 && (body as number) - 9 <= 900);
@@ -118,41 +119,142 @@ Deno.test("a response answers its own request only", () => {
   ];
   using sealer = native.aead(METHOD, key, salt);
   const out = new Uint8Array(4096);
-  sealResponse(sealer, salt, request, new Uint8Array(100), 100, 1_700_000_000, out);
+  sealResponse(sealer, salt, request, new Uint8Array(100), 100, 1_700_000_000, true, out);
   const open = (expected: Uint8Array<ArrayBuffer>, now: number) => {
     using opener = native.aead(METHOD, key, salt);
     return openResponseHead(opener, expected, out, now);
   };
-  assert.equal(open(request, 1_700_000_030), 100);
+  assert.deepEqual(open(request, 1_700_000_030), { payload: 100, saysEnd: true });
   assert.equal(open(other, 1_700_000_000), "malformed");
   assert.equal(open(request, 1_700_000_031), "time");
 });
 
-Deno.test("a salt is refused for a minute, also after a restart and a torn write", () => {
+const newSalt = () => crypto.getRandomValues(new Uint8Array(SALT_BYTES));
+
+/** A directory for salts, and a clock to set. */
+function saltsAt(body: (open: () => Salts, directory: string, clock: { ms: number }) => void): void {
   const directory = Deno.makeTempDirSync({ prefix: "otb" });
+  const clock = { ms: 1_700_000_000_000 };
   try {
-    let now = 1_700_000_000_000;
-    const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
-    let salts = new Salts(directory, () => now);
-    assert.equal(salts.add(salt), true);
-    assert.equal(salts.add(salt), false);
-    salts.close();
-    Deno.writeFileSync(`${directory}/salts`, Uint8Array.of(1, 2, 3), { append: true });
-    salts = new Salts(directory, () => now);
-    now += 59_000;
-    assert.equal(salts.add(salt), false);
-    now += 1_500;
-    assert.equal(salts.add(crypto.getRandomValues(new Uint8Array(SALT_BYTES))), true);
-    assert.equal(salts.add(salt), false, "the generation before still counts");
-    salts.close();
-    salts = new Salts(directory, () => now);
-    assert.equal(salts.add(salt), false, "and after a restart");
-    now += 200_000;
-    assert.equal(salts.add(salt), true);
-    salts.close();
+    body(() => new Salts(directory, () => clock.ms), directory, clock);
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
+}
+
+Deno.test("a salt is refused for as long as its request would be good, whenever it came, restarts included", () => {
+  // 30 s before and after, both clocks in whole seconds.
+  const goodMs = 60_999;
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ afterMs: fc.nat(70_000), restart: fc.boolean() }), {
+        minLength: 1,
+        maxLength: 12,
+      }),
+      (steps) =>
+        saltsAt((open, _, clock) => {
+          let salts = open();
+          const seen: { salt: Uint8Array<ArrayBuffer>; ms: number }[] = [];
+          for (const { afterMs, restart } of steps) {
+            clock.ms += afterMs;
+            if (restart) {
+              salts.close();
+              salts = open();
+            }
+            for (const { salt, ms } of seen) {
+              if (clock.ms - ms <= goodMs) assert.equal(salts.add(salt), false, `${clock.ms - ms} ms later`);
+            }
+            const salt = newSalt();
+            assert.equal(salts.add(salt), true);
+            seen.push({ salt, ms: clock.ms });
+          }
+          salts.close();
+        }),
+    ),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("of salts that come all the time, each is refused to the last moment its request would be good", () => {
+  saltsAt((open, _, clock) => {
+    const salts = open();
+    const seen: { salt: Uint8Array<ArrayBuffer>; ms: number }[] = [];
+    for (let step = 0; step < 1_000; step++) {
+      clock.ms += 199;
+      while (seen.length > 0 && clock.ms - seen[0]!.ms > 60_999) seen.shift();
+      if (seen.length > 0) {
+        assert.equal(salts.add(seen[0]!.salt), false, `${clock.ms - seen[0]!.ms} ms later`);
+      }
+      const salt = newSalt();
+      assert.equal(salts.add(salt), true);
+      seen.push({ salt, ms: clock.ms });
+    }
+    salts.close();
+  });
+});
+
+Deno.test("old salts are forgotten, so that memory and files stay small", () => {
+  saltsAt((open, directory, clock) => {
+    const salts = open();
+    for (let count = 0; count < 100; count++) salts.add(newSalt());
+    clock.ms += 200_000;
+    assert.equal(salts.add(newSalt()), true);
+    assert.equal(salts.size, 1);
+    clock.ms += 70_000;
+    salts.add(newSalt());
+    assert.equal(salts.size, 2);
+    assert.equal(
+      Deno.statSync(`${directory}/salts`).size + Deno.statSync(`${directory}/salts.previous`).size,
+      128,
+    );
+    salts.close();
+  });
+});
+
+Deno.test("a torn record costs none of the others, before it or after it", () => {
+  for (const torn of [1, 3, 31]) {
+    saltsAt((open, directory) => {
+      const [before, after] = [newSalt(), newSalt()];
+      let salts = open();
+      salts.add(before);
+      salts.close();
+      Deno.writeFileSync(`${directory}/salts`, new Uint8Array(torn).fill(7), { append: true });
+      salts = open();
+      assert.equal(salts.add(after), true);
+      salts.close();
+      salts = open();
+      assert.deepEqual([salts.add(before), salts.add(after)], [false, false], `${torn} bytes`);
+      salts.close();
+    });
+  }
+});
+
+Deno.test({
+  name: "on a full disk salts are refused all the same, and none that was written is lost",
+  ignore: Deno.uid() !== 0 || Deno.build.os !== "linux",
+  fn() {
+    saltsAt((open, directory, clock) => {
+      const run = (program: string, ...args: string[]) =>
+        assert.ok(new Deno.Command(program, { args }).outputSync().success, program);
+      run("mount", "-t", "tmpfs", "-o", "size=8k", "otb", directory);
+      try {
+        const salts = open();
+        const all = Array.from({ length: 400 }, newSalt);
+        for (const salt of all) assert.equal(salts.add(salt), true);
+        assert.equal(salts.isDurable, false);
+        for (const salt of all) assert.equal(salts.add(salt), false);
+        clock.ms += 66_000;
+        assert.equal(salts.add(newSalt()), true);
+        assert.equal(salts.add(all[399]!), false);
+        salts.close();
+        const again = open();
+        assert.equal(again.add(all[0]!), false);
+        again.close();
+      } finally {
+        run("umount", directory);
+      }
+    });
+  },
 });
 
 Deno.test("private targets are refused in every dress, public and allowed ones are not", () => {

@@ -4,6 +4,7 @@ import { ADDRESS_BYTES, decodeAddress, type Native, PollEvents } from "../../cor
 import {
   type Link,
   LINK_MARK_MASK,
+  nearOf,
   type Network,
   type Resource,
   TUNNEL_CONNECTION_MARK,
@@ -41,9 +42,7 @@ export function interception(
 ): Resource[] {
   const { lan, peers } = network;
   if (!lan) return [];
-  const own = links.flatMap(({ observed: { address, prefixLength } }) =>
-    address && prefixLength !== undefined ? [`${address}/${prefixLength}`] : []
-  );
+  const own = links.flatMap(({ observed }) => nearOf(observed));
   const ranges = [lan.address, ...own, ...peers.map(({ address }) => address), ...exclude]
     .filter((range) => range.includes(":") === (family === 6)).map(family === 4 ? network4 : network6);
   if (family === 6) ranges.push(...LEFT_ALONE6);

@@ -20,7 +20,7 @@ import type { Salts } from "./salts.ts";
 import { LegacyCodec, openLegacy } from "./sip004.ts";
 import { openRequestBody, REQUEST_HEAD, sealResponse } from "./sip022.ts";
 import type { Targets } from "./targets.ts";
-import { RandomPool } from "./random.ts";
+import { randomBytes } from "./random.ts";
 import { KEEPALIVE_SECONDS } from "./transport.ts";
 import { METHOD, PROTOCOL_SAMPLE } from "./tunnel.ts";
 
@@ -29,6 +29,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** From accept to a whole request, and to the end of a connection that is only drained: the same for every failure. */
 const HANDSHAKE_MS = 15_000;
 const DIAL_MS = 10_000;
+/** Names that are looked up at once for one box: each takes a thread for as long as the resolver wants. */
+const MOST_LOOKUPS = 64;
 /** Connections in handshake or drained at once; beyond, the oldest goes. */
 const MAX_STRANGERS = 4_096;
 
@@ -78,7 +80,6 @@ export interface ServeSettings {
 
 /** The same with what the server adds for itself. */
 interface Serving extends ServeSettings {
-  random: RandomPool;
   /** Targets that are being dialled. */
   dials: Set<Dial>;
 }
@@ -101,7 +102,7 @@ export class Server {
    */
   constructor(settings: ServeSettings, host: string, port: number, wantMptcp = true) {
     const { native, reactor } = settings;
-    this.settings = { ...settings, random: new RandomPool(native), dials: new Set() };
+    this.settings = { ...settings, dials: new Set() };
     const { fd, mptcp } = native.listen({ host, port }, {
       mptcp: wantMptcp,
       resetOnClose: true,
@@ -245,12 +246,12 @@ class Stranger {
     output.set(plain.subarray(opened.payloadOffset, this.#bodyLength));
     const more = opener.openFrames(bytes, bodyEnd, end - bodyEnd, output, first);
     if (more < 0) return this.#reject("forged");
-    const { native, random } = this.settings;
+    const { native } = this.settings;
     const box = this.#box!;
-    const salt = random.take(SALT_BYTES);
+    const salt = randomBytes(native, SALT_BYTES);
     const requestSalt = arena.copy(bytes, 0, SALT_BYTES);
     const sealer = native.aead(METHOD, box.key, salt);
-    const codec = new ServerCodec(this.settings, sealer, opener, salt, requestSalt);
+    const codec = new ServerCodec(this.settings, sealer, opener, salt, requestSalt, opened.saysEnd);
     this.#serve(box, codec, opened.target, arena.copy(output, 0, first + more));
   }
 
@@ -276,8 +277,8 @@ class Stranger {
       box.lastSeen = this.settings.now();
     }
     if (!read.target) return;
-    const { random, native } = this.settings;
-    const salt = random.take(SALT_BYTES);
+    const { native } = this.settings;
+    const salt = randomBytes(native, SALT_BYTES);
     const codec = new LegacyCodec(native.aead("aes-256-gcm", key, salt), this.#opener, salt);
     this.#serve(box, codec, read.target, this.#bytes.subarray(read.length));
   }
@@ -326,7 +327,7 @@ function dial(
     place?.leave();
     counters.refused++;
     // The box must be able to tell a target that refuses from a peer that does.
-    native.write(sealed.fd, scratch.output, 0, codec.finish?.(scratch.output) ?? 0);
+    native.write(sealed.fd, scratch.output, 0, codec.answer?.(scratch.output) ?? 0);
     reactor.forget(sealed.tag);
     native.abort(sealed.fd);
     codec.free();
@@ -342,9 +343,8 @@ function dial(
     place.dialled();
     const relay = new Relay(native, reactor, plain, sealed, codec, counters, () => place.leave());
     place.end = () => relay.reset();
-    if (first.length === 0) return;
     counters.bytesToPlain += first.length;
-    relay.deliver(first, 0, first.length);
+    relay.deliver(first);
   };
   const tryEach = (records: Bytes[]) => {
     const index = records.findIndex((record) => target.port !== 0 && settings.targets.allows(record));
@@ -356,7 +356,10 @@ function dial(
   };
   if (!target.named) return tryEach([target.record]);
   const { host, port } = target;
+  if (box.lookups >= MOST_LOOKUPS) return refused();
+  box.lookups++;
   lookup(host, { all: true })
+    .finally(() => box.lookups--)
     .then((found) => found.map(({ address }) => encodeAddress({ host: address, port })))
     .then(tryEach, refused);
 }
@@ -409,18 +412,29 @@ class ServerCodec extends FrameCodec implements Codec {
     opener: AeadSession,
     private readonly salt: Bytes,
     private readonly requestSalt: Bytes,
+    readonly saysEnd: boolean,
   ) {
     super(sealer, opener);
+  }
+
+  get hasEnded(): boolean {
+    return this.saysEnd && this.opener!.metEmpty;
   }
 
   override seal(input: Bytes, length: number, output: Bytes): number {
     if (this.#said) return super.seal(input, length, output);
     this.#said = true;
-    return sealResponse(this.sealer, this.salt, this.requestSalt, input, length, this.settings.now(), output);
+    const { salt, requestSalt, saysEnd } = this;
+    return sealResponse(this.sealer, salt, requestSalt, input, length, this.settings.now(), saysEnd, output);
+  }
+
+  answer(output: Bytes): number {
+    return this.#said ? 0 : this.seal(output, 0, output);
   }
 
   /** A target that ends without a word still gets its answer told, so that the box knows it was not refused. */
   finish(output: Bytes): number {
-    return this.#said ? 0 : this.seal(output, 0, output);
+    const answered = this.answer(output);
+    return this.saysEnd ? answered + this.sealer.sealEmpty(output, answered) : answered;
   }
 }

@@ -34,12 +34,13 @@ function fromTls(bytes: Bytes): ServerName {
     hello.set(part, length);
     length += part.length;
     at += 5 + size;
+    if (length < 4) continue;
+    if (hello[0] !== CLIENT_HELLO) return "none";
+    const whole = 4 + (hello[1]! << 16 | hello[2]! << 8 | hello[3]!);
+    // What comes behind it, early data for one (RFC 8446 2.3), is of other kinds and says nothing of the name.
+    if (length >= whole) return fromHello(hello.subarray(4, whole));
   }
-  if (length < 4) return "more";
-  if (hello[0] !== CLIENT_HELLO) return "none";
-  const size = hello[1]! << 16 | hello[2]! << 8 | hello[3]!;
-  if (length < 4 + size) return "more";
-  return fromHello(hello.subarray(4, 4 + size));
+  return "more";
 }
 
 /** The body of a whole ClientHello. */
@@ -73,9 +74,9 @@ function fromHttp(bytes: Bytes): ServerName {
   const isRequest = METHODS.some((method) => text.startsWith(method.slice(0, text.length)));
   if (!isRequest) return "none";
   const end = text.indexOf("\r\n\r\n");
-  const host = /\r\nhost:[ \t]*([^\r\n:]*)(?::\d{1,5})?[ \t]*\r\n/i.exec(
-    end < 0 ? text : text.slice(0, end + 2),
-  );
-  if (host) return known(host[1]!.trim());
+  // Each pattern takes steps in proportion to the text: spaces that two parts of one could take would be tried in every split.
+  const field = /\r\nhost:([^\r\n]*)\r\n/i.exec(end < 0 ? text : text.slice(0, end + 2));
+  const host = field && /^([^:]*)(?::\d{1,5})?$/.exec(field[1]!.trim());
+  if (field) return host ? known(host[1]!) : "none";
   return end < 0 ? "more" : "none";
 }

@@ -12,7 +12,7 @@ import {
 import type { FirstPathFact } from "../../core/plugin.ts";
 import { arena } from "./arena.ts";
 import type { Reactor } from "./reactor.ts";
-import { RandomPool } from "./random.ts";
+import { randomBytes } from "./random.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import { openResponseHead, REQUEST_OVERHEAD, RESPONSE_HEAD, sealRequest } from "./sip022.ts";
 import type { Identity } from "./sip023.ts";
@@ -84,11 +84,9 @@ export class Tunnels {
   readonly #settings: TunnelSettings;
   readonly #connecting = new Set<Connecting>();
   readonly #sweep: ReturnType<typeof setInterval>;
-  readonly #random: RandomPool;
 
   constructor(settings: TunnelSettings) {
     this.#settings = settings;
-    this.#random = new RandomPool(settings.native);
     this.#sweep = setInterval(() => {
       const now = performance.now();
       for (const connecting of this.#connecting) connecting.expire(now);
@@ -109,7 +107,6 @@ export class Tunnels {
       : choices().filter((choice) => choice.link === link);
     const connecting = new Connecting(
       this.#settings,
-      this.#random,
       this.#connecting,
       plain,
       target,
@@ -137,7 +134,6 @@ class Connecting {
 
   constructor(
     private readonly settings: TunnelSettings,
-    private readonly random: RandomPool,
     private readonly all: Set<Connecting>,
     private readonly plain: Registered,
     private readonly target: Bytes,
@@ -233,8 +229,8 @@ class Connecting {
     }
     if (this.plain.watched !== 0) this.#listen();
     if (this.#fd < 0) return;
-    const salt = this.random.take(SALT_BYTES);
-    const [low, high] = this.random.take(2) as unknown as [number, number];
+    const salt = randomBytes(native, SALT_BYTES);
+
     const sealer = native.aead(METHOD, psk, salt);
     const { output } = scratch;
     const { first } = this;
@@ -246,7 +242,7 @@ class Connecting {
       first,
       first.length,
       now(),
-      low + high * 256,
+      Math.floor(Math.random() * 65_536),
       request,
       output,
     );
@@ -281,9 +277,20 @@ class ClientCodec extends FrameCodec implements Codec {
   /** Bytes of a response header that is not complete. */
   #head: Bytes | undefined = NOTHING;
   #answered = false;
+  /** As the answer has it: a peer of another kind just ends. */
+  saysEnd = false;
 
   constructor(private readonly settings: TunnelSettings, sealer: AeadSession, private readonly salt: Bytes) {
     super(sealer, undefined);
+  }
+
+  get hasEnded(): boolean {
+    return this.saysEnd && this.opener!.metEmpty;
+  }
+
+  /** The request has said that this end says its end; who does not know that opens an empty frame and goes on. */
+  finish(output: Bytes): number {
+    return this.sealer.sealEmpty(output, 0);
   }
 
   override open(input: Bytes, length: number, output: Bytes): number {
@@ -298,13 +305,14 @@ class ClientCodec extends FrameCodec implements Codec {
     const { native, psk, now } = this.settings;
     if (!this.opener) {
       const opener = native.aead(METHOD, psk, bytes.subarray(0, SALT_BYTES));
-      const payload = openResponseHead(opener, this.salt, bytes, now());
-      if (typeof payload === "string") {
+      const answer = openResponseHead(opener, this.salt, bytes, now());
+      if (typeof answer === "string") {
         opener.free();
         return -Errno.EBADMSG;
       }
       this.opener = opener;
-      this.#first = payload;
+      this.#first = answer.payload;
+      this.saysEnd = answer.saysEnd;
     }
     const end = RESPONSE_HEAD + this.#first + TAG_BYTES;
     if (bytes.length < end) return wait();

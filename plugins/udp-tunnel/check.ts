@@ -1,6 +1,6 @@
 // What contradicts what in the settings, beyond their schema. Pure.
 import ipaddr from "ipaddr.js";
-import type { Problem, World } from "../../core/plugin.ts";
+import { isRange, nearOf, type Problem, type World } from "../../core/plugin.ts";
 import type { Config } from "./config.ts";
 
 /** @returns problems; empty when all is well */
@@ -25,11 +25,7 @@ export function check({ pool, prefix6, allowTargets }: Config, { network, links 
   }
   if (problems.length > 0) return problems;
   const inside = network.lan ? [network.lan.address] : [];
-  for (const { observed: { address, prefixLength } } of links) {
-    if (network.role === "box" && address && prefixLength !== undefined) {
-      inside.push(`${address}/${prefixLength}`);
-    }
-  }
+  if (network.role === "box") inside.push(...links.flatMap(({ observed }) => nearOf(observed)));
   const other = inside.find((range) => overlap(range, pool));
   if (other) {
     refuse(
@@ -40,15 +36,6 @@ export function check({ pool, prefix6, allowTargets }: Config, { network, links 
     );
   }
   return problems;
-}
-
-function isRange(text: string): boolean {
-  try {
-    ipaddr.parseCIDR(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function overlap(a: string, b: string): boolean {

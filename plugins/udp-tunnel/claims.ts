@@ -1,10 +1,13 @@
 // What the tunnel wants of the kernel, at both ends. Pure.
-import type { Resource } from "../../core/plugin.ts";
+import type { Resource, TargetRule } from "../../core/plugin.ts";
 
 /** The TUN device. */
 export const DEVICE = "otb0";
 /** On the box: where packets of the LAN find the tunnel, after what is pinned to a link and before everything else. */
 const TABLE = 1158, RULE_PRIORITY = 950, LINK_MARKS = "0x0/0xff00";
+
+/** Flows that the peer tracks for one box at once, so that none fills the table of the others. */
+const MOST_FLOWS = 16_384;
 
 const sysctl = (name: string, value: string, optional = false): Resource => ({
   kind: "sysctl",
@@ -76,21 +79,17 @@ export interface CloudWish {
   /** The boxes' network inside, CIDR, and the peer's own address there. */
   pool: string;
   gateway: string;
-  /** What boxes may not reach through the peer. */
-  forbidden: string[];
+  /** What boxes may reach through the peer. */
+  targets: TargetRule[];
   /** What routers announce on these devices is heard although this machine forwards IPv6. */
   uplinks6: string[];
   boxes: { address: string; prefix?: string; mtu: number }[];
 }
 
 /** The peer's claims: boxes leave with its address, reach nothing of it or of each other, and nobody reaches them uninvited. */
-export function cloudClaims({ pool, gateway, forbidden, uplinks6, boxes }: CloudWish): Resource[] {
+export function cloudClaims({ pool, gateway, targets, uplinks6, boxes }: CloudWish): Resource[] {
   const length = pool.split("/")[1];
   const has6 = boxes.some(({ prefix }) => prefix);
-  const [four, six] = [
-    forbidden.filter((range) => !range.includes(":")),
-    forbidden.filter((range) => range.includes(":")),
-  ];
   return [
     { kind: "interfaceState", interface: DEVICE, up: true },
     { kind: "address", interface: DEVICE, cidr: `${gateway}/${length}` },
@@ -130,9 +129,11 @@ export function cloudClaims({ pool, gateway, forbidden, uplinks6, boxes }: Cloud
     type ipv6_addr; size 1024; flags dynamic
   }
   chain from_boxes {
-${four.length > 0 ? `    ip daddr { ${four.join(", ")} } reject with icmpx admin-prohibited\n` : ""}${
-        six.length > 0 ? `    ip6 daddr { ${six.join(", ")} } reject with icmpx admin-prohibited\n` : ""
-      }    ct state != new return
+${targets.flatMap(rulesOf).join("\n")}
+    goto counted
+  }
+  chain counted {
+    ct state != new return
     ct status confirmed return
     add @flows4 { ip saddr ct count over ${MOST_FLOWS} } drop
     add @flows6 { ip6 saddr and ffff:ffff:ffff:ffff:: ct count over ${MOST_FLOWS} } drop
@@ -152,6 +153,13 @@ ${four.length > 0 ? `    ip daddr { ${four.join(", ")} } reject with icmpx admin
   ];
 }
 
+/** The lines of one rule, a family each. */
+function rulesOf({ verdict, ranges }: TargetRule): string[] {
+  const act = verdict === "accept" ? "goto counted" : "reject with icmpx admin-prohibited";
+  return ["ip", "ip6"].flatMap((family) => {
+    const own = ranges.filter((range) => range.includes(":") === (family === "ip6"));
+    return own.length > 0 ? [`    ${family} daddr { ${own.join(", ")} } ${act}`] : [];
+  });
+}
+
 const MAIN_TABLE = 254;
-/** Flows that the peer tracks for one box at once, so that none fills the table of the others. */
-const MOST_FLOWS = 16_384;

@@ -4,8 +4,10 @@ import { decodeAddress, type Native } from "../../core/native/ffi.ts";
 import {
   type BoxesFact,
   type Context,
+  type ListensFact,
   readBoxes,
   readKey,
+  targetRules,
   type TunnelFact,
   type TunnelPathFact,
 } from "../../core/plugin.ts";
@@ -34,22 +36,6 @@ const MOST_SESSIONS = 256;
 const SILENT_US = 60_000_000;
 /** What a path that nobody proved any more is forgotten after. */
 const PATH_SILENT_US = 60_000_000;
-/** What boxes do not reach through the peer (RFC 6890): its own networks, itself, what is no unicast. */
-const FORBIDDEN = [
-  "0.0.0.0/8",
-  "10.0.0.0/8",
-  "100.64.0.0/10",
-  "127.0.0.0/8",
-  "169.254.0.0/16",
-  "172.16.0.0/12",
-  "192.168.0.0/16",
-  "224.0.0.0/3",
-  "::/8",
-  "fc00::/7",
-  "fe80::/10",
-  "ff00::/8",
-];
-
 /** So long after its last question a box counts as too old to be answered. */
 const FORMER_US = 60_000_000;
 
@@ -110,6 +96,8 @@ export class CloudTunnel implements Host {
     ctx.defer(boxes.subscribe(() => this.#readBoxes()));
     const [self] = ctx.network.current.peers;
     this.#fd = this.#listen(self!.port);
+    const listens: ListensFact = { services: [{ protocol: "udp", port: self!.port, zones: ["link"] }] };
+    ctx.facts.publish("listens/udp-tunnel", listens);
     this.#device = new Device(ctx, native, this.#pump);
     this.#pump.add(this.#fd);
     ctx.defer(async () => {
@@ -338,7 +326,8 @@ export class CloudTunnel implements Host {
     const wishes = cloudClaims({
       pool,
       gateway: this.#places!.gateway,
-      forbidden: withoutAllowed(FORBIDDEN, allowTargets),
+      // Itself too: what boxes dial may be an address that somebody else translates to this machine.
+      targets: targetRules(allowTargets, this.ctx.network.current.peers.map(({ address }) => address)),
       uplinks6: this.ctx.links.current.filter(({ observed }) => observed.gateway?.includes(":")).map((link) =>
         link.interface
       ),
@@ -415,15 +404,4 @@ function sum<T>(all: T[], of: (one: T) => number): number {
 function nameOf(remote: Bytes): string {
   const { host, port } = decodeAddress(remote);
   return `${host}/${port}`;
-}
-
-/** A range that is allowed as a whole, or holds one that is, is forbidden no more. */
-function withoutAllowed(forbidden: string[], allowed: string[]): string[] {
-  return forbidden.filter((range) => {
-    const [network, bits] = ipaddr.parseCIDR(range);
-    return !allowed.some((other) => {
-      const [address, otherBits] = ipaddr.parseCIDR(other);
-      return address.kind() === network.kind() && address.match(network, Math.min(bits, otherBits));
-    });
-  });
 }

@@ -1,6 +1,6 @@
 // From a planned link with its address to what it wants of the kernel and to the fact that others read. Pure.
-import type { Link, LinkFact, Resource } from "../../core/plugin.ts";
-import { inside, network } from "./addresses.ts";
+import { type Lan, type Link, type LinkFact, onLinkOf, overlaps, type Resource } from "../../core/plugin.ts";
+import { network } from "./addresses.ts";
 import type { Grant } from "./lease.ts";
 import type { Configured, PlannedLink } from "./planner.ts";
 
@@ -25,20 +25,20 @@ export function configuredLinks(links: readonly Link[]): Configured[] {
 /** Everything that is wanted of the kernel, by the claim's key. */
 export function allResources(
   ports: readonly { name: string; mac: string }[],
-  lan: string | undefined,
+  lan: Lan | undefined,
   links: readonly PlannedLink[],
   grantOf: (link: PlannedLink) => Grant | undefined,
 ): Map<string, Resource[]> {
   return new Map([
     // Ports that a person named are wanted on by the core too: none goes off in between when one of both lets go.
     ["ports", portResources(ports.map(({ name }) => name), links)],
-    ["lan", lanResources(ports.find(({ name }) => name === lan), links, grantOf)],
-    ...links.map((link) => [`link-${link.slot}`, linkResources(link, grantOf(link))] as const),
+    ["lan", lanResources(ports.find(({ name }) => name === lan?.interface), links, grantOf)],
+    ...links.map((link) => [`link-${link.slot}`, linkResources(link, grantOf(link), lan)] as const),
   ]);
 }
 
 /** Everything that one link wants of the kernel. */
-export function linkResources(link: PlannedLink, grant: Grant | undefined): Resource[] {
+export function linkResources(link: PlannedLink, grant: Grant | undefined, lan?: Lan): Resource[] {
   const { interface: on, device, deviceMac, gateway, mac, slot, fixed, lanAddress } = link;
   const resources: Resource[] = [];
   if (device !== on) {
@@ -52,14 +52,24 @@ export function linkResources(link: PlannedLink, grant: Grant | undefined): Reso
   if (fixed) resources.push({ kind: "neighbour", interface: device, address: gateway, mac });
   if (!grant || lanAddress) return resources;
   const { address, prefixLength } = grant;
-  const cidr = `${address}/${prefixLength}`;
   const route = { kind: "route", family: 4, table: MAIN_TABLE, interface: device, source: address } as const;
   // Two modems may have one subnet, and one may have the LAN's: the kernel's own route would be ambiguous.
-  resources.push({ kind: "address", interface: device, cidr, noPrefixRoute: true });
-  if (prefixLength < 32) resources.push({ ...route, to: network(cidr), metric: METRIC + slot });
-  // A modem that hands out single addresses, its own outside of them.
-  if (!inside(gateway, cidr)) resources.push({ ...route, to: `${gateway}/32`, metric: METRIC + slot });
+  resources.push({
+    kind: "address",
+    interface: device,
+    cidr: `${address}/${prefixLength}`,
+    noPrefixRoute: true,
+  });
+  const routes = onLinkOf({ address, prefixLength, gateway }).map((to) => besideLan(to, lan));
+  for (const to of new Set(routes)) resources.push({ ...route, to, metric: METRIC + slot });
   return resources;
+}
+
+/** What lies within the LAN's network is routed as that, behind the LAN's own route: a part of it would hide devices. */
+function besideLan(to: string, lan: Lan | undefined): string {
+  if (!lan || !overlaps(to, lan.address)) return to;
+  const own = network(lan.address);
+  return Number(own.split("/")[1]) < Number(to.split("/")[1]) ? own : to;
 }
 
 /** What the interfaces below want: searched ones switched on, and where macvlans share one, no answers for their addresses. */

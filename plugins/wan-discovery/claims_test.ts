@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lanResources } from "./claims.ts";
+import { lanResources, linkResources } from "./claims.ts";
 import type { PlannedLink } from "./planner.ts";
 
 const LAN = { name: "lan0", mac: "02:00:00:00:00:01" };
@@ -32,4 +32,22 @@ Deno.test("links on ports, without an address, or with the LAN's own need nothin
   assert.deepEqual(lanResources(LAN, [link({})], () => undefined), []);
   assert.deepEqual(lanResources(undefined, [link({})], grantOf), []);
   assert.deepEqual(lanResources({ ...LAN, name: 'a"b' }, [link({})], grantOf), []);
+});
+
+Deno.test("a subnet within the LAN's is routed as the LAN's, behind its own route: no device of it is hidden", () => {
+  const lan = { interface: "lan0", address: "192.168.1.5/24" };
+  const routes = (grant: typeof GRANT, gateway: string) =>
+    linkResources(link({ device: "wan1", interface: "wan1", onLan: false, gateway }), grant, lan).flatMap((
+      one,
+    ) => one.kind === "route" ? [`${one.to} ${one.metric}`] : []);
+  assert.deepEqual(routes({ ...GRANT, prefixLength: 25 }, "192.168.1.1"), ["192.168.1.0/24 5001"]);
+  assert.deepEqual(routes({ ...GRANT, prefixLength: 32 }, "192.168.1.1"), ["192.168.1.0/24 5001"]);
+  assert.deepEqual(
+    routes({ ...GRANT, prefixLength: 16 }, "192.168.1.1"),
+    ["192.168.0.0/16 5001"],
+    "the LAN's is longer",
+  );
+  const other = { ...GRANT, address: "192.168.7.9" };
+  assert.deepEqual(routes(other, "192.168.7.1"), ["192.168.7.0/24 5001"]);
+  assert.deepEqual(routes(other, "192.168.1.9"), ["192.168.7.0/24 5001", "192.168.1.0/24 5001"]);
 });

@@ -44,8 +44,9 @@ export interface Reply {
   address?: string;
   /** Option 54. */
   server: string;
-  /** From the netmask, option 1. */
+  /** From the netmask, option 1, as far as it is one; `mask` is what was told. */
   prefixLength?: number;
+  mask?: string;
   /** Default router: from option 121 where there is one, else the first of option 3 (RFC 3442). */
   router?: string;
   dns: string[];
@@ -119,6 +120,7 @@ export function decode(bytes: Bytes): Reply | undefined {
     ...head,
     address: given === ANY ? undefined : given,
     prefixLength: prefixLength(one(1, 4)?.getUint32(0)),
+    mask: options.get(1)?.length === 4 ? readIpv4(options.get(1)!, 0) : undefined,
     router: options.has(121) ? defaultRoute(options.get(121)!) : address(3),
     dns: addresses(options.get(6)).slice(0, 4),
     hostName: text(12),

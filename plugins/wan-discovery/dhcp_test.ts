@@ -37,6 +37,7 @@ Deno.test("an offer says who gives what", () => {
   assert.deepEqual(dns, ["192.168.1.1", "9.9.9.9"]);
   assert.deepEqual(JSON.parse(JSON.stringify(rest)), {
     ...{ type: "offer", xid: 7, mac: MAC, server: "192.168.1.1", address: "192.168.1.50", prefixLength: 24 },
+    mask: "255.255.255.0",
     ...{ router: "192.168.1.1", leaseSeconds: 120, domain: "home", vendorClass: "Livebox", mtu: 1492 },
     captivePortal: "https://portal.example/",
   });

@@ -17,6 +17,7 @@ import {
   clashCondition,
   facts,
   floodConditions,
+  maskCondition,
   modemRows,
   oddConditions,
   pppoeConditions,
@@ -363,6 +364,8 @@ class Search implements Discovery {
   /** Whether an address is in use by this box for something else, or by what was found. */
   #isTaken(address: string, mac: string): boolean {
     return this.#lan?.address.split("/")[0] === address ||
+      // What is for the peer would stay on this box.
+      this.ctx.network.current.peers.some((peer) => peer.address === address) ||
       [...this.#clients].some(([other, { client }]) => other !== mac && client.claimed === address) ||
       this.#memory.some(({ gateway }) => gateway === address) ||
       this.#evidence.servers.some(({ server, router }) => server === address || router === address) ||
@@ -374,7 +377,7 @@ class Search implements Discovery {
   async #claim(links: PlannedLink[]): Promise<void> {
     // What was refused is asked for again, but not with every beat.
     if (this.#nowMs() < this.#refusedUntilMs) return;
-    const wishes = allResources([...this.#searched.values()], this.#lan?.interface, links, this.#grantOf);
+    const wishes = allResources([...this.#searched.values()], this.#lan, links, this.#grantOf);
     for (const key of this.#claimed.keys()) if (!wishes.has(key)) wishes.set(key, []);
     // What goes makes room for what comes.
     const order = [...wishes].sort(([, a], [, b]) => Math.sign(a.length) - Math.sign(b.length));
@@ -419,6 +422,7 @@ class Search implements Discovery {
     const clashing = [...this.#clients.values()].filter(({ client }) => client.clashes && !client.held);
     const conditions = [
       ...this.#plan.conditions,
+      ...maskCondition(links, this.#grantOf),
       ...clashCondition(clashing.map(({ link }) => link)),
       ...floodConditions(evidence),
       ...pppoeConditions(evidence),

@@ -89,7 +89,7 @@ class Box {
       wishes: this.names,
     });
     ({ links: this.found, memory: this.memory } = next);
-    const wishes = allResources(ports, lan?.interface, this.found, grantOf);
+    const wishes = allResources(ports, lan, this.found, grantOf);
     for (const key of this.claimed) if (!wishes.has(key)) wishes.set(key, []);
     // What goes makes room for what comes.
     for (const [key, resources] of [...wishes].sort(([, a], [, b]) => a.length - b.length)) {

@@ -1,15 +1,19 @@
 // One DHCP client that asks one chosen server of one modem (RFC 2131 4.4) and holds an address only after ARP said that
 // nobody has it (RFC 5227); where the server fell silent it keeps what it had. Pure: time and chance come from outside,
 // what is to be sent is returned.
+import { boundedLength, isOddLength } from "../../core/plugin.ts";
 import { inside, isHost, range, toAddress, toNumber } from "./addresses.ts";
 import type { ClientMessage, Reply } from "./dhcp.ts";
 
 /** What a modem gave, or once gave. */
 export interface Grant {
   address: string;
+  /** Bounded: of the address alone where the server told what no home or operator has. */
   prefixLength: number;
   router: string;
   dns: string[];
+  /** What it told then. */
+  oddMask?: string;
 }
 
 /** Whom to ask and how. */
@@ -141,7 +145,7 @@ export class LeaseClient {
     const { server, mac } = this.target;
     // Two modems may have one address: only the station tells their replies apart.
     if (reply.xid !== this.#xid || reply.mac !== mac || fromMac !== server?.mac) return [];
-    const { address, prefixLength, router } = reply;
+    const { address, router } = reply;
     const renewing = this.#phase === "renew" || this.#phase === "rebind";
     if (reply.type === "nak" && (this.#phase === "request" || renewing)) {
       this.#held = undefined;
@@ -149,8 +153,9 @@ export class LeaseClient {
       this.#select(nowMs + DECLINE_PAUSE_MS);
       return [];
     }
-    if (!address || !prefixLength || !router || !isHost(address) || address === router) return [];
-    const grant: Grant = { address, prefixLength, router, dns: reply.dns };
+    if (!address || !router || !isHost(address) || address === router) return [];
+    const grant: Grant = { address, prefixLength: boundedLength(reply.prefixLength), router, dns: reply.dns };
+    if (isOddLength(reply.prefixLength)) grant.oddMask = reply.mask ?? "none";
     if (reply.type === "offer" && this.#phase === "select" && reply.server === server.address) {
       if (this.isTaken(address)) return this.#askForAnother(grant, nowMs);
       this.#candidate = grant;

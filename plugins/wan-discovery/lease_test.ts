@@ -27,6 +27,8 @@ class Modem {
   nowMs = 0;
   silent = false;
   said: string[] = [];
+  /** What it tells otherwise. */
+  told: Partial<Reply> = {};
 
   constructor(readonly client: LeaseClient, private address = "192.168.1.50", private leaseSeconds = 120) {}
 
@@ -56,6 +58,7 @@ class Modem {
     return {
       ...{ type, xid, mac: MAC, server: SERVER.address, address: this.address, prefixLength: 24 },
       ...{ router: SERVER.address, dns: [], leaseSeconds: this.leaseSeconds },
+      ...this.told,
       ...more,
     };
   }
@@ -246,5 +249,22 @@ Deno.test("from wherever in a pool of four the only free address is found within
         assert.ok(asked.size <= 6, [...asked].join(" "));
       }
     }
+  }
+});
+
+Deno.test("a mask that no home has is not believed, neither at first nor at a renewal", () => {
+  for (
+    const told of [{ prefixLength: 1, mask: "128.0.0.0" }, { prefixLength: undefined, mask: "255.0.255.0" }]
+  ) {
+    const odd = new Modem(client());
+    odd.told = told;
+    odd.until(1_000);
+    assert.deepEqual([odd.client.held?.prefixLength, odd.client.held?.oddMask], [32, told.mask]);
+    const turned = new Modem(client());
+    turned.until(1_000);
+    assert.deepEqual([turned.client.held?.prefixLength, turned.client.held?.oddMask], [24, undefined]);
+    turned.told = told;
+    turned.until(61_000);
+    assert.deepEqual([turned.client.held?.prefixLength, turned.client.held?.oddMask], [32, told.mask]);
   }
 });

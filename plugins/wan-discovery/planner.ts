@@ -1,6 +1,6 @@
 // From evidence to links: which modems there are, what each one's link is called, and which device and address it gets. Pure.
 import { createHash } from "node:crypto";
-import type { HealthCondition, Lan } from "../../core/plugin.ts";
+import { boundedLength, type HealthCondition, type Lan } from "../../core/plugin.ts";
 import { inside, range, toAddress } from "./addresses.ts";
 import { conditions } from "./conditions.ts";
 import type { ServerSeen, StationSeen } from "./evidence.ts";
@@ -142,8 +142,9 @@ function sightings({ nowMs, freshMs, ports, servers, stations, memory, wishes }:
     if (!former || isBetter(sighting, former)) found.set(key, sighting);
   };
   for (const server of servers) {
-    const { interface: device, router, prefixLength } = server;
-    if (!router || !prefixLength) continue;
+    const { interface: device, router } = server;
+    if (!router) continue;
+    const prefixLength = boundedLength(server.prefixLength);
     const answers = fresh.filter((station) => station.interface === device && station.address === router);
     // The router is who serves; else the only one that has its address, else one known from before.
     const station = answers.find(({ mac }) => mac === server.mac) ??
@@ -155,7 +156,7 @@ function sightings({ nowMs, freshMs, ports, servers, stations, memory, wishes }:
   for (const { mac, gateway, prefixLength } of memory) {
     for (const station of fresh) {
       if (station.mac === mac && station.address === gateway) {
-        note({ mac, interface: station.interface, gateway, prefixLength });
+        note({ mac, interface: station.interface, gateway, prefixLength: boundedLength(prefixLength) });
       }
     }
   }
@@ -280,7 +281,9 @@ function park(entry: Memory, links: PlannedLink[], { ports, lan, epochMs, wishes
     device: own ? on : `otb-wan${slot}`,
     deviceMac: own ? port?.mac ?? entry.macvlanMac : entry.macvlanMac,
     lanAddress: own && onLan ? lan!.address : undefined,
-    former: address ? { address, prefixLength, router: gateway, dns } : undefined,
+    former: address
+      ? { address, prefixLength: boundedLength(prefixLength), router: gateway, dns }
+      : undefined,
     fixed: false,
   };
   return parked;

@@ -63,7 +63,8 @@ function known(moment: Moment, memory: Memory[]): Known {
 
 /** What was decided, in lines. */
 function render(moment: Moment, memory: Memory[]): { text: string; memory: Memory[] } {
-  const { links, memory: next, conditions } = plan(known(moment, memory));
+  const all = known(moment, memory), { lan } = all;
+  const { links, memory: next, conditions } = plan(all);
   const held = new Map((moment.holds ?? []).map((text) => text.split(" ") as [string, string]));
   const lines = links.flatMap((link) => {
     const address = [...held].find(([letter]) => macOf(letter) === link.mac)?.[1] ?? link.former?.address;
@@ -76,7 +77,7 @@ function render(moment: Moment, memory: Memory[]): { text: string; memory: Memor
         lanAddress ? `, the LAN's ${lanAddress}` : server ? `, asks ${server.address}` : ", keeps"
       }` +
       `${fixed ? ", fixed" : ""}`,
-      ...linkResources(link, grant).map((resource) => `  ${Object.values(resource).join(" ")}`),
+      ...linkResources(link, grant, lan).map((resource) => `  ${Object.values(resource).join(" ")}`),
     ];
   });
   const ports = portResources([], links).map((resource) => Object.values(resource).join(" "));

@@ -102,6 +102,28 @@ export function clashCondition(clashing: readonly PlannedLink[]): HealthConditio
   }];
 }
 
+/** Links whose modem told a mask that no home or operator has. */
+export function maskCondition(
+  links: readonly PlannedLink[],
+  grantOf: (link: PlannedLink) => Grant | undefined,
+): HealthCondition[] {
+  const odd = links.flatMap((link) => {
+    const { oddMask } = grantOf(link) ?? {};
+    return oddMask
+      ? [`"${link.name}" (${link.description}) has ${oddMask === "none" ? "none" : oddMask}`]
+      : [];
+  });
+  if (odd.length === 0) return [];
+  return [{
+    code: "network-mask-odd",
+    severity: "warning",
+    message: `A modem tells a network mask that no home has: ${odd.join(", ")}. Only the modem itself is ` +
+      "reached in clear; everything else goes through the peer as always",
+    next:
+      "If the modem is yours, set the mask of its LAN to 255.255.255.0; if not, look for who plays a DHCP server there.",
+  }];
+}
+
 /** Tables that were full. */
 export function floodConditions(evidence: Evidence): HealthCondition[] {
   const words = {

@@ -4,10 +4,14 @@ import type { Link } from "../../core/plugin.ts";
 import { type ModemSpec, SERVERS } from "../lab/modem.ts";
 import { links } from "../measure.ts";
 import { allLeave, among, gateways, leavesBy, modemsOf } from "../modems.ts";
-import { ROOT, World } from "../world.ts";
+import { PEER_ADDRESS, ROOT, SERVER_ADDRESS, World } from "../world.ts";
 
 /** Fails unless a download arrives whole, and every link has carried a part of it that counts. */
 async function oneConnectionUsesAll(world: World): Promise<void> {
+  // A link that has its address has not been heard of by the peer yet.
+  await world.box.until(({ links }) =>
+    links.every(({ path }) => path?.state === "active" && path.rttMs !== undefined)
+  );
   const carried = async () => (await world.lab.counters()).map(({ down }) => down.bytes);
   const before = await carried();
   const result = await world.transfer("device1", { bytes: 15_000_000 });
@@ -16,10 +20,51 @@ async function oneConnectionUsesAll(world: World): Promise<void> {
   assert.ok(parts.every((bytes) => bytes > 1_000_000), `they carried ${parts} bytes`);
 }
 
-Deno.test("a port per modem: each server's modem is a link, and one connection uses them all", async () => {
+/** Fails unless everything of a device for the Internet server goes through the peer, none of it past it by one modem, whose page is reached. */
+async function nothingInClear(world: World, modem: number, page: string): Promise<void> {
+  const run = async (role: string, command: string[]) => {
+    const { stdout, stderr } = await world.lab.spawn(role, command, {
+      ...{ stdin: "null", stdout: "piped", stderr: "piped" } as const,
+    }).output();
+    return new TextDecoder().decode(stdout).trim() + new TextDecoder().decode(stderr);
+  };
+  const role = `modem${modem}`;
+  await world.box.until(({ tunnel }) => tunnel?.state === "up");
+  await run(role, [
+    "nft",
+    `table inet watch { chain in { type filter hook prerouting priority -400;
+      iifname "lan" ip daddr ${SERVER_ADDRESS} counter
+      iifname "lan" ip daddr ${PEER_ADDRESS} counter
+    } }`,
+  ]);
+  const website = world.lab.spawn(role, ["busybox", "httpd", "-f", "-p", `${page}:80`, "-h", "/etc"], {
+    ...{ stdin: "null", stdout: "null", stderr: "null" } as const,
+  });
+  try {
+    const asked = await run("device1", ["curl", "-sS", "-m", "20", `http://${SERVER_ADDRESS}:8080/whoami`]);
+    assert.equal(asked, PEER_ADDRESS);
+    const options = { up: { packetsPerSecond: 50, bytes: 200 }, seconds: 1 };
+    const { up, seenFrom } = await world.datagrams("device1", options);
+    assert.ok(up!.received > 0);
+    assert.deepEqual(seenFrom.map((from) => from.split(":")[0]), [PEER_ADDRESS]);
+    const shown = await run("device1", [
+      ...["curl", "-sS", "-m", "10", "--retry", "20", "--retry-connrefused", `http://${page}/hostname`],
+    ]);
+    assert.equal(shown, Deno.readTextFileSync("/etc/hostname").trim());
+  } finally {
+    website.kill("SIGKILL");
+    await website.status;
+  }
+  const text = await run(role, ["nft", "list", "table", "inet", "watch"]);
+  const [clear, encrypted] = [...text.matchAll(/packets (\d+)/g)].map(([, count]) => Number(count));
+  assert.equal(clear, 0, "packets for the server left by the modem in clear");
+  assert.ok(encrypted! > 0, "and nothing left by it encrypted, so that this proves nothing");
+}
+
+Deno.test("a port per modem: each server's modem is a link, one connection uses them all, and a mask of half the Internet takes nothing out of it", async () => {
   await using world = await World.up(`found${Deno.pid}`, {
     links: links("20/10/5", "20/10/10", "20/10/15"),
-    modems: [{ dhcp: "dnsmasq" }, { dhcp: "udhcpd" }, { dhcp: "isc" }],
+    modems: [{ dhcp: "dnsmasq" }, { dhcp: "udhcpd" }, { dhcp: "isc", toldMask: "128.0.0.0" }],
   }, { found: true });
   const status = await world.box.until(({ links }) => gateways(links).length === 3);
   assert.deepEqual(
@@ -27,6 +72,20 @@ Deno.test("a port per modem: each server's modem is a link, and one connection u
     ["wan1 192.168.11.1", "wan2 192.168.12.1", "wan3 192.168.13.1"],
   );
   await oneConnectionUsesAll(world);
+  await nothingInClear(world, 3, "192.168.13.1");
+  const { health } = await world.box.until(({ health }) =>
+    health.some(({ code }) => code === "network-mask-odd")
+  );
+  const { message } = health.find(({ code }) => code === "network-mask-odd")!;
+  assert.match(message, /"wan-wan3" \(.*\) has 128\.0\.0\.0/);
+  const why = async (target: string) => {
+    const { sentences } = await world.box.otb(["why", `192.168.100.10 -> ${target}:80/tcp`]) as {
+      sentences: string[];
+    };
+    return sentences.join(" ");
+  };
+  assert.match(await why(SERVER_ADDRESS), /goes over all links through the peer/);
+  assert.match(await why("192.168.13.1"), /in clear and not through the peer/);
 });
 
 Deno.test("a single port with three modems, two of one subnet and one at the LAN's: three links, the LAN's address reused", async () => {

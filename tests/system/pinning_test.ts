@@ -293,10 +293,16 @@ Deno.test("the kill-switch: not one packet of a device on any link, IPv6 and DNS
     await world.box.until((status) => plugin(status).status.peer === "there");
     await until(PEER, () => whoami(world, "device1"));
     await still("when the peer is back");
-    await inBox("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding");
+    // Somebody else's wish to forward is left alone, and lets nobody out.
     await world.box.down();
+    await inBox("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward");
     await settled();
     await still("after otb down");
+    const told = await world.box.tryOtb(["status"]);
+    assert.match(told.stdout, /kill-switch still holds.*otb down --open/);
+    await world.box.otb(["down"]);
+    await settled();
+    await still("after otb down once more");
     await world.box.up();
     await settled();
     await still("over otb up");

@@ -1,13 +1,14 @@
 // The LAN's DNS: through the bond to the peer's resolver, with a second way, and past a peer that is gone only where that is
 // wished. Real dnsmasq on the box, real unbound at the peer, real dnsmasq as the Internet's resolvers.
 import { strict as assert } from "node:assert";
+import { Lines } from "../lab/programs.ts";
 import { links } from "../measure.ts";
 import { PEER_ADDRESS, World } from "../world.ts";
 
 /** Whom the peer's resolver asks, and the public one that is the second way; each answers for everything in `example`. */
 const FORWARD_TO = "203.0.113.10", SECOND_WAY = "203.0.113.53";
 const BY_PEER = "192.0.2.1", BY_SECOND = "192.0.2.2";
-const BOX = "192.168.100.1";
+const BOX = "192.168.100.1", DEVICE = "192.168.100.9";
 /** wan-discovery's `resolvers`: it asks them for one name of its own, and never for a device. */
 const PROBED = "1.1.1.1, 8.8.8.8, 9.9.9.9";
 
@@ -85,6 +86,9 @@ class Names {
       `--listen-address=${address}`,
       "--except-interface=nothing",
       `--address=/example/${answer}`,
+      // Names that lead into the LAN: of somebody who wishes ill, and of Plex.
+      `--address=/evil.example/${DEVICE}`,
+      `--address=/plex.direct/${DEVICE}`,
       // More than fits a UDP packet.
       `--txt-record=long.example,${Array(10).fill("x".repeat(200)).join(",")}`,
       "--local-ttl=300",
@@ -128,6 +132,15 @@ class Names {
     }
   }
 
+  /** Fails unless names of the Internet lead nowhere in the LAN, however they are asked, and the LAN's own do. */
+  async noRebinding(): Promise<void> {
+    for (const from of ["device", "box"] as const) {
+      assert.match((await this.ask(`${this.#count++}.evil.example`, from)).answer, /^none/, from);
+    }
+    assert.equal((await this.ask(`n${this.#count++}.plex.direct`)).answer, DEVICE);
+    assert.equal((await this.ask("otb.local")).answer, BOX);
+  }
+
   /** Packets of DNS that the modems have seen. */
   async onLinks(): Promise<number> {
     let sum = 0;
@@ -156,6 +169,37 @@ class Names {
     Deno.kill(unbound[0]!, signal);
   }
 
+  /** Kills a plugin of the box while a device asks; resolves once it is ready again, with what became of the questions. */
+  async asked(
+    plugin: string,
+    words: string[],
+  ): Promise<{ asked: number; lost: number[]; longestMs: number }> {
+    const { box, lab } = this.world;
+    const asker = new Lines(lab, "device1", ["tests/lab/dns_asker.ts", BOX, ...words]);
+    try {
+      await asker.next(({ asking }) => asking === true);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const pid = (await box.status()).plugins.find(({ name }) => name === plugin)!.pid!;
+      Deno.kill(pid, "SIGKILL");
+      await box.until(({ plugins }) =>
+        plugins.some((one) =>
+          one.name === plugin && one.state === "ready" && one.pid !== undefined && one.pid !== pid
+        )
+      );
+      // What a new run decides comes a while after it is ready.
+      await new Promise((resolve) => setTimeout(resolve, 4_000));
+      const told = asker.next<{ asked: number; lost: number[]; longestMs: number }>((line) =>
+        "asked" in line
+      );
+      await asker.write("enough");
+      const report = await told;
+      console.log(`${plugin} killed: ${JSON.stringify(report)}`);
+      return report;
+    } finally {
+      await asker.stop();
+    }
+  }
+
   async cutPeer(cut: boolean): Promise<void> {
     await output(this.world, "inet", [
       "nft",
@@ -174,7 +218,7 @@ class Names {
   }
 }
 
-Deno.test("names are found through the bond, over a cut link and past a hung or killed resolver; no DNS on any link", async () => {
+Deno.test("names are found through the bond and lead nowhere in the LAN, over a cut link, past a hung or killed resolver and a killed plugin; no DNS on any link", async () => {
   await using names = await Names.up("dns");
   const { world } = names;
   const first = await names.ask();
@@ -182,6 +226,7 @@ Deno.test("names are found through the bond, over a cut link and past a hung or 
   console.log(`a name that nobody knows: ${Math.round(first.ms)} ms`);
 
   assert.equal(await names.textBytes("long.example"), 2_000);
+  await names.noRebinding();
 
   await world.lab.cut("fibre");
   for (let count = 0; count < 5; count++) {
@@ -198,6 +243,7 @@ Deno.test("names are found through the bond, over a cut link and past a hung or 
   console.log(`with the peer's resolver hung: ${Math.round(hung.ms)} ms`);
   assert.deepEqual([hung.answer, hung.ms < 2_000], [BY_SECOND, true], JSON.stringify(hung));
   await names.ask();
+  await names.noRebinding();
   await world.box.until(({ health }) => health.some(({ code }) => code === "resolver-second-way"));
   await names.signal("SIGCONT");
   await names.until(BY_PEER);
@@ -209,6 +255,17 @@ Deno.test("names are found through the bond, over a cut link and past a hung or 
   await names.until(BY_PEER);
   await names.ask();
   await world.box.until(({ health }) => !health.some(({ code }) => code.startsWith("resolver-")));
+  // dnsmasq outlives the plugin that wants it: no question notices, whether it is known or not.
+  for (const words of [["10", "known.example"], ["100", "example", "fresh"]]) {
+    const { asked, lost } = await names.asked("dhcp-takeover", words);
+    assert.ok(asked > 40, `${asked}`);
+    assert.deepEqual(lost, []);
+  }
+  // What answers dnsmasq is away for a moment: its questions wait, those of devices are not lost.
+  const { lost, longestMs } = await names.asked("resolver", ["100", "example", "fresh"]);
+  assert.deepEqual(lost, []);
+  assert.ok(longestMs < 5_000, `${longestMs} ms`);
+
   assert.equal(await names.onLinks(), 0, "DNS was seen on a link");
 });
 
@@ -224,6 +281,7 @@ Deno.test("the peer is gone: cached names go on, others are asked past it where 
   const startMs = performance.now();
   await names.until(BY_SECOND, 30_000);
   console.log(`asked directly after ${Math.round(performance.now() - startMs)} ms`);
+  await names.noRebinding();
   const before = await names.onLinks();
   assert.ok(before > 0, "the counters count nothing");
 

@@ -4,12 +4,16 @@
 
 mod address;
 mod aead;
+mod carried;
 mod clock;
 mod coalesce;
 mod diag;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod identity;
 mod mac;
 mod neighbour;
+mod netlink;
 mod noise;
 mod packet;
 mod poll;

@@ -227,7 +227,8 @@ class Watch implements HealthWatch {
       nowMs,
       broken: observed.state === "up" ? undefined : observed.reason ?? "its interface is not there",
       path: evidence(path, tier === "never"),
-      loss: path?.loss,
+      // A queue that is full loses too, and nothing is the matter with that link.
+      loss: path?.lineLoss,
       peerGone: peers.length > 0 && peers.every(({ state }) => state === "down"),
     };
   }
@@ -325,7 +326,8 @@ class Watch implements HealthWatch {
 /** What a path's fact says of its link. */
 export function evidence(path: PathFact | undefined, unwatched: boolean): PathEvidence {
   if (!path || unwatched) return "unwatched";
-  if (path.rxBitsPerSecond + path.txBitsPerSecond > CARRYING_BITS && path.state !== "suspect") {
+  // What an interface sends into the void is no sign of life.
+  if (path.acknowledgedBitsPerSecond > CARRYING_BITS && path.state !== "suspect") {
     return "acknowledged";
   }
   // A path that nobody has heard of yet is called active, too.
