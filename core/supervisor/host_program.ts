@@ -63,12 +63,11 @@ export class HostProgram implements Program {
       this.#startedMs = performance.now();
       if (runs) return this.#serves();
       this.watcher.onStart?.();
-      this.#ready = Promise.withResolvers<void>();
-      const { promise } = this.#ready;
+      const ready = this.#ready = Promise.withResolvers<void>();
       await this.calls.start(spec);
       if (!this.watcher.isReady) return this.#serves();
-      const timer = setTimeout(this.#ready.resolve, READY_MS);
-      await promise;
+      const timer = setTimeout(ready.resolve, READY_MS);
+      await ready.promise;
       clearTimeout(timer);
     } catch (error) {
       if (spec !== this.#wanted || !spec) return;
