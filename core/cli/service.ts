@@ -1,7 +1,9 @@
 // `otb service`: otb as a unit of systemd, so that it starts with the machine and comes back after a crash.
 import { fileURLToPath } from "node:url";
 import { OtbError } from "../client.ts";
+import { installRelease, removeReleases } from "./release.ts";
 import { serviceUnit } from "./service_unit.ts";
+import { shut } from "./shut.ts";
 import { notRoot } from "./terminal.ts";
 import { type Cli, group, verb } from "./verb.ts";
 
@@ -15,25 +17,38 @@ const install = verb("install", {
   run: (_, cli) => installService(cli),
 });
 
-/** Installs the unit, enables and starts it. @throws OtbError `not-root`, `no-systemd`, `not-initialised`, `systemctl-failed` */
+/**
+ * Copies this tree to where root alone can change it, installs the unit that runs the copy, enables and starts it.
+ *
+ * @throws OtbError `not-root`, `no-systemd`, `not-initialised`, `release-not-safe`, `release-incomplete`, `systemctl-failed`
+ */
 export async function installService({ state, print, withCore }: Cli): Promise<void> {
   requireSystemd("service install");
   await withCore(() => Promise.resolve());
-  const launcher = fileURLToPath(new URL("../../otb", import.meta.url));
-  await Deno.writeTextFile(UNIT_FILE, serviceUnit(launcher, await Deno.realPath(state)));
+  const closing = (await shut(state)).filter((finding) => finding.state !== "ok");
+  const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+  const current = installRelease({
+    root,
+    deno: Deno.execPath(),
+    denoDir: Deno.env.get("DENO_DIR") ?? `${root}/.cache/deno-dir`,
+  });
+  await Deno.writeTextFile(UNIT_FILE, serviceUnit(current, await Deno.realPath(state)));
   await systemctl("daemon-reload");
-  await systemctl("enable", "--now", UNIT);
-  print(
-    { installed: UNIT_FILE },
-    () => `Installed and started (${UNIT_FILE}). Look at it with: otb status`,
-  );
+  await systemctl("enable", UNIT);
+  // A new release takes the place of one that runs.
+  await systemctl("restart", UNIT);
+  print({ installed: UNIT_FILE, release: await Deno.realPath(current), closing }, () => [
+    `Installed and started (${UNIT_FILE}). It runs a copy in ${current} that root alone can change; after a change here, install again.`,
+    ...closing.flatMap(({ message, next }) => [message, ...next ? [`  next: ${next}`] : []]),
+    `Look at it with: ${current}/otb status`,
+  ]);
 }
 
 const remove = verb("remove", {
   brief: "Stop otb and no longer start it with the machine; settings stay.",
   example: "sudo otb service remove",
   options: {},
-  async run(_, { print }) {
+  async run(_, { print, withCore }) {
     requireSystemd("service remove");
     const installed = await Deno.stat(UNIT_FILE).then(() => true, () => false);
     if (installed) {
@@ -41,7 +56,12 @@ const remove = verb("remove", {
       await Deno.remove(UNIT_FILE);
       await systemctl("daemon-reload");
     }
-    print({ removed: installed }, () => installed ? "Stopped and removed." : "It was not installed.");
+    const remains = await withCore((core) => core.remains()).catch(() => []);
+    removeReleases();
+    print(
+      { removed: installed, remains },
+      () => [installed ? "Stopped and removed." : "It was not installed.", ...remains],
+    );
   },
 });
 

@@ -50,7 +50,7 @@ export function asItWillBe(listeners: Pick<Listeners, "read">): Finding[] {
         name,
         state: "warning",
         message:
-          `while otb runs, the network reaches of this machine what otb serves, ssh and what you allow; no longer: ${
+          `while otb runs, the network reaches of this machine what otb serves, ssh (a box: not by its links) and what you allow; no longer: ${
             words.join(", ")
           }`,
         next: `Let in what you want, and from where (lan, link, an interface): otb config set ` +

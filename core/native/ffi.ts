@@ -58,6 +58,7 @@ const SYMBOLS = {
   otb_tun_send: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_carried: { parameters: ["buffer", "u32"], result: "i32" },
   otb_neighbour: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
+  otb_netlink_open: { parameters: ["u32", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_packet_open: { parameters: ["u32", "buffer", "u32", "u32"], result: "i32" },
   otb_udp_open: { parameters: ["buffer", "buffer", "u32", "u32", "u32", "u32"], result: "i32" },
   otb_udp_send: { parameters: ["i32", "buffer", "buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
@@ -1420,6 +1421,19 @@ export class Native {
       length = read();
     }
     return new TextDecoder().decode(this.#carried.subarray(0, length));
+  }
+
+  /**
+   * Opens a socket to the kernel (netlink(7)) that hears these groups; messages are read and written whole with `read` and
+   * `write`, which answers -ENOBUFS when some were lost. `namespace` is a path like `/run/netns/NAME`.
+   * @throws OtbError `native-<errno>`
+   */
+  netlinkOpen(protocol: number, groups: number[], namespace = ""): number {
+    const path = text(namespace)!;
+    return checked(
+      this.#symbols.otb_netlink_open(protocol, new Uint8Array(groups), groups.length, path, path.length),
+      `open a netlink socket of protocol ${protocol}`,
+    );
   }
 
   /**

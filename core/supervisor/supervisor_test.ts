@@ -1,31 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { OtbError } from "../plugin.ts";
-import type { Manifest } from "./manifest.ts";
-import { Supervised } from "./supervised.ts";
-import { RecordingCore, writePlugin } from "./testing.ts";
-
-/** Runs `body` with a temporary folder, and ends whatever plugin process is left in the end. */
-async function withCore(
-  body: (
-    core: RecordingCore,
-    folder: string,
-    lead: (manifest: Manifest, graceMs?: number) => Supervised,
-  ) => Promise<void>,
-) {
-  const folder = await Deno.makeTempDir({ prefix: "otb" });
-  const core = new RecordingCore(folder);
-  const led: Supervised[] = [];
-  try {
-    await body(core, folder, (manifest, graceMs) => {
-      const plugin = new Supervised(manifest, core, graceMs);
-      led.push(plugin);
-      return plugin;
-    });
-  } finally {
-    for (const plugin of led) await plugin.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { withCore, writePlugin } from "./testing.ts";
 
 const address = `{ kind: "address", interface: "lan0", cidr: "192.168.100.1/24" }`;
 

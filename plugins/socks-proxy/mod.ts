@@ -1,5 +1,4 @@
 // The plugin: on the box it carries the LAN's TCP to the peer, in the cloud it is that peer.
-import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, openNative } from "../../core/native/ffi.ts";
 import {
   type BoxesFact,
@@ -22,18 +21,19 @@ import {
   type Socks5Fact,
   type Zone,
 } from "../../core/plugin.ts";
-import { type Box, Boxes } from "./boxes.ts";
+import { Boxes } from "./boxes.ts";
 import { type Config, config } from "./config.ts";
 import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";
 import { drained } from "./drain.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
+import { Older } from "./older.ts";
 import { Reactor } from "./reactor.ts";
 import { Shares } from "./shares.ts";
 import { Sniffer } from "./sniffer.ts";
 import { Salts } from "./salts.ts";
+import { rememberSeen } from "./seen.ts";
 import { serveCounters, Server } from "./serve.ts";
-import { legacyKey } from "./sip004.ts";
 import { Identity } from "./sip023.ts";
 import { LINK_LOGIN, type Login, Socks5 } from "./socks5.ts";
 import { StandIn } from "./stand_in.ts";
@@ -48,8 +48,6 @@ const PROBE_MS = 2_000;
 const UNANSWERED_TOLD = 2;
 /** How long it is told that a box had too much. */
 const FULL_TOLD_MS = 60_000;
-/** How often it is stored when boxes were seen: the disk shall rest. */
-const SEEN_KEPT_MS = 60_000;
 
 /** Why the peer does not answer, as far as the box can tell. */
 const REJECTED = {
@@ -359,53 +357,6 @@ function peerKeyOf({ secret }: Context<Config>): Uint8Array<ArrayBuffer> | undef
     if (!(error instanceof OtbError) || error.code !== "secret-missing") throw error;
     return undefined;
   }
-}
-
-/** The server of SIP004 while its box is there: it ends with the box's key. */
-class Older {
-  #server: Server | undefined;
-  #box: Box | undefined;
-
-  constructor(
-    private readonly config: Config["sip004"],
-    private readonly settings: ConstructorParameters<typeof Server>[0],
-  ) {}
-
-  get isMissing(): boolean {
-    return this.config.enabled && !this.#box;
-  }
-
-  /** Looks again who its box is. */
-  follow(): void {
-    if (!this.config.enabled) return;
-    const box = this.settings.boxes.find(this.config.box);
-    if (box === this.#box) return;
-    this.close();
-    this.#box = box;
-    if (!box) return;
-    const key = legacyKey(Buffer.from(box.key).toString("base64"));
-    this.#server = new Server({ ...this.settings, legacy: { box, key } }, "0.0.0.0", this.config.port);
-  }
-
-  close(): void {
-    this.#server?.close();
-    this.#server = undefined;
-  }
-}
-
-/** Keeps over a restart when each box was last seen, by what its key is called on the wire. */
-async function rememberSeen(ctx: Context<Config>, boxes: Boxes): Promise<void> {
-  const seen = await ctx.store.get<{ [identity: string]: number }>("seen") ?? {};
-  for (const box of boxes.all) box.lastSeen ||= seen[boxes.identity(box)] ?? 0;
-  let kept = JSON.stringify(seen);
-  const keep = async () => {
-    const now = Object.fromEntries(boxes.all.map((box) => [boxes.identity(box), box.lastSeen]));
-    if (JSON.stringify(now) === kept) return;
-    kept = JSON.stringify(now);
-    await ctx.store.set("seen", now);
-  };
-  const timer = setInterval(() => void keep().catch(() => {}), SEEN_KEPT_MS);
-  ctx.defer(() => clearInterval(timer));
 }
 
 /** Tells on which TCP ports these are served. */

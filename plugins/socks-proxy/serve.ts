@@ -29,6 +29,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** From accept to a whole request, and to the end of a connection that is only drained: the same for every failure. */
 const HANDSHAKE_MS = 15_000;
 const DIAL_MS = 10_000;
+/** Names that are looked up at once for one box: each takes a thread for as long as the resolver wants. */
+const MOST_LOOKUPS = 64;
 /** Connections in handshake or drained at once; beyond, the oldest goes. */
 const MAX_STRANGERS = 4_096;
 
@@ -142,7 +144,7 @@ export class Server {
     const { native } = this.settings;
     for (let count = 0; count < 64; count++) {
       const fd = native.accept(this.#fd, peerRecord, null);
-      if (fd < 0) return;
+      if (fd < 0) return this.settings.reactor.refused(this.#fd, this.#tag, fd);
       const { dials, counters, most = Infinity } = this.settings;
       if (this.#strangers.size + dials.size + counters.open >= most) {
         native.abort(fd);
@@ -354,7 +356,10 @@ function dial(
   };
   if (!target.named) return tryEach([target.record]);
   const { host, port } = target;
+  if (box.lookups >= MOST_LOOKUPS) return refused();
+  box.lookups++;
   lookup(host, { all: true })
+    .finally(() => box.lookups--)
     .then((found) => found.map(({ address }) => encodeAddress({ host: address, port })))
     .then(tryEach, refused);
 }

@@ -9,9 +9,9 @@ use sha1::Sha1;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 use zeroize::Zeroizing;
 
-const TAG: usize = 16;
+pub(crate) const TAG: usize = 16;
 const KEY: usize = 32;
-const HEAD: usize = 2 + TAG;
+pub(crate) const HEAD: usize = 2 + TAG;
 
 /// One direction of one stream. The key schedule lies in memory of aws-lc, which wipes it when it is freed
 /// (OPENSSL_free).
@@ -19,7 +19,7 @@ pub struct Session {
     key: LessSafeKey,
     counter: u64,
     /// Sealed bytes of the incomplete frame part: as much as it needs, nothing when none is pending.
-    pending: Vec<u8>,
+    pub(crate) pending: Vec<u8>,
     /// Length of the payload whose head was opened, if any.
     payload: Option<u16>,
     max_payload: u16,
@@ -70,7 +70,7 @@ impl Session {
         Ok(Nonce::assume_unique_for_key(nonce))
     }
 
-    fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<(), Outcome> {
+    pub(crate) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<(), Outcome> {
         let nonce = self.nonce()?;
         let (cipher, tag) = out.split_at_mut(plain.len());
         self.key
@@ -94,7 +94,7 @@ impl Session {
         Ok(length)
     }
 
-    fn seal_frames(&mut self, input: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
+    pub(crate) fn seal_frames(&mut self, input: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
         let mut written = 0;
         for payload in input.chunks(self.max_payload as usize) {
             self.seal(
@@ -126,7 +126,11 @@ impl Session {
         Ok(0)
     }
 
-    fn open_frames(&mut self, mut input: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
+    pub(crate) fn open_frames(
+        &mut self,
+        mut input: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, Outcome> {
         if self.broken {
             return Err(-EBADMSG);
         }
