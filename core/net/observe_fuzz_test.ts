@@ -13,7 +13,7 @@ import {
   parseRoutes,
   parseRules,
 } from "./observe_ip.ts";
-import { parseNftTables, parseQdiscs } from "./observe_nft_tc.ts";
+import { parseNftTables, parseQdiscs, staticSets } from "./observe_nft_tc.ts";
 
 /** Names as Linux takes them (dev_valid_name): anything without slash, colon and white space, of up to 15 bytes. */
 const name = fc.oneof(
@@ -73,7 +73,15 @@ fuzz(
     parseRules(all.map(([iif, table]) => ({ priority: 1, src: "all", iif, table })), 4);
     parseNeighbours(all.map(([dev, lladdr, dst]) => ({ dev, lladdr, dst })), 4);
     parseMptcpEndpoints(all.map(([dev, , address], id) => ({ dev, address, id })));
-    parseQdiscs(all.map(([dev, kind]) => ({ dev, kind, handle: "1:", root: true, options: { [kind]: 1 } })));
+    const qdiscs = all.map(([dev, kind]) => ({
+      dev,
+      kind,
+      handle: "1:",
+      root: true,
+      options: { [kind]: 1 },
+    }));
+    const below = all.map(([, kind]) => `[{"kind":"${kind}","handle":"1:"}]\n${kind}\n[]`);
+    swift(() => parseQdiscs([JSON.stringify(qdiscs), ...below].join("\n"), all.map(([dev]) => dev)));
   },
 );
 
@@ -89,7 +97,11 @@ fuzz(
   "nft's tables are told apart whatever they are called, in no time",
   hostileText(tables, 16_384),
   (text) => {
-    for (const { family, name, hash } of swift(() => parseNftTables(text))) {
+    for (
+      const { family, name, hash } of swift(() =>
+        parseNftTables(text, staticSets(text).map((set) => ({ ...set, text })))
+      )
+    ) {
       assert.ok(["ip", "ip6", "inet", "netdev"].includes(family) && !/\s/.test(name) && hash.length === 32);
     }
     swift(() => parseMptcpLimits(text));
