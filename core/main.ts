@@ -46,7 +46,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
   makePlaces(places);
   const lock = await takeLock(places.lock);
   const ended = Promise.withResolvers<void>();
-  const db = openDatabase(places.database);
+  const db = openDatabase(places.database, `${places.run}/otb.db`);
   const secrets = new Secrets(places.secrets);
   // A machine that was set up by an earlier otb has none.
   ensureTunnelKey(secrets);

@@ -614,6 +614,41 @@ export interface Store {
   delete(key: string): Promise<void>;
 }
 
+/** A program as it is to run; two that are equal are the same one. */
+export interface ProgramSpec {
+  /** Its name, which the manifest's `programs` must have, and its arguments. */
+  command: string[];
+  /** What it keeps of root's rights, as capabilities(7) names them in small letters without `cap_`. */
+  capabilities: string[];
+  /** What it reads on its standard input, to the end. */
+  input: string;
+  /** It is ended by then, whatever becomes of plugin and core; seconds from its start. Not what tells two apart. */
+  withinSeconds?: number;
+}
+
+/** Who is told of a program. */
+export interface ProgramWatcher {
+  /** Just before every start: what it reads is put in order. What it throws keeps the program from starting for now. */
+  onStart?(): void;
+  /** Whether a line of its error output says that it serves; absent: it does as soon as it is started. */
+  isReady?(line: string): boolean;
+  /** It serves, or an earlier run's was taken over and goes on. */
+  onReady?(): void;
+  /** One line of its error output. */
+  onLine?(line: string): void;
+  /** It ended by itself, or could not be started; it is started again. `reason` is its last line. */
+  onEnd(reason: string): void;
+}
+
+/** A program that runs beside a plugin and outlives it as its claims do. */
+export interface Program {
+  /**
+   * Has it run like this from now on, or not at all; resolves once it serves, or long enough after its start. One that runs like
+   * this already, left by an earlier run of the plugin or the core, runs on.
+   */
+  apply(spec: ProgramSpec | undefined): Promise<void>;
+}
+
 /** Small facts that plugins tell each other, each under the name of who published it. */
 export interface Facts {
   /**
@@ -645,7 +680,10 @@ export interface Context<Config> {
   readonly network: View<Network>;
   /** Own directory for files, readable and writable by this plugin only. */
   readonly directory: string;
-  /** @throws OtbError `secret-missing` when the manifest does not declare it or nobody set it. */
+  /**
+   * A secret as it is now; one that changes while the plugin runs is here before the fact that says so.
+   * @throws OtbError `secret-missing` when the manifest does not declare it or nobody set it.
+   */
   secret(name: string): string;
   /** Registers what to undo on stop, in reverse order, also after half a start. */
   defer(release: () => void | Promise<void>): void;
@@ -655,6 +693,11 @@ export interface Context<Config> {
    * @throws OtbError `claim-conflict`, `claim-not-declared`, `apply-failed`
    */
   claim(key: string, resources: Resource[]): Promise<void>;
+  /**
+   * A program under a name of its own: small letters, digits, dashes. It is started again when it ends; when the plugin
+   * crashes it runs on until the next run says what it wants, and is ended when the plugin stops or stays away.
+   */
+  program(key: string, watcher: ProgramWatcher): Program;
   publishStatus(status: Status): void;
   readonly health: { raise(condition: HealthCondition): void; clear(code: string): void };
 }
@@ -675,8 +718,8 @@ export interface Plugin<Config> {
   check?(next: Config, world: World): Problem[];
   /** Resolves when ready to serve. */
   start(ctx: Context<Config>): Promise<void> | void;
-  /** Takes new settings without a restart; absent means the core restarts the plugin. */
-  reload?(next: Config): Promise<void> | void;
+  /** Takes new settings without a restart; absent, or when it answers false, the core restarts the plugin. */
+  reload?(next: Config): Promise<void | false> | void | false;
   actions?: Record<string, Action>;
   panel?(status: Status): PanelBlock[];
 }

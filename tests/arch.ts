@@ -25,6 +25,7 @@ export function breaches(house: House): string[] {
   return [
     ...house.edges.flatMap((edge) => edgeBreach(edge, house)),
     ...Object.entries(house.sources).flatMap(([path, text]) => programBreaches(path, text, house)),
+    ...Object.entries(house.sources).flatMap(([path, text]) => printBreaches(path, text)),
     ...Object.entries(house.imports).flatMap(([name, target]) =>
       /^npm:(@[^/@]+\/)?[^/@]+@\d+\.\d+\.\d+(-[\w.]+)?$/.test(target)
         ? []
@@ -97,6 +98,14 @@ function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House)
   return [];
 }
 
+/** What is printed past the Terminal would carry what steers it, from whoever wrote it. */
+function printBreaches(path: string, text: string): string[] {
+  if (isTest(path) || !path.startsWith("core/cli/") || path === "core/cli/terminal.ts") return [];
+  return /\bDeno\s*\.\s*std(out|err)\b|\bconsole\s*\./.test(text)
+    ? [`${path} prints by itself: only core/cli/terminal.ts writes to a terminal`]
+    : [];
+}
+
 function programBreaches(path: string, text: string, { manifests }: House): string[] {
   const [room, name = ""] = path.split("/");
   if (isTest(path) || !["core", "plugins", "webui"].includes(room!)) return [];
@@ -112,8 +121,10 @@ function programBreaches(path: string, text: string, { manifests }: House): stri
       ? [`${path} runs a program: the manifest must name it in permissions.run`]
       : [];
   }
-  if (path.startsWith("core/net/os_linux")) return [];
+  if (path.startsWith("core/net/os_linux") || path === "core/supervisor/programs.ts") return [];
   return programs.filter((program) => program !== "Deno.execPath()" && program !== '"systemctl"').map((
     program,
-  ) => `${path} runs ${program}: only core/net/os_linux runs programs (otherwise Deno itself and systemctl)`);
+  ) =>
+    `${path} runs ${program}: only core/net/os_linux and core/supervisor/programs.ts run programs (otherwise Deno itself and systemctl)`
+  );
 }

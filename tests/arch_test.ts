@@ -95,6 +95,16 @@ Deno.test("a plugin runs programs only when its manifest names some; core runs D
   );
 });
 
+Deno.test("the CLI prints by its terminal alone", () => {
+  for (const text of [`console.log("x")`, "Deno.stdout.writeSync(x)", "Deno\n  .stderr"]) {
+    assert.equal(breaches(house({ sources: { "core/cli/link.ts": text } })).length, 1, text);
+    assert.deepEqual(
+      breaches(house({ sources: { "core/cli/terminal.ts": text, "core/cli/x_test.ts": text } })),
+      [],
+    );
+  }
+});
+
 Deno.test("npm packages have exact versions", () => {
   assert.deepEqual(breaches(house({ imports: { zod: "npm:zod@4.6.7", "@a/b": "npm:@a/b@1.0.0-rc.1" } })), []);
   for (

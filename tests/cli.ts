@@ -1,12 +1,19 @@
-// `otb lab|demo|bench|test`: the verbs that build a world to look at, measure or test; a release does not carry them.
+// `otb lab|demo|bench|test|fuzz`: the verbs that build a world to look at, measure or test; a release does not carry them.
 import { bench } from "./bench.ts";
 import { sweepBenches } from "./bench/hops.ts";
 import { demo } from "./demo.ts";
+import { fuzz } from "./fuzz.ts";
 import { labCommand } from "./lab/cli.ts";
 import { sweepDeadLabs } from "./lab/lab.ts";
 import { test } from "./test.ts";
 
-const VERBS: Record<string, (args: string[]) => Promise<number>> = { bench, demo, lab: labCommand, test };
+const VERBS: Record<string, (args: string[]) => Promise<number>> = {
+  bench,
+  demo,
+  fuzz,
+  lab: labCommand,
+  test,
+};
 
 async function main([verb = "", ...args]: string[]): Promise<number> {
   const run = VERBS[verb];
@@ -18,7 +25,8 @@ async function main([verb = "", ...args]: string[]): Promise<number> {
     );
     return 2;
   }
-  if (Deno.uid() !== 0 && !args.includes("--help") && !args.includes("-h")) {
+  // Only what makes namespaces needs root.
+  if (verb !== "fuzz" && Deno.uid() !== 0 && !args.includes("--help") && !args.includes("-h")) {
     console.error(
       `otb: Cannot make network namespaces as this must run as root: current value is "uid ${Deno.uid()}"\n  next: sudo ./otb ${verb} ${
         args.join(" ")

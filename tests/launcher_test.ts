@@ -86,9 +86,9 @@ Deno.test("it finds its tree through symlinks, relative ones too", () => {
   assert.ok(out.includes(` ${LAUNCHER.replace(/otb$/, "")}core/cli/main.ts version`), out + err);
 });
 
-Deno.test("lab, demo, bench and test go to the tests' own CLI, help for them without any build", () => {
+Deno.test("lab, demo, bench, test and fuzz go to the tests' own CLI, help for them without any build", () => {
   using place = new Place().deno(version);
-  for (const verb of ["lab", "demo", "bench", "test"]) {
+  for (const verb of ["lab", "demo", "bench", "test", "fuzz"]) {
     assert.match(place.run([verb, "--help"]).out, new RegExp(`/tests/cli\\.ts ${verb} --help\\n$`));
   }
 });

@@ -28,6 +28,8 @@ const SECONDS: { [file: string]: number } = {
   "dhcp_hostile_test.ts": 100,
   "resolver_test.ts": 90,
   "hot_plug_test.ts": 60,
+  "disk_test.ts": 80,
+  "soak_test.ts": 110,
   "health_test.ts": 90,
   "dhcp_ipv6_test.ts": 60,
 };

@@ -178,13 +178,15 @@ export class World {
       start?: boolean;
       /** Links are for the box to find. */
       found?: boolean;
+      /** The box's state directory, where it is not to be a temporary one. */
+      boxState?: string;
     } = {},
   ): Promise<World> {
     const lab = await Lab.up(name, { owner: true, ...spec });
     const folder = await Deno.makeTempDir({ prefix: "otb" });
     const world = new World(
       lab,
-      new End(lab, "box", `${folder}/box`),
+      new End(lab, "box", options.boxState ?? `${folder}/box`),
       new End(lab, "site1", `${folder}/cloud`),
       folder,
     );
@@ -244,11 +246,12 @@ export class World {
   }
 
   /** A second box, in the namespace of a device behind a modem (`solo1`...), with that as its only link; it is up when this resolves. */
-  async anotherBox(role: string): Promise<End & AsyncDisposable> {
+  async anotherBox(role: string, settings: string[] = []): Promise<End & AsyncDisposable> {
     const { joinCode } = await this.cloud.otb(["peer", "box", "add", role]) as { joinCode: string };
     const box = new End(this.lab, role, `${this.folder}/${role}`);
     await box.otb(["init", "box", "--join", "-"], joinCode);
     await box.otb(["link", "add", "only", "--interface", "eth0"]);
+    if (settings.length > 0) await box.otb(["config", "set", ...settings, "--yes"]);
     await box.up();
     return Object.assign(box, { [Symbol.asyncDispose]: () => box.down() });
   }

@@ -122,11 +122,8 @@ export class Boxes {
 /** Makes the first box of a new peer, and what every box must know of it. */
 export function firstBox(secrets: Secrets, name: string): void {
   requireFree(name, []);
-  const key = randomKey();
   secrets.set(PEER_KEY, randomKey());
-  secrets.set(BOXES, JSON.stringify([{ name, key, addedAtMs: Date.now() } satisfies BoxKey]));
-  // Until the tunnel looks for `boxes` too.
-  secrets.set(FORMER_KEY, key);
+  secrets.set(BOXES, JSON.stringify([{ name, key: randomKey(), addedAtMs: Date.now() } satisfies BoxKey]));
 }
 
 /** Boxes for a person: without their keys, with what running plugins tell of them in their status under `boxes`. */

@@ -6,16 +6,14 @@ import { decodeJoinCode, type JoinCode } from "./join_code.ts";
 
 /** Secrets of a box: its own key, and the peer's, by which it says who it is (absent: joined by a code of before). */
 const KEY = "psk", PEER_KEY = "peer-key";
+/** Who knows one of these uses the peer, and must begin anew when it is another one or has another key. */
+export const BOX_SECRETS = [KEY, PEER_KEY];
 
-/** Stores what only box and peer know; answers with the names of the secrets that changed. */
-export function storeKeys(secrets: Secrets, { psk, peerKey }: Pick<JoinCode, "psk" | "peerKey">): string[] {
-  const changed = [[KEY, psk], [PEER_KEY, peerKey]] as const;
-  return changed.flatMap(([name, value]) => {
-    if (secrets.get(name) === value) return [];
-    if (value === undefined) secrets.delete(name);
-    else secrets.set(name, value);
-    return [name];
-  });
+/** Stores what only box and peer know. */
+export function storeKeys(secrets: Secrets, { psk, peerKey }: Pick<JoinCode, "psk" | "peerKey">): void {
+  secrets.set(KEY, psk);
+  if (peerKey === undefined) secrets.delete(PEER_KEY);
+  else secrets.set(PEER_KEY, peerKey);
 }
 
 /**
@@ -31,7 +29,7 @@ export async function rejoin(
   network: Pick<Network, "role" | "peers">,
   propose: Core["propose"],
   joinCode: string,
-): Promise<{ peer: Network["peers"][number]; changed: string[] }> {
+): Promise<Network["peers"][number]> {
   if (network.role !== "box") {
     throw new OtbError(
       "not-a-box",
@@ -45,5 +43,6 @@ export async function rejoin(
   const result: ProposalResult = await propose({ patch, author: "otb peer join", confirm: true });
   const [problem] = result.problems;
   if (problem) throw new OtbError(problem.code, problem.message, problem.next);
-  return { peer, changed: storeKeys(secrets, { psk, peerKey }) };
+  storeKeys(secrets, { psk, peerKey });
+  return peer;
 }

@@ -13,6 +13,7 @@ const STEPS = ["CREATE TABLE kept_block (resources TEXT NOT NULL) STRICT"];
 /** Remembers on the disk what shall stay, as a core that was killed cannot say it any more. */
 export class KeptBlock {
   #known: string;
+  #isWritten = true;
 
   constructor(private readonly db: DatabaseSync) {
     migrate(db, "kept-block", STEPS);
@@ -23,14 +24,22 @@ export class KeptBlock {
     return JSON.parse(this.#known);
   }
 
-  /** What stays from now on if otb ends; an empty list for nothing. */
+  /** What stays from now on if otb ends; an empty list for nothing. @throws Error when the disk does not take it; it is known all the same */
   remember(resources: Resource[]): void {
     const text = JSON.stringify(resources);
     if (text === this.#known) return;
     this.#known = text;
+    this.#isWritten = false;
+    this.flush();
+  }
+
+  /** Writes what the disk did not take. @throws Error while it does not */
+  flush(): void {
+    if (this.#isWritten) return;
     // One statement, so that there is never none.
     this.db.exec("INSERT INTO kept_block SELECT '[]' WHERE NOT EXISTS (SELECT 1 FROM kept_block)");
-    this.db.prepare("UPDATE kept_block SET resources = ?").run(text);
+    this.db.prepare("UPDATE kept_block SET resources = ?").run(this.#known);
+    this.#isWritten = true;
   }
 
   /** What a person has to know of it once otb has ended. */

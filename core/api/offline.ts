@@ -12,6 +12,7 @@ import { observeLinks } from "../state/links.ts";
 import { readLines } from "../state/log.ts";
 import { findPlugins, type Manifest } from "../supervisor/manifest.ts";
 import { endRecorded } from "../supervisor/process.ts";
+import { endPrograms } from "../supervisor/programs.ts";
 import { describePermissions } from "../supervisor/sandbox.ts";
 import { Boxes, boxReports, later } from "./boxes.ts";
 import { rejoin } from "./join.ts";
@@ -67,8 +68,7 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
     boxCode: (name) => later(() => boxes.code(name)),
     renameBox: (name, to) => later(() => boxes.rename(name, to)),
     revokeBox: (name) => later(() => boxes.revoke(name)),
-    join: async (code) =>
-      (await rejoin(secrets, network(), (proposal) => changes.propose(proposal), code)).peer,
+    join: (code) => rejoin(secrets, network(), (proposal) => changes.propose(proposal), code),
     logs({ plugin, lines = 50 }, onLine) {
       readLines(`${places.logs}/otb.log`).filter((line) => plugin === undefined || line.plugin === plugin)
         .slice(-lines).forEach(onLine);
@@ -86,6 +86,7 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
       }
       // A core that was killed leaves its plugins running and its claims in the kernel.
       for (const { name } of manifests) endRecorded(`${places.run}/${name}.pid`);
+      await endPrograms(places.run);
       const silent = { debug() {}, info() {}, warn() {}, error() {} };
       const net = new Net(new OsLinux(), new Journal(db, { aside: places.journal }), silent);
       if (open) keptBlock.remember([]);

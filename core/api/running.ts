@@ -36,7 +36,7 @@ import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { Boxes, boxReports, later } from "./boxes.ts";
 import { coreClaims } from "./core_claims.ts";
-import { rejoin } from "./join.ts";
+import { BOX_SECRETS, rejoin } from "./join.ts";
 import type { StatePlaces } from "./places.ts";
 import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
@@ -160,7 +160,7 @@ export class RunningCore implements Core {
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     follow();
-    net.watch(this.#watching.signal);
+    void net.watch(this.#watching.signal);
     if (this.#parts.role === "cloud") {
       // Without keys the plugins that need them say so; the others run.
       await later(() => this.#tellBoxes()).catch((error) => this.#log("error", asOtbError(error).message));
@@ -187,7 +187,12 @@ export class RunningCore implements Core {
       this.storage.close();
       // There before the plugins' own tables go.
       const { owner, key } = KEPT_BLOCK;
-      if (open) this.#keptBlock.remember([]);
+      try {
+        if (open) this.#keptBlock.remember([]);
+      } catch (error) {
+        // It is known in memory, which is what counts from here on.
+        this.#log("error", "Cannot remember that devices are let out", { reason: String(error) });
+      }
       await net.claim(owner, key, this.#keptBlock.resources).catch((error) =>
         this.#log("error", "Cannot keep devices from leaving", { reason: String(error) })
       );
@@ -241,13 +246,13 @@ export class RunningCore implements Core {
   revokeBox: Core["revokeBox"] = (name) => later(() => this.#boxes.revoke(name));
 
   async join(joinCode: string): Promise<Network["peers"][number]> {
-    const { peer, changed } = await rejoin(
+    const peer = await rejoin(
       this.#parts.secrets,
       this.#network.current,
       this.propose,
       joinCode,
     );
-    await this.#supervisor.restartFor(changed);
+    await this.#supervisor.restartFor(BOX_SECRETS);
     return peer;
   }
 
@@ -296,6 +301,7 @@ export class RunningCore implements Core {
     const { journal, places } = this.#parts;
     if (!journal.flush()) throw new Error("the journal could not be written");
     this.#store.flush();
+    this.#keptBlock.flush();
     const trial = `${places.logs}/trial`;
     using file = Deno.openSync(trial, { create: true, write: true, truncate: true, mode: 0o600 });
     try {
@@ -324,6 +330,7 @@ export class RunningCore implements Core {
     try {
       this.#keptBlock.remember(blockOf(fact, this.#network.current.lan));
     } catch (error) {
+      this.storage.failed(error);
       this.#log("error", "Cannot remember the kill-switch for when otb ends", { reason: String(error) });
     }
   }
@@ -390,7 +397,7 @@ export class RunningCore implements Core {
   }
 
   #ownHealth(): StatusReport["health"] {
-    return [...this.#selfHealth(), ...this.#linksHealth()];
+    return [...this.#selfHealth(), ...this.#undoneHealth(), ...this.#linksHealth()];
   }
 
   #selfHealth(): StatusReport["health"] {
@@ -418,6 +425,22 @@ export class RunningCore implements Core {
         message: `Link "${link.name}" is not usable: ${link.observed.reason}`,
         sinceMs: this.#startedAtMs,
       }));
+  }
+
+  /** What somebody else keeps undoing in the kernel. */
+  #undoneHealth(): StatusReport["health"] {
+    const fights = this.#parts.net.fights();
+    if (fights.length === 0) return [];
+    const named = fights.slice(0, 3).map(({ resource, times }) => `${resource} (${times} times)`).join(", ");
+    const more = fights.length > 3 ? ` and ${fights.length - 3} more` : "";
+    return [{
+      plugin: "core",
+      code: "kernel-undone",
+      severity: "warning",
+      message: `Another program keeps undoing what otb puts back ever less often: ${named}${more}`,
+      next: "Find it (NetworkManager, firewalld, a script) and let it leave these alone.",
+      sinceMs: this.#startedAtMs,
+    }];
   }
 
   #log(level: LogLine["level"], message: string, properties?: { [key: string]: Json }): void {

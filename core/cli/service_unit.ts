@@ -25,6 +25,12 @@ function confinement(state: string, tree: string): [reason: string, ...lines: st
       "ProtectSystem=strict",
       `ReadWritePaths=${path(state)} ${path(`${tree}/.cache`)}`,
     ],
+    [
+      "But for sockets and records of processes, in memory: they outlive the core, as plugins do, and not the machine.",
+      "RuntimeDirectory=otb",
+      "RuntimeDirectoryMode=0700",
+      "RuntimeDirectoryPreserve=yes",
+    ],
     isHome
       ? ["Settings lie in a home directory, so homes can be read.", "ProtectHome=read-only"]
       : ["Nothing of otb lies in anybody's home.", "ProtectHome=yes"],

@@ -45,6 +45,7 @@ const SYMBOLS = {
     parameters: ["pointer", "buffer", "u32", "u32", "buffer", "u32", "u32"],
     result: "i32",
   },
+  otb_aead_ended: { parameters: ["pointer"], result: "i32" },
   otb_random: { parameters: ["buffer", "u32"], result: "i32" },
   otb_identity: { parameters: ["buffer", "buffer", "buffer", "u32"], result: "i32" },
   otb_clock_adjust: { parameters: ["i64", "u32"], result: "i32" },
@@ -56,6 +57,7 @@ const SYMBOLS = {
   otb_tun_send: { parameters: ["pointer", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_carried: { parameters: ["buffer", "u32"], result: "i32" },
   otb_neighbour: { parameters: ["buffer", "u32", "buffer"], result: "i32" },
+  otb_netlink_open: { parameters: ["u32", "buffer", "u32", "buffer", "u32"], result: "i32" },
   otb_packet_open: { parameters: ["u32", "buffer", "u32", "u32"], result: "i32" },
   otb_udp_open: { parameters: ["buffer", "buffer", "u32", "u32", "u32", "u32"], result: "i32" },
   otb_udp_send: { parameters: ["i32", "buffer", "buffer", "buffer", "u32", "u32", "u32"], result: "i32" },
@@ -574,6 +576,19 @@ export class AeadSession {
     return this.#symbols.otb_aead_open_frames(this.#pointer, input, offset, length, out, outOffset, room);
   }
 
+  /** Writes a frame without payload, 34 bytes; returns that or a negative errno. */
+  sealEmpty(out: Bytes, outOffset: number): number {
+    const head = this.sealOne(EMPTY, 0, 2, out, outOffset);
+    if (head < 0) return head;
+    const body = this.sealOne(EMPTY, 0, 0, out, outOffset + head);
+    return body < 0 ? body : head + body;
+  }
+
+  /** `openFrames` has met a frame without payload. */
+  get metEmpty(): boolean {
+    return this.#symbols.otb_aead_ended(this.#pointer) === 1;
+  }
+
   /** Wipes the key and frees the memory; later calls return -EINVAL. */
   free(): void {
     this.#symbols.otb_aead_free(this.#pointer);
@@ -584,6 +599,9 @@ export class AeadSession {
     this.free();
   }
 }
+
+/** The length of a frame without payload. */
+const EMPTY = new Uint8Array(2);
 
 /** Native code trusts its bounds, so they are checked on this side. */
 function bad(buffer: Bytes, offset: number, length: number): boolean {
@@ -1396,6 +1414,19 @@ export class Native {
       length = read();
     }
     return new TextDecoder().decode(this.#carried.subarray(0, length));
+  }
+
+  /**
+   * Opens a socket to the kernel (netlink(7)) that hears these groups; messages are read and written whole with `read` and
+   * `write`, which answers -ENOBUFS when some were lost. `namespace` is a path like `/run/netns/NAME`.
+   * @throws OtbError `native-<errno>`
+   */
+  netlinkOpen(protocol: number, groups: number[], namespace = ""): number {
+    const path = text(namespace)!;
+    return checked(
+      this.#symbols.otb_netlink_open(protocol, new Uint8Array(groups), groups.length, path, path.length),
+      `open a netlink socket of protocol ${protocol}`,
+    );
   }
 
   /**

@@ -68,6 +68,18 @@ export class Namespace {
     }
   }
 
+  /** Runs an asynchronous body inside; whatever else this thread does meanwhile is done inside too. */
+  async during<T>(body: () => Promise<T>): Promise<T> {
+    const home = open("/proc/thread-self/ns/net");
+    try {
+      if (libc.setns(this.#fd, CLONE_NEWNET) !== 0) throw new Error(`cannot enter ${this.name}`);
+      return await body();
+    } finally {
+      libc.setns(home, CLONE_NEWNET);
+      libc.close(home);
+    }
+  }
+
   /** Joins two namespaces with a veth pair; `own` and `other` are addresses in CIDR. */
   link(other: Namespace, device: string, own: string, others: string): void {
     this.ip(`link add ${device} type veth peer name ${device} netns ${other.name}`);

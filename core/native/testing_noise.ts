@@ -54,6 +54,7 @@ export function independentInitiator(own: Bytes, remote: Bytes, psk: Bytes, prol
   mixHash(prologue);
   mixHash(remote);
   return {
+    ephemeralKey: ephemeral.publicKey,
     first(payload: Bytes): Bytes {
       mixHash(ephemeral.publicKey);
       mixKey(ephemeral.publicKey);

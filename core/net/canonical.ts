@@ -16,6 +16,11 @@ const TC_WORD = /^[!$-&(-:<-\[\]-~]{1,128}$/;
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 const MARK = /^(0x[0-9a-f]{1,8}|\d{1,10})(\/(0x[0-9a-f]{1,8}|\d{1,10}))?$/i;
 
+/** A claim comes as JSON from another process: a pattern would take a list of one word, or nothing, for its text. */
+function is(pattern: RegExp, text: unknown): boolean {
+  return typeof text === "string" && pattern.test(text);
+}
+
 function refuse(resource: Resource, rule: string, value: unknown): never {
   throw new OtbError(
     "resource-invalid",
@@ -33,11 +38,20 @@ export function canonical(resource: Resource): Resource {
   const integer = (value: number, from: number, to: number, name: string) =>
     must(Number.isInteger(value) && value >= from && value <= to, `${name} must be ${from} to ${to}`, value);
   const device = (name: string) =>
-    must(INTERFACE.test(name), "an interface name has 1 to 15 plain characters", name);
+    must(is(INTERFACE, name), "an interface name has 1 to 15 plain characters", name);
   const address = (text: string, family?: Family) =>
     canonicalAddress(text, family) ??
       refuse(resource, `an address must be IPv${family ?? "4 or IPv6"}`, text);
+  const flag = (value: unknown, name: string) =>
+    must(value === undefined || typeof value === "boolean", `${name} must be true or false`, value);
+  const words = (value: unknown, name: string) =>
+    must(
+      Array.isArray(value) && value.every((word) => typeof word === "string"),
+      `${name} must be words`,
+      value,
+    );
   const mac = (text: string) => {
+    must(typeof text === "string", "mac must be text", text);
     const lower = text.toLowerCase();
     // The lowest bit of the first byte marks groups of stations (IEEE 802).
     const single = MAC.test(lower) && (parseInt(lower.slice(0, 2), 16) & 1) === 0;
@@ -50,6 +64,8 @@ export function canonical(resource: Resource): Resource {
   switch (resource.kind) {
     case "address": {
       device(resource.interface);
+      flag(resource.noPrefixRoute, "noPrefixRoute");
+      must(typeof resource.cidr === "string", "an address must be in CIDR", resource.cidr);
       const [text = "", length = ""] = resource.cidr.split("/");
       const host = address(text);
       must(
@@ -79,7 +95,7 @@ export function canonical(resource: Resource): Resource {
       if (metric !== undefined) integer(metric, 0, 0xffffffff, "metric");
       if (mtu !== undefined) integer(mtu, 68, 65535, "mtu");
       if (congestion !== undefined) {
-        must(CONGESTION.test(congestion), "congestion must name an algorithm", congestion);
+        must(is(CONGESTION, congestion), "congestion must name an algorithm", congestion);
       }
       const type = resource.type ?? "unicast";
       must(["unicast", "local", "unreachable", "blackhole"].includes(type), "type must be known", type);
@@ -115,7 +131,7 @@ export function canonical(resource: Resource): Resource {
       integer(resource.table, 1, 0xffffffff, "table");
       if (resource.inputInterface !== undefined) device(resource.inputInterface);
       if (resource.mark !== undefined) {
-        must(MARK.test(resource.mark), "mark must be value or value/mask", resource.mark);
+        must(is(MARK, resource.mark), "mark must be value or value/mask", resource.mark);
       }
       return compact({
         kind: "rule",
@@ -131,6 +147,7 @@ export function canonical(resource: Resource): Resource {
     case "mptcpEndpoint": {
       integer(resource.id, 1, 255, "id");
       device(resource.interface);
+      words(resource.flags, "flags");
       const unknown = resource.flags.find((f) => !["subflow", "signal", "backup", "fullmesh"].includes(f));
       must(unknown === undefined, "flags must be known to ip-mptcp(8)", unknown);
       must(
@@ -159,8 +176,9 @@ export function canonical(resource: Resource): Resource {
         addAddrAccepted: resource.addAddrAccepted,
       };
     case "sysctl":
-      must(SYSCTL.test(resource.name), "a setting is a path under /proc/sys", resource.name);
-      must(SYSCTL_VALUE.test(resource.value), "a setting's value is one printable line", resource.value);
+      must(is(SYSCTL, resource.name), "a setting is a path under /proc/sys", resource.name);
+      flag(resource.optional, "optional");
+      must(is(SYSCTL_VALUE, resource.value), "a setting's value is one printable line", resource.value);
       return compact({
         kind: "sysctl",
         name: resource.name,
@@ -173,9 +191,9 @@ export function canonical(resource: Resource): Resource {
         "family must be ip, ip6, inet or netdev",
         resource.family,
       );
-      must(NFT_NAME.test(resource.name), "a table's name starts with otb_", resource.name);
+      must(is(NFT_NAME, resource.name), "a table's name starts with otb_", resource.name);
       must(
-        isBalanced(resource.body),
+        typeof resource.body === "string" && isBalanced(resource.body),
         "a table's body must close every brace it opens, and no more",
         resource.body,
       );
@@ -183,8 +201,11 @@ export function canonical(resource: Resource): Resource {
     case "qdisc": {
       device(resource.interface);
       must(["root", "ingress"].includes(resource.parent), "parent must be root or ingress", resource.parent);
+      words(resource.spec, "spec");
+      must(Array.isArray(resource.then ?? []), "then must be lines", resource.then);
+      for (const line of resource.then ?? []) words(line, "a further line");
       for (const word of [...resource.spec, ...(resource.then ?? []).flat()]) {
-        must(TC_WORD.test(word), "a word of tc has no space, quote, # or ;", word);
+        must(is(TC_WORD, word), "a word of tc has no space, quote, # or ;", word);
       }
       must(
         resource.parent === "ingress" || resource.spec.length > 0,
@@ -210,9 +231,11 @@ export function canonical(resource: Resource): Resource {
     }
     case "interfaceState":
       device(resource.interface);
+      must(typeof resource.up === "boolean", "up must be true or false", resource.up);
       return { kind: "interfaceState", interface: resource.interface, up: resource.up };
     case "interface":
       device(resource.name);
+      must(typeof resource.up === "boolean", "up must be true or false", resource.up);
       must(
         ["ifb", "dummy", "macvlan"].includes(resource.type),
         "type must be ifb, dummy or macvlan",
@@ -235,6 +258,7 @@ export function canonical(resource: Resource): Resource {
 
 /** An address as the kernel prints it, or undefined; without `family` both are taken. */
 export function canonicalAddress(text: string, family?: Family): string | undefined {
+  if (typeof text !== "string") return undefined;
   // ipaddr.js also takes octal, short and zoned forms, which mean something else elsewhere.
   const strict = /^\d+\.\d+\.\d+\.\d+$/.test(text)
     ? ipaddr.IPv4.isValidFourPartDecimal(text)
@@ -247,6 +271,7 @@ export function canonicalAddress(text: string, family?: Family): string | undefi
 
 /** A prefix as the kernel prints it: host bits cleared, `/32` and `/128` left out; undefined when malformed. */
 export function canonicalPrefix(text: string, family: Family): string | undefined {
+  if (typeof text !== "string") return undefined;
   const [host = "", length, ...rest] = text.split("/");
   const full = family === 4 ? 32 : 128;
   const address = canonicalAddress(host, family);

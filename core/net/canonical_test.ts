@@ -83,3 +83,26 @@ Deno.test("a table's body cannot leave its table", () => {
   }
   throws(() => canonical({ kind: "nftTable", family: "inet", name: "filter", body: "" }), /starts with otb_/);
 });
+
+Deno.test("a claim whose words are lists, or are not there, is refused: a pattern would take them for text", () => {
+  for (
+    const claim of [
+      { kind: "address", cidr: "192.0.2.1/24" },
+      { kind: "address", interface: "eth0" },
+      { kind: "address", interface: ["eth0"], cidr: "192.0.2.1/24" },
+      { kind: "rule", family: 4, priority: 1, table: 1, mark: ["0x1"] },
+      { kind: "sysctl", name: "net/ipv4/ip_forward", value: 1 },
+      { kind: "nftTable", family: "inet", name: ["otb_a"], body: "" },
+      { kind: "nftTable", family: "inet", name: "otb_a" },
+      { kind: "qdisc", interface: "eth0", parent: "root", spec: "fq" },
+      { kind: "mptcpEndpoint", id: 1, address: "192.0.2.1", interface: "eth0" },
+      { kind: "interfaceState", interface: "eth0", up: "no" },
+    ]
+  ) {
+    throws(
+      () => canonical(claim as unknown as Resource),
+      { code: "resource-invalid" },
+      JSON.stringify(claim),
+    );
+  }
+});

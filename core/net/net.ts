@@ -3,9 +3,19 @@ import { type Log, OtbError } from "../plugin.ts";
 import { arbitrate } from "./arbitrate.ts";
 import { canonical } from "./canonical.ts";
 import { describe, humanLines } from "./commands.ts";
+import { Fights } from "./fights.ts";
 import type { Journal } from "./journal.ts";
 import { identity, type Resource } from "./model.ts";
-import { ApplyError, type Observed, type Os, OTB_PROTOCOL, type Reread, STANDALONE_KINDS } from "./os.ts";
+import {
+  ApplyError,
+  type Change,
+  type Observed,
+  type Os,
+  OTB_PROTOCOL,
+  type Reread,
+  STANDALONE_KINDS,
+} from "./os.ts";
+import { joined } from "./netlink.ts";
 import { type Conflict, type JournalEntry, type Owned, type Plan, plan, type Step } from "./plan.ts";
 
 /** One claim as asked for: everything an owner wants under one key. */
@@ -50,13 +60,21 @@ export class Net {
   #claims = new Map<string, Claim & { inherited: boolean }>();
   #queue: Promise<unknown> = Promise.resolve();
   #reconciling: Promise<void> | undefined;
+  /** What the next reconcile has to look at. */
+  #changed: Change | undefined;
+  readonly #fights = new Fights();
+  #retry: ReturnType<typeof setTimeout> | undefined;
   #observed: Observed | undefined;
   #observers = new Set<(observed: Observed) => void>();
   #reasons: Outcome["reasons"] = new Map();
   /** Wishes that another one stands above or in the way of, and why. */
   #unheld: { owned: Owned; state: "waiting" | "failed"; reason: string }[] = [];
 
-  constructor(os: Os, journal: Journal, log: Log) {
+  readonly #nowMs: () => number;
+
+  /** @param nowMs a clock that never goes back */
+  constructor(os: Os, journal: Journal, log: Log, nowMs = () => performance.now()) {
+    this.#nowMs = nowMs;
     this.#os = os;
     this.#journal = journal;
     this.#log = log;
@@ -158,19 +176,37 @@ export class Net {
     });
   }
 
-  /** Reads the kernel and repairs what is not as claimed; calls while one waits for its turn share it. */
-  reconcile(): Promise<void> {
+  /** Reads the kernel, or what changed of it, and repairs what is not as claimed; calls while one waits for its turn share it. */
+  reconcile(change: Change = { flapped: new Set() }): Promise<void> {
+    this.#changed = this.#changed ? joined(this.#changed, change) : change;
     return this.#reconciling ??= this.#enqueue(async () => {
       this.#reconciling = undefined;
-      await this.#converge();
+      const { kinds, flapped } = this.#changed!;
+      this.#changed = undefined;
+      const only = this.#observed && kinds;
+      const { failed } = await this.#converge(undefined, only, flapped);
+      // What was not read anew may not be as it was.
+      if (failed.length > 0 && only) await this.#converge(undefined, undefined, flapped);
     });
   }
 
-  /** Reconciles on every change of links, addresses, routes or rules, until aborted. */
-  watch(signal: AbortSignal): void {
-    const reconcile = () =>
-      this.reconcile().catch((error) => this.#log.error("Cannot reconcile", { reason: String(error) }));
-    this.#os.watch(reconcile, signal);
+  /** Reconciles on every change of what is claimed, until aborted; resolves once nothing is watched any more. */
+  async watch(signal: AbortSignal): Promise<void> {
+    const reconcile = (change: Change) =>
+      void this.reconcile(change).catch((error) =>
+        this.#log.error("Cannot reconcile", { reason: String(error) })
+      );
+    await this.#os.watch(reconcile, signal);
+    clearTimeout(this.#retry);
+  }
+
+  /** What somebody else keeps undoing, in a few words each, and how often it was put back in a row. */
+  fights(): { resource: string; times: number }[] {
+    const wanted = new Map(wantedBy(this.#claims).map(({ resource }) => [identity(resource), resource]));
+    return this.#fights.going(this.#nowMs()).flatMap(({ id, times }) => {
+      const resource = wanted.get(id);
+      return resource ? [{ resource: describe(resource), times }] : [];
+    });
   }
 
   /** Takes away what a former run left and nobody has claimed since this one began. */
@@ -212,9 +248,13 @@ export class Net {
 
   /**
    * Makes the kernel follow the claims. A failure of another owner than `blamed` is noted, not thrown. With `only` the kernel's
-   * state of those kinds alone is read.
+   * state of those kinds alone is read. What went with an interface that flapped was nobody's doing.
    */
-  async #converge(blamed?: Claim, only?: Reread["kinds"]): Promise<Outcome> {
+  async #converge(
+    blamed?: Claim,
+    only?: Reread["kinds"],
+    flapped: Change["flapped"] = new Set(),
+  ): Promise<Outcome> {
     const outcome: Outcome = { reasons: new Map(), failed: [] };
     const { held, conflicts, yielding } = arbitrate(wantedBy(this.#claims));
     const refused = conflicts.find(({ wanted }) => isOf(wanted, blamed));
@@ -223,11 +263,13 @@ export class Net {
     for (let round = 0; round <= MAX_ROUNDS; round++) {
       const observed = await this.#observe(this.#claims, only);
       this.#noteFingerprints(observed);
-      work = plan(held, observed, this.#journal.entries(), OTB_PROTOCOL);
+      const entries = this.#journal.entries();
+      work = plan(held, observed, entries, OTB_PROTOCOL);
       const conflict = work.conflicts.find(({ wanted }) => isOf(wanted, blamed));
       if (conflict) throw conflictError(conflict);
       this.#journal.put(work.adopted);
       this.#journal.forget(work.gone);
+      if (round === 0) this.#noteRepairs(work.steps, entries, blamed, flapped, outcome);
       const steps = work.steps.filter(({ owned }) => !outcome.reasons.has(identity(owned.resource)));
       if (steps.length === 0) break;
       if (round < MAX_ROUNDS) await this.#apply(steps, blamed, outcome);
@@ -256,6 +298,42 @@ export class Net {
       })),
     ];
     return outcome;
+  }
+
+  /** Says what is put back, and leaves for later what somebody undoes again and again. */
+  #noteRepairs(
+    steps: Step[],
+    entries: JournalEntry[],
+    blamed: Claim | undefined,
+    flapped: Change["flapped"],
+    outcome: Outcome,
+  ): void {
+    const had = new Map(entries.map((entry) => [identity(entry.resource), entry]));
+    const nowMs = this.#nowMs();
+    let nextMs = Infinity;
+    for (const { owned, effect } of steps) {
+      const id = identity(owned.resource), entry = had.get(id);
+      const wasThere = entry?.applied && JSON.stringify(entry.resource) === JSON.stringify(owned.resource);
+      if (effect !== "hold" || !wasThere || this.#hasFlapped(owned.resource, flapped)) continue;
+      const dueMs = this.#fights.dueMs(id);
+      if (dueMs > nowMs && !isOf(owned, blamed)) {
+        nextMs = Math.min(nextMs, dueMs);
+        outcome.reasons.set(id, { state: "failed", reason: "somebody else keeps undoing it" });
+        continue;
+      }
+      this.#fights.repaired(id, nowMs);
+      const { owner, resource } = owned;
+      this.#log.info("Put back what somebody else undid", { owner, resource: describe(resource) });
+    }
+    if (nextMs === Infinity) return;
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.reconcile().catch(() => {}), nextMs - nowMs);
+    Deno.unrefTimer(this.#retry as unknown as number);
+  }
+
+  /** Whether it left with an interface that it needs. */
+  #hasFlapped(resource: Resource, flapped: Change["flapped"]): boolean {
+    return this.#observed!.interfaces.some(({ name, index }) => flapped.has(index) && needs(resource, name));
   }
 
   /** Runs the steps; goes on after a failure that is not the fault of `blamed`. */
@@ -295,12 +373,8 @@ export class Net {
   }
 
   async #observe(claims: Claims, only?: Reread["kinds"]): Promise<Observed> {
-    const resources = [...wantedBy(claims), ...this.#journal.entries()].map(({ resource }) => resource);
-    const sysctls = resources.flatMap((resource) => resource.kind === "sysctl" ? [resource.name] : []);
-    const observed = await this.#os.observe(
-      new Set(sysctls),
-      only && { kinds: only, former: this.#observed! },
-    );
+    const about = [...wantedBy(claims), ...this.#journal.entries()].map(({ resource }) => resource);
+    const observed = await this.#os.observe(about, only && { kinds: only, former: this.#observed! });
     const changed = JSON.stringify(observed) !== JSON.stringify(this.#observed);
     this.#observed = observed;
     if (changed) { for (const onChange of this.#observers) onChange(observed); }
@@ -345,6 +419,22 @@ function wantedBy(claims: Claims): Owned[] {
   return [...claims.values()].flatMap(({ owner, key, inherited, resources }) =>
     resources.map((resource) => ({ owner, key, inherited, resource }))
   );
+}
+
+/** Whether a resource leaves, or loses its value, with that interface. */
+function needs(resource: Resource, device: string): boolean {
+  switch (resource.kind) {
+    case "sysctl":
+      return resource.name.split("/").includes(device);
+    case "nftTable":
+      return resource.body.includes(`"${device}"`);
+    case "interface":
+      return resource.parent === device;
+    case "interfaceState":
+      return false;
+    default:
+      return "interface" in resource && resource.interface === device;
+  }
 }
 
 function intentOf({ owned, previous }: Step): JournalEntry {

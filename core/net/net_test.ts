@@ -230,7 +230,7 @@ Deno.test("a restarted core keeps routing, takes over what is claimed again and 
 Deno.test("a claim for a missing interface waits, and is applied when it comes", async () => {
   const { os, net } = start(new OsFake());
   const stop = new AbortController();
-  net.watch(stop.signal);
+  const watching = net.watch(stop.signal);
   await net.claim("a", "link", [ADDRESS, ROUTE, RULE]);
   const states = () => net.claims()[0]!.resources.map(({ state }) => state);
   deepStrictEqual(states(), ["waiting", "waiting", "applied"]);
@@ -241,6 +241,7 @@ Deno.test("a claim for a missing interface waits, and is applied when it comes",
   await net.reconcile();
   deepStrictEqual(states(), ["waiting", "waiting", "applied"]);
   stop.abort();
+  await watching;
 });
 
 Deno.test("another owner's trouble does not fail a claim, and is logged once", async () => {
@@ -286,7 +287,7 @@ Deno.test("reconciles that wait share one turn, and observers hear only of diffe
   const { os, net } = start();
   let reads = 0;
   const observe = os.observe.bind(os);
-  os.observe = (sysctls, only) => (reads++, observe(sysctls, only));
+  os.observe = (about, only) => (reads++, observe(about, only));
   let changes = 0;
   const stop = net.onObserved(() => changes++);
   await Promise.all([net.reconcile(), net.reconcile(), net.reconcile()]);
@@ -304,7 +305,7 @@ Deno.test("a change of what stands alone reads only that, and everything when th
   await net.reconcile();
   const read: (string | undefined)[] = [];
   const observe = os.observe.bind(os);
-  os.observe = (sysctls, only) => (read.push(only && [...only.kinds].join()), observe(sysctls, only));
+  os.observe = (about, only) => (read.push(only && [...only.kinds].join()), observe(about, only));
   const table: Resource = { kind: "nftTable", family: "inet", name: "otb_x", body: "chain c { }" };
   await net.claim("a", "k", [table]);
   deepStrictEqual(read.splice(0), ["nftTable", "nftTable"]);

@@ -7,7 +7,7 @@ import {
   parseRoutes,
   parseRules,
 } from "./observe_ip.ts";
-import { parseNftTables, parseQdiscs } from "./observe_nft_tc.ts";
+import { parseNftTables, parseQdiscs, staticSets } from "./observe_nft_tc.ts";
 
 // The inputs are what iproute2 6.1 and nftables 1.0.6 printed.
 
@@ -158,14 +158,17 @@ Deno.test("nft tables are told apart by their text, other families left out", ()
   const bridge = "table bridge b {\n\tchain c {\n\t}\n}\n";
   const empty = "table ip otb_empty {\n}\n";
   const netdev = "table netdev otb_y {\n\tchain c {\n\t}\n}\n";
-  deepStrictEqual(parseNftTables(netdev).map(({ family, name }) => `${family} ${name}`), ["netdev otb_y"]);
+  deepStrictEqual(parseNftTables(netdev, []).map(({ family, name }) => `${family} ${name}`), [
+    "netdev otb_y",
+  ]);
   const [x, second, ...rest] = parseNftTables(
     `# Warning: table ip nat is managed by iptables-nft\n${bridge}${table("accept")}${empty}`,
+    [],
   );
   deepStrictEqual([x!.family, x!.name, second!.family, second!.name], ["inet", "otb_x", "ip", "otb_empty"]);
   strictEqual(rest.length, 0);
-  strictEqual(parseNftTables(table("accept"))[0]!.hash, x!.hash);
-  strictEqual(parseNftTables(table("drop"))[0]!.hash === x!.hash, false);
+  strictEqual(parseNftTables(table("accept"), [])[0]!.hash, x!.hash);
+  strictEqual(parseNftTables(table("drop"), [])[0]!.hash === x!.hash, false);
 });
 
 Deno.test("qdiscs: the kernel's default ones are left out, counters do not count", () => {
@@ -173,13 +176,75 @@ Deno.test("qdiscs: the kernel's default ones are left out, counters do not count
     ...{ kind: "htb", handle: "1:", dev: "d0", root: true, refcnt: 3 },
     options: { r2q: 10, default: "0x10", direct_packets_stat, direct_qlen: 1000 },
   });
-  const [root, ingress, ...rest] = parseQdiscs([
+  const [root, ingress, ...rest] = parseQdiscs(JSON.stringify([
     { kind: "noqueue", handle: "0:", dev: "lo", root: true, refcnt: 2, options: {} },
     htb(0),
     { kind: "ingress", handle: "ffff:", dev: "d0", parent: "ffff:fff1", options: {} },
     { kind: "fq_codel", handle: "0:", dev: "d1", parent: ":1", options: {} },
-  ]);
+  ]));
   deepStrictEqual([root!.interface, root!.parent, root!.type], ["d0", "root", "htb"]);
   deepStrictEqual([ingress!.parent, rest.length], ["ingress", 0]);
-  strictEqual(parseQdiscs([htb(7)])[0]!.hash, root!.hash);
+  strictEqual(parseQdiscs(JSON.stringify([htb(7)]))[0]!.hash, root!.hash);
+});
+
+Deno.test("a table's hash has the elements of sets that nobody fills, not those that DNS or rules fill", () => {
+  const ruleset = `table inet otb_x {
+	set fixed {
+		type ipv4_addr
+		flags interval
+	}
+
+	map ways {
+		type ifname : verdict
+	}
+
+	set answers {
+		type ipv4_addr
+		timeout 1m
+	}
+
+	set callers {
+		type ipv4_addr
+		size 10
+		flags dynamic,timeout
+	}
+}
+table ip theirs {
+	set fixed {
+		type ipv4_addr
+	}
+}
+`;
+  const sets = staticSets(ruleset);
+  deepStrictEqual(sets.map(({ kind, table, name }) => `${kind} ${table} ${name}`), [
+    "set otb_x fixed",
+    "map otb_x ways",
+  ]);
+  const hash = (...texts: string[]) =>
+    parseNftTables(ruleset, sets.map((set, index) => ({ ...set, text: texts[index]! })))[0]!.hash;
+  strictEqual(hash("a", "b"), hash("a", "b"));
+  strictEqual(hash("a", "b") === hash("a", "c"), false);
+});
+
+Deno.test("a qdisc's hash has its classes, children and filters where it was asked about; a device that went shifts nothing", () => {
+  const all = ["d0", "d1"].flatMap((dev) => [
+    { kind: "htb", handle: "1:", dev, root: true, options: { default: "0x10" } },
+    { kind: "bfifo", handle: "8001:", dev, parent: "1:10", options: { limit: 1 } },
+    { kind: "ingress", handle: "ffff:", dev, parent: "ffff:fff1", options: {} },
+  ]);
+  const part = (rate: string, egress: string, ingress: string) => [
+    '[{"kind":"htb","handle":"1:","root":true,"options":{}}]',
+    `class htb 1:10 root leaf 8001: prio 0 rate ${rate}`,
+    egress,
+    ingress,
+  ];
+  const hashes = (...lines: string[][]) =>
+    parseQdiscs([JSON.stringify(all), ...lines.flat()].join("\n"), ["gone", "d0", "d1"]).map((one) =>
+      one.hash
+    );
+  const [root0, ingress0, root1, ingress1] = hashes(part("1Mbit", "[]", "[]"), part("2Mbit", "[]", "[]"));
+  const other = hashes(part("1Mbit", "[]", '[{"pref":1}]'), part("3Mbit", "[]", "[]"));
+  deepStrictEqual([other[0], other[3]], [root0, ingress1]);
+  strictEqual(other[1] === ingress0, false);
+  strictEqual(other[2] === root1, false);
 });

@@ -63,10 +63,13 @@ export interface ObservedNeighbour extends NeighbourResource {
   protocol: number;
 }
 
-/** An nftables table that is there; the hash is over its stateless text without set elements. */
+/** An nftables table that is there; the hash is over its stateless text, with the elements of those of our sets that nobody fills. */
 export type ObservedNftTable = Pick<NftTableResource, "family" | "name"> & { hash: string };
 
-/** A queueing discipline that somebody set; the kernel's default ones (handle 0:) are left out. */
+/**
+ * A queueing discipline that somebody set; the kernel's default ones (handle 0:) are left out. The hash is over its settings, and
+ * over what hangs below it where it was asked about.
+ */
 export type ObservedQdisc = Pick<QdiscResource, "interface" | "parent"> & { type: string; hash: string };
 
 /** The part of the kernel's state that otb looks at. */
@@ -111,18 +114,26 @@ export interface Reread {
   former: Observed;
 }
 
+/** What changed: some kinds of resources, or anything. */
+export interface Change {
+  /** Absent: anything may have. */
+  kinds?: Reread["kinds"];
+  /** Numbers of interfaces that came, went, or were switched on or off. */
+  flapped: ReadonlySet<number>;
+}
+
 /** An operating system: Linux, or the one in memory for tests. */
 export interface Os {
   /**
-   * Reads the kernel's state; `sysctls` names the settings wanted, as paths under /proc/sys. With `only` the resources of some
-   * kinds are read anew and everything else is as it was.
+   * Reads the kernel's state; `about` names what is of interest: settings, and qdiscs with what hangs below them. With `only` the
+   * resources of some kinds are read anew and everything else is as it was.
    */
-  observe(sysctls?: Iterable<string>, only?: Reread): Promise<Observed>;
+  observe(about?: Resource[], only?: Reread): Promise<Observed>;
   /**
    * Does the operations in order. Adding what is there and deleting what is gone is success.
    * @throws ApplyError
    */
   apply(operations: Operation[]): Promise<void>;
-  /** Calls back, debounced, after links, addresses, routes or rules changed, until aborted. */
-  watch(onChange: () => void, signal: AbortSignal): void;
+  /** Calls back, debounced, after anything changed that was asked about, until aborted; resolves once all is closed. */
+  watch(onChange: (change: Change) => void, signal: AbortSignal): Promise<void>;
 }

@@ -1,8 +1,9 @@
 // An operating system in memory for tests: follows the kernel's rules that the planner relies on, and can be told to fail.
 import { describe, humanLines } from "./commands.ts";
-import { identity, type RuleResource, type SysctlResource } from "./model.ts";
+import { identity, type Resource, type RuleResource, type SysctlResource } from "./model.ts";
 import {
   ApplyError,
+  type Change,
   type Observed,
   type ObservedInterface,
   type Operation,
@@ -17,7 +18,7 @@ export class OsFake implements Os {
   readonly history: Operation[] = [];
   #failAfter: number | undefined;
   #failure = "";
-  #onChange: (() => void) | undefined;
+  #onChange: ((change: Change) => void) | undefined;
   #handle = 0x8000;
 
   /** Starts from the given state, by default a machine with only `lo`. */
@@ -36,8 +37,8 @@ export class OsFake implements Os {
     };
   }
 
-  observe(sysctls: Iterable<string> = [], only?: Reread): Promise<Observed> {
-    const names = new Set(sysctls);
+  observe(about: Resource[] = [], only?: Reread): Promise<Observed> {
+    const names = new Set(about.flatMap((one) => one.kind === "sysctl" ? [one.name] : []));
     const known = Object.entries(this.state.sysctls).filter(([name]) => names.has(name));
     const now = { ...this.state, sysctls: Object.fromEntries(known) };
     const anew = [...only?.kinds ?? []].map((kind) => {
@@ -57,9 +58,11 @@ export class OsFake implements Os {
     return Promise.resolve();
   }
 
-  watch(onChange: () => void, signal: AbortSignal): void {
+  watch(onChange: (change: Change) => void, signal: AbortSignal): Promise<void> {
     this.#onChange = onChange;
-    signal.addEventListener("abort", () => this.#onChange = undefined, { once: true });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => resolve(this.#onChange = undefined), { once: true });
+    return promise;
   }
 
   /** Lets the operation fail that comes after `count` more. */
@@ -71,7 +74,7 @@ export class OsFake implements Os {
   /** Plugs an interface in, up and with carrier. */
   plugIn(device: ObservedInterface): void {
     this.state.interfaces.push(device);
-    this.#onChange?.();
+    this.#onChange?.({ flapped: new Set([device.index]) });
   }
 
   /** Pulls an interface out: its addresses, routes and qdiscs go with it, MPTCP endpoints stay as orphans. */
@@ -85,7 +88,7 @@ export class OsFake implements Os {
     for (const endpoint of state.mptcpEndpoints) {
       if (endpoint.interface === name) endpoint.interface = `if${index}`;
     }
-    this.#onChange?.();
+    this.#onChange?.({ flapped: new Set(index === undefined ? [] : [index]) });
   }
 
   /** Does one operation; gives the kernel's objection, if any. */

@@ -1,5 +1,4 @@
-// The only code that touches the kernel: runs ip, nft and tc, reads and writes /proc/sys, listens to `ip monitor`.
-import { setTimeout as delay } from "node:timers/promises";
+// The only code that touches the kernel, with os_linux_watch: runs ip, nft and tc, reads and writes /proc/sys.
 import { OtbError } from "../plugin.ts";
 import { canonicalSysctlValue } from "./canonical.ts";
 import { type Command, commandsOf } from "./commands.ts";
@@ -12,9 +11,11 @@ import {
   parseRules,
   type Printed,
 } from "./observe_ip.ts";
-import { parseNftTables, parseQdiscs } from "./observe_nft_tc.ts";
+import type { Resource, ResourceKind } from "./model.ts";
+import { parseNftTables, parseQdiscs, qdiscLines, staticSets } from "./observe_nft_tc.ts";
 import {
   ApplyError,
+  type Change,
   type Observed,
   type ObservedInterface,
   type Operation,
@@ -22,12 +23,10 @@ import {
   type Reread,
   STANDALONE_KINDS,
 } from "./os.ts";
+import { watchKernel } from "./os_linux_watch.ts";
 
 /** No command of ours takes long; one that does hangs in the kernel. */
 const COMMAND_TIMEOUT_MS = 15_000;
-/** Changes come in bursts: one plugged cable makes a dozen of messages. */
-const DEBOUNCE_MS = 100;
-const MONITOR_RESTART_MS = 1000;
 
 /** The part of the observed state that STANDALONE_KINDS are. */
 type Standalone = Partial<
@@ -43,20 +42,32 @@ interface Outcome {
 /** The Linux kernel of this network namespace, or of a named one. */
 export class OsLinux implements Os {
   readonly #prefix: string[];
+  readonly #namespace: string | undefined;
+  #observed: Observed | undefined;
+  /** Of what was observed: sets that nobody is to change, as `table set`, and the kinds that were asked about. */
+  #staticSets: ReadonlySet<string> = new Set();
+  #kinds: ReadonlySet<ResourceKind> = new Set();
 
   constructor(options: { namespace?: string } = {}) {
     this.#prefix = options.namespace ? ["ip", "netns", "exec", options.namespace] : [];
+    this.#namespace = options.namespace && `/run/netns/${options.namespace}`;
   }
 
   /** @throws OtbError `observe-failed` */
-  async observe(sysctls: Iterable<string> = [], only?: Reread): Promise<Observed> {
-    if (only) return { ...only.former, ...await this.#observeStandalone(only.kinds, sysctls) };
+  async observe(about: Resource[] = [], only?: Reread): Promise<Observed> {
+    this.#kinds = new Set(about.map(({ kind }) => kind));
+    return this.#observed = only
+      ? { ...only.former, ...await this.#observeStandalone(only.kinds, about) }
+      : await this.#observeAll(about);
+  }
+
+  async #observeAll(about: Resource[]): Promise<Observed> {
     const batch = "route show table all\nrule show\nneighbour show nud permanent\n";
     const [addresses, ipv4, ipv6, standalone] = await Promise.all([
       this.#read(["ip", "-j", "-d", "-N", "address"]),
       this.#read(["ip", "-4", "-j", "-d", "-N", "-batch", "-"], batch),
       this.#read(["ip", "-6", "-j", "-d", "-N", "-batch", "-"], batch),
-      this.#observeStandalone(new Set(STANDALONE_KINDS), sysctls),
+      this.#observeStandalone(new Set(STANDALONE_KINDS), about),
     ]);
     const [routes4 = [], rules4 = [], neighbours4 = []] = jsonArrays(ipv4);
     const [routes6 = [], rules6 = [], neighbours6 = []] = jsonArrays(ipv6);
@@ -72,7 +83,7 @@ export class OsLinux implements Os {
   }
 
   /** Reads what stands alone, side by side, of these kinds. */
-  async #observeStandalone(kinds: Reread["kinds"], sysctls: Iterable<string>): Promise<Standalone> {
+  async #observeStandalone(kinds: Reread["kinds"], about: Resource[]): Promise<Standalone> {
     const readers: Record<typeof STANDALONE_KINDS[number], () => Promise<Standalone>> = {
       // A kernel without MPTCP has no such generic netlink family; that is an answer, not a failure.
       mptcpEndpoint: async () => {
@@ -83,15 +94,34 @@ export class OsLinux implements Os {
         const { stdout } = await this.#run(["ip", "mptcp", "limits", "show"]);
         return { mptcpLimits: parseMptcpLimits(stdout) };
       },
-      nftTable: async () => ({
-        nftTables: parseNftTables(await this.#read(["nft", "-s", "-t", "list", "ruleset"])),
-      }),
-      qdisc: async () => ({
-        qdiscs: parseQdiscs(jsonArrays(await this.#read(["tc", "-j", "qdisc"]))[0] ?? []),
-      }),
-      sysctl: async () => ({ sysctls: await this.#readSysctls([...sysctls]) }),
+      nftTable: async () => ({ nftTables: await this.#observeNftTables() }),
+      qdisc: async () => {
+        const devices = new Set(about.flatMap((one) => one.kind === "qdisc" ? [one.interface] : []));
+        const lines = qdiscLines(devices).map((line) => `${line}\n`).join("");
+        // A device that went meanwhile is an answer.
+        const { stdout, stderr } = await this.#run(["tc", "-j", "-force", "-batch", "-"], lines);
+        if (stdout === "") throw observeFailed("tc qdisc", stderr);
+        return { qdiscs: parseQdiscs(stdout, devices) };
+      },
+      sysctl: async () => {
+        const names = new Set(about.flatMap((one) => one.kind === "sysctl" ? [one.name] : []));
+        return { sysctls: await this.#readSysctls([...names]) };
+      },
     };
     return Object.assign({}, ...await Promise.all([...kinds].map((kind) => readers[kind]())));
+  }
+
+  /** Sets are listed one by one: several in one script nft 1.0.6 does not find, and a list of all has everybody's. */
+  async #observeNftTables(): Promise<Observed["nftTables"]> {
+    const ruleset = await this.#read(["nft", "-s", "-t", "list", "ruleset"]);
+    const sets = staticSets(ruleset);
+    this.#staticSets = new Set(sets.map(({ table, name }) => `${table} ${name}`));
+    const lists = await Promise.all(sets.map(async (set) => {
+      const { kind, family, table, name } = set;
+      const { stdout } = await this.#run(["nft", "-s", "list", kind, family, table, name]);
+      return { ...set, text: stdout };
+    }));
+    return parseNftTables(ruleset, lists);
   }
 
   /** Physical devices have a driver, whose name sysfs(5) has; of another namespace it shows nothing. */
@@ -130,48 +160,14 @@ export class OsLinux implements Os {
     }
   }
 
-  watch(onChange: () => void, signal: AbortSignal): void {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const changed = () => {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        if (!signal.aborted) onChange();
-      }, DEBOUNCE_MS);
+  watch(onChange: (change: Change) => void, signal: AbortSignal): Promise<void> {
+    const eyes = {
+      namespace: this.#namespace,
+      seen: () =>
+        this.#observed && { observed: this.#observed, staticSets: this.#staticSets, kinds: this.#kinds },
+      readSysctls: (names: string[]) => this.#readSysctls(names),
     };
-    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
-    this.#monitor(changed, signal);
-  }
-
-  /** Runs `ip monitor` until aborted, again whenever it dies; a gap counts as a change. */
-  async #monitor(changed: () => void, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const [program, ...args] = [...this.#prefix, "ip", "-o", "monitor", "link", "address", "route", "rule"];
-      try {
-        const monitor = new Deno.Command(program!, {
-          args,
-          stdin: "null",
-          stdout: "piped",
-          stderr: "null",
-          env: { LC_ALL: "C" },
-        }).spawn();
-        const stop = () => {
-          try {
-            monitor.kill("SIGKILL");
-          } catch {
-            // It died a moment before.
-          }
-        };
-        signal.addEventListener("abort", stop, { once: true });
-        // What happened before it listened is unknown.
-        changed();
-        for await (const _ of monitor.stdout) changed();
-        await monitor.status;
-        signal.removeEventListener("abort", stop);
-      } catch {
-        // Not startable for the moment (no processes or memory left): try again below.
-      }
-      await delay(MONITOR_RESTART_MS, undefined, { signal }).catch(() => {});
-    }
+    return watchKernel(eyes, onChange, signal);
   }
 
   /** Runs one batch up to its first failure; gives the number of commands that are dealt with. */
@@ -200,11 +196,14 @@ export class OsLinux implements Os {
       }
       return found;
     }
-    await Promise.all(names.map(async (name) => {
-      // Absence is an answer, and so are write-only settings.
-      const value = await Deno.readTextFile(`/proc/sys/${name}`).catch(() => undefined);
-      if (value !== undefined) found[name] = canonicalSysctlValue(value);
-    }));
+    for (const name of names) {
+      try {
+        // The kernel answers at once; on other threads it would cost ten times as much, and this is done twice a second.
+        found[name] = canonicalSysctlValue(Deno.readTextFileSync(`/proc/sys/${name}`));
+      } catch {
+        // Absence is an answer, and so are write-only settings.
+      }
+    }
     return found;
   }
 
@@ -224,13 +223,7 @@ export class OsLinux implements Os {
   async #read(words: string[], input?: string): Promise<string> {
     const { success, stdout, stderr } = await this.#run(words, input);
     if (success) return stdout;
-    throw new OtbError(
-      "observe-failed",
-      `Cannot read the kernel's state as "${
-        words.join(" ")
-      }" must succeed: current value is "${stderr.trim()}"`,
-      "Run the command by hand as root; iproute2 and nftables must be installed.",
-    );
+    throw observeFailed(words.join(" "), stderr);
   }
 
   async #run(words: string[], input?: string): Promise<Outcome> {
@@ -258,6 +251,14 @@ export class OsLinux implements Os {
       return { success: false, stdout: "", stderr: (error as Error).message };
     }
   }
+}
+
+function observeFailed(command: string, text: string): OtbError {
+  return new OtbError(
+    "observe-failed",
+    `Cannot read the kernel's state as "${command}" must succeed: current value is "${text.trim()}"`,
+    "Run the command by hand as root; iproute2 and nftables must be installed.",
+  );
 }
 
 /** The JSON arrays of a batch, one per command that printed something, in order. */

@@ -61,7 +61,11 @@ class Memory {
 
   async follow(os: OsFake, desired: Owned[]): Promise<ReturnType<typeof plan>> {
     for (let round = 0;; round++) {
-      const observed = await os.observe(["net/ipv4/ip_forward", "net/ipv4/conf/gone0/rp_filter"]);
+      const observed = await os.observe(
+        ["net/ipv4/ip_forward", "net/ipv4/conf/gone0/rp_filter"].map((name) => ({
+          ...{ kind: "sysctl", name, value: "" },
+        })),
+      );
       for (const { family, name, hash } of observed.nftTables) this.#note(`nftTable ${family} ${name}`, hash);
       for (const { interface: on, parent, hash } of observed.qdiscs) {
         this.#note(`qdisc ${on} ${parent}`, hash);

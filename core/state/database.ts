@@ -5,9 +5,43 @@ import { OtbError } from "../plugin.ts";
 /**
  * Opens or creates the database: write-ahead log, every commit on disk before it returns.
  *
+ * @param copy where a disk that can only be read has the database copied to: what it says is read there, and writes are refused
  * @throws OtbError `database-corrupt`, `state-not-writable`, `disk-full`
  */
-export function openDatabase(path: string): DatabaseSync {
+export function openDatabase(path: string, copy?: string): DatabaseSync {
+  try {
+    return open(path);
+  } catch (error) {
+    if (copy === undefined || !isReadOnly(path)) throw error;
+    for (const part of ["", "-wal"]) {
+      try {
+        Deno.removeSync(copy + part);
+      } catch {
+        // There was none.
+      }
+      try {
+        Deno.copyFileSync(path + part, copy + part);
+      } catch (error) {
+        if (part === "") throw databaseError(error, path);
+      }
+    }
+    const db = open(copy);
+    db.exec("PRAGMA query_only = ON");
+    return db;
+  }
+}
+
+/** Whether its disk can only be read, as one is after it failed. */
+function isReadOnly(path: string): boolean {
+  try {
+    Deno.openSync(path, { write: true }).close();
+    return false;
+  } catch (error) {
+    return /os error 30\b/.test(String(error));
+  }
+}
+
+function open(path: string): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { timeout: 5_000 });

@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { SmallDisk } from "../../tests/lab/disk.ts";
 import { migrate, openDatabase, transaction } from "./database.ts";
 
 async function withFolder(body: (folder: string) => void | Promise<void>): Promise<void> {
@@ -90,3 +91,49 @@ Deno.test("a database held by another process for long is busy, not broken", () 
     holder.close();
     other.close();
   }));
+
+Deno.test("from a disk that failed the database is still read, whole, and nothing is promised to be written", () =>
+  withFolder(async (folder) => {
+    await using disk = await SmallDisk.make(folder, "failing");
+    const path = `${disk.path}/otb.db`;
+    const child = `
+      import { openDatabase, transaction } from "${new URL("./database.ts", import.meta.url).href}";
+      const db = openDatabase(${JSON.stringify(path)});
+      db.exec("CREATE TABLE a (x INTEGER)");
+      db.exec("INSERT INTO a VALUES (7)");
+      Deno.kill(Deno.pid, "SIGKILL");`;
+    await Deno.writeTextFile(`${folder}/child.ts`, child);
+    const config = new URL("../../deno.json", import.meta.url).pathname;
+    await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", "--no-lock", `--config=${config}`, `${folder}/child.ts`],
+      stdout: "null",
+      stderr: "inherit",
+    }).output();
+    disk.fill();
+    // Until the file system gives up.
+    for (let count = 0; count < 600 && !isReadOnly(path); count++) {
+      try {
+        using file = Deno.openSync(`${disk.path}/f${count}`, { create: true, write: true });
+        file.syncSync();
+      } catch {
+        // That is what is wanted.
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.ok(isReadOnly(path));
+    const db = openDatabase(path, `${folder}/copy.db`);
+    assert.equal(db.prepare("SELECT x FROM a").get()!.x, 7);
+    assert.throws(() => transaction(db, () => db.exec("INSERT INTO a VALUES (8)")), {
+      code: "state-not-writable",
+    });
+    db.close();
+  }));
+
+function isReadOnly(path: string): boolean {
+  try {
+    Deno.openSync(path, { write: true }).close();
+    return false;
+  } catch (error) {
+    return /os error 30/.test(String(error));
+  }
+}

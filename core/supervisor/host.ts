@@ -11,14 +11,16 @@ import {
   type Network,
   OtbError,
   type Plugin,
+  type ProgramSpec,
   type Resource,
   type Status,
   type Store,
 } from "../plugin.ts";
 import { maskedTexts } from "../config/secrets.ts";
 import { LiveView } from "./live_view.ts";
+import { HostProgram } from "./host_program.ts";
 import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
-import type { Hello, LogNotice, ReloadAnswer, Start } from "./protocol.ts";
+import type { Hello, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { Rpc } from "./rpc.ts";
 
 /** How long a plugin works on without a core before it ends. */
@@ -45,6 +47,7 @@ class Host<Config> {
   #claims = new Map<string, Resource[]>();
   #published = new Map<string, Json>();
   #health = new Map<string, HealthCondition>();
+  #programs = new Map<string, HostProgram>();
   #slips = new Slips();
   #status: Status = {};
   // What the core tells us.
@@ -112,11 +115,19 @@ class Host<Config> {
       network: (network: Network) => this.#network.set(network),
       secrets: (secrets: Start["secrets"]) => void (this.#secrets = secrets),
       fact: ([key, value]: [string, Json | null]) => this.#takeFact(key, value),
+      program: ([key, news]: ProgramNotice) => {
+        const program = this.#programs.get(key);
+        if ("ended" in news) program?.ended(news.ended);
+        else program?.said(news.lines);
+      },
     });
     const hello: Hello = {
       pid: Deno.pid,
       started: this.#started,
       claims: [...this.#claims],
+      programs: [...this.#programs].flatMap(([key, { wanted }]): [string, ProgramSpec][] =>
+        wanted ? [[key, wanted]] : []
+      ),
       facts: [...this.#published],
       health: [...this.#health.values()],
       status: this.#status,
@@ -138,6 +149,10 @@ class Host<Config> {
   /** Calls the core, waiting for it to come back where it is away. */
   async #call<T>(method: string, params: unknown): Promise<T> {
     for (;;) {
+      // Who stops without a core is not held up by what only a core can do.
+      if (!this.#rpc && this.#abort.signal.aborted) {
+        throw new OtbError("connection-lost", `Cannot finish "${method}" as there is no core any more`);
+      }
       const rpc = this.#rpc ?? await this.#connected.promise;
       try {
         return await rpc.call<T>(method, params);
@@ -166,7 +181,7 @@ class Host<Config> {
   async #reload(config: Json): Promise<ReloadAnswer> {
     if (!this.#plugin.reload) return { taken: false };
     const next = this.#plugin.config.parse(config);
-    await this.#plugin.reload(next);
+    if (await this.#plugin.reload(next) === false) return { taken: false };
     this.#config = next;
     return { taken: true };
   }
@@ -306,6 +321,14 @@ class Host<Config> {
         await this.#call("claim", [key, resources]);
         if (resources.length > 0) this.#claims.set(key, resources);
         else this.#claims.delete(key);
+      },
+      program: (key, watcher) => {
+        const program = new HostProgram(watcher, {
+          keep: (spec) => this.#call("program-keep", [key, spec]),
+          start: (spec) => this.#call("program-start", [key, spec]),
+        });
+        this.#programs.set(key, program);
+        return program;
       },
       publishStatus: (status) => {
         this.#status = status;

@@ -33,6 +33,7 @@ const manifestSchema = z.object({
       run: z.array(z.string()).default([]),
       sys: z.array(z.string()).default([]),
     }).prefault({}),
+    programs: z.array(z.string().regex(/^[a-z][a-z0-9-]*$/)).default([]),
     claims: z.array(claimKinds).default([]),
     reads: z.array(z.string()).default([]),
     publishes: z.array(z.string()).default([]),
@@ -80,7 +81,8 @@ export function parseManifest(text: string, directory: string): Manifest {
       `Cannot use the plugin in ${directory} as this core speaks contract ${CONTRACT_VERSION}: current value is "${otb.contract}"`,
     );
   }
-  if (otb.tier === "sandboxed" && (otb.native || otb.permissions.run.length > 0)) {
+  const runs = otb.permissions.run.length + otb.programs.length > 0;
+  if (otb.tier === "sandboxed" && (otb.native || runs)) {
     throw new OtbError(
       "tier-too-low",
       `Cannot use the plugin in ${directory} as native code and running programs need the tier "trusted": current value is "sandboxed"`,

@@ -1,11 +1,12 @@
 // What core and plugin process say to each other over their socket. Types only.
-import type { HealthCondition, Json, Link, Network, Resource, Role, Status } from "../plugin.ts";
+import type { HealthCondition, Json, Link, Network, ProgramSpec, Resource, Role, Status } from "../plugin.ts";
 
 /** Plugin to core, once per connection; `started` when the core was restarted under a running plugin. */
 export interface Hello {
   pid: number;
   started: boolean;
   claims: [key: string, resources: Resource[]][];
+  programs: [key: string, spec: ProgramSpec][];
   facts: [key: string, value: Json][];
   health: HealthCondition[];
   status: Status;
@@ -30,6 +31,9 @@ export interface Start {
 export interface ReloadAnswer {
   taken: boolean;
 }
+
+/** Core to plugin: what a program said, or that it ended by itself. */
+export type ProgramNotice = [key: string, news: { lines: string[] } | { ended: string }];
 
 /** One log line on its way to the core; secrets are masked already. */
 export interface LogNotice {

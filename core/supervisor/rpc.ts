@@ -3,6 +3,10 @@ import { type Json, OtbError } from "../plugin.ts";
 
 /** The longest line taken from the other side, in bytes; a longer one ends the connection. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
+/** Calls of the other side that are answered at once, and bytes of answers that it has not taken: beyond, it is not read. */
+const MOST_UNDER_WAY = 1_000, MOST_UNSENT_BYTES = 4 * MAX_LINE_BYTES;
+/** Who takes no answers for so long is gone. */
+const PATIENCE_MS = 60_000;
 
 type Message =
   | { id: number; method: string; params?: unknown }
@@ -29,6 +33,9 @@ export class Rpc {
   #nextId = 1;
   #sending: Promise<void> = Promise.resolve();
   #open = true;
+  #underWay = 0;
+  #unsentBytes = 0;
+  #onRoom: (() => void) | undefined;
 
   constructor(stream: Stream, handlers: Record<string, Handler>) {
     this.#stream = stream;
@@ -49,7 +56,7 @@ export class Rpc {
       );
     }, timeoutMs);
     try {
-      this.#send({ id, method, params });
+      void this.#send({ id, method, params });
       return await answer.promise as T;
     } finally {
       clearTimeout(timer);
@@ -59,12 +66,13 @@ export class Rpc {
 
   /** Tells the other side something without waiting for an answer; lost silently when the connection is gone. */
   notify(method: string, params?: unknown): void {
-    if (this.#open) this.#send({ method, params });
+    if (this.#open) void this.#send({ method, params });
   }
 
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#tellRoom();
     // Answers already queued still leave: a stop command is answered before the socket goes.
     this.#sending.finally(() => this.#shut());
   }
@@ -77,11 +85,36 @@ export class Rpc {
     }
   }
 
-  #send(message: Message): void {
+  #send(message: Message): Promise<void> {
     const bytes = new TextEncoder().encode(JSON.stringify(message) + "\n");
-    this.#sending = this.#sending.then(async () => {
+    const isAnswer = !("method" in message);
+    if (isAnswer) this.#unsentBytes += bytes.length;
+    return this.#sending = this.#sending.then(async () => {
       for (let sent = 0; sent < bytes.length;) sent += await this.#stream.write(bytes.subarray(sent));
-    }).catch(() => this.#shut());
+    }).catch(() => this.#shut()).finally(() => {
+      if (isAnswer) this.#unsentBytes -= bytes.length;
+      this.#tellRoom();
+    });
+  }
+
+  get #hasRoom(): boolean {
+    return this.#underWay < MOST_UNDER_WAY && this.#unsentBytes < MOST_UNSENT_BYTES;
+  }
+
+  #tellRoom(): void {
+    if (this.#hasRoom || !this.#open) this.#onRoom?.();
+  }
+
+  /** Waits until what the other side asked for is answered and taken. @returns false when it never is */
+  async #room(): Promise<boolean> {
+    if (this.#hasRoom) return true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onRoom = resolve;
+    const timer = setTimeout(resolve, PATIENCE_MS);
+    await promise;
+    clearTimeout(timer);
+    this.#onRoom = undefined;
+    return this.#hasRoom;
   }
 
   async #receive(): Promise<void> {
@@ -95,7 +128,10 @@ export class Rpc {
         const lines = (line + decoder.decode(chunk.subarray(0, length), { stream: true })).split("\n");
         line = lines.pop()!;
         if (line.length > MAX_LINE_BYTES) break;
-        for (const text of lines) this.#take(JSON.parse(text));
+        for (const text of lines) {
+          this.#take(JSON.parse(text));
+          if (!this.#hasRoom && !await this.#room()) throw new Error("it takes no answers");
+        }
       }
     } catch {
       // A broken stream and a malformed line end the connection the same way.
@@ -112,15 +148,19 @@ export class Rpc {
       return;
     }
     const answer = this.#pending.get(message.id);
-    this.#pending.delete(message.id);
     if (!answer) return;
-    if ("error" in message) {
-      answer.reject(new OtbError(message.error.code, message.error.message, message.error.next));
-    } else answer.resolve(message.result);
+    // What throws here ends the connection, and with it the call: it is pending until then.
+    const error = "error" in message
+      ? new OtbError(String(message.error.code), String(message.error.message), message.error.next)
+      : undefined;
+    this.#pending.delete(message.id);
+    if (error) answer.reject(error);
+    else answer.resolve((message as { result: unknown }).result);
   }
 
   async #answer(message: { id?: number; method: string; params?: unknown }): Promise<void> {
     const send = (reply: Message) => void (message.id !== undefined && this.#open && this.#send(reply));
+    this.#underWay++;
     try {
       const handler = this.#handlers.get(message.method);
       if (!handler) {
@@ -136,6 +176,8 @@ export class Rpc {
       const { code, message: text, next } = asOtbError(error);
       send({ id: message.id ?? 0, error: { code, message: text, next } });
     }
+    this.#underWay--;
+    this.#tellRoom();
   }
 }
 

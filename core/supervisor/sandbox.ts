@@ -21,8 +21,9 @@ export function sandboxFlags(manifest: Manifest, where: Surroundings): string[] 
     // What runs is here already; with a clock in 1970 every package would be too new.
     "--minimum-dependency-age=0",
     "--quiet",
-    // The heap gives up before the machine does; native memory is watched by the supervisor.
-    `--v8-flags=--max-old-space-size=${manifest.memoryLimitMb}`,
+    // The heap gives up before the machine does; native memory is watched by the supervisor. Where garbage is made all the time
+    // the room for new objects doubles up to 48 MB and is never given back (measured: 16 MB more for the same work).
+    `--v8-flags=--max-old-space-size=${manifest.memoryLimitMb},--max-semi-space-size=2`,
     permissions.net.includes("*")
       ? "--allow-net"
       : allow("net", [`unix:${where.socket}`, ...permissions.net]),
@@ -40,7 +41,8 @@ export function describePermissions(manifest: Manifest): string[] {
   const { permissions } = manifest;
   const words: string[] = [];
   if (manifest.native) words.push("runs native code, which no sandbox holds");
-  if (permissions.run.length > 0) words.push(`runs the programs ${permissions.run.join(", ")}`);
+  const programs = [...permissions.run, ...manifest.programs];
+  if (programs.length > 0) words.push(`runs the programs ${programs.join(", ")}`);
   if (permissions.net.length > 0) words.push(`uses the network: ${permissions.net.join(", ")}`);
   if (permissions.read.length > 0) words.push(`reads ${permissions.read.join(", ")}`);
   if (permissions.write.length > 0) words.push(`writes ${permissions.write.join(", ")}`);

@@ -6,6 +6,7 @@ import {
   type Link,
   type Network,
   OtbError,
+  type ProgramSpec,
   type Resource,
   type Role,
   type Status,
@@ -16,7 +17,8 @@ import type { LiveView } from "./live_view.ts";
 import type { Manifest } from "./manifest.ts";
 import { Pace } from "./pace.ts";
 import { type Places, PluginProcess } from "./process.ts";
-import type { LogNotice, ReloadAnswer, Start } from "./protocol.ts";
+import { Programs } from "./programs.ts";
+import type { LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { asOtbError, type Handler } from "./rpc.ts";
 import { describePermissions } from "./sandbox.ts";
 
@@ -64,12 +66,20 @@ export class Supervised {
   #claimsWaiting = 0;
   #claimPace = new Pace(CLAIMS_BURST, CLAIMS_PER_SECOND);
   #unsubscribe: (() => void)[] = [];
+  readonly #programs: Programs;
+  #programsThisRun = new Set<string>();
 
   constructor(
     readonly manifest: Manifest,
     private readonly core: Core,
     private readonly graceMs = GRACE_MS,
-  ) {}
+  ) {
+    const tell = (...notice: ProgramNotice) => this.#process?.rpc.notify("program", notice);
+    this.#programs = new Programs(manifest.name, manifest.programs, core.places.run, {
+      said: (key, lines) => tell(key, { lines }),
+      ended: (key, reason) => tell(key, { ended: reason }),
+    });
+  }
 
   get name(): string {
     return this.manifest.name;
@@ -82,6 +92,7 @@ export class Supervised {
     this.#enter("starting");
     this.#claimedThisRun.clear();
     this.#toldThisRun.clear();
+    this.#programsThisRun.clear();
     let process: PluginProcess;
     try {
       process = await PluginProcess.open(this.manifest, this.core.places, this.#handlers());
@@ -105,7 +116,10 @@ export class Supervised {
     this.#enter("ready");
     clearTimeout(this.#graceTimer);
     // What the new run will tell of again may take it a while to find.
-    this.#graceTimer = setTimeout(() => this.core.facts.keep(this.name, this.#toldThisRun), this.graceMs);
+    this.#graceTimer = setTimeout(() => {
+      this.core.facts.keep(this.name, this.#toldThisRun);
+      void this.#programs.keepOnly(this.#programsThisRun);
+    }, this.graceMs);
     try {
       await this.#sweepClaims();
     } catch (error) {
@@ -184,6 +198,7 @@ export class Supervised {
 
   /** Leaves the process running and forgets it: the core ends, its successor takes over. */
   abandon(): void {
+    this.#programs.abandon();
     for (const stop of this.#unsubscribe.splice(0)) stop();
     clearInterval(this.#memoryTimer);
     clearTimeout(this.#restartTimer);
@@ -213,6 +228,14 @@ export class Supervised {
       status: (status: Status) => void (this.#status = status),
       health: ([code, condition]: [string, HealthCondition | null]) => this.#takeHealth(code, condition),
       log: (notice: LogNotice) => core.log(name, notice),
+      "program-keep": ([key, spec]: [string, ProgramSpec | null]) => {
+        if (spec) this.#programsThisRun.add(key);
+        return this.#programs.keep(key, spec);
+      },
+      "program-start": ([key, spec]: [string, ProgramSpec]) => {
+        this.#programsThisRun.add(key);
+        return this.#programs.start(key, spec);
+      },
       "store-get": (key: string) => core.storeGet(name, key),
       "store-set": ([key, value]: [string, Json | null]) => core.storeSet(name, key, value),
     };
@@ -245,8 +268,14 @@ export class Supervised {
   }
 
   async #takeOver(process: PluginProcess): Promise<void> {
-    const { claims, facts, health, status } = process.hello;
+    const { claims, programs, facts, health, status } = process.hello;
     for (const [key, resources] of claims) await this.#claim(key, resources);
+    for (const [key, spec] of programs) {
+      this.#programsThisRun.add(key);
+      if (await this.#programs.keep(key, spec)) continue;
+      const notice: ProgramNotice = [key, { ended: "it ended while there was no core" }];
+      process.rpc.notify("program", notice);
+    }
     for (const [key, value] of facts) {
       if (this.manifest.publishes.some((prefix) => key.startsWith(prefix))) {
         this.core.facts.publish(this.name, key, value);
@@ -372,6 +401,7 @@ export class Supervised {
     this.#claimKeys.clear();
     this.core.facts.clear(this.name);
     this.health.delete("plugin-restarting");
+    await this.#programs.keepOnly(new Set());
     try {
       await this.core.release(this.name);
     } catch (error) {

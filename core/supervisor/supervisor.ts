@@ -2,18 +2,23 @@
 import type { HealthReport, PluginReport } from "../client.ts";
 import { type Json, OtbError } from "../plugin.ts";
 import type { Manifest } from "./manifest.ts";
+import { endPrograms } from "./programs.ts";
 import { type Core, Supervised } from "./supervised.ts";
 
 /** Starts, follows and stops every plugin it is given. */
 export class Supervisor {
   readonly #plugins: Map<string, Supervised>;
+  readonly #run: string;
 
   constructor(manifests: Manifest[], core: Core) {
+    this.#run = core.places.run;
     this.#plugins = new Map(manifests.map((manifest) => [manifest.name, new Supervised(manifest, core)]));
   }
 
   /** Resolves when every plugin had its first try; a failing one does not hold the others up. */
   async start(): Promise<void> {
+    // What plugins left that are here no more.
+    await endPrograms(this.#run, [...this.#plugins.keys()]);
     await Promise.all([...this.#plugins.values()].map((plugin) => plugin.start()));
   }
 

@@ -1,31 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { OtbError } from "../plugin.ts";
-import type { Manifest } from "./manifest.ts";
-import { Supervised } from "./supervised.ts";
-import { RecordingCore, writePlugin } from "./testing.ts";
-
-/** Runs `body` with a temporary folder, and ends whatever plugin process is left in the end. */
-async function withCore(
-  body: (
-    core: RecordingCore,
-    folder: string,
-    lead: (manifest: Manifest, graceMs?: number) => Supervised,
-  ) => Promise<void>,
-) {
-  const folder = await Deno.makeTempDir({ prefix: "otb" });
-  const core = new RecordingCore(folder);
-  const led: Supervised[] = [];
-  try {
-    await body(core, folder, (manifest, graceMs) => {
-      const plugin = new Supervised(manifest, core, graceMs);
-      led.push(plugin);
-      return plugin;
-    });
-  } finally {
-    for (const plugin of led) await plugin.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { withCore, writePlugin } from "./testing.ts";
 
 const address = `{ kind: "address", interface: "lan0", cidr: "192.168.100.1/24" }`;
 
@@ -278,7 +253,7 @@ Deno.test("a running plugin is taken over by the next core, with its claims, fac
   });
 });
 
-Deno.test("settings reach a running plugin, by reload where it has one and by restart where not", async () => {
+Deno.test("settings reach a running plugin, by reload where it has one and by restart where not or where it says so", async () => {
   await withCore(async (core, folder, lead) => {
     const told = `ctx.facts.publish("greeting", ctx.config.greeting);`;
     const restarting = lead(writePlugin(folder, "restarting", told));
@@ -290,7 +265,7 @@ Deno.test("settings reach a running plugin, by reload where it has one and by re
     assert.equal(core.facts.get("greeting"), "ahoy");
     const reloading = lead(writePlugin(folder, "reloading", `globalThis.ctx = ctx;`, {
       members:
-        `reload(next) { if (next.greeting === "no") throw new Error("not that"); ctx.facts.publish("again", next.greeting); },`,
+        `reload(next) { if (next.greeting === "no") throw new Error("not that"); if (next.greeting === "anew") return false; ctx.facts.publish("again", next.greeting); },`,
     }));
     await reloading.start();
     const kept = reloading.report().pid;
@@ -300,6 +275,9 @@ Deno.test("settings reach a running plugin, by reload where it has one and by re
     await core.until(() => core.facts.get("again") === "salut");
     core.settings = { greeting: "no" };
     await assert.rejects(() => reloading.reload(), /not that/);
+    core.settings = { greeting: "anew" };
+    await reloading.reload();
+    assert.notEqual(reloading.report().pid, kept);
   });
 });
 

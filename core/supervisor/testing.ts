@@ -4,7 +4,7 @@ import { FactBoard } from "./facts.ts";
 import { LiveView } from "./live_view.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import type { LogNotice } from "./protocol.ts";
-import type { Core } from "./supervised.ts";
+import { type Core, Supervised } from "./supervised.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
@@ -127,5 +127,28 @@ export class RecordingCore implements Core {
 
   #look(): void {
     this.#waiting = this.#waiting.filter((waiting) => !waiting.test() || waiting.resolve());
+  }
+}
+
+/** Runs `body` with a temporary folder, and ends whatever plugin process is left in the end. */
+export async function withCore(
+  body: (
+    core: RecordingCore,
+    folder: string,
+    lead: (manifest: Manifest, graceMs?: number) => Supervised,
+  ) => Promise<void>,
+) {
+  const folder = await Deno.makeTempDir({ prefix: "otb" });
+  const core = new RecordingCore(folder);
+  const led: Supervised[] = [];
+  try {
+    await body(core, folder, (manifest, graceMs) => {
+      const plugin = new Supervised(manifest, core, graceMs);
+      led.push(plugin);
+      return plugin;
+    });
+  } finally {
+    for (const plugin of led) await plugin.stop();
+    await Deno.remove(folder, { recursive: true });
   }
 }

@@ -1,9 +1,9 @@
 // IPv6 on the LAN as it runs: the box's address in the prefix by claim, and a dnsmasq that announces what the interface has.
 // Taking the address away is taking the announcement back: dnsmasq tells devices at once, and goes on for as long as one that
 // missed it may believe the last one.
-import type { Context } from "../../core/plugin.ts";
+import type { Context, Program } from "../../core/plugin.ts";
 import type { Config } from "./config.ts";
-import { Dnsmasq } from "./dnsmasq.ts";
+import { dnsmasqProgram, isServing, reasonOf } from "./dnsmasq.ts";
 import { announcerConfig } from "./dnsmasq_config.ts";
 import { type Announcement, announcerResources } from "./ipv6.ts";
 
@@ -12,15 +12,16 @@ const FAREWELL_MS = 2_000;
 
 /** Announces one prefix, or takes it back. */
 export class Announcer {
-  readonly #dnsmasq: Dnsmasq;
+  readonly #dnsmasq: Program;
   #claimed = "";
   #announced: Announcement | undefined;
   /** When a prefix that was taken back needs no more telling, in monotonic milliseconds. */
   #farewellUntilMs: number | undefined;
 
   constructor(private readonly ctx: Context<Config>) {
-    this.#dnsmasq = new Dnsmasq({
-      onEnd: (reason) => ctx.log.warn("The dnsmasq that announces IPv6 ended", { reason }),
+    this.#dnsmasq = ctx.program("announcer", {
+      isReady: isServing,
+      onEnd: (line) => ctx.log.warn("The dnsmasq that announces IPv6 ended", { reason: reasonOf(line) }),
     });
   }
 
@@ -39,7 +40,7 @@ export class Announcer {
     if (wanted) this.#farewellUntilMs = undefined;
     await this.#claim(wanted);
     this.#announced = wanted;
-    if (wanted) return await this.#dnsmasq.apply(announcerConfig(wanted));
+    if (wanted) return await this.#dnsmasq.apply(dnsmasqProgram(announcerConfig(wanted)));
     if (this.#farewellUntilMs !== undefined && nowMs < this.#farewellUntilMs) return;
     this.#farewellUntilMs = undefined;
     await this.#dnsmasq.apply(undefined);

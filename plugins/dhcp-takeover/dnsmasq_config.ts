@@ -96,9 +96,12 @@ function dnsLines({ dns, address }: ServePlan): string[] {
     `local=/${BOX_NAME}/`,
     "domain-needed",
     "bogus-priv",
-    "# No name of the Internet leads into this house, whoever was asked; Plex names each server at home so.",
-    "stop-dns-rebind",
-    "rebind-domain-ok=/plex.direct/",
+    // The box's own resolver keeps them out by itself, and takes no network of documentation for private.
+    ...(dns.resolvers.every((resolver) => resolver.startsWith("127.")) ? [] : [
+      "# No name of the Internet leads into this house, whoever was asked; Plex names each server at home so.",
+      "stop-dns-rebind",
+      "rebind-domain-ok=/plex.direct/",
+    ]),
     "cache-size=5000",
     "# An answer that ran out is given once more while a new one is fetched, or cannot be (RFC 8767); dnsmasq does not wait",
     "# for which, so it is not an old one.",

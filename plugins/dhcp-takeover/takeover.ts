@@ -11,6 +11,7 @@ import {
   type LanPrefixFact,
   type ListensFact,
   OtbError,
+  type Program,
   type ResolverFact,
   type RouterAdvertisementFact,
   type Status,
@@ -18,7 +19,7 @@ import {
 } from "../../core/plugin.ts";
 import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
-import { Dnsmasq } from "./dnsmasq.ts";
+import { dnsmasqProgram, isServing, reasonOf } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
 import { deviceNames, dnsSets, resolverOf, serverOf } from "./facts.ts";
 import { contains, networkOf, type Range, toNumber } from "./ipv4.ts";
@@ -66,7 +67,7 @@ export class Takeover {
   readonly #publisher: Publisher;
   readonly #leases: LeaseWatch;
   readonly #lookout: Lookout;
-  readonly #dnsmasq: Dnsmasq;
+  readonly #dnsmasq: Program;
   readonly #announcer: Announcer;
   readonly #prefixes: View<ReadonlyMap<string, LanPrefixFact>>;
   readonly #routers: View<ReadonlyMap<string, RouterAdvertisementFact>>;
@@ -105,15 +106,16 @@ export class Takeover {
     this.#publisher = new Publisher(ctx);
     this.#lookout = new Lookout(ctx);
     this.#leases = new LeaseWatch(ctx, () => this.#publish());
-    this.#dnsmasq = new Dnsmasq({
-      onStart: () => this.#leases.file.restore(),
+    this.#dnsmasq = ctx.program("dnsmasq", {
+      onStart: () => this.#restoreLeases(),
+      isReady: isServing,
       onReady: () => {
         this.#failure = undefined;
         this.#publish();
       },
       onLine: (line) => this.#takeLine(line),
-      onEnd: (reason) => {
-        this.#failure = reason;
+      onEnd: (line) => {
+        const reason = this.#failure = reasonOf(line);
         ctx.log.warn("dnsmasq ended", { reason });
         this.#publish();
       },
@@ -161,6 +163,15 @@ export class Takeover {
     this.#config = next;
     this.#step({ kind: "tick" });
     await this.#follow(true);
+  }
+
+  /** A full disk is no reason to leave the LAN without its server: dnsmasq goes on with its own file. */
+  #restoreLeases(): void {
+    try {
+      this.#leases.file.restore();
+    } catch (error) {
+      this.ctx.log.error("Cannot put the leases in order before a start", { reason: String(error) });
+    }
   }
 
   /** Does what a person wants, and tells how it stands then, as the status does. @throws OtbError `lan-missing`, `dhcp-does-not-fit` */
@@ -400,7 +411,7 @@ export class Takeover {
     this.#plan = plan;
     this.#failure = undefined;
     this.ctx.facts.publish("listens/dhcp-takeover", LISTENS);
-    await this.#dnsmasq.apply(text, endMs - this.#nowMs);
+    await this.#dnsmasq.apply(dnsmasqProgram(text, endMs - this.#nowMs));
     await this.#leases.take();
   }
 

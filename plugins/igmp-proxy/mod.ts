@@ -44,7 +44,7 @@ class Multicast {
     this.#config = ctx.config;
     this.#ways = ctx.facts.watch("multicast-way/");
     this.#interfaces = ctx.facts.watch("interface/");
-    this.#proxy = new IgmpProxy((reason) => this.#ended(reason));
+    this.#proxy = new IgmpProxy(ctx, (reason) => this.#ended(reason));
   }
 
   async start(): Promise<void> {

@@ -27,12 +27,15 @@ const MIN_SEGMENTS = 200;
 const MIN_SHARE = 0.05;
 /** Near its most: this share of the longest queue of the window, and no less than a queue at all. */
 const FULL_SHARE = 0.6, QUEUE_MS = 5;
-/** As much as it carries: this share of the highest rate of the window. */
-const PLATEAU_SHARE = 0.6;
+/**
+ * As much as it carries: this share of the rate that a quarter of the beats exceed. The highest says nothing: what waited for a
+ * segment to be sent again is acknowledged all at once.
+ */
+const PLATEAU_SHARE = 0.6, PLATEAU_AT = 0.75;
 /** What overflowed is sent again a round trip later, while the queue drains already. */
-const AFTERMATH_MS = 300, AFTERMATH_TRIPS = 2;
-/** A queue that stands without a break: more than this beyond the round trip without one. */
-const STANDING_FACTOR = 0.5, STANDING_MS = 15;
+const AFTERMATH_MS = 500, AFTERMATH_TRIPS = 2;
+/** Where nothing else tells, a longest queue beyond this is one that overflows; a shorter one is a radio's unrest. */
+const STANDING_FACTOR = 0.25, STANDING_MS = 10;
 /** How long a shortest round trip counts: the route may change. */
 const SHORTEST_MS = 300_000;
 
@@ -63,7 +66,10 @@ function judge(beats: (LossBeat & { queueMs: number })[], baseMs: number): LossF
   if (all.sent < MIN_SEGMENTS) return {};
   const loss = all.again / all.sent;
   const longestMs = Math.max(...beats.map(({ queueMs }) => queueMs));
-  const plateau = PLATEAU_SHARE * Math.max(...beats.map(({ bitsPerSecond }) => bitsPerSecond));
+  const rates = beats.filter(({ sent }) => sent > 0).map(({ bitsPerSecond }) => bitsPerSecond).sort((a, b) =>
+    a - b
+  );
+  const plateau = PLATEAU_SHARE * rates[Math.floor(rates.length * PLATEAU_AT)]!;
   const fullMs = Math.max(QUEUE_MS, FULL_SHARE * longestMs);
   let fullUntilMs = -Infinity;
   const calm = beats.filter(({ atMs, queueMs, bitsPerSecond, rttMs = 0 }, index) => {
@@ -79,8 +85,7 @@ function judge(beats: (LossBeat & { queueMs: number })[], baseMs: number): LossF
     return { loss, lineLoss: Math.min(loss, again / sent) };
   }
   if (loss === 0) return { loss, lineLoss: 0 };
-  const queueMs = beats.reduce((total, { queueMs, sent }) => total + queueMs * sent, 0) / all.sent;
-  return queueMs > STANDING_MS + STANDING_FACTOR * baseMs ? { loss } : { loss, lineLoss: loss };
+  return longestMs > STANDING_MS + STANDING_FACTOR * baseMs ? { loss } : { loss, lineLoss: loss };
 }
 
 function sum(beats: LossBeat[]): { sent: number; again: number } {

@@ -1,17 +1,11 @@
 // The plugin: on the box it owns routes, endpoints and first paths of all links; in the cloud the settings of the other end.
 import { type Native, openNative } from "../../core/native/ffi.ts";
-import {
-  type Context,
-  definePlugin,
-  isOddLength,
-  type Json,
-  type Link,
-  type Peer,
-  type PeerFact,
-} from "../../core/plugin.ts";
-import { type Bytes, counters, parseCounters, parseDevices, Rates, sharing, TABLE } from "./carried.ts";
+import { type Context, definePlugin, type Json, type Peer, type PeerFact } from "../../core/plugin.ts";
+import { type Bytes, counters } from "./carried.ts";
 import { type Config, config } from "./config.ts";
 import { CloudPaths } from "./cloud.ts";
+import { Counting } from "./counting.ts";
+import { type Conditions, oddNetworks, strippedLinks } from "./conditions.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { firstPaths } from "./first_path.ts";
@@ -92,8 +86,7 @@ function weightOf(elapsedMs: number): number {
 /** Beats: looks at every path, judges it, and has the kernel follow. */
 class Scheduler {
   readonly #telemetry = new Telemetry();
-  readonly #rates = new Rates();
-  #countingShared = false;
+  readonly #counting: Counting;
   readonly #prober: Prober;
   readonly #overflow = new Overflow();
   readonly #peerReach = new PeerReach();
@@ -112,6 +105,7 @@ class Scheduler {
 
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
     this.#prober = new Prober(native);
+    this.#counting = new Counting(native, ctx.log, (link, rates) => this.#carries(link, rates));
   }
 
   async start(): Promise<void> {
@@ -182,27 +176,17 @@ class Scheduler {
       await this.ctx.store.keep("slots", Object.fromEntries(slots));
     }
     for (const name of [...this.#memories.keys()]) if (!names.includes(name)) this.#memories.delete(name);
-    this.#tellOddNetworks();
+    this.#tell(oddNetworks(this.ctx.links.current));
     await this.#apply();
     this.#publish(performance.now());
   }
 
-  /** A person, or a DHCP client of the system, gave an interface a network that no home has: its size is not believed. */
-  #tellOddNetworks(): void {
-    const odd = this.ctx.links.current.flatMap(({ name, observed: { address, prefixLength } }) =>
-      address && !address.includes(":") && prefixLength !== undefined && isOddLength(prefixLength)
-        ? [`"${name}" has ${address}/${prefixLength}`]
-        : []
-    );
-    if (odd.length === 0) return this.ctx.health.clear("link-network-odd");
-    this.ctx.health.raise({
-      code: "link-network-odd",
-      severity: "warning",
-      message: `An address of a link is in a network larger than any home's: ${
-        odd.join(", ")
-      }. Only the gateway is reached in clear; everything else goes through the peer as always`,
-      next: "Give the link its network's real length: otb link set NAME --address ADDRESS/24",
-    });
+  /** Raises what is the matter and takes back what is not. */
+  #tell(conditions: Conditions): void {
+    for (const [code, condition] of Object.entries(conditions)) {
+      if (condition) this.ctx.health.raise({ code, ...condition });
+      else this.ctx.health.clear(code);
+    }
   }
 
   /** Claims what is wanted now; unchanged wishes cost nothing. */
@@ -270,7 +254,8 @@ class Scheduler {
     );
     const weight = weightOf(nowMs - this.#lastBeatMs);
     this.#lastBeatMs = nowMs;
-    this.#count(links, nowMs);
+    const routed = this.#routed(), { lan } = this.ctx.network.current;
+    this.#counting.look(routed, lan, nowMs);
     const tokens = new Set([...paths.values()].flatMap(({ tokens }) => [...tokens]));
     for (const token of tokens) if (!this.#tokensSinceMs.has(token)) this.#tokensSinceMs.set(token, nowMs);
     for (const token of this.#tokensSinceMs.keys()) if (!tokens.has(token)) this.#tokensSinceMs.delete(token);
@@ -281,7 +266,7 @@ class Scheduler {
     this.#repair(links, paths, nowMs);
     const publishing = nowMs - this.#lastPublishMs >= PUBLISH_MS;
     if (publishing) {
-      void this.#countShared();
+      void this.#counting.lookShared(routed, lan);
       this.#secondaries(links);
     }
     this.#chooseCongestion(links, paths);
@@ -289,7 +274,7 @@ class Scheduler {
     this.#apply().then(() => publishing && !this.ctx.signal.aborted && this.#publish(nowMs)).catch((error) =>
       this.ctx.log.error("Cannot tell of the paths", { reason: String(error) })
     );
-    const carried = links.reduce(
+    const carried = routed.reduce(
       (sum, { link }) => sum + this.#memory(link.name).rx + this.#memory(link.name).tx,
       0,
     );
@@ -298,48 +283,12 @@ class Scheduler {
     return busy ? Math.min(IDLE_MS, BUSY_MS + BUSY_MS_PER_SOCKET * samples.length) : IDLE_MS;
   }
 
-  /** Follows what each interface that is one link's alone has carried. */
-  #count(links: UsableLink[], nowMs: number): void {
-    const devices = parseDevices(this.native.carried());
-    const shared = new Set(sharing(links, this.ctx.network.current.lan));
-    this.#rates.keep(new Set(links.map(({ link }) => link.name)));
-    for (const used of links) {
-      const bytes = devices.get(used.link.interface);
-      if (bytes && !shared.has(used)) this.#carries(used.link, bytes, nowMs);
-    }
-  }
-
-  /** The same for links that share an interface; nft(8) is run only where there are any. */
-  async #countShared(): Promise<void> {
-    const shared = sharing(this.#usable(), this.ctx.network.current.lan);
-    if (shared.length === 0 || this.#countingShared || !this.#claimed.has("counters")) return;
-    this.#countingShared = true;
-    try {
-      const { success, stdout } = await new Deno.Command("nft", {
-        args: ["-j", "list", "counters", "table", "inet", TABLE],
-        ...{ stdin: "null", stdout: "piped", stderr: "null" } as const,
-        signal: AbortSignal.timeout(10_000),
-      }).output();
-      const counted = success ? parseCounters(new TextDecoder().decode(stdout)) : new Map();
-      for (const { link, slot } of shared) {
-        const bytes = counted.get(slot);
-        if (bytes) this.#carries(link, bytes, performance.now());
-      }
-    } catch (error) {
-      this.ctx.log.debug("Cannot count what links carry", { reason: String(error) });
-    } finally {
-      this.#countingShared = false;
-    }
-  }
-
-  #carries({ name, interface: device }: Link, bytes: Bytes, nowMs: number): void {
+  /** What the link carries now, whoever's it is. A beat is too short for a rate that people read or capacity is guessed from. */
+  #carries(name: string, { rx, tx, elapsedMs }: Bytes & { elapsedMs: number }): void {
     const memory = this.#memory(name);
-    const rates = this.#rates.take(name, device, bytes, nowMs);
-    if (!rates) return;
-    // A beat is too short for a rate that people read or capacity is guessed from.
-    const weight = weightOf(rates.elapsedMs);
-    memory.rx += (rates.rx - memory.rx) * weight;
-    memory.tx += (rates.tx - memory.tx) * weight;
+    const weight = weightOf(elapsedMs);
+    memory.rx += (rx - memory.rx) * weight;
+    memory.tx += (tx - memory.tx) * weight;
     memory.peak = Math.max(memory.peak * PEAK_FADING, memory.rx, memory.tx);
   }
 
@@ -459,35 +408,8 @@ class Scheduler {
       // It answers probes, yet no subflow ever joins over it.
       if (memory.repairs > 1) memory.stripped = true;
     }
-    this.#tellStripped(links);
-  }
-
-  #tellStripped(links: UsableLink[]): void {
-    const { health } = this.ctx;
-    const stripped = links.filter(({ link }) => this.#memory(link.name).stripped).map(({ link }) =>
-      `"${link.name}"`
-    );
-    if (stripped.length > 0 && stripped.length === links.length) {
-      health.raise({
-        code: "mptcp-unavailable",
-        severity: "warning",
-        message: "Multipath TCP passes no link: each connection uses one link only",
-        next:
-          "Look whether the peer's kernel has MPTCP on (sysctl net.mptcp.enabled), and ask the operators.",
-      });
-      health.clear("mptcp-stripped");
-      return;
-    }
-    health.clear("mptcp-unavailable");
-    if (stripped.length === 0) return health.clear("mptcp-stripped");
-    health.raise({
-      code: "mptcp-stripped",
-      severity: "warning",
-      message: `Multipath TCP does not pass ${
-        stripped.join(", ")
-      }: connections do not use it together with the others`,
-      next: "The modem or its operator removes it; another modem mode or operator may not.",
-    });
+    const stripped = links.filter(({ link }) => this.#memory(link.name).stripped);
+    this.#tell(strippedLinks(stripped.map(({ link }) => link.name), links.length));
   }
 
   #secondaries(links: UsableLink[]): void {
@@ -525,8 +447,8 @@ class Scheduler {
   #publish(nowMs: number): void {
     this.#lastPublishMs = nowMs;
     const { ctx } = this;
-    const usable = this.#usable();
-    const total = usable.reduce(
+    const usable = this.#usable(), routed = this.#routed();
+    const total = routed.reduce(
       (sum, { link }) => sum + this.#memory(link.name).rx + this.#memory(link.name).tx,
       0,
     );
@@ -552,7 +474,9 @@ class Scheduler {
         : memory?.stripped
         ? "Multipath TCP does not pass it"
         : undefined;
-      const fact = pathFact(link.name, this.#peer.name, state, memory?.sample, memory ?? NOTHING, total);
+      // What was last counted of a link that is gone is over.
+      const rates = memory && routed.some((one) => one.link.name === link.name) ? memory : NOTHING;
+      const fact = pathFact(link.name, this.#peer.name, state, memory?.sample, rates, total);
       ctx.facts.publish(`path/${link.name}`, {
         ...fact,
         reason,

@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import type { Link, Resource, Tier } from "../../core/plugin.ts";
 import { congestionRoutes } from "./cloud.ts";
+import { oddNetworks, strippedLinks } from "./conditions.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { type Candidate, firstPaths } from "./first_path.ts";
@@ -206,4 +207,20 @@ Deno.test("the peer has a route for each address that wants another congestion c
     "route 4 254 203.0.113.7/32 198.51.100.9 eth0 bbr",
   ]);
   assert.deepEqual(congestionRoutes([], ways), []);
+});
+
+Deno.test("what is odd about a link's network, and where Multipath TCP does not pass, is told by name", () => {
+  const huge = link("lte", 3, {
+    observed: { state: "up", address: "10.1.2.3", prefixLength: 1, gateway: "10.0.0.1" },
+  });
+  assert.deepEqual(oddNetworks([link("fibre", 1)]), { "link-network-odd": undefined });
+  assert.match(
+    oddNetworks([link("fibre", 1), huge])["link-network-odd"]!.message,
+    /: "lte" has 10\.1\.2\.3\/1\./,
+  );
+  const raised = (names: string[]) =>
+    Object.entries(strippedLinks(names, 2)).flatMap(([code, condition]) => condition ? [code] : []);
+  assert.deepEqual([raised([]), raised(["a"]), raised(["a", "b"])], [[], ["mptcp-stripped"], [
+    "mptcp-unavailable",
+  ]]);
 });

@@ -161,3 +161,17 @@ Deno.test("probes are no fallen-back connections, and sockets of nobody's path a
   assert.equal(sample.size, 1);
   assert.equal(sample.get("fibre")!.plain, 1);
 });
+
+Deno.test("addresses that connected once to the peer, any of the Internet, are forgotten", () => {
+  const telemetry = new Telemetry();
+  for (let beat = 0; beat < 5_000; beat++) {
+    telemetry.beat(
+      [socket({ remote: { host: `198.18.${beat >> 8}.${beat & 255}`, port: 1_000 + beat } })],
+      100,
+      ({ remote }) => remote.host,
+    );
+  }
+  assert.ok(telemetry.known <= 1_024, `${telemetry.known}`);
+  for (let beat = 0; beat < 601; beat++) telemetry.beat([], 1_000, ({ remote }) => remote.host);
+  assert.equal(telemetry.known, 0);
+});

@@ -50,13 +50,18 @@ interface Sums extends PathSample {
 
 const ESTABLISHED = 1;
 /** What was learned of a path's losses is kept this long without a socket on it. */
-const REMEMBERED_MS = 600_000;
+const REMEMBERED_MS = 600_000, MOST_REMEMBERED = 1_024;
 
 /** Keeps the last sample of each socket to make rates of counters. */
 export class Telemetry {
   #sockets = new Map<string, SocketSample>();
   #losses = new Map<string, { watch: LineLoss; seenMs: number }>();
   #nowMs = 0;
+
+  /** Paths of which something is known. */
+  get known(): number {
+    return this.#losses.size;
+  }
 
   /**
    * @param pathOf the path a socket belongs to, undefined for none
@@ -106,6 +111,7 @@ export class Telemetry {
     for (const [name, path] of paths) {
       path.rttMs = path.rttSum / path.weight;
       const { watch } = this.#losses.get(name) ?? { watch: new LineLoss() };
+      this.#losses.delete(name);
       this.#losses.set(name, { watch, seenMs: this.#nowMs });
       Object.assign(
         path,
@@ -115,8 +121,10 @@ export class Telemetry {
         }),
       );
     }
+    // The longest unseen come first. At the peer a path is whoever connects, the whole Internet.
     for (const [name, { seenMs }] of this.#losses) {
-      if (this.#nowMs - seenMs > REMEMBERED_MS) this.#losses.delete(name);
+      if (this.#nowMs - seenMs <= REMEMBERED_MS && this.#losses.size <= MOST_REMEMBERED) break;
+      this.#losses.delete(name);
     }
     return paths;
   }

@@ -14,7 +14,7 @@ import {
 import { type Config, config } from "./config.ts";
 import { Forwarder } from "./forwarder.ts";
 import { listen, LOOPBACK } from "./listen.ts";
-import { Unbound } from "./unbound.ts";
+import { isServing, reasonOf, unboundProgram } from "./unbound.ts";
 import { unboundConfig } from "./unbound_config.ts";
 import { parseUpstream } from "./upstream.ts";
 
@@ -108,18 +108,25 @@ function conditions(state: ResolverFact["state"], reason: string): (HealthCondit
 async function startCloud(ctx: Context<Config>): Promise<void> {
   const { port } = ctx.config;
   const code = "resolver-ended";
-  const unbound = new Unbound(unboundConfig(ctx.config), (reason) => {
-    ctx.publishStatus({ running: reason === undefined });
-    if (reason === undefined) return ctx.health.clear(code);
-    ctx.log.warn("unbound ended", { reason });
-    ctx.health.raise({
-      code,
-      severity: "error",
-      message: `The resolver for boxes ended and is started again: ${reason}`,
-      next: "Look into the log (otb logs resolver); the port may be taken.",
-    });
+  const unbound = ctx.program("unbound", {
+    isReady: isServing,
+    onReady() {
+      ctx.publishStatus({ running: true });
+      ctx.health.clear(code);
+    },
+    onEnd(line) {
+      const reason = reasonOf(line);
+      ctx.publishStatus({ running: false });
+      ctx.log.warn("unbound ended", { reason });
+      ctx.health.raise({
+        code,
+        severity: "error",
+        message: `The resolver for boxes ended and is started again: ${reason}`,
+        next: "Look into the log (otb logs resolver); the port may be taken.",
+      });
+    },
   });
-  ctx.defer(() => unbound.stop());
-  await unbound.start();
+  ctx.defer(() => unbound.apply(undefined));
+  await unbound.apply(unboundProgram(unboundConfig(ctx.config)));
   ctx.facts.publish("proxy-target/resolver", { host: LOOPBACK, port } satisfies ProxyTargetFact);
 }

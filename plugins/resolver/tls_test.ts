@@ -1,5 +1,6 @@
 // The second way by TLS, to a real unbound: who shows another name, or a certificate that nobody vouches for, is not asked.
 import assert from "node:assert/strict";
+import { connector } from "./upstream.ts";
 
 const CODE = `
 import { connector } from "${new URL("upstream.ts", import.meta.url).href}";
@@ -88,3 +89,36 @@ remote-control:
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+for (
+  const [what, words] of [["answers nothing", undefined], ["speaks no TLS", "220 mail ready\r\n"]] as const
+) {
+  Deno.test(`TLS: a resolver that ${what} is given up in time, and leaves no descriptor once it ends`, async () => {
+    const taken: Deno.Conn[] = [];
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    const accepting = (async () => {
+      for await (const connection of listener) {
+        taken.push(connection);
+        if (words) await connection.write(new TextEncoder().encode(words));
+      }
+    })();
+    const connect = connector({ address: "127.0.0.1", port, tlsName: "dns.test" }, () => undefined, true);
+    const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    const before = descriptors();
+    for (let count = 0; count < 10; count++) {
+      let late: ReturnType<typeof setTimeout> | undefined;
+      const inTime = new Promise((_, reject) => late = setTimeout(reject, 5_000, new Error("it waits on")));
+      await Promise.race([assert.rejects(connect(AbortSignal.timeout(100))), inTime]);
+      clearTimeout(late);
+    }
+    for (const connection of taken) connection.close();
+    const endMs = performance.now() + 10_000;
+    while (descriptors() > before && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.ok(descriptors() <= before, `${descriptors() - before} of 10 are left`);
+    listener.close();
+    await accepting;
+  });
+}

@@ -38,16 +38,20 @@ export function connector(upstream: Upstream, proxy: () => Proxy | undefined, st
     if (!through) throw new Error("the proxy is not there");
     const connection = await Deno.connect({ hostname: through.address, port: through.port, signal });
     connection.setNoDelay();
-    const stop = () => closed(connection);
+    // TLS takes the connection over: from then on it is what has to be closed.
+    let current: Deno.Conn = connection;
+    const stop = () => closed(current);
     signal.addEventListener("abort", stop);
     try {
       if (!straight) await socks5(connection, address, port);
       if (!tlsName) return connection;
       const tls = await Deno.startTls(connection, { hostname: tlsName });
+      current = tls;
+      signal.throwIfAborted();
       await tls.handshake();
       return tls;
     } catch (error) {
-      closed(connection);
+      closed(current);
       throw error;
     } finally {
       signal.removeEventListener("abort", stop);
@@ -72,6 +76,6 @@ function closed(connection: Deno.Conn): void {
   try {
     connection.close();
   } catch {
-    // TLS has taken it over, or the other end was faster.
+    // The other end was faster.
   }
 }

@@ -38,6 +38,7 @@ export class Place {
 export class Box {
   readonly places = new Set<Place>();
   dialling = 0;
+  lookups = 0;
   total = 0;
   /** Connections beyond what it may have at once, and when the last was. */
   refused = 0;

@@ -159,6 +159,31 @@ Deno.test("no box takes more than half of what the peer can carry, and what is b
   await until(() => peer.boxes.open === 0 && mine.dialling === 0);
 });
 
+Deno.test("names that a box has looked up are bounded: slow ones hold nobody else up", async () => {
+  await using peer = new Pair({ identityKey });
+  using server = echo();
+  const box = peer.boxes.find("box")!;
+  const byName = async () => {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: peer.socks.port });
+    await connection.write(Uint8Array.of(5, 1, 0));
+    await readExactly(connection, 2);
+    const name = new TextEncoder().encode("localhost");
+    await connection.write(
+      Uint8Array.of(5, 1, 0, 3, name.length, ...name, server.port >> 8, server.port & 255),
+    );
+    await readExactly(connection, 10);
+    return connection;
+  };
+  await roundTrip(await byName());
+  assert.equal(box.lookups, 0);
+  box.lookups = 64;
+  const refused = await byName();
+  await assert.rejects(readAll(refused), Deno.errors.ConnectionReset);
+  close(refused);
+  await roundTrip(await peer.dial(server.port));
+  await until(() => box.places.size === 0);
+});
+
 Deno.test("shadowsocks-rust as a client with an identity header, beside boxes and a former key", async () => {
   const user = noise(32);
   await using pair = new Pair({

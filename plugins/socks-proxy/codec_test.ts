@@ -77,6 +77,7 @@ Deno.test("a request is read as it was written, inside the clock window only", (
         const opened = openRequestBody(opener, out, REQUEST_HEAD, body as number, plain);
         assert.ok(typeof opened === "object");
         assert.deepEqual(said(opened.target), ["203.0.113.10", 443, false]);
+        assert.equal(opened.saysEnd, true);
         assert.deepEqual(plain.slice(opened.payloadOffset, body as number), payload);
         // Neither an empty nor an oversized padding: SIP022 wants 1 to 900 bytes where there is no payload.
         if (payload.length === 0) assert.ok((body as number) - 9 >= 1 && (body as number) - 9 <= 900);
@@ -118,12 +119,12 @@ Deno.test("a response answers its own request only", () => {
   ];
   using sealer = native.aead(METHOD, key, salt);
   const out = new Uint8Array(4096);
-  sealResponse(sealer, salt, request, new Uint8Array(100), 100, 1_700_000_000, out);
+  sealResponse(sealer, salt, request, new Uint8Array(100), 100, 1_700_000_000, true, out);
   const open = (expected: Uint8Array<ArrayBuffer>, now: number) => {
     using opener = native.aead(METHOD, key, salt);
     return openResponseHead(opener, expected, out, now);
   };
-  assert.equal(open(request, 1_700_000_030), 100);
+  assert.deepEqual(open(request, 1_700_000_030), { payload: 100, saysEnd: true });
   assert.equal(open(other, 1_700_000_000), "malformed");
   assert.equal(open(request, 1_700_000_031), "time");
 });

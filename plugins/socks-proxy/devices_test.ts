@@ -9,7 +9,7 @@ function devices(total: number, perDevice: number, macs: { [host: string]: strin
   let now = 0;
   const all = new Devices({
     total,
-    perDevice,
+    perDevice: () => perDevice,
     macOf: (record) => macs[`192.168.1.${record[7]}`],
     nowMs: () => now,
   });

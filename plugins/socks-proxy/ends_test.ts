@@ -129,6 +129,33 @@ for (const mptcp of [true, false]) {
   }
 }
 
+Deno.test("a stream that somebody ends on the way is a reset for both: the ends themselves have not said it", async () => {
+  await using pair = new Pair({ mptcp: false });
+  const cut = Promise.withResolvers<void>();
+  // Everything passes until it is cut; then both sides hear an orderly end.
+  using middle = listen(async (from) => {
+    const to = await Deno.connect({ hostname: "127.0.0.1", port: pair.server.port });
+    for (const [one, other] of [[from, to], [to, from]] as const) {
+      void (async () => {
+        const chunk = new Uint8Array(65_536);
+        for (let got = await one.read(chunk); got !== null; got = await one.read(chunk)) {
+          await other.write(chunk.subarray(0, got));
+        }
+      })().catch(() => {});
+    }
+    await cut.promise;
+    await Promise.all([from.closeWrite(), to.closeWrite()]);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    close(to);
+  });
+  await using box = new Pair({ mptcp: false, peerPort: middle.port, boxKey: pair.key });
+  using goal = target();
+  const { device, remote } = await carried(box.socks.port, goal);
+  cut.resolve();
+  assert.equal(await endOf(device), "ConnectionReset");
+  assert.equal(await endOf(remote), "ConnectionReset");
+});
+
 Deno.test("a device that resets is a reset for the target, and a target that resets one for the device", async () => {
   await using pair = new Pair();
   const { native } = pair;

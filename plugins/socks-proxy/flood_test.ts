@@ -53,7 +53,7 @@ class House implements AsyncDisposable {
     const index = Number(/^(\d+):/.exec(box.ip("-o link show lan0"))![1]);
     this.devices = new Devices({
       total: 1_000,
-      perDevice: MOST,
+      perDevice: () => MOST,
       macOf: (record) => box.inside(() => native.neighbour(record, index)),
       nowMs: () => performance.now(),
     });

@@ -1,12 +1,10 @@
 // The plugin: on the box it carries the LAN's TCP to the peer, in the cloud it is that peer.
-import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, openNative } from "../../core/native/ffi.ts";
 import {
   type BoxesFact,
   type ClockFact,
   type Context,
   definePlugin,
-  type DeviceFact,
   type DevicePriorityFact,
   type DomainRulesFact,
   type FirstPathFact,
@@ -23,19 +21,19 @@ import {
   type Socks5Fact,
   type Zone,
 } from "../../core/plugin.ts";
-import { type Box, Boxes } from "./boxes.ts";
+import { Boxes } from "./boxes.ts";
 import { type Config, config } from "./config.ts";
 import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";
-import { Devices } from "./devices.ts";
 import { drained } from "./drain.ts";
-import { flowLimits } from "./flow_limits.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
+import { Older } from "./older.ts";
 import { Reactor } from "./reactor.ts";
+import { Shares } from "./shares.ts";
 import { Sniffer } from "./sniffer.ts";
 import { Salts } from "./salts.ts";
+import { rememberSeen } from "./seen.ts";
 import { serveCounters, Server } from "./serve.ts";
-import { legacyKey } from "./sip004.ts";
 import { Identity } from "./sip023.ts";
 import { LINK_LOGIN, type Login, Socks5 } from "./socks5.ts";
 import { StandIn } from "./stand_in.ts";
@@ -50,8 +48,6 @@ const PROBE_MS = 2_000;
 const UNANSWERED_TOLD = 2;
 /** How long it is told that a box had too much. */
 const FULL_TOLD_MS = 60_000;
-/** How often it is stored when boxes were seen: the disk shall rest. */
-const SEEN_KEPT_MS = 60_000;
 
 /** Why the peer does not answer, as far as the box can tell. */
 const REJECTED = {
@@ -88,15 +84,32 @@ export default definePlugin<Config>({
     const native = openNative();
     const reactor = new Reactor(native);
     const now = () => Math.floor(ctx.clock.now() / 1000);
-    const running = reactor.run();
+    const turning = reactor.run();
     ctx.defer(async () => {
       reactor.stop();
-      await running;
+      await turning;
     });
     const parts = { ctx, native, reactor, now };
-    await (ctx.role === "box" ? startBox(parts) : startCloud(parts));
+    const take = await (ctx.role === "box" ? startBox(parts) : startCloud(parts));
+    running = { config: ctx.config, take };
+  },
+  async reload(next) {
+    const { config, take } = running!;
+    if (fixed(config) !== fixed(next)) return false;
+    await take(next);
+    running = { config: next, take };
   },
 });
+
+/** Takes settings that need no restart: what is carried goes on. */
+type Take = (next: Config) => void | Promise<void>;
+let running: { config: Config; take: Take } | undefined;
+
+/** The settings that do need one, as a text. */
+function fixed(config: Config): string {
+  const { allowTargets: _, connectionsPerDevice: __, flowsPerDevice: ___, ...rest } = config;
+  return JSON.stringify(rest);
+}
 
 interface Parts {
   ctx: Context<Config>;
@@ -105,7 +118,7 @@ interface Parts {
   now(): number;
 }
 
-async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
+async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   const counters = tunnelCounters();
   const startedMs = ctx.clock.now();
   const [peer] = ctx.network.current.peers;
@@ -138,13 +151,8 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
   });
   ctx.defer(() => tunnels.close());
 
-  const devices = new Devices({
-    total: mostConnections(native),
-    perDevice: ctx.config.connectionsPerDevice,
-    macOf: deviceOf,
-    nowMs: () => ctx.clock.monotonicMs(),
-  });
-  const names = ctx.facts.watch<DeviceFact>("device/");
+  const shares = new Shares(ctx, mostConnections(native), deviceOf);
+  const { devices } = shares;
 
   const domainRules = ctx.facts.watch<DomainRulesFact>("domain-rules");
   const hits = new Map<string, number>();
@@ -190,7 +198,7 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
     serves(ctx, "lan", socks5.port);
   }
   if (intercept.enabled) {
-    await limitFlows();
+    await shares.countFlows();
     await interceptFamily(4);
     try {
       await interceptFamily(6);
@@ -198,17 +206,6 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
       // A machine without IPv6 has nothing of it to carry.
       ctx.log.info("The LAN's IPv6 is not carried", { reason: (error as Error).message });
     }
-  }
-  async function limitFlows(): Promise<void> {
-    const claim = (): Promise<void> =>
-      ctx.claim("flows", flowLimits(ctx.network.current.lan?.interface, ctx.config.flowsPerDevice)).catch(
-        (error) => {
-          // A kernel without nft_connlimit; the proxy's own limits hold all the same.
-          ctx.log.warn("Flows of a device are not limited", { reason: String(error) });
-        },
-      );
-    await claim();
-    ctx.defer(ctx.network.subscribe(claim));
   }
   async function interceptFamily(family: 4 | 6): Promise<void> {
     const interceptor = new Interceptor(native, reactor, sniffer, devices, family);
@@ -251,25 +248,18 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<void> {
       severity: "error",
       ...(clock.current.get("clock")?.state === "wrong" ? CLOCK_WRONG : REJECTED),
     });
-    const refused = devices.refused().map((mac) => names.current.get(`device/${mac}`)?.name ?? mac);
-    told(ctx, refused.length > 0, {
-      code: "device-connections",
-      severity: "warning",
-      message: `${
-        sentenceOf(refused)
-      } opens more connections at once than it may have: the excess is refused`,
-      next:
-        "Look what it does; if it needs more: otb config set socks-proxy.connectionsPerDevice=NUMBER (now " +
-        `${ctx.config.connectionsPerDevice}).`,
-    });
+    const crowding = shares.condition();
+    if (crowding) ctx.health.raise(crowding);
+    else ctx.health.clear("device-connections");
     if (hits.size > 0) {
       ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
     }
     return { ...counts, way: standIn.now ? "tunnel" : "proxy" };
   });
+  return (next) => shares.take(next);
 }
 
-async function startCloud({ ctx, native, reactor, now }: Parts): Promise<void> {
+async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   const counters = serveCounters();
   const salts = new Salts(ctx.directory, () => ctx.clock.now());
   ctx.defer(() => salts.close());
@@ -356,6 +346,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<void> {
       }])),
     };
   });
+  return ({ allowTargets }) => targets.setAllowed(allowTargets);
 }
 
 /** The peer's identity key (SIP023); undefined where nobody set one, on a peer or box of before each box had a key. */
@@ -366,53 +357,6 @@ function peerKeyOf({ secret }: Context<Config>): Uint8Array<ArrayBuffer> | undef
     if (!(error instanceof OtbError) || error.code !== "secret-missing") throw error;
     return undefined;
   }
-}
-
-/** The server of SIP004 while its box is there: it ends with the box's key. */
-class Older {
-  #server: Server | undefined;
-  #box: Box | undefined;
-
-  constructor(
-    private readonly config: Config["sip004"],
-    private readonly settings: ConstructorParameters<typeof Server>[0],
-  ) {}
-
-  get isMissing(): boolean {
-    return this.config.enabled && !this.#box;
-  }
-
-  /** Looks again who its box is. */
-  follow(): void {
-    if (!this.config.enabled) return;
-    const box = this.settings.boxes.find(this.config.box);
-    if (box === this.#box) return;
-    this.close();
-    this.#box = box;
-    if (!box) return;
-    const key = legacyKey(Buffer.from(box.key).toString("base64"));
-    this.#server = new Server({ ...this.settings, legacy: { box, key } }, "0.0.0.0", this.config.port);
-  }
-
-  close(): void {
-    this.#server?.close();
-    this.#server = undefined;
-  }
-}
-
-/** Keeps over a restart when each box was last seen, by what its key is called on the wire. */
-async function rememberSeen(ctx: Context<Config>, boxes: Boxes): Promise<void> {
-  const seen = await ctx.store.get<{ [identity: string]: number }>("seen") ?? {};
-  for (const box of boxes.all) box.lastSeen ||= seen[boxes.identity(box)] ?? 0;
-  let kept = JSON.stringify(seen);
-  const keep = async () => {
-    const now = Object.fromEntries(boxes.all.map((box) => [boxes.identity(box), box.lastSeen]));
-    if (JSON.stringify(now) === kept) return;
-    kept = JSON.stringify(now);
-    await ctx.store.set("seen", now);
-  };
-  const timer = setInterval(() => void keep().catch(() => {}), SEEN_KEPT_MS);
-  ctx.defer(() => clearInterval(timer));
 }
 
 /** Tells on which TCP ports these are served. */
@@ -438,12 +382,6 @@ function publish(
   };
   const timer = setInterval(tell, STATUS_EVERY_MS);
   ctx.defer(() => clearInterval(timer));
-}
-
-/** A few names, for the start of a sentence. */
-function sentenceOf(names: string[]): string {
-  const [some, more] = [names.slice(0, 3), names.length - 3];
-  return `Device ${some.join(", ")}${more > 0 ? ` (and ${more} more)` : ""}`;
 }
 
 /** What fits into this process. */

@@ -193,8 +193,8 @@ Deno.test("the request and what the client said leave in one segment", async () 
     ),
   );
   await until(() => seen.length > 0);
-  // salt, sealed fixed header, sealed variable header with address, padding length and the 18 bytes
-  assert.deepEqual(seen, [32 + 11 + 16 + 7 + 2 + 18 + 16]);
+  // salt, sealed fixed header, sealed variable header with address, padding with its length, and the 18 bytes
+  assert.deepEqual(seen, [32 + 11 + 16 + 7 + 2 + 8 + 18 + 16]);
   close(connection);
 });
 

@@ -33,8 +33,14 @@ export interface Codec {
   seal(input: Bytes, length: number, output: Bytes): number;
   /** Sealed bytes to plain ones; negative when forged. */
   open(input: Bytes, length: number, output: Bytes): number;
-  /** Bytes that must still be said when the plain side ends without having said anything. */
+  /** Bytes that must still be said when the plain side refuses before it has said anything. */
+  answer?(output: Bytes): number;
+  /** Bytes that must still be said when the plain side ends. */
   finish?(output: Bytes): number;
+  /** Whether the sealed side says its end, so that an end of its socket alone is a cut. */
+  readonly saysEnd?: boolean;
+  /** It has said it. */
+  readonly hasEnded?: boolean;
   free(): void;
 }
 
@@ -119,14 +125,18 @@ export class Relay {
     counters.open++;
   }
 
-  /** Plain bytes that came with the header: on to the plain socket. */
-  deliver(bytes: Bytes, offset: number, length: number): void {
-    this.#send(this.#plain, this.#sealed, bytes, offset, length);
+  /** What came with the header: plain bytes on to the plain socket, and the end, if it did. */
+  deliver(bytes: Bytes): void {
+    if (bytes.length > 0) this.#send(this.#plain, this.#sealed, bytes, 0, bytes.length);
+    this.#takeEnd();
   }
 
-  /** The plain side ended before this relay began. */
+  /** The plain side ended, now or before this relay began. */
   plainEnded(): void {
-    this.#ended(this.#plain, this.#sealed);
+    const { output } = scratch;
+    const last = this.codec.finish?.(output) ?? 0;
+    if (last > 0) this.#send(this.#sealed, this.#plain, output, 0, last);
+    if (!this.#done) this.#ended(this.#plain, this.#sealed);
   }
 
   /** Ends both sides with a reset: what is carried may be no longer. */
@@ -151,11 +161,8 @@ export class Relay {
       const sealed = this.codec.seal(input, length, output);
       if (sealed < 0) return this.#reset(this.#plain);
       this.#send(this.#sealed, this.#plain, this.codec.raw ? input : output, 0, sealed);
-    } else if (length === 0) {
-      const last = this.codec.finish?.(output) ?? 0;
-      if (last > 0) this.#send(this.#sealed, this.#plain, output, 0, last);
-      this.#ended(this.#plain, this.#sealed);
-    } else if (length !== -Errno.EAGAIN && length !== -Errno.EINTR) this.#reset(this.#plain);
+    } else if (length === 0) this.plainEnded();
+    else if (length !== -Errno.EAGAIN && length !== -Errno.EINTR) this.#reset(this.#plain);
   }
 
   #onSealed(events: number): void {
@@ -163,7 +170,8 @@ export class Relay {
     if (!(events & ~PollEvents.out) || this.#done || this.#sealed.ended || this.#plain.rest) return;
     const length = this.native.read(this.#sealed.fd, scratch.input, 0, readable(this.#sealed));
     if (length > 0) this.#open(scratch.input, length);
-    else if (length === 0) this.#ended(this.#sealed, this.#plain);
+    else if (length === 0 && !this.codec.saysEnd) this.#ended(this.#sealed, this.#plain);
+    else if (length === 0) this.#reset(this.#sealed);
     else if (length !== -Errno.EAGAIN && length !== -Errno.EINTR) this.#reset(this.#sealed);
   }
 
@@ -172,6 +180,12 @@ export class Relay {
     if (opened < 0) return this.#reset(this.#sealed);
     this.counters.bytesToPlain += opened;
     if (opened > 0) this.#send(this.#plain, this.#sealed, this.codec.raw ? input : scratch.output, 0, opened);
+    this.#takeEnd();
+  }
+
+  /** Ends the sealed side's direction once it has said so. */
+  #takeEnd(): void {
+    if (this.codec.hasEnded && !this.#done && !this.#sealed.ended) this.#ended(this.#sealed, this.#plain);
   }
 
   /** Writes to one side; what it does not take is kept, and the other side is not read until it did. */

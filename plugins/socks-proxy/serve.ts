@@ -29,6 +29,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** From accept to a whole request, and to the end of a connection that is only drained: the same for every failure. */
 const HANDSHAKE_MS = 15_000;
 const DIAL_MS = 10_000;
+/** Names that are looked up at once for one box: each takes a thread for as long as the resolver wants. */
+const MOST_LOOKUPS = 64;
 /** Connections in handshake or drained at once; beyond, the oldest goes. */
 const MAX_STRANGERS = 4_096;
 
@@ -142,7 +144,7 @@ export class Server {
     const { native } = this.settings;
     for (let count = 0; count < 64; count++) {
       const fd = native.accept(this.#fd, peerRecord, null);
-      if (fd < 0) return;
+      if (fd < 0) return this.settings.reactor.refused(this.#fd, this.#tag, fd);
       const { dials, counters, most = Infinity } = this.settings;
       if (this.#strangers.size + dials.size + counters.open >= most) {
         native.abort(fd);
@@ -249,7 +251,7 @@ class Stranger {
     const salt = randomBytes(native, SALT_BYTES);
     const requestSalt = arena.copy(bytes, 0, SALT_BYTES);
     const sealer = native.aead(METHOD, box.key, salt);
-    const codec = new ServerCodec(this.settings, sealer, opener, salt, requestSalt);
+    const codec = new ServerCodec(this.settings, sealer, opener, salt, requestSalt, opened.saysEnd);
     this.#serve(box, codec, opened.target, arena.copy(output, 0, first + more));
   }
 
@@ -325,7 +327,7 @@ function dial(
     place?.leave();
     counters.refused++;
     // The box must be able to tell a target that refuses from a peer that does.
-    native.write(sealed.fd, scratch.output, 0, codec.finish?.(scratch.output) ?? 0);
+    native.write(sealed.fd, scratch.output, 0, codec.answer?.(scratch.output) ?? 0);
     reactor.forget(sealed.tag);
     native.abort(sealed.fd);
     codec.free();
@@ -341,9 +343,8 @@ function dial(
     place.dialled();
     const relay = new Relay(native, reactor, plain, sealed, codec, counters, () => place.leave());
     place.end = () => relay.reset();
-    if (first.length === 0) return;
     counters.bytesToPlain += first.length;
-    relay.deliver(first, 0, first.length);
+    relay.deliver(first);
   };
   const tryEach = (records: Bytes[]) => {
     const index = records.findIndex((record) => target.port !== 0 && settings.targets.allows(record));
@@ -355,7 +356,10 @@ function dial(
   };
   if (!target.named) return tryEach([target.record]);
   const { host, port } = target;
+  if (box.lookups >= MOST_LOOKUPS) return refused();
+  box.lookups++;
   lookup(host, { all: true })
+    .finally(() => box.lookups--)
     .then((found) => found.map(({ address }) => encodeAddress({ host: address, port })))
     .then(tryEach, refused);
 }
@@ -408,18 +412,29 @@ class ServerCodec extends FrameCodec implements Codec {
     opener: AeadSession,
     private readonly salt: Bytes,
     private readonly requestSalt: Bytes,
+    readonly saysEnd: boolean,
   ) {
     super(sealer, opener);
+  }
+
+  get hasEnded(): boolean {
+    return this.saysEnd && this.opener!.metEmpty;
   }
 
   override seal(input: Bytes, length: number, output: Bytes): number {
     if (this.#said) return super.seal(input, length, output);
     this.#said = true;
-    return sealResponse(this.sealer, this.salt, this.requestSalt, input, length, this.settings.now(), output);
+    const { salt, requestSalt, saysEnd } = this;
+    return sealResponse(this.sealer, salt, requestSalt, input, length, this.settings.now(), saysEnd, output);
+  }
+
+  answer(output: Bytes): number {
+    return this.#said ? 0 : this.seal(output, 0, output);
   }
 
   /** A target that ends without a word still gets its answer told, so that the box knows it was not refused. */
   finish(output: Bytes): number {
-    return this.#said ? 0 : this.seal(output, 0, output);
+    const answered = this.answer(output);
+    return this.saysEnd ? answered + this.sealer.sealEmpty(output, answered) : answered;
   }
 }

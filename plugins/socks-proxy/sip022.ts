@@ -6,6 +6,12 @@ import { IDENTITY_BYTES } from "./sip023.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const REQUEST_TYPE = 0, RESPONSE_TYPE = 1;
+/**
+ * What SIP022 lacks: a word for the end, without which a stream that was cut on the way looks whole. A request says by the
+ * beginning of its padding, which others skip, that its sender ends its stream by an empty frame and expects the same; an answer
+ * says it by a type of its own, to such a sender alone.
+ */
+const ENDS_MARK = new TextEncoder().encode("otb:ends"), RESPONSE_TYPE_ENDS = 2;
 /** type u8, time u64be, length u16be */
 const REQUEST_FIXED = 1 + 8 + 2;
 /** type u8, time u64be, salt of the request, length u16be */
@@ -31,7 +37,7 @@ export type Refusal = "forged" | "type" | "time" | "malformed";
  *
  * @param identity the identity header of SIP023, or no bytes
  * @param plain scratch; the target lies at `0..targetLength`, the payload is moved behind it
- * @param padding random number below 2^32, used when there is no payload (one of both must be there)
+ * @param padding random number below 2^32, used when there is no payload
  */
 export function sealRequest(
   sealer: AeadSession,
@@ -45,7 +51,8 @@ export function sealRequest(
   plain: Bytes,
   out: Bytes,
 ): number {
-  const paddingLength = payloadLength > 0 ? 0 : 1 + padding % MAX_PADDING;
+  const paddingLength = ENDS_MARK.length +
+    (payloadLength > 0 ? 0 : padding % (MAX_PADDING - ENDS_MARK.length));
   const length = target.length + 2 + paddingLength + payloadLength;
   out.set(salt);
   plain[0] = REQUEST_TYPE;
@@ -59,6 +66,7 @@ export function sealRequest(
   plain[target.length] = paddingLength >> 8;
   plain[target.length + 1] = paddingLength & 255;
   plain.fill(0, target.length + 2, target.length + 2 + paddingLength);
+  plain.set(ENDS_MARK, target.length + 2);
   plain.set(payload.subarray(0, payloadLength), target.length + 2 + paddingLength);
   return at + sealer.sealOne(plain, 0, length, out, at);
 }
@@ -75,14 +83,17 @@ export function openRequestHead(
   return checkHead(plain, REQUEST_TYPE, nowSeconds) ?? plain[9]! * 256 + plain[10]!;
 }
 
-/** Opens the variable header; answers target and where the payload lies in `plain`, or why not. */
+/**
+ * Opens the variable header; answers target, where the payload lies in `plain`, and whether its sender ends its stream by an
+ * empty frame; or why not.
+ */
 export function openRequestBody(
   opener: AeadSession,
   input: Bytes,
   offset: number,
   length: number,
   plain: Bytes,
-): { target: Target; payloadOffset: number } | Refusal {
+): { target: Target; payloadOffset: number; saysEnd: boolean } | Refusal {
   if (opener.openOne(input, offset, length + TAG_BYTES, plain, 0) < 0) return "forged";
   const read = readTarget(plain, 0, length);
   if (!read?.target || read.length + 2 > length) return "malformed";
@@ -91,7 +102,9 @@ export function openRequestBody(
   if (paddingLength > MAX_PADDING || payloadOffset > length) return "malformed";
   // Neither padding nor payload would tell a prober what we are by its length.
   if (paddingLength === 0 && payloadOffset === length) return "malformed";
-  return { target: read.target, payloadOffset };
+  const saysEnd = paddingLength >= ENDS_MARK.length &&
+    ENDS_MARK.every((byte, index) => plain[read.length + 2 + index] === byte);
+  return { target: read.target, payloadOffset, saysEnd };
 }
 
 /** Writes the head of a response with its first payload; returns its length. */
@@ -102,9 +115,10 @@ export function sealResponse(
   payload: Bytes,
   payloadLength: number,
   nowSeconds: number,
+  saysEnd: boolean,
   out: Bytes,
 ): number {
-  head[0] = RESPONSE_TYPE;
+  head[0] = saysEnd ? RESPONSE_TYPE_ENDS : RESPONSE_TYPE;
   writeTime(head, nowSeconds);
   head.set(requestSalt, 9);
   head[9 + SALT_BYTES] = payloadLength >> 8;
@@ -115,20 +129,21 @@ export function sealResponse(
   return at + sealer.sealOne(payload, 0, payloadLength, out, at);
 }
 
-/** Opens the fixed header of a response; answers the length of the first payload, or why not. */
+/** Opens the fixed header of a response; answers the length of the first payload and whether an end is said, or why not. */
 export function openResponseHead(
   opener: AeadSession,
   requestSalt: Bytes,
   input: Bytes,
   nowSeconds: number,
-): number | Refusal {
+): { payload: number; saysEnd: boolean } | Refusal {
   if (opener.openOne(input, SALT_BYTES, RESPONSE_FIXED + TAG_BYTES, head, 0) < 0) return "forged";
-  const refusal = checkHead(head, RESPONSE_TYPE, nowSeconds);
+  const saysEnd = head[0] === RESPONSE_TYPE_ENDS;
+  const refusal = checkHead(head, saysEnd ? RESPONSE_TYPE_ENDS : RESPONSE_TYPE, nowSeconds);
   if (refusal) return refusal;
   for (let index = 0; index < SALT_BYTES; index++) {
     if (head[9 + index] !== requestSalt[index]) return "malformed";
   }
-  return head[9 + SALT_BYTES]! * 256 + head[10 + SALT_BYTES]!;
+  return { payload: head[9 + SALT_BYTES]! * 256 + head[10 + SALT_BYTES]!, saysEnd };
 }
 
 /** Where a response's fixed header is put together and taken apart: both are done with before the next one. */

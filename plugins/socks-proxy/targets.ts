@@ -9,21 +9,31 @@ export class Targets {
   /** By IPv4 address as a number, or by the text of another one. */
   #decisions = new Map<number | string, boolean>();
   #isReachable: (address: string) => boolean;
-  #own = "";
+  #own: string[] = [];
   /** What other plugins of the peer offer to boxes, as `host port`. */
   #offered = new Set<string>();
 
   /** @param allowed CIDRs that are let through although they are private */
-  constructor(private readonly allowed: string[]) {
+  constructor(private allowed: string[]) {
     this.#isReachable = targetFilter(targetRules(allowed, []));
+  }
+
+  /** Lets other ranges through from now on; what is connected stays. */
+  setAllowed(allowed: string[]): void {
+    this.allowed = allowed;
+    this.#judgeAnew();
   }
 
   /** Says by which addresses this machine is reached. */
   setOwn(addresses: string[]): void {
     const own = [...new Set(addresses)].sort();
-    if (own.join() === this.#own) return;
-    this.#own = own.join();
-    this.#isReachable = targetFilter(targetRules(this.allowed, own));
+    if (own.join() === this.#own.join()) return;
+    this.#own = own;
+    this.#judgeAnew();
+  }
+
+  #judgeAnew(): void {
+    this.#isReachable = targetFilter(targetRules(this.allowed, this.#own));
     this.#decisions.clear();
   }
 

@@ -277,9 +277,20 @@ class ClientCodec extends FrameCodec implements Codec {
   /** Bytes of a response header that is not complete. */
   #head: Bytes | undefined = NOTHING;
   #answered = false;
+  /** As the answer has it: a peer of another kind just ends. */
+  saysEnd = false;
 
   constructor(private readonly settings: TunnelSettings, sealer: AeadSession, private readonly salt: Bytes) {
     super(sealer, undefined);
+  }
+
+  get hasEnded(): boolean {
+    return this.saysEnd && this.opener!.metEmpty;
+  }
+
+  /** The request has said that this end says its end; who does not know that opens an empty frame and goes on. */
+  finish(output: Bytes): number {
+    return this.sealer.sealEmpty(output, 0);
   }
 
   override open(input: Bytes, length: number, output: Bytes): number {
@@ -294,13 +305,14 @@ class ClientCodec extends FrameCodec implements Codec {
     const { native, psk, now } = this.settings;
     if (!this.opener) {
       const opener = native.aead(METHOD, psk, bytes.subarray(0, SALT_BYTES));
-      const payload = openResponseHead(opener, this.salt, bytes, now());
-      if (typeof payload === "string") {
+      const answer = openResponseHead(opener, this.salt, bytes, now());
+      if (typeof answer === "string") {
         opener.free();
         return -Errno.EBADMSG;
       }
       this.opener = opener;
-      this.#first = payload;
+      this.#first = answer.payload;
+      this.saysEnd = answer.saysEnd;
     }
     const end = RESPONSE_HEAD + this.#first + TAG_BYTES;
     if (bytes.length < end) return wait();

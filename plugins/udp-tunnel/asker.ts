@@ -1,8 +1,16 @@
 // The box's side of the handshake (Noise IKpsk2): it asks, over all paths at once, and takes the first answer.
 import type { Native, NoiseHandshake, TunnelKeys } from "../../core/native/ffi.ts";
 import { MACS_BYTES, Prover } from "./cookies.ts";
-import { decodeWelcome, encodeHello, type Welcome, WELCOME_BYTES } from "./greeting.ts";
-import { INITIATION, PROLOGUE, RESPONSE } from "./wire.ts";
+import {
+  decodeWelcome,
+  encodeFormerHello,
+  encodeHello,
+  FORMER_VERSION,
+  PROOF_AT,
+  type Welcome,
+} from "./greeting.ts";
+import { Identity } from "./identity.ts";
+import { FORMER_PROLOGUE, INITIATION, PROLOGUE, RESPONSE } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -29,38 +37,40 @@ export interface Answer {
   askedUs: number;
 }
 
-export class Asker {
+/** What a question is made of: its first bytes, and the handshake that is about to write the rest. */
+type Greet = (clear: Bytes, handshake: NoiseHandshake) => Bytes;
+
+/** Questions and answers of one version of the protocol. */
+class Exchange {
   readonly #open = new Map<number, { handshake: NoiseHandshake; askedUs: number }>();
   readonly #prover: Prover;
 
-  constructor(private readonly native: Native, private readonly keys: AskerKeys) {
+  constructor(
+    private readonly native: Native,
+    private readonly keys: AskerKeys,
+    private readonly prologue: Bytes,
+    private readonly version?: number,
+  ) {
     this.#prover = new Prover(native, keys.peerKey);
   }
 
-  /** A new question, to be sent over every path. @param sessionId as in `encodeHello` */
-  ask(sessionId: Bytes, nowUs: number): Bytes {
+  ask(nowUs: number, greet: Greet): Bytes {
     this.#forget(nowUs);
-    const { native, keys: { privateKey, peerKey, psk } } = this;
-    const handshake = native.noise({
-      initiator: true,
-      privateKey,
-      remotePublicKey: peerKey,
-      psk,
-      prologue: PROLOGUE,
-    });
-    const noise = new Uint8Array(ROOM);
-    const length = handshake.write(encodeHello(sessionId), noise);
+    const { native, prologue, keys: { privateKey, peerKey, psk } } = this;
+    const handshake = native.noise({ initiator: true, privateKey, remotePublicKey: peerKey, psk, prologue });
+    const clear = new Uint8Array(HEAD_BYTES), noise = new Uint8Array(ROOM);
     const index = native.randomUint32();
+    clear[0] = INITIATION;
+    new DataView(clear.buffer).setUint32(4, index, true);
+    const length = handshake.write(greet(clear, handshake), noise);
     const message = new Uint8Array(HEAD_BYTES + length + MACS_BYTES);
-    message[0] = INITIATION;
-    new DataView(message.buffer).setUint32(4, index, true);
+    message.set(clear);
     message.set(noise.subarray(0, length), HEAD_BYTES);
     this.#prover.prove(message, nowUs / 1_000);
     this.#open.set(index, { handshake, askedUs: nowUs });
     return message;
   }
 
-  /** Takes an answer; undefined for what answers no open question. */
   answer(message: Bytes): Answer | undefined {
     if (message.length < ANSWER_HEAD_BYTES || message[0] !== RESPONSE) return undefined;
     const view = new DataView(message.buffer, message.byteOffset);
@@ -69,8 +79,7 @@ export class Asker {
     if (!open) return undefined;
     const payload = new Uint8Array(ROOM);
     const length = open.handshake.read(message.slice(ANSWER_HEAD_BYTES), payload);
-    if (length < WELCOME_BYTES) return undefined;
-    const welcome = decodeWelcome(payload.slice(0, length));
+    const welcome = length < 0 ? undefined : decodeWelcome(payload.slice(0, length), this.version);
     if (!welcome) return undefined;
     this.#open.delete(index);
     const keys = open.handshake.split(index, view.getUint32(4, true));
@@ -83,7 +92,6 @@ export class Asker {
     return { index, keys, welcome, askedUs: open.askedUs };
   }
 
-  /** Takes a cookie: the peer is flooded, and wants to see that we are where we say. @returns false for what is none for us */
   cookie(message: Bytes, nowUs: number): boolean {
     return this.#prover.take(message, nowUs / 1_000);
   }
@@ -99,5 +107,57 @@ export class Asker {
       handshake.free();
       this.#open.delete(index);
     }
+  }
+}
+
+export class Asker {
+  readonly identity: Identity;
+  readonly #own: Bytes;
+  readonly #exchange: Exchange;
+  readonly #former: Exchange;
+
+  constructor(private readonly native: Native, keys: AskerKeys) {
+    this.identity = new Identity(native, keys.psk);
+    this.#own = native.noisePublicKey(keys.privateKey);
+    this.#exchange = new Exchange(native, keys, PROLOGUE);
+    this.#former = new Exchange(native, keys, FORMER_PROLOGUE, FORMER_VERSION);
+  }
+
+  /** A new question, to be sent over every path. @param sessionId and @param counter as in `Hello` */
+  ask(sessionId: Bytes, counter: bigint, nowUs: number): Bytes {
+    const { identity } = this;
+    return this.#exchange.ask(nowUs, (clear, handshake) => {
+      const hello = encodeHello({ sessionId, counter, boxId: identity.id });
+      hello.set(identity.proof(clear, handshake.ephemeralKey()!, this.#own, hello), PROOF_AT);
+      return hello;
+    });
+  }
+
+  /** Takes an answer; undefined for what answers no open question. */
+  answer(message: Bytes): Answer | undefined {
+    return this.#exchange.answer(message);
+  }
+
+  /** A question of the former protocol, only to see whether the peer speaks that; no session is taken from it. */
+  askFormer(nowUs: number): Bytes {
+    return this.#former.ask(nowUs, () => encodeFormerHello(this.native.random(new Uint8Array(8))));
+  }
+
+  /** Whether this answers such a question: only the peer itself can do that. */
+  isFormerAnswer(message: Bytes): boolean {
+    const answer = this.#former.answer(message);
+    answer?.keys.free();
+    return !!answer;
+  }
+
+  /** Takes a cookie: the peer wants to see that we are where we say. @returns false for what is none for us */
+  cookie(message: Bytes, nowUs: number): boolean {
+    return this.#exchange.cookie(message, nowUs) || this.#former.cookie(message, nowUs);
+  }
+
+  /** Forgets what is open. */
+  close(): void {
+    this.#exchange.close();
+    this.#former.close();
   }
 }

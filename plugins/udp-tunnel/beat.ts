@@ -13,6 +13,8 @@ import { CLEAR_BYTES, CONTROL, CONTROL_TOS, PADDING, SEALED_BYTES, TAG_BYTES } f
 const BEAT_US = 100_000, IDLE_BEAT_US = 10_000_000;
 /** Whose packets come is told that they do more often: it sees all the sooner when they do not. */
 const ECHO_US = 50_000;
+/** What was heard so long ago is told no more: a quarter of what the times on the wire can say. */
+const ECHO_OLD_US = 2 ** 30;
 /** What the far end says that goes on there is believed so long; and so long a new path keeps both ends busy. */
 const ACTIVE_US = 2_000_000, BEGIN_US = 5_000_000;
 /** A suspect path is asked this often, and one that was never confirmed. */
@@ -132,7 +134,7 @@ export class Beat {
     if (length < PADDING_HEAD_BYTES) return;
     const from = this.session.shared.in.bytes;
     const kind = from[at], round = from[at + 1]!;
-    if (kind === SIZE_PROBE) path.sizes.probe(round, bytes);
+    if (kind === SIZE_PROBE) path.sizes.probe(round, bytes, atUs);
     else if (kind === TRAIN) path.train.packet(round, atUs);
   }
 
@@ -299,11 +301,10 @@ export class Beat {
       path: index,
       tier: path.tier,
       capKbps: path.capKbps,
-      isHeard: path.echoAtUs > -Infinity,
+      // An older one would look new again to the far end, whose times go round.
+      isHeard: nowUs - path.echoAtUs < ECHO_OLD_US,
       echoUs: path.echoUs,
-      heldUs: path.echoAtUs > -Infinity
-        ? Math.max(0, Math.min(2 ** 31, Math.round(nowUs - path.echoAtUs)))
-        : 0,
+      heldUs: nowUs - path.echoAtUs < ECHO_OLD_US ? Math.max(0, Math.round(nowUs - path.echoAtUs)) : 0,
       mtuRound: path.sizes.round,
       mtuBytes: path.sizes.bytes,
       trainRound: path.train.round,

@@ -1,7 +1,17 @@
 // The box's end: a path per link, one session with the peer, and the LAN's packets while it stands.
 import { encodeAddress, type Native } from "../../core/native/ffi.ts";
-import type { CallsFact, Context, Link, LinkWayFact, PathFact, TunnelFact, View } from "../../core/plugin.ts";
+import {
+  type CallsFact,
+  type Context,
+  type Link,
+  type LinkWayFact,
+  type PathFact,
+  readKey,
+  type TunnelFact,
+  type View,
+} from "../../core/plugin.ts";
 import { Asker } from "./asker.ts";
+import { Questions } from "./counters.ts";
 import { boxClaims, DEVICE } from "./claims.ts";
 import type { Config } from "./config.ts";
 import { TIER_NEVER } from "./control.ts";
@@ -12,10 +22,9 @@ import { addressText, prefixText } from "./facts.ts";
 import type { Welcome } from "./greeting.ts";
 import { isFor, isFrom } from "./inner.ts";
 import { innerMtu } from "./inner_mtu.ts";
-import { readKey } from "./keys.ts";
 import { TunnelPath } from "./path.ts";
 import { PrefixCheck, QUESTION_BYTES } from "./prefix_check.ts";
-import { type Host, Pump } from "./pump.ts";
+import { type Ends, type Host, Pump } from "./pump.ts";
 import { Session } from "./session.ts";
 import { COOKIE, RESPONSE } from "./wire.ts";
 
@@ -24,14 +33,17 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const TIERS = { primary: 0, secondary: 1, backup: 2, never: TIER_NEVER };
 /** How often the session is looked at. */
 const LOOK_MS = 100;
-/** Questions to the peer: how soon the next, and how slowly at last. */
-const ASK_FIRST_US = 500_000, ASK_LAST_US = 5_000_000;
+/** Questions to the peer: how soon with a cookie, how soon the next, and how slowly at last. */
+const ASK_AGAIN_US = 5_000, ASK_FIRST_US = 500_000, ASK_LAST_US = 5_000_000;
 /** Silence of all paths after which the session is doubted, and after which packets do not go in any more. */
-const DOUBT_US = 1_500_000, DOWN_US = 3_000_000;
+const DOUBT_US = 1_000_000, DOWN_US = 3_000_000;
+/** After so long without an answer the box asks in the former protocol too, and so often, to see whether the peer is an older one. */
+const WONDER_US = 5_000_000, WONDER_EVERY_US = 20_000_000;
 /** A call goes on so long after its last packet. */
 const CALL_US = 10_000_000;
 /** From so much on a link is looked at as often as if the tunnel used it. */
 const LOADED_BITS_PER_SECOND = 500_000;
+const PEER_OLDER = "The peer runs an older otb whose tunnel this box no longer speaks: update the peer";
 const BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** One link's socket. */
@@ -48,12 +60,16 @@ export class BoxTunnel implements Host {
   readonly #proxied: View<ReadonlyMap<string, PathFact>>;
   readonly #remote: Bytes;
   #asker: Asker | undefined;
+  #questions: Questions | undefined;
   #device: Device | undefined;
   #session: Session | undefined;
   #welcome: Welcome | undefined;
   #sessionId: Bytes = new Uint8Array(0);
   readonly #sockets = new Map<string, Socket>();
   #askedUs = -Infinity;
+  #answeredUs = -Infinity;
+  #wonderedUs = -Infinity;
+  #isPeerOlder = false;
   #askEveryUs = ASK_FIRST_US;
   #aliveUs = -Infinity;
   #isUp = false;
@@ -95,6 +111,11 @@ export class BoxTunnel implements Host {
       peerKey: readKey(peer.tunnelKey, "tunnelKey of the peer"),
       psk: readKey(ctx.secret("psk"), "psk"),
     });
+    const counter = await ctx.store.get<string>("questions");
+    this.#questions = new Questions(counter, (reserved) => ctx.store.set("questions", reserved));
+    // The first one is reserved while sockets are opened.
+    this.#questions.next(ctx.clock.now());
+    this.#answeredUs = this.#pump.now();
     this.#rates = await ctx.store.get<{ [link: string]: number }>("rates") ?? {};
     this.#sessionId = native.random(new Uint8Array(8));
     this.#device = new Device(ctx, native, this.#pump);
@@ -133,15 +154,31 @@ export class BoxTunnel implements Host {
     // This end asks: keys are proved when the answer comes.
   }
 
-  raw(fd: number, message: Bytes): void {
+  leapt(): void {
+    this.ctx.log.info("The clock leapt: new keys are agreed on, as this may be a copy of another machine");
+    this.#asker?.close();
+    this.#session?.epochs.abandon();
+    this.#askedUs = -Infinity;
+  }
+
+  raw(fd: number, message: Bytes, _ends: Ends): void {
     const nowUs = this.#pump.now();
     if (message[0] === COOKIE) {
-      if (this.#asker?.cookie(message, nowUs)) this.#askedUs = -Infinity;
+      if (!this.#asker?.cookie(message, nowUs)) return;
+      // At once, as the peer waits for just that; a cookie counts for one question.
+      if (nowUs - this.#askedUs > ASK_AGAIN_US) return this.#ask(nowUs);
+      this.#askedUs = -Infinity;
       return;
     }
     if (message[0] !== RESPONSE) return;
     const answer = this.#asker?.answer(message);
-    if (!answer) return;
+    if (!answer) {
+      if (!this.#asker?.isFormerAnswer(message)) return;
+      this.#isPeerOlder = true;
+      return this.#changed();
+    }
+    this.#isPeerOlder = false;
+    this.#answeredUs = nowUs;
     const { welcome, index, keys, askedUs } = answer;
     const isSame = this.#session && this.#welcome &&
       JSON.stringify([...welcome.peerId]) === JSON.stringify([...this.#welcome.peerId]);
@@ -287,6 +324,13 @@ export class BoxTunnel implements Host {
       session.epochs.isRekeyDue(this.ctx.config.rekeySeconds * 1e6, nowUs) ||
       !isAlive && nowUs - Math.max(this.#aliveUs, session.heardUs) > DOUBT_US;
     if (isDue && nowUs - this.#askedUs > this.#askEveryUs) this.#ask(nowUs);
+    if (
+      isDue && nowUs - Math.max(this.#answeredUs, this.#aliveUs) > WONDER_US &&
+      nowUs - this.#wonderedUs > WONDER_EVERY_US
+    ) {
+      this.#wonderedUs = nowUs;
+      this.#send(this.#asker!.askFormer(nowUs));
+    }
     this.#tell(false);
   }
 
@@ -304,9 +348,15 @@ export class BoxTunnel implements Host {
 
   #ask(nowUs: number): void {
     if (this.#sockets.size === 0) return;
+    const counter = this.#questions!.next(this.ctx.clock.now());
+    if (counter === undefined) return;
     this.#askedUs = nowUs;
     this.#askEveryUs = Math.min(ASK_LAST_US, this.#askEveryUs * 1.5);
-    const message = this.#asker!.ask(this.#sessionId, nowUs);
+    this.#send(this.#asker!.ask(this.#sessionId, counter, nowUs));
+  }
+
+  /** Over every link that may be used. */
+  #send(message: Bytes): void {
     for (const [name, { fd }] of this.#sockets) {
       const link = this.ctx.links.current.find((link) => link.name === name);
       if (link?.tier === "never") continue;
@@ -339,14 +389,16 @@ export class BoxTunnel implements Host {
         isUp: this.#isUp,
       })
       : [];
-    const isUp = this.#isUp;
-    const text = JSON.stringify([wishes, isUp]);
+    const isUp = this.#isUp, isPeerOlder = this.#isPeerOlder;
+    const session = welcome && this.#asker?.identity.sessionName(this.#sessionId, welcome.peerId);
+    const text = JSON.stringify([wishes, isUp, isPeerOlder, session]);
     if (text === this.#claimed) return this.#claiming;
     this.#claimed = text;
     return this.#claiming = this.#claiming.catch(() => {}).then(async () => {
       await this.ctx.claim("tunnel", wishes);
       this.ctx.health.clear("tunnel-refused");
-      const state = isUp ? "up" : this.#fact.state === "unknown" && !this.#session ? "unknown" : "down";
+      const isUnknown = this.#fact.state === "unknown" && !this.#session && !isPeerOlder;
+      const state = isUp ? "up" : isUnknown ? "unknown" : "down";
       const sinceMs = state === this.#fact.state ? this.#fact.sinceMs : this.ctx.clock.now();
       this.#fact = {
         state,
@@ -356,9 +408,12 @@ export class BoxTunnel implements Host {
         mtu,
         reason: isUp
           ? undefined
+          : isPeerOlder
+          ? PEER_OLDER
           : this.#device?.isThere
           ? "the peer does not answer over any link"
           : `somebody deleted the device ${DEVICE}`,
+        session,
       };
       this.#tell(true);
     });

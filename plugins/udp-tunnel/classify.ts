@@ -101,7 +101,7 @@ export class Classifier {
     if (rolls) this.#roll(flow, elapsedMs, nowMs, length);
     else {
       this.#windowBytes[flow] = bytesNow;
-      this.#windowPackets[flow]!++;
+      if (this.#windowPackets[flow]! < 0xffff) this.#windowPackets[flow]!++;
     }
     // A window's end and a flow's beginning decide; a sudden burst need not wait for them.
     if (rolls || packets < PROVEN_PACKETS || this.#kind[flow] !== BULK && bytesNow > FIRST_BYTES) {

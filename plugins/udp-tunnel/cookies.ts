@@ -1,6 +1,7 @@
 // What keeps strangers from costing the peer work: a handshake is looked at only when it carries proof that its sender knows the
 // peer's public key, and in a flood only when it comes from where it says it does (as WireGuard does it, section 5.4.4 of its paper).
 import { ADDRESS_BYTES, type Native } from "../../core/native/ffi.ts";
+import { joined as join } from "./identity.ts";
 import { COOKIE } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -14,16 +15,6 @@ export const COOKIE_BYTES = 8 + NONCE_BYTES + COOKIE_KEY_BYTES + MAC_BYTES;
 const LIFETIME_MS = 60_000;
 
 const label = (text: string) => new TextEncoder().encode(text);
-
-function join(...parts: Bytes[]): Bytes {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
 
 /** What both sides can do who know the peer's public key. */
 class Proofs {
@@ -128,8 +119,10 @@ export class Verifier extends Proofs {
   }
 
   #renew(nowMs: number): void {
-    if (nowMs - this.#secretMs < LIFETIME_MS) return;
-    this.#former = this.#secret;
+    const ageMs = nowMs - this.#secretMs;
+    if (ageMs < LIFETIME_MS) return;
+    // A secret that nobody asked for meanwhile has had its time all the same.
+    this.#former = ageMs < 2 * LIFETIME_MS ? this.#secret : this.native.random(new Uint8Array(32));
     this.#secret = this.native.random(new Uint8Array(32));
     this.#secretMs = nowMs;
   }

@@ -23,6 +23,7 @@ export class Epochs {
   /** Agreed on by the answering end; in use once the asking end has used them. */
   #pending: Epoch | undefined;
   #former: Epoch[] = [];
+  #isStopped = false;
 
   constructor(private readonly receiver: TunnelReceiver, private readonly tag: number) {}
 
@@ -31,7 +32,19 @@ export class Epochs {
 
   /** What to seal with; undefined: nothing may be sent. */
   get keys(): TunnelKeys | undefined {
-    return this.#current?.keys;
+    return this.#isStopped ? undefined : this.#current?.keys;
+  }
+
+  /** Seals nothing any more until new keys are agreed on, which count on from these; what comes is opened as before. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** The same for keys that another machine may have too: those that are not in use yet are never used. */
+  abandon(): void {
+    this.stop();
+    if (this.#pending) this.#free(this.#pending);
+    this.#pending = undefined;
   }
 
   /** Takes keys that are proved: the answer to our own question came. */
@@ -70,7 +83,7 @@ export class Epochs {
       this.#former = this.#former.filter((epoch) => !isOld(epoch));
     }
     const current = this.#current;
-    if (current && (nowUs - current.sinceUs > STALE_US || current.keys.sealed > STALE_PACKETS)) this.close();
+    if (current && (nowUs - current.sinceUs > STALE_US || current.keys.sealed > STALE_PACKETS)) this.stop();
   }
 
   close(): void {
@@ -81,6 +94,7 @@ export class Epochs {
 
   #promote(epoch: Epoch, nowUs: number): void {
     this.count++;
+    this.#isStopped = false;
     if (this.#current) {
       epoch.keys.follow(this.#current.keys);
       this.#current.retiredUs = nowUs;

@@ -51,7 +51,7 @@ export class Homes {
   /** The home of a flow that sends now. @param isCrowded whether the near paths have no room */
   of(flow: number, isCrowded: boolean): number {
     const home = this.#home[flow]!;
-    const beats = this.#beat - this.#beatOf[flow]!;
+    const beats = this.#beat - this.#beatOf[flow]! >>> 0;
     if (beats === 0 && (home === NEAR || this.#rates[home]! > 0)) return home;
     const stays = beats < SETTLED_BEATS && (home === NEAR || this.#rates[home]! > 0);
     const next = stays ? home : isCrowded ? this.#roomiest() : NEAR;

@@ -20,6 +20,8 @@ export interface PathOptions extends ProbeOptions {
   name: string;
   fd: number;
   remote: Bytes;
+  /** The own address that the far end uses. */
+  local?: Bytes;
   tier: number;
   /** What the link's interface carries, IP bytes. */
   linkMtu?: number;
@@ -29,8 +31,11 @@ export interface PathOptions extends ProbeOptions {
 export class TunnelPath {
   name: string;
   fd: number;
-  /** Where to: an address record. The cloud follows it as the box's address changes. */
-  readonly remote: Bytes;
+  /** Both ends' addresses as words of two address records: of a path that has not moved packets bring just these. */
+  readonly ends = new Uint32Array(2 * ADDRESS_BYTES / 4);
+  /** Where to, and from which own address (family 0: as the kernel likes). The cloud follows them as the box's or its own change. */
+  readonly remote = new Uint8Array(this.ends.buffer, 0, ADDRESS_BYTES);
+  readonly local = new Uint8Array(this.ends.buffer, ADDRESS_BYTES);
   /** How the far end sees us over this path; empty while it did not say. */
   observed: Bytes | undefined;
   /** 0 to TIER_NEVER. */
@@ -84,10 +89,11 @@ export class TunnelPath {
   /** When the newest of them that the far end will confirm was queued; 0: none of them. */
   owedUs = 0;
 
-  constructor({ name, fd, remote, tier, linkMtu, ...probe }: PathOptions) {
+  constructor({ name, fd, remote, local, tier, linkMtu, ...probe }: PathOptions) {
     this.name = name;
     this.fd = fd;
-    this.remote = remote.slice(0, ADDRESS_BYTES);
+    this.remote.set(remote);
+    if (local) this.local.set(local);
     this.tier = tier;
     this.probe = new RateProbe(probe);
     this.#cap = probe.capBitsPerSecond ?? 0;
@@ -117,10 +123,11 @@ export class TunnelPath {
     return this.tier < TIER_NEVER;
   }
 
-  /** The far end is elsewhere now: NAT gave it another port, or the link another address. */
-  moved(name: string, remote: Bytes): void {
+  /** The far end is elsewhere now, as NAT gave it another port or the link another address, or it asks another address of ours. */
+  moved(name: string, remote: Bytes, local: Bytes): void {
     this.name = name;
     this.remote.set(remote);
+    this.local.set(local);
   }
 
   /** What it may carry at most changed, bits per second; 0: nobody knows. */

@@ -44,7 +44,7 @@ export class PathMeter {
 
   /**
    * Counts a packet.
-   * @param perPath its number on the path, 32 bits @param delayUs its relative one-way delay
+   * @param perPath its number on the path @param delayUs its relative one-way delay
    * @param queued as `Delivery.queued` @param nowUs when it came, on the receiver's clock
    * @param isBulk links may let other packets overtake it: then theirs say nothing of the queue
    */
@@ -71,7 +71,7 @@ export class PathMeter {
       if (queued < QUEUED_MOST && excessUs < this.#excessUs) this.#excessUs = excessUs;
       if (excessUs > this.#peakUs) this.#peakUs = excessUs;
     }
-    if (this.#highest >= 0 && (perPath - this.#highest | 0) <= 0) return;
+    if (this.#highest >= 0 && perPath <= this.#highest) return;
     const isFirst = this.#highest < 0;
     this.#highest = perPath;
     this.#receivedUs = nowUs;
@@ -86,13 +86,13 @@ export class PathMeter {
   other(perPath: number): void {
     if (this.#highest < 0) return;
     this.#others++;
-    if ((perPath - this.#highest | 0) > 0) this.#highest = perPath;
+    if (perPath > this.#highest) this.#highest = perPath;
   }
 
   /** What came since the last report; undefined when nothing did. */
   report(nowUs: number): PathReport | undefined {
     if (this.#packets === 0) return undefined;
-    const numbers = this.#highest - this.#reportedHighest >>> 0;
+    const numbers = this.#highest - this.#reportedHighest;
     const report: PathReport = {
       receivedBytes: this.#bytes,
       receivedPackets: this.#packets,

@@ -12,6 +12,9 @@ const CHECK_US = 10_000_000, RAISE_US = 600_000_000;
 /** So many checks in a row must fail before the path counts as narrower. */
 const CHECKS = 3, CHECK_AGAIN_US = 1_000_000;
 
+/** So late no packet comes. */
+const FORGOTTEN_US = 60_000_000;
+
 /** The search on one path, as its sender knows it. */
 export class PathMtu {
   /** IP bytes that go through whole: the least until more is known. */
@@ -92,10 +95,16 @@ export class SeenSizes {
   round = 0;
   bytes = 0;
 
+  #newestUs = -Infinity;
+
   /** A probe came. @param bytes as an IP packet */
-  probe(round: number, bytes: number): void {
-    // Rounds follow each other; an older one that comes late says nothing new.
-    if (round !== this.round && (round - this.round & 255) < 128) [this.round, this.bytes] = [round, 0];
+  probe(round: number, bytes: number, nowUs: number): void {
+    // Rounds follow each other; an older one that comes late says nothing new. They have eight bits, and many may be lost.
+    const isLate = (round - this.round & 255) >= 128 && nowUs - this.#newestUs < FORGOTTEN_US;
+    if (round !== this.round && !isLate) {
+      [this.round, this.bytes] = [round, 0];
+      this.#newestUs = nowUs;
+    }
     if (round === this.round && bytes > this.bytes) this.bytes = bytes;
   }
 }

@@ -14,7 +14,7 @@ function run(widths: [fromS: number, width: number][], seconds: number, lost: ()
     for (const size of sender.due(nowUs, true)) {
       probes++;
       assert.ok(size <= most);
-      if (size <= width && !lost()) receiver.probe(sender.round, size);
+      if (size <= width && !lost()) receiver.probe(sender.round, size, nowUs);
     }
     if (sender.seen(receiver.round, receiver.bytes, nowUs + 50_000)) found.push([nowUs / SECOND, sender.mtu]);
   }

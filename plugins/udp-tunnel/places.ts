@@ -1,4 +1,4 @@
-// Which box has which address inside the tunnel: the same one always, by its public key. Pure.
+// Which box has which address inside the tunnel: the same one as long as possible. Pure.
 import ipaddr from "ipaddr.js";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -7,38 +7,116 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export interface Place {
   number: number;
   address: Bytes;
-  isNew: boolean;
 }
 
-/** Numbers of boxes in a pool of IPv4 addresses; the first address is the peer's. */
+/** As it is stored: the number, when it was last used (milliseconds since the epoch), and the id of the box it belongs to. */
+export type StoredPlaces = { [holder: string]: [number: number, usedMs: number, boxId: string] };
+
+interface Taken {
+  number: number;
+  /** 0: promised in an answer, and nobody has come yet. */
+  usedMs: number;
+  boxId: string;
+}
+
+/** Of before boxes had ids. */
+const NOBODY = "";
+/** What was last used is stored so exactly. */
+const USED_MS = 3_600_000;
+
+/**
+ * Numbers of boxes in a pool of IPv4 addresses; the first address is the peer's. Each holder keeps his own as long as there are others:
+ * then the one that was not used for the longest time is given away.
+ */
 export class Places {
   readonly gateway: string;
   readonly #first: number;
   readonly #size: number;
+  readonly #taken = new Map<string, Taken>();
 
-  /** @param numbers by public key, as they were stored; grows */
-  constructor(pool: string, readonly numbers: { [key: string]: number }) {
+  /** @param stored as `stored` gave it, or by public key alone as it was stored before */
+  constructor(pool: string, stored: StoredPlaces | { [key: string]: number }) {
     const [network, bits] = ipaddr.parseCIDR(pool);
     const [a, b, c, d] = network.toByteArray() as [number, number, number, number];
     this.#size = 2 ** (32 - bits);
     const value = ((a * 256 + b) * 256 + c) * 256 + d;
     this.#first = value - value % this.#size;
     this.gateway = bytesOf(this.#first + 1).join(".");
+    for (const [holder, one] of Object.entries(stored)) {
+      const [number, usedMs, boxId] = typeof one === "number" ? [one, 1, NOBODY] as const : one;
+      // The pool may have become smaller.
+      if (number < this.#size - 1) this.#taken.set(holder, { number, usedMs, boxId });
+    }
   }
 
-  /** The box's place; undefined when all are taken. */
-  of(key: string): Place | undefined {
-    const known = Object.hasOwn(this.numbers, key) ? this.numbers[key] : undefined;
-    if (known !== undefined && known < this.#size - 1) {
-      return { number: known, address: bytesOf(this.#first + known), isNew: false };
+  /** What is to be kept: places that were used. */
+  get stored(): StoredPlaces {
+    const used = [...this.#taken].filter(([, { usedMs }]) => usedMs > 0);
+    return Object.fromEntries(
+      used.map(([holder, { number, usedMs, boxId }]) => [holder, [number, usedMs, boxId]]),
+    );
+  }
+
+  /**
+   * The holder's place; promised until it is `used`.
+   * @param former how he was called before @param most how many the box may have @param isLive whose place nobody may have
+   * @returns undefined when there is none
+   */
+  of(
+    holder: string,
+    { boxId, former, most, isLive }: {
+      boxId: string;
+      former: string;
+      most: number;
+      isLive(holder: string): boolean;
+    },
+  ): Place | undefined {
+    const known = this.#taken.get(holder) ?? this.#taken.get(former);
+    if (known) {
+      this.#taken.delete(former);
+      this.#taken.set(holder, known);
+      known.boxId = boxId;
+      return this.#place(known.number);
     }
-    const taken = new Set(Object.values(this.numbers));
-    for (let number = 2; number < this.#size - 1; number++) {
-      if (taken.has(number)) continue;
-      this.numbers[key] = number;
-      return { number, address: bytesOf(this.#first + number), isNew: true };
-    }
+    const own = [...this.#taken].filter(([, one]) => one.boxId === boxId);
+    const number = own.length < most
+      ? this.#free() ?? this.#leastUsed([...this.#taken], isLive)
+      : this.#leastUsed(own, isLive);
+    if (number === undefined) return undefined;
+    this.#taken.set(holder, { number, usedMs: 0, boxId });
+    return this.#place(number);
+  }
+
+  /** The holder is there. @returns whether that is worth storing */
+  used(holder: string, nowMs: number): boolean {
+    const known = this.#taken.get(holder);
+    if (!known || Math.abs(nowMs - known.usedMs) < USED_MS) return false;
+    known.usedMs = nowMs;
+    return true;
+  }
+
+  /** A box belongs here no more. */
+  release(boxId: string): void {
+    for (const [holder, one] of this.#taken) if (one.boxId === boxId) this.#taken.delete(holder);
+  }
+
+  #place(number: number): Place {
+    return { number, address: bytesOf(this.#first + number) };
+  }
+
+  #free(): number | undefined {
+    const taken = new Set([...this.#taken.values()].map(({ number }) => number));
+    for (let number = 2; number < this.#size - 1; number++) if (!taken.has(number)) return number;
     return undefined;
+  }
+
+  #leastUsed(places: [string, Taken][], isLive: (holder: string) => boolean): number | undefined {
+    let found: [string, Taken] | undefined;
+    for (const one of places) {
+      if ((!found || one[1].usedMs < found[1].usedMs) && !isLive(one[0])) found = one;
+    }
+    if (found) this.#taken.delete(found[0]);
+    return found?.[1].number;
   }
 }
 

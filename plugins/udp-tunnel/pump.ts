@@ -2,6 +2,7 @@
 // the thread fairly with Deno's loop.
 import { setImmediate } from "node:timers";
 import {
+  ADDRESS_BYTES,
   Errno,
   FIRST_PACKET,
   MAX_PACKETS,
@@ -15,6 +16,7 @@ import {
   WAKE_TAG,
 } from "../../core/native/ffi.ts";
 import { HEADER_AT, PACKET_AT, STRIDE } from "./arena.ts";
+import { Clocks } from "./clocks.ts";
 import type { Session } from "./session.ts";
 import { READ_SLOTS, Shared } from "./shared.ts";
 
@@ -37,11 +39,19 @@ export interface Host {
   /** The session that an IP packet at `offset` of the sending arena leaves by. */
   route(bytes: Bytes, offset: number): Session | undefined;
   /** A data packet came over a path that the session does not know, or from elsewhere than before. */
-  arrived(session: Session, path: number, fd: number, remote: Bytes, counter: number): void;
+  arrived(session: Session, path: number, fd: number, ends: Ends, counter: number): void;
   /** The first packet under new keys came. */
   proved(session: Session): void;
   /** A datagram that is no data packet: a handshake, or anything. */
-  raw(fd: number, message: Bytes, remote: Bytes): void;
+  raw(fd: number, message: Bytes, ends: Ends): void;
+  /** This machine may have been restored from a snapshot: what it seals next it may have sealed before. */
+  leapt(): void;
+}
+
+/** Where a datagram came from, and which own address it came to: address records. */
+export interface Ends {
+  remote: Bytes;
+  local: Bytes;
 }
 
 export class Pump {
@@ -58,6 +68,7 @@ export class Pump {
   readonly #records = new Uint32Array(RECORDS * RECORD_WORDS);
   readonly #recordBytes = new Uint8Array(this.#records.buffer);
   readonly #spans = new Uint32Array(2 * MAX_PACKETS);
+  readonly #clocks = new Clocks();
   #isStopped = false;
   #done: Promise<void> | undefined;
 
@@ -149,6 +160,7 @@ export class Pump {
 
   /** Sockets first: only then is it known what is late. */
   #turn(count: number): void {
+    if (this.#clocks.haveLeapt(performance.now(), Date.now())) this.host.leapt();
     let hasPackets = false;
     for (let index = 0; index < count; index++) {
       const tag = this.#events[2 * index]!;
@@ -228,23 +240,19 @@ export class Pump {
     const records = this.#records;
     const slot = records[at + Word.slot]!, length = records[at + Word.length]!, tag = records[at + Word.tag]!;
     const { shared, host } = this;
-    const remoteAt = (at + Word.remote) * 4;
     if (tag === RAW_TAG) {
       const from = slot * STRIDE + HEADER;
-      host.raw(
-        fd,
-        shared.in.bytes.slice(from, from + length),
-        this.#recordBytes.slice(remoteAt, remoteAt + 20),
-      );
+      host.raw(fd, shared.in.bytes.slice(from, from + length), this.#ends(at));
       return shared.slots.free(slot);
     }
     const session = this.sessions[tag], index = records[at + Word.path]!;
     if (!session) return shared.slots.free(slot);
-    const counter = records[at + Word.counterLow]!;
+    // Exact up to 2^53, which takes centuries; 32 bits take hours.
+    const counter = records[at + Word.counterHigh]! * 2 ** 32 + records[at + Word.counterLow]!;
     if ((records[at + Word.flags]! & FIRST_PACKET) !== 0) host.proved(session);
     const path = session.paths[index];
-    if (!path || !isSame(path.remote, this.#recordBytes, remoteAt)) {
-      host.arrived(session, index, fd, this.#recordBytes.slice(remoteAt, remoteAt + 20), counter);
+    if (!path || !isSame(path.ends, records, at + Word.remote)) {
+      host.arrived(session, index, fd, this.#ends(at), counter);
     }
     if (path && counter > path.newestCounter) path.newestCounter = counter;
     session.receive(
@@ -256,6 +264,12 @@ export class Pump {
       records[at + Word.tos]!,
       nowUs - records[at + Word.ageMicros]!,
     );
+  }
+
+  #ends(at: number): Ends {
+    const record = (word: number) =>
+      this.#recordBytes.slice(4 * (at + word), 4 * (at + word) + ADDRESS_BYTES);
+    return { remote: record(Word.remote), local: record(Word.local) };
   }
 
   /** Packets that are in order go to the device, as many at once as it takes. */
@@ -282,7 +296,8 @@ export class Pump {
 /** Where the library puts what it opened: the sealed header first. */
 const HEADER = HEADER_AT;
 
-function isSame(record: Bytes, bytes: Bytes, at: number): boolean {
-  for (let index = 0; index < 20; index++) if (record[index] !== bytes[at + index]) return false;
+/** Whether a record has these ends: remote and local stand side by side there as well. */
+function isSame(ends: Uint32Array, records: Uint32Array, at: number): boolean {
+  for (let index = 0; index < ends.length; index++) if (ends[index] !== records[at + index]) return false;
   return true;
 }

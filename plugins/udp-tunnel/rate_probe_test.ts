@@ -194,8 +194,8 @@ Deno.test("a meter counts losses, spans and the delay that the sender does not e
   assert.equal(meter.report(0), undefined);
   meter.packet(1000, 2 ** 32 - 2, 20_000, 0, 1_000_000);
   meter.packet(1000, 2 ** 32 - 1, 22_560, 10, 1_010_000);
-  meter.packet(1000, 3, 25_000, 10, 1_050_000);
-  meter.packet(1000, 2, 25_000, 255, 1_051_000);
+  meter.packet(1000, 2 ** 32 + 3, 25_000, 10, 1_050_000);
+  meter.packet(1000, 2 ** 32 + 2, 25_000, 255, 1_051_000);
   assert.deepEqual(meter.report(1_100_000), {
     receivedBytes: 3000,
     receivedPackets: 3,

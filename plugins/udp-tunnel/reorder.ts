@@ -24,6 +24,21 @@ const FADE = 1024;
 const JITTERS = 4, MARGIN_US = 5_000, MARGIN_BULK_US = 30_000;
 const AGE_UNIT_US = 10_000;
 
+/** One may hold so many times what nobody holds: alone it gets four fifths, with others all the same, and some is always left. */
+const SHARE = 4;
+
+/** Slots in which packets of all sessions may wait for their order. */
+export class Room {
+  held = 0;
+
+  constructor(private readonly holdable: number) {}
+
+  /** What one session may hold now (dynamic thresholds, Choudhury and Hahne 1998). */
+  get share(): number {
+    return SHARE * (this.holdable - this.held);
+  }
+}
+
 /** The reorder buffers of one receiver. */
 export class Reorder {
   /** Slots that may leave, in this order; the caller sets `readyCount` to 0 when it has taken them. */
@@ -55,7 +70,7 @@ export class Reorder {
   readonly #chains: Int32Array;
   readonly #next: Int32Array;
   readonly #key: Uint32Array;
-  readonly #global: Uint32Array;
+  readonly #global: Float64Array;
   readonly #paths: Uint8Array;
   readonly #untilUs: Float64Array;
   readonly #chainMask: number;
@@ -66,23 +81,25 @@ export class Reorder {
    */
   readonly #isKnown = new Uint8Array(MAX_PATHS);
   /** Of bulk and of all else apart: on a full link urgent packets overtake. */
-  readonly #newest = new Uint32Array(2 * MAX_PATHS);
+  readonly #newest = new Float64Array(2 * MAX_PATHS);
+  /** The newest number of all: others are unrolled around it, as a path may be silent while the rest go round. */
+  #newestOfAll = -1;
   readonly #worstUs = new Float64Array(MAX_PATHS);
   readonly #meanUs = new Float64Array(MAX_PATHS);
   readonly #jitterUs = new Float64Array(MAX_PATHS);
 
   /**
    * @param slots the caller's receive slots
-   * @param holdable how many of them may wait here; the others stay free for receiving
+   * @param room how many of them may wait here, which sessions share; the others stay free for receiving
    * @param waitBulkUs the longest wait for bulk
    */
-  constructor(slots: number, private readonly holdable: number, private readonly waitBulkUs = WAIT_BULK_US) {
+  constructor(slots: number, private readonly room: Room, private readonly waitBulkUs = WAIT_BULK_US) {
     const chains = 2 ** Math.ceil(Math.log2(slots));
     this.ready = new Int32Array(slots);
     this.#chains = new Int32Array(chains).fill(-1);
     this.#next = new Int32Array(slots).fill(-1);
     this.#key = new Uint32Array(slots);
-    this.#global = new Uint32Array(slots);
+    this.#global = new Float64Array(slots);
     this.#paths = new Uint8Array(slots);
     this.#untilUs = new Float64Array(slots);
     this.#chainMask = chains - 1;
@@ -108,7 +125,7 @@ export class Reorder {
     nowUs: number,
   ): number {
     const isBulk = kindOf(stream) === BULK;
-    this.heard(path, global, delayUs, isBulk);
+    const unrolled = this.heard(path, global, delayUs, isBulk);
     const ahead = order - this.#expected[stream]! << 16 >> 16;
     if (ahead === 0) {
       this.#deliver(slot, stream);
@@ -132,8 +149,8 @@ export class Reorder {
       this.duplicates++;
       return DUPLICATE;
     }
-    this.#hold(slot, stream, order, global, paths, nowUs + waitUs);
-    if (this.#heldCount > this.holdable) this.#giveUp(stream);
+    this.#hold(slot, stream, order, unrolled, paths, nowUs + waitUs);
+    if (this.#heldCount > this.room.share) this.#giveUp(stream);
     return HELD;
   }
 
@@ -169,20 +186,25 @@ export class Reorder {
   /**
    * Takes note of anything that came over a path, probes included; `accept` does so itself.
    * @param isBulk false for what links may let overtake: it says nothing of bulk that left before
+   * @returns the number unrolled, which never goes round
    */
-  heard(path: number, global: number, delayUs: number, isBulk = false): void {
+  heard(path: number, number: number, delayUs: number, isBulk = false): number {
+    const newest = this.#newestOfAll;
+    const global = newest < 0 ? number + 2 ** 32 : newest + (number - newest | 0);
+    if (global > newest) this.#newestOfAll = global;
     if (this.#isKnown[path] === 0) {
       this.#isKnown[path] = 1;
       this.#newest[path] = this.#newest[MAX_PATHS + path] = global;
       this.#worstUs[path] = this.#meanUs[path] = delayUs;
-      return;
+      return global;
     }
     const lane = isBulk ? MAX_PATHS + path : path;
-    if ((global - this.#newest[lane]! | 0) > 0) this.#newest[lane] = global;
+    if (global > this.#newest[lane]!) this.#newest[lane] = global;
     const worstUs = this.#worstUs[path]!, errorUs = delayUs - this.#meanUs[path]!;
     this.#worstUs[path] = delayUs > worstUs ? delayUs : worstUs - (worstUs - delayUs) / FADE;
     this.#meanUs[path] = this.#meanUs[path]! + errorUs / 8;
     this.#jitterUs[path] = this.#jitterUs[path]! + (Math.abs(errorUs) - this.#jitterUs[path]!) / 16;
+    return global;
   }
 
   /** The delay within which everything comes that was sent over these paths; unknown ones may take any time. */
@@ -204,7 +226,7 @@ export class Reorder {
   #isOvertaken(global: number, paths: number, isBulk: boolean): boolean {
     const lane = isBulk ? MAX_PATHS : 0;
     for (let path = 0; paths !== 0; path++, paths >>= 1) {
-      if ((paths & 1) === 1 && (this.#isKnown[path] === 0 || (this.#newest[lane + path]! - global | 0) < 0)) {
+      if ((paths & 1) === 1 && (this.#isKnown[path] === 0 || this.#newest[lane + path]! < global)) {
         return false;
       }
     }
@@ -279,6 +301,7 @@ export class Reorder {
     this.#next[slot] = this.#chains[chain]!;
     this.#chains[chain] = slot;
     this.#heldCount++;
+    this.room.held++;
     const expected = this.#expected[stream]!;
     if (this.#held[stream] === 0) {
       this.#place[stream] = this.#waitingCount;
@@ -314,6 +337,7 @@ export class Reorder {
       this.#next[before] = this.#next[slot]!;
     }
     this.#heldCount--;
+    this.room.held--;
     if (--this.#held[stream]! === 0) {
       const last = this.#waiting[--this.#waitingCount]!;
       this.#waiting[this.#place[stream]!] = last;

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import * as fc from "fast-check";
-import { DUPLICATE, HELD, READY, Reorder, WAIT_BULK_US, WAIT_URGENT_US } from "./reorder.ts";
+import { DUPLICATE, HELD, READY, Reorder, Room, WAIT_BULK_US, WAIT_URGENT_US } from "./reorder.ts";
 
 const BULK_STREAM = 3000, CALL_STREAM = 1030, DNS_STREAM = 5;
 
@@ -16,7 +16,7 @@ function taken(reorder: Reorder): number[] {
 
 /** Two paths of 10 and 30 ms. */
 function twoPaths(): Reorder {
-  const reorder = new Reorder(1024, 512);
+  const reorder = new Reorder(1024, new Room(512));
   reorder.heard(0, -20 >>> 0, 10_000);
   reorder.heard(1, -10 >>> 0, 30_000);
   return reorder;
@@ -69,7 +69,7 @@ Deno.test("what every path has overtaken is lost, and nobody waits for it", () =
 });
 
 Deno.test("a single path never waits", () => {
-  const reorder = new Reorder(64, 32);
+  const reorder = new Reorder(64, new Room(32));
   for (const [slot, order] of [0, 2, 3, 7].entries()) {
     reorder.accept(slot, BULK_STREAM, order, 0, order, 0, 1, 10_000, 0);
     reorder.release(0);
@@ -186,7 +186,7 @@ Deno.test("property: whatever numbers come, memory stays bounded and every slot 
     maxLength: 400,
   });
   fc.assert(fc.property(hostile, fc.boolean(), (packets, isOneStream) => {
-    const reorder = new Reorder(400, 16);
+    const reorder = new Reorder(400, new Room(16));
     const out = new Set<number>();
     let inside = 0;
     for (const [slot, [stream, order, age, global, path]] of packets.entries()) {

@@ -3,7 +3,7 @@
 import { Classifier } from "./classify.ts";
 import { Delivery, DROPPED } from "./delivery.ts";
 import { PathMeter } from "./path_meter.ts";
-import { Reorder } from "./reorder.ts";
+import { Reorder, Room } from "./reorder.ts";
 import { write } from "./testing_packets.ts";
 
 const PACKETS = 1000, FLOWS = 64, MANY_FLOWS = 10_000, SLOT_BYTES = 64;
@@ -12,7 +12,7 @@ for (let flow = 0; flow < MANY_FLOWS; flow++) {
   write(arena, flow * SLOT_BYTES, { source: flow, length: 40, payload: [64] });
 }
 
-const classifier = new Classifier(7), delivery = new Delivery(), reorder = new Reorder(4096, 3072);
+const classifier = new Classifier(7), delivery = new Delivery(), reorder = new Reorder(4096, new Room(3072));
 const meters = [new PathMeter(), new PathMeter(), new PathMeter()];
 const paths = [400, 300, 200].map((mbps, index) => ({
   tier: 0 as const,
@@ -44,7 +44,7 @@ function classifyMany(): void {
 }
 
 /** Blocks of 16 packets of one path overtake the 16 before them. */
-const held = new Reorder(4096, 3072);
+const held = new Reorder(4096, new Room(3072));
 let heldOrder = 0;
 function hold(): void {
   held.heard(1, 0, 60_000);

@@ -11,7 +11,7 @@ import { Halves } from "./halves.ts";
 import { DelayZero } from "./owd.ts";
 import { BATCH, type TunnelPath } from "./path.ts";
 import { DUPLICATE, Reorder } from "./reorder.ts";
-import { HOLDABLE_SLOTS, type Shared } from "./shared.ts";
+import type { Shared } from "./shared.ts";
 import {
   CLEAR_BYTES,
   CONTROL,
@@ -57,7 +57,7 @@ export class Session {
   heardUs: number;
   #global = 0;
   readonly #zero = new DelayZero();
-  readonly #halves = new Halves();
+  readonly #halves: Halves;
   readonly #header = new SealedHeader();
   readonly #free = (slot: number) => this.shared.slots.free(slot);
 
@@ -73,7 +73,8 @@ export class Session {
     readonly isCloud: boolean,
     private readonly mayCome: (offset: number) => boolean,
   ) {
-    this.reorder = new Reorder(shared.in.slots, HOLDABLE_SLOTS);
+    this.reorder = new Reorder(shared.in.slots, shared.room);
+    this.#halves = new Halves(shared.room);
     this.epochs = new Epochs(shared.receiver, tag);
     this.beat = new Beat(this);
     this.heardUs = nowUs;
@@ -272,7 +273,7 @@ export class Session {
       const tos = path.tos[path.count - count]!;
       let run = 1;
       while (run < count && path.tos[path.count - count + run] === tos) run++;
-      const sent = keys ? keys.send(path.fd, path.remote, index, tos, bytes, path.items, run) : 0;
+      const sent = keys ? keys.send(path.fd, path.remote, index, tos, bytes, path.items, run, path.local) : 0;
       if (sent > 0 && path.owedUs > 0) path.liveness.sent(path.owedUs);
       if (sent < run) this.beat.refused(path, sent);
       if (run < count) path.items.copyWithin(0, 2 * run, 2 * count);

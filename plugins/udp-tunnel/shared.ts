@@ -2,13 +2,14 @@
 import type { Native, TunnelReceiver } from "../../core/native/ffi.ts";
 import { Arena, PACKET_AT, Slots, STRIDE } from "./arena.ts";
 import { Classifier } from "./classify.ts";
+import { Room } from "./reorder.ts";
 
 /** Packets that one read of the TUN device gives at most, and room behind them for copies. */
 export const READ_SLOTS = 128, SPARE_SLOTS = 128;
 /** Packets that may wait for their order, with all sessions together, and that stay free for receiving. */
 const RECEIVE_SLOTS = 16_384, READY_SLOTS = 2_048;
 /** What may be held of them: the rest stays free. */
-export const HOLDABLE_SLOTS = RECEIVE_SLOTS - 2 * READY_SLOTS;
+const HOLDABLE_SLOTS = RECEIVE_SLOTS - 2 * READY_SLOTS;
 
 /** One of each in a process. */
 export class Shared {
@@ -17,6 +18,7 @@ export class Shared {
   /** What comes from the far ends. */
   readonly in = new Arena(RECEIVE_SLOTS);
   readonly slots = new Slots(RECEIVE_SLOTS, READY_SLOTS);
+  readonly room = new Room(HOLDABLE_SLOTS);
   /** Bytes of the IP packet in each slot of `in`. */
   readonly lengths = new Uint16Array(RECEIVE_SLOTS);
   readonly classifier: Classifier;

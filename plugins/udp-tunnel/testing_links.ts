@@ -6,7 +6,7 @@ import { Delivery, type DeliveryOptions, DROPPED, type PathState } from "./deliv
 import { DelayZero } from "./owd.ts";
 import { PathMeter, type PathReport } from "./path_meter.ts";
 import { RateProbe } from "./rate_probe.ts";
-import { DUPLICATE, Reorder } from "./reorder.ts";
+import { DUPLICATE, Reorder, Room } from "./reorder.ts";
 import { type Packet, write } from "./testing_packets.ts";
 
 const BEAT_US = 100_000;
@@ -204,7 +204,7 @@ export class Tunnel {
       new RateProbe(capMbps ? { capBitsPerSecond: capMbps * 1e6 } : {})
     );
     this.meters = options.map(() => new PathMeter());
-    this.reorder = new Reorder(SLOTS, SLOTS - 1024, waitBulkUs);
+    this.reorder = new Reorder(SLOTS, new Room(SLOTS - 1024), waitBulkUs);
     this.#states = options.map(({ tier = 0 }, index) => ({
       tier,
       isUsable: true,

@@ -4,7 +4,9 @@
 export const INITIATION = 1, RESPONSE = 2, COOKIE = 3, DATA = 4;
 
 /** Bound into every handshake: another protocol, or another version of this one, never gets through. */
-export const PROLOGUE = new TextEncoder().encode("otb tunnel 1");
+export const PROLOGUE = new TextEncoder().encode("otb tunnel 2");
+/** That of the version before: questions under it are recognised, to tell people that one end is older, and lead to nothing else. */
+export const FORMER_PROLOGUE = new TextEncoder().encode("otb tunnel 1");
 
 /** What a data packet adds to the IP packet in it: IP and UDP, its clear header, its sealed header, the tag. */
 export const IPV4_UDP_BYTES = 28, IPV6_UDP_BYTES = 48, CLEAR_BYTES = 16, SEALED_BYTES = 16, TAG_BYTES = 16;

@@ -3,9 +3,14 @@ import fc from "fast-check";
 import {
   decodeHello,
   decodeWelcome,
+  encodeFormerHello,
   encodeHello,
   encodeWelcome,
+  FORMER_VERSION,
   HELLO_BYTES,
+  isFormerHello,
+  PROOF_AT,
+  PROOF_BYTES,
   WELCOME_BYTES,
 } from "./greeting.ts";
 import { SEALED_BYTES, SealedHeader } from "./wire.ts";
@@ -37,35 +42,65 @@ Deno.test("a sealed header is read as it was written, every field at its limits"
   }));
 });
 
+const hello = fc.record({
+  sessionId: bytes(8),
+  counter: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  boxId: bytes(16),
+}, { noNullPrototype: true });
+
 Deno.test("a greeting and a welcome come back whole", () => {
+  fc.assert(fc.property(hello, (said) => {
+    const encoded = encodeHello(said);
+    assert.equal(encoded.length, HELLO_BYTES);
+    assert.deepEqual(decodeHello(encoded), { ...said, proof: new Uint8Array(PROOF_BYTES) });
+  }));
   fc.assert(
     fc.property(
-      bytes(8),
       bytes(8),
       bytes(4),
       bytes(4),
       fc.option(bytes(8), { nil: undefined }),
-      (id, peerId, address, gateway, prefix) => {
-        assert.equal(encodeHello(id).length, HELLO_BYTES);
-        assert.deepEqual(decodeHello(encodeHello(id)), id);
+      (peerId, address, gateway, prefix) => {
         const welcome = { peerId, address, gateway, prefix };
         assert.equal(encodeWelcome(welcome).length, WELCOME_BYTES);
         assert.deepEqual(decodeWelcome(encodeWelcome(welcome)), welcome);
+        assert.equal(decodeWelcome(encodeWelcome(welcome, FORMER_VERSION)), undefined);
       },
     ),
   );
 });
 
-Deno.test("another version, or too little, is no greeting", () => {
-  const id = new Uint8Array(8).fill(7);
-  const other = encodeHello(id);
-  other[0] = 2;
-  assert.equal(decodeHello(other), undefined);
-  assert.equal(decodeHello(encodeHello(id).slice(0, 11)), undefined);
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), (noise) => {
-    decodeHello(noise as Bytes);
-    decodeWelcome(noise as Bytes);
-  }));
+Deno.test("property: whatever bytes come as a greeting or a welcome, they are read as what they say or refused", () => {
+  const noise = fc.oneof(
+    fc.uint8Array({ maxLength: 100 }),
+    fc.tuple(fc.nat(4), fc.uint8Array({ minLength: HELLO_BYTES - 1, maxLength: HELLO_BYTES - 1 }))
+      .map(([version, rest]) => new Uint8Array([version, ...rest])),
+    fc.tuple(fc.nat(4), fc.uint8Array({ minLength: WELCOME_BYTES - 1, maxLength: WELCOME_BYTES - 1 }))
+      .map(([version, rest]) => new Uint8Array([version, ...rest])),
+  ) as fc.Arbitrary<Bytes>;
+  fc.assert(
+    fc.property(noise, (all) => {
+      const read = decodeHello(all);
+      assert.equal(read !== undefined, all.length === HELLO_BYTES && all[0] === 2);
+      // Flags and zeros apart, what was read is what was there.
+      if (read) {
+        const again = encodeHello(read);
+        again.set(read.proof, PROOF_AT);
+        assert.deepEqual(again.slice(4, PROOF_AT + PROOF_BYTES), all.slice(4, PROOF_AT + PROOF_BYTES));
+      }
+      assert.equal(decodeWelcome(all) !== undefined, all.length === WELCOME_BYTES && all[0] === 2);
+      isFormerHello(all);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+Deno.test("a former greeting is told from one that only asks who is there", () => {
+  const asking = encodeFormerHello(new Uint8Array(8).fill(7));
+  assert.equal(decodeHello(asking), undefined);
+  assert.equal(isFormerHello(asking), false);
+  asking[1] = 0;
+  assert.equal(isFormerHello(asking), true);
 });
 
 Deno.test("an answer is never longer than its question, so that nobody is flooded through the peer", () => {

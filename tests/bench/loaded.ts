@@ -35,7 +35,7 @@ export interface LoadedResult {
 }
 
 /** Loads three links both ways for `minutes`, and looks at them five times a second. */
-export async function run({ minutes }: { minutes: number }): Promise<LoadedResult> {
+export async function run({ minutes = 60 }: { minutes?: number }): Promise<LoadedResult> {
   await using world = await World.up(`loaded${Deno.pid}`, { links: links(...LINKS), devices: 2 });
   for (const { name } of world.lab.links) await world.lab.set(name, { queueBytes: QUEUE_BYTES });
   await world.box.until(({ links }) => links.every(({ health }) => health?.state === "up"));

@@ -96,11 +96,17 @@ function changed(bytes: Bytes, change: Change, most: number): Bytes {
   }
 }
 
+/** Changes to a message that is made only in the run. */
+export const changes: fc.Arbitrary<Change[]> = fc.array(change, { maxLength: 4 });
+
+/** A message with these changes, no longer than `most` bytes. */
+export function changedBy(bytes: Bytes, changes: Change[], most = 2_048): Bytes {
+  return changes.reduce<Bytes>((now, one) => changed(now, one, most), bytes).slice(0, most);
+}
+
 /** Messages with up to four changes, none longer than `most` bytes. */
 export function mutated(messages: fc.Arbitrary<Bytes>, most = 2_048): fc.Arbitrary<Bytes> {
-  return fc.tuple(messages, fc.array(change, { maxLength: 4 })).map(([bytes, changes]) =>
-    changes.reduce<Bytes>((now, one) => changed(now, one, most), bytes).slice(0, most)
-  );
+  return fc.tuple(messages, changes).map(([bytes, all]) => changedBy(bytes, all, most));
 }
 
 /** Messages with changes, in some runs any bytes instead. */

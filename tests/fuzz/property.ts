@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 
 /** How long each file of properties may take; absent: OTB_FUZZ_RUNS runs of each property. */
 const minutes = Number(Deno.env.get("OTB_FUZZ_MINUTES") ?? 0);
-const runs = Number(Deno.env.get("OTB_FUZZ_RUNS") ?? 200);
+const runs = Number(Deno.env.get("OTB_FUZZ_RUNS") ?? 100);
 const seed = Deno.env.get("OTB_FUZZ_SEED");
 /** Where a long run tells what it did, a line of JSON for each property. */
 const told = Deno.env.get("OTB_FUZZ_TOLD");

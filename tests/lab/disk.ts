@@ -119,17 +119,21 @@ export class SmallDisk {
   }
 
   /** Makes one in an empty folder. */
-  static async make(folder: string, kind: "full" | "failing" = "full"): Promise<SmallDisk> {
+  static async make(
+    folder: string,
+    kind: "full" | "failing" = "full",
+    bytes = SMALL_BYTES,
+  ): Promise<SmallDisk> {
     const disk = new SmallDisk(folder, kind);
     try {
       await Deno.mkdir(disk.path, { recursive: true });
       if (kind === "full") {
-        await disk.#mount(["-t", "tmpfs", "-o", `size=${SMALL_BYTES}`, "tmpfs", disk.path]);
+        await disk.#mount(["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", disk.path]);
       } else {
         const under = `${folder}/under`;
         await Deno.mkdir(under);
-        await disk.#mount(["-t", "tmpfs", "-o", `size=${SMALL_BYTES}`, "tmpfs", under]);
-        await format(`${under}/disk.img`, 4 * SMALL_BYTES);
+        await disk.#mount(["-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", under]);
+        await format(`${under}/disk.img`, 4 * bytes);
         await disk.#mount(["-o", "loop,errors=continue", `${under}/disk.img`, disk.path]);
       }
       return disk;

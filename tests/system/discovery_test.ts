@@ -8,6 +8,10 @@ import { PEER_ADDRESS, ROOT, SERVER_ADDRESS, World } from "../world.ts";
 
 /** Fails unless a download arrives whole, and every link has carried a part of it that counts. */
 async function oneConnectionUsesAll(world: World): Promise<void> {
+  // A link that has its address has not been heard of by the peer yet.
+  await world.box.until(({ links }) =>
+    links.every(({ path }) => path?.state === "active" && path.rttMs !== undefined)
+  );
   const carried = async () => (await world.lab.counters()).map(({ down }) => down.bytes);
   const before = await carried();
   const result = await world.transfer("device1", { bytes: 15_000_000 });

@@ -1,7 +1,33 @@
 // Bad input and broken surroundings: refused or survived, and said in words.
 import { strict as assert } from "node:assert";
 import { links } from "../measure.ts";
-import { PEER_PORT, World } from "../world.ts";
+import { printed, tunnelOf } from "../tunnel.ts";
+import { PEER_PORT, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+
+/** Long enough to go on when the other box is revoked. */
+const BYTES = 20_000_000;
+/** A download by SOCKS5 that says when it goes, and in the end how much came. */
+const DOWNLOAD = `
+const stream = await Deno.connect({ hostname: "192.168.200.1", port: 1080 });
+const chunk = new Uint8Array(65536);
+await stream.write(Uint8Array.of(5, 1, 0));
+await stream.read(chunk.subarray(0, 2));
+const [high, low] = [${SERVER_PORT} >> 8, ${SERVER_PORT} & 255];
+await stream.write(Uint8Array.of(5, 1, 0, 1, ...${
+  JSON.stringify(SERVER_ADDRESS.split(".").map(Number))
+}, high, low));
+await stream.read(chunk.subarray(0, 10));
+await stream.write(new TextEncoder().encode("GET /file?bytes=${BYTES} HTTP/1.1\\r\\n\\r\\n"));
+let bytes = 0, head = -1;
+for (let count = await stream.read(chunk); count !== null; count = await stream.read(chunk)) {
+  if (head < 0) {
+    console.log("going");
+    head = new TextDecoder("latin1").decode(chunk.subarray(0, count)).indexOf("\\r\\n\\r\\n") + 4;
+  }
+  bytes += count;
+}
+console.log("whole " + (bytes - head));
+`;
 
 Deno.test("MPTCP stripped on one link: the others go on, and the health names the link", async () => {
   const spec = links("20/10/5", "20/10/10");
@@ -52,18 +78,51 @@ Deno.test("peer unreachable: connections end in bounded time and the health says
   await world.box.until(({ health }) => !health.some(({ code }) => code === "peer-unreachable"));
 });
 
-Deno.test("wrong key: no byte passes, and both ends say it", async () => {
-  await using world = await World.up(`key${Deno.pid}`, { links: links("20/10/5") }, { start: false });
-  await Deno.writeTextFile(
-    `${world.box.state}/secrets/psk`,
-    btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32)))),
+Deno.test("a revoked box ends at once while another goes on, is told why nothing passes, and comes back by another code", async () => {
+  await using world = await World.up(`key${Deno.pid}`, { links: links("20/10/5") });
+  const { box, cloud, lab } = world;
+  await printed(lab, "solo1", ["ip", "link", "add", "lan9", "type", "bridge"]);
+  await using other = await world.anotherBox("solo1", [
+    `network.lan=${JSON.stringify({ interface: "lan9", address: "192.168.200.1/24" })}`,
+    "socks-proxy.socks5.enabled=true",
+  ]);
+  const boxes = async () => (await (await cloud.core()).boxes()).map(({ name, open }) => [name, open]);
+  // Both download; the other box does so for a program on itself, by SOCKS5.
+  const mine = world.transfer("device1", { bytes: 200_000_000, seconds: 60 });
+  const theirs = lab.spawn("solo1", [Deno.execPath(), "eval", "--no-lock", DOWNLOAD], {
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  });
+  const said = theirs.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  assert.match((await said.read()).value ?? "", /^going/);
+  await box.until(({ links }) => (links[0]!.path?.rxBitsPerSecond ?? 0) > 1e6);
+  await cloud.until(({ connections }) => connections.open >= 2);
+  const names = (await boxes()).map(([name]) => name);
+  assert.deepEqual(names, ["box", "solo1"]);
+
+  await cloud.otb(["peer", "box", "revoke", "box", "--yes"]);
+  assert.notEqual((await mine).checksumOk, true);
+  assert.ok(
+    (await boxes()).every(([name, open]) => name === "solo1" && Number(open) >= 1),
+    `${await boxes()}`,
   );
-  await Promise.all([world.cloud.up(), world.box.up()]);
-  const results = await Promise.all(
-    [1, 2].map(() => world.transfer("device1", { bytes: 100_000, seconds: 20 })),
-  );
-  for (const result of results) assert.notEqual(result.checksumOk, true);
-  await world.box.until(({ health }) => health.some(({ code }) => code === "peer-rejects"));
+  assert.equal((await said.read()).value?.trim(), `whole ${BYTES}`, "the other box's download");
+
+  await other.until((status) => tunnelOf(status)?.state === "up");
+  // With the key that is none any more no byte passes, and the box says so.
+  for (const result of await Promise.all([1, 2].map(() => world.transfer("device1", { bytes: 100_000 })))) {
+    assert.notEqual(result.checksumOk, true);
+  }
+  await box.until(({ health }) => health.some(({ code }) => code === "peer-rejects"));
+  await box.until((status) => tunnelOf(status)?.state !== "up");
+  const { joinCode } = await cloud.otb(["peer", "box", "add", "again"]) as { joinCode: string };
+  await box.otb(["peer", "join", "-"], joinCode);
+  await box.until(({ plugins }) => plugins.every(({ state }) => state === "ready"));
+  const back = await world.transfer("device1", { bytes: 2_000_000 });
+  assert.equal(back.checksumOk, true, back.error);
+  await box.until((status) => tunnelOf(status)?.state === "up");
+  assert.equal((await box.status()).links[0]!.name, "fibre", "its settings are what they were");
 });
 
 Deno.test("an interface that is missing, or renamed while running: said in words, the other link goes on", async () => {

@@ -1,6 +1,7 @@
 // The LAN's DNS: through the bond to the peer's resolver, with a second way, and past a peer that is gone only where that is
 // wished. Real dnsmasq on the box, real unbound at the peer, real dnsmasq as the Internet's resolvers.
 import { strict as assert } from "node:assert";
+import { Lines } from "../lab/programs.ts";
 import { links } from "../measure.ts";
 import { PEER_ADDRESS, World } from "../world.ts";
 
@@ -168,6 +169,37 @@ class Names {
     Deno.kill(unbound[0]!, signal);
   }
 
+  /** Kills a plugin of the box while a device asks; resolves once it is ready again, with what became of the questions. */
+  async asked(
+    plugin: string,
+    words: string[],
+  ): Promise<{ asked: number; lost: number[]; longestMs: number }> {
+    const { box, lab } = this.world;
+    const asker = new Lines(lab, "device1", ["tests/lab/dns_asker.ts", BOX, ...words]);
+    try {
+      await asker.next(({ asking }) => asking === true);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const pid = (await box.status()).plugins.find(({ name }) => name === plugin)!.pid!;
+      Deno.kill(pid, "SIGKILL");
+      await box.until(({ plugins }) =>
+        plugins.some((one) =>
+          one.name === plugin && one.state === "ready" && one.pid !== undefined && one.pid !== pid
+        )
+      );
+      // What a new run decides comes a while after it is ready.
+      await new Promise((resolve) => setTimeout(resolve, 4_000));
+      const told = asker.next<{ asked: number; lost: number[]; longestMs: number }>((line) =>
+        "asked" in line
+      );
+      await asker.write("enough");
+      const report = await told;
+      console.log(`${plugin} killed: ${JSON.stringify(report)}`);
+      return report;
+    } finally {
+      await asker.stop();
+    }
+  }
+
   async cutPeer(cut: boolean): Promise<void> {
     await output(this.world, "inet", [
       "nft",
@@ -186,7 +218,7 @@ class Names {
   }
 }
 
-Deno.test("names are found through the bond and lead nowhere in the LAN, over a cut link and past a hung or killed resolver; no DNS on any link", async () => {
+Deno.test("names are found through the bond and lead nowhere in the LAN, over a cut link, past a hung or killed resolver and a killed plugin; no DNS on any link", async () => {
   await using names = await Names.up("dns");
   const { world } = names;
   const first = await names.ask();
@@ -223,6 +255,17 @@ Deno.test("names are found through the bond and lead nowhere in the LAN, over a 
   await names.until(BY_PEER);
   await names.ask();
   await world.box.until(({ health }) => !health.some(({ code }) => code.startsWith("resolver-")));
+  // dnsmasq outlives the plugin that wants it: no question notices, whether it is known or not.
+  for (const words of [["10", "known.example"], ["100", "example", "fresh"]]) {
+    const { asked, lost } = await names.asked("dhcp-takeover", words);
+    assert.ok(asked > 40, `${asked}`);
+    assert.deepEqual(lost, []);
+  }
+  // What answers dnsmasq is away for a moment: its questions wait, those of devices are not lost.
+  const { lost, longestMs } = await names.asked("resolver", ["100", "example", "fresh"]);
+  assert.deepEqual(lost, []);
+  assert.ok(longestMs < 5_000, `${longestMs} ms`);
+
   assert.equal(await names.onLinks(), 0, "DNS was seen on a link");
 });
 

@@ -1,7 +1,7 @@
 // What dies, hangs or leaks must not cost a connection: plugins, and the core itself.
 import { strict as assert } from "node:assert";
 import { links } from "../measure.ts";
-import { type Transfer, World } from "../world.ts";
+import { SERVER_ADDRESS, SERVER_PORT, type Transfer, World } from "../world.ts";
 
 Deno.test("core killed with -9 under a download: the stream goes on, the next core takes everything over", async () => {
   await using world = await World.up(`core${Deno.pid}`, { links: links("20/10/5", "10/10/15") });
@@ -60,7 +60,7 @@ async function flowing(world: World, bytes: number): Promise<{ result: Promise<T
   return { result };
 }
 
-Deno.test("a plugin that hangs is ended and started again", async () => {
+Deno.test("a plugin that hangs is ended and started again; a device that crowds is refused the excess and named", async () => {
   await using world = await World.up(`hang${Deno.pid}`, { links: links("20/10/5") });
   const { pid } = (await world.box.status()).plugins.find(({ name }) => name === "mptcp-scheduler")!;
   Deno.kill(pid!, "SIGSTOP");
@@ -70,6 +70,30 @@ Deno.test("a plugin that hangs is ended and started again", async () => {
     )
   );
   assert.notEqual(status.plugins.find(({ name }) => name === "mptcp-scheduler")!.pid, pid);
+
+  // In the same world: a device that crowds. Its number changes while a transfer runs, which goes on.
+  const going = await flowing(world, 10_000_000);
+  await world.box.otb(["config", "set", "socks-proxy.connectionsPerDevice=20", "--yes"]);
+  assert.equal((await going.result).checksumOk, true, "a new number must reset nothing");
+  const crowd = world.lab.spawn("device1", [
+    Deno.execPath(),
+    "eval",
+    `const all = await Promise.allSettled(Array.from({ length: 50 }, async () => {
+       const one = await Deno.connect({ hostname: "${SERVER_ADDRESS}", port: ${SERVER_PORT} });
+       await Promise.race([one.read(new Uint8Array(1)), new Promise((resolve) => setTimeout(resolve, 5000))]);
+     }));
+     console.log(all.filter(({ status }) => status === "rejected").length);
+     Deno.exit();`,
+  ], { stdin: "null", stdout: "piped", stderr: "null" }).output();
+  const { health } = await world.box.until(({ health }) =>
+    health.some(({ code }) => code === "device-connections")
+  );
+  assert.match(
+    health.find(({ code }) => code === "device-connections")!.message,
+    /Refused what is too much of \S+: a device has 20 TCP/,
+  );
+  assert.equal(new TextDecoder().decode((await crowd).stdout).trim(), "30");
+  assert.equal((await world.transfer("device1", { bytes: 100_000 })).checksumOk, true);
 });
 
 Deno.test("a second otb up is refused, and down without a core cleans up what a killed one left", async () => {

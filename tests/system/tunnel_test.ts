@@ -85,9 +85,27 @@ async function carriedBy(
   }));
 }
 
-Deno.test("a killed tunnel, at the box or at the peer, takes no flow with it: same address, same port", async () => {
+Deno.test("a killed tunnel or a deleted device of it, at the box or at the peer, takes no flow with it: same address, same port", async () => {
   await using world = await World.up(`tunnelb${Deno.pid}`, { links: LINKS });
   await tunnelIsUp(world);
+  const harmed = world.datagrams("device1", {
+    down: { mbps: 2, bytes: 500 },
+    up: { mbps: 2, bytes: 500 },
+    seconds: 12,
+  });
+  harmed.catch(() => {});
+  for (const [end, role] of [[world.box, "box"], [world.cloud, "site1"]] as const) {
+    await sleep(4_000);
+    await printed(world.lab, role, ["ip", "link", "delete", "otb0"]);
+    await end.until(({ tunnel }) => tunnel?.state === "up");
+  }
+  const { seenFrom, up, down } = await harmed;
+  assert.equal(seenFrom.length, 1, `${seenFrom}`);
+  for (const came of [up!, down!]) {
+    console.log(`longest gap by a deleted device: ${Math.round(came.longestGapMs)} ms`);
+    assert.ok(came.longestGapMs < 4_000, `nothing came for ${came.longestGapMs} ms`);
+  }
+
   const going = world.datagrams("device1", {
     down: { mbps: 2, bytes: 500 },
     up: { mbps: 2, bytes: 500 },

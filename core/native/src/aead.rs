@@ -9,9 +9,9 @@ use sha1::Sha1;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 use zeroize::Zeroizing;
 
-const TAG: usize = 16;
+pub(crate) const TAG: usize = 16;
 const KEY: usize = 32;
-const HEAD: usize = 2 + TAG;
+pub(crate) const HEAD: usize = 2 + TAG;
 
 /// One direction of one stream. The key schedule lies in memory of aws-lc, which wipes it when it is freed
 /// (OPENSSL_free).
@@ -19,11 +19,13 @@ pub struct Session {
     key: LessSafeKey,
     counter: u64,
     /// Sealed bytes of the incomplete frame part: as much as it needs, nothing when none is pending.
-    pending: Vec<u8>,
+    pub(crate) pending: Vec<u8>,
     /// Length of the payload whose head was opened, if any.
     payload: Option<u16>,
     max_payload: u16,
     broken: bool,
+    /// A frame without payload was opened.
+    ended: bool,
 }
 
 impl Session {
@@ -56,6 +58,7 @@ impl Session {
             payload: None,
             max_payload,
             broken: false,
+            ended: false,
         })
     }
 
@@ -67,7 +70,7 @@ impl Session {
         Ok(Nonce::assume_unique_for_key(nonce))
     }
 
-    fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<(), Outcome> {
+    pub(crate) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<(), Outcome> {
         let nonce = self.nonce()?;
         let (cipher, tag) = out.split_at_mut(plain.len());
         self.key
@@ -91,7 +94,7 @@ impl Session {
         Ok(length)
     }
 
-    fn seal_frames(&mut self, input: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
+    pub(crate) fn seal_frames(&mut self, input: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
         let mut written = 0;
         for payload in input.chunks(self.max_payload as usize) {
             self.seal(
@@ -107,8 +110,10 @@ impl Session {
 
     /// Opens one complete part, head or payload, and returns the bytes of payload written.
     fn open_part(&mut self, sealed: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
-        if self.payload.take().is_some() {
-            return self.open(sealed, out);
+        if let Some(length) = self.payload.take() {
+            let opened = self.open(sealed, out)?;
+            self.ended |= length == 0;
+            return Ok(opened);
         }
         let mut head = [0u8; 2];
         self.open(sealed, &mut head)?;
@@ -121,7 +126,11 @@ impl Session {
         Ok(0)
     }
 
-    fn open_frames(&mut self, mut input: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
+    pub(crate) fn open_frames(
+        &mut self,
+        mut input: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, Outcome> {
         if self.broken {
             return Err(-EBADMSG);
         }
@@ -244,6 +253,12 @@ pub unsafe extern "C" fn otb_aead_open_frames(
     flat(session.open_frames(input, out))
 }
 
+/// 1 once a frame without payload was opened, which is nothing but a word: what it means is for the caller to say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn otb_aead_ended(session: *const Session) -> Outcome {
+    unsafe { session.as_ref() }.map_or(0, |session| Outcome::from(session.ended))
+}
+
 /// Mixes in what a machine that was restored from a snapshot with its memory does not have in common with its twin: the
 /// kernel's generator goes on where it stood until it is seeded anew (at once only where the hypervisor tells, vmgenid).
 fn stir(bytes: &mut [u8]) {
@@ -309,6 +324,20 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(one[16..], [7u8; 16]);
         stir(&mut one[..1]);
+    }
+
+    #[test]
+    fn an_empty_frame_is_noticed_once_all_of_it_has_come() {
+        let mut sealer = Session::new(0, &[1; 32], &[2; 32]).unwrap();
+        let mut opener = Session::new(0, &[1; 32], &[2; 32]).unwrap();
+        let mut sealed = [0u8; HEAD + TAG];
+        sealer.seal(&[0, 0], &mut sealed[..HEAD]).unwrap();
+        sealer.seal(&[], &mut sealed[HEAD..]).unwrap();
+        let mut out = [0u8; 256];
+        assert_eq!(opener.open_frames(&sealed[..HEAD + 15], &mut out), Ok(0));
+        assert!(!opener.ended);
+        assert_eq!(opener.open_frames(&sealed[HEAD + 15..], &mut out), Ok(0));
+        assert!(opener.ended);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const PSH: u8 = 0x08;
 
 /// What is known of a whole TCP or UDP packet without IP options or fragments.
 #[derive(Clone, Copy)]
-struct Shape {
+pub(crate) struct Shape {
     v6: bool,
     tcp: bool,
     /// Where the transport header begins, and where it ends.
@@ -41,7 +41,7 @@ fn long(bytes: &[u8], at: usize) -> u32 {
 }
 
 impl Shape {
-    fn of(packet: &[u8]) -> Option<Self> {
+    pub(crate) fn of(packet: &[u8]) -> Option<Self> {
         let (v6, transport, protocol) = match packet.first()? >> 4 {
             // No options, all of it, no fragment, and a header that is right.
             4 if packet.len() >= 20
@@ -89,7 +89,7 @@ impl Shape {
         if self.v6 { 8..40 } else { 12..20 }
     }
 
-    fn same_flow(self, own: &[u8], other: Shape, others: &[u8]) -> bool {
+    pub(crate) fn same_flow(self, own: &[u8], other: Shape, others: &[u8]) -> bool {
         let ports = self.transport..self.transport + 4;
         self.v6 == other.v6
             && self.tcp == other.tcp
@@ -259,7 +259,8 @@ impl Run {
     /// Takes the packet as its next segment, if it is one.
     fn join(&mut self, packets: &[&[u8]], index: usize, shape: Shape) -> bool {
         let (first, packet) = (packets[self.first as usize], packets[index]);
-        let payload = packet.len() - shape.header;
+        // A header may claim to be longer than its packet, which then joins nothing.
+        let payload = packet.len().saturating_sub(shape.header);
         let Some(own) = self.shape else { return false };
         if !own.joins
             || !shape.joins
@@ -371,24 +372,20 @@ impl Coalescer {
     }
 }
 
-#[cfg(test)]
-mod tests {
+/// Packets made for tests and fuzzers.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod made {
     use super::*;
 
-    struct Random(u64);
-
-    impl Random {
-        /// xorshift64: repeatable.
-        fn below(&mut self, bound: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            self.0 % bound
-        }
-    }
-
     /// A packet with right lengths and checksums.
-    fn packet(v6: bool, tcp: bool, port: u16, sequence: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn packet(
+        v6: bool,
+        tcp: bool,
+        port: u16,
+        sequence: u32,
+        flags: u8,
+        payload: &[u8],
+    ) -> Vec<u8> {
         let transport = if v6 { 40 } else { 20 };
         let header = transport + if tcp { 32 } else { 8 };
         let mut bytes = vec![0u8; header];
@@ -418,7 +415,8 @@ mod tests {
         bytes
     }
 
-    fn seal(bytes: &mut [u8], tcp: bool, transport: usize) {
+    /// Makes the checksum of TCP or UDP right.
+    pub(crate) fn seal(bytes: &mut [u8], tcp: bool, transport: usize) {
         let check = transport + if tcp { 16 } else { 6 };
         bytes[check..check + 2].fill(0);
         let shape = Shape {
@@ -430,6 +428,24 @@ mod tests {
         };
         let total = sum(&bytes[transport..]) + shape.pseudo(bytes, bytes.len() - transport);
         bytes[check..check + 2].copy_from_slice(&(!fold(total)).to_ne_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::made::{packet, seal};
+    use super::*;
+
+    struct Random(u64);
+
+    impl Random {
+        /// xorshift64: repeatable.
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % bound
+        }
     }
 
     /// What the kernel makes of a run: the head cut into segments again.

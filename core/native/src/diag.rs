@@ -62,7 +62,7 @@ struct Message {
 /// One socket as it crosses; the offsets are known to ffi.ts.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Record {
+pub(crate) struct Record {
     local: Address,
     remote: Address,
     state: u8,
@@ -208,30 +208,42 @@ fn dump(
                 error => return Err(error),
             }
         }
-        let mut bytes =
+        let bytes =
             unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), got as usize) };
-        while bytes.len() >= size_of::<libc::nlmsghdr>() {
-            let length = u32_at(bytes, 0) as usize;
-            if length < size_of::<libc::nlmsghdr>() || length > bytes.len() {
-                return Err(-libc::EBADMSG);
+        let done = answer(bytes, |record| {
+            // Counting goes on when the room is used up, so that the caller knows how much it takes.
+            if count < max {
+                unsafe { out.add(count as usize).write_unaligned(record) };
             }
-            let body = &bytes[size_of::<libc::nlmsghdr>()..length];
-            match c_int::from(u16_at(bytes, 4)) {
-                libc::NLMSG_DONE => return Ok(count),
-                libc::NLMSG_ERROR => return Err(u32_at(body, 0) as Outcome),
-                _ => {
-                    if let Some(record) = parse(body) {
-                        // Counting goes on when the room is used up, so that the caller knows how much it takes.
-                        if count < max {
-                            unsafe { out.add(count as usize).write_unaligned(record) };
-                        }
-                        count += 1;
-                    }
-                }
-            }
-            bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+            count += 1;
+        })?;
+        if done {
+            return Ok(count);
         }
     }
+}
+
+/// Calls `each` with every socket of one part of a dump, and tells whether it was the last.
+pub(crate) fn answer(mut bytes: &[u8], mut each: impl FnMut(Record)) -> Result<bool, Outcome> {
+    while bytes.len() >= size_of::<libc::nlmsghdr>() {
+        let length = u32_at(bytes, 0) as usize;
+        if length < size_of::<libc::nlmsghdr>() || length > bytes.len() {
+            return Err(-libc::EBADMSG);
+        }
+        let body = &bytes[size_of::<libc::nlmsghdr>()..length];
+        match c_int::from(u16_at(bytes, 4)) {
+            libc::NLMSG_DONE => return Ok(true),
+            // An error that says none, or nothing, is one all the same: a count is not told from 0.
+            libc::NLMSG_ERROR => return Err((u32_at(body, 0) as Outcome).min(-1)),
+            _ => {
+                if let Some(record) = parse(body) {
+                    each(record);
+                }
+            }
+        }
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+    }
+    Ok(false)
 }
 
 /// Dumps the TCP sockets of one family with these ports (0: any) and returns how many there are, maybe more than `max`.
@@ -315,5 +327,21 @@ pub unsafe extern "C" fn otb_mptcp_info(fd: c_int, out: *mut u8, room: u32) -> O
                 .copy_from_nonoverlapping(infos[index].as_ptr().cast(), TCP_INFO);
         }
         count as Outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_whatever_number_it_says() {
+        for (number, expected) in [(-libc::EPERM, -libc::EPERM), (0, -1), (7, -1)] {
+            let mut message = [0u8; 20];
+            message[..4].copy_from_slice(&20u32.to_ne_bytes());
+            message[4..6].copy_from_slice(&(libc::NLMSG_ERROR as u16).to_ne_bytes());
+            message[16..].copy_from_slice(&number.to_ne_bytes());
+            assert_eq!(answer(&message, |_| ()), Err(expected));
+        }
     }
 }

@@ -8,9 +8,12 @@ mod carried;
 mod clock;
 mod coalesce;
 mod diag;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod identity;
 mod mac;
 mod neighbour;
+mod netlink;
 mod noise;
 mod packet;
 mod poll;

@@ -94,7 +94,7 @@ fn look_up(address: &Address, interface: u32) -> Result<[u8; MAC_BYTES], Outcome
 }
 
 /// The link-layer address in an answer.
-fn parse(answer: &[u8]) -> Result<[u8; MAC_BYTES], Outcome> {
+pub(crate) fn parse(answer: &[u8]) -> Result<[u8; MAC_BYTES], Outcome> {
     let half = |at: usize| {
         answer
             .get(at..at + 2)

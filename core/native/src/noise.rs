@@ -66,7 +66,7 @@ struct Curve25519 {
     key: Option<PrivateKey>,
 }
 
-fn parse(private: &[u8]) -> Option<(PrivateKey, [u8; KEY])> {
+pub(crate) fn parse(private: &[u8]) -> Option<(PrivateKey, [u8; KEY])> {
     let key = PrivateKey::from_private_key(&X25519, private).ok()?;
     let public = key.compute_public_key().ok()?.as_ref().try_into().ok()?;
     Some((key, public))
@@ -234,7 +234,7 @@ impl Drop for Handshake {
 }
 
 impl Handshake {
-    fn new(
+    pub(crate) fn new(
         private: &[u8; KEY],
         remote: Option<&[u8; KEY]>,
         psk: Option<&[u8; KEY]>,
@@ -273,7 +273,7 @@ impl Handshake {
 
     /// Sets the pre-shared key, which is mixed in at the end of the second message (section 9.4): until then a responder may
     /// first read who asks. Once only, as the key of a finished handshake must be the one it was made with.
-    fn set_psk(&mut self, psk: &[u8; KEY]) -> Result<(), Outcome> {
+    pub(crate) fn set_psk(&mut self, psk: &[u8; KEY]) -> Result<(), Outcome> {
         if self.state.is_handshake_finished() {
             return Err(-EINVAL);
         }
@@ -282,7 +282,7 @@ impl Handshake {
             .or(Err(-EINVAL))
     }
 
-    fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
+    pub(crate) fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
         let length = payload.len() + self.overhead[0];
         if !self.state.is_my_turn() || self.state.is_handshake_finished() || length > MAX_MESSAGE {
             return Err(-EINVAL);
@@ -295,7 +295,7 @@ impl Handshake {
         }
     }
 
-    fn read(&mut self, message: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
+    pub(crate) fn read(&mut self, message: &[u8], out: &mut [u8]) -> Result<usize, Outcome> {
         if self.state.is_my_turn() || self.state.is_handshake_finished() {
             return Err(-EINVAL);
         }
@@ -309,12 +309,12 @@ impl Handshake {
         Ok(read)
     }
 
-    fn remote_key(&self) -> Option<&[u8]> {
+    pub(crate) fn remote_key(&self) -> Option<&[u8]> {
         let known = self.remote_known.then(|| self.state.get_remote_static());
         known.flatten()
     }
 
-    fn split(&mut self, remote_index: u32) -> Option<Keys> {
+    pub(crate) fn split(&mut self, remote_index: u32) -> Option<Keys> {
         if !self.state.is_handshake_finished() {
             return None;
         }

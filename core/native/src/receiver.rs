@@ -18,23 +18,23 @@ const MAX_SEGMENTS: usize = 64;
 const MAX_MESSAGES: usize = 16;
 const MESSAGE_BYTES: usize = 65_536;
 const MAX_AGE_MICROS: i64 = 1_000_000;
-const NO_SESSION: u32 = u32::MAX;
+pub(crate) const NO_SESSION: u32 = u32::MAX;
 const FIRST: u32 = 1;
 
 /// One delivered datagram as it crosses.
 #[repr(C)]
-struct Record {
-    slot: u32,
-    length: u32,
-    tag: u32,
-    path: u32,
-    counter: [u32; 2],
-    wire_bytes: u32,
-    tos: u32,
-    age_micros: u32,
-    remote: Address,
-    local: Address,
-    flags: u32,
+pub(crate) struct Record {
+    pub(crate) slot: u32,
+    pub(crate) length: u32,
+    pub(crate) tag: u32,
+    pub(crate) path: u32,
+    pub(crate) counter: [u32; 2],
+    pub(crate) wire_bytes: u32,
+    pub(crate) tos: u32,
+    pub(crate) age_micros: u32,
+    pub(crate) remote: Address,
+    pub(crate) local: Address,
+    pub(crate) flags: u32,
 }
 
 const _: () = assert!(size_of::<Record>() == 20 * 4);

@@ -1,7 +1,7 @@
 //! Which numbers of one sender were seen: a sliding window of 8192 over a ring of bits (RFC 6479).
 
 /// Numbers that far behind the highest are too old.
-const WINDOW: u64 = 8192;
+pub(crate) const WINDOW: u64 = 8192;
 const BITS: u64 = 64;
 /// One block more than the window, so that a new block is cleared before numbers of its predecessor are too old.
 const BLOCKS: usize = (WINDOW / BITS) as usize + 1;

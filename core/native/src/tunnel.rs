@@ -15,9 +15,9 @@ use std::slice::from_raw_parts;
 pub const HEADER: usize = 16;
 pub const TAG: usize = 16;
 pub const DATA: u8 = 4;
-const PATHS: usize = 8;
+pub(crate) const PATHS: usize = 8;
 /// No counter gets there; far below what would wrap.
-const MAX_COUNTER: u64 = 1 << 60;
+pub(crate) const MAX_COUNTER: u64 = 1 << 60;
 /// UDP_MAX_SEGMENTS of kernels before 6.9 (linux/udp.h).
 const MAX_SEGMENTS: usize = 64;
 /// The largest payload of UDP over IPv4 without options, for one datagram and for one call with UDP_SEGMENT.
@@ -68,10 +68,10 @@ fn cipher(key: &[u8; 32]) -> Option<LessSafeKey> {
 }
 
 /// The sending direction.
-struct Sealer {
+pub(crate) struct Sealer {
     key: LessSafeKey,
     receiver: u32,
-    counters: [u64; PATHS],
+    pub(crate) counters: [u64; PATHS],
     /// The sum of the counters with which it began.
     begun: u64,
 }
@@ -97,7 +97,7 @@ impl Sealer {
     }
 
     /// Seals into `out`, which has room for exactly header, ciphertext and tag.
-    fn seal(&mut self, path: u8, plain: &[u8], out: &mut [u8]) -> Result<(), Outcome> {
+    pub(crate) fn seal(&mut self, path: u8, plain: &[u8], out: &mut [u8]) -> Result<(), Outcome> {
         let header = self.next(path)?;
         let (head, rest) = out.split_at_mut(HEADER);
         let (sealed, tag) = rest.split_at_mut(plain.len());
@@ -159,7 +159,7 @@ impl Opener {
 
 /// One epoch of keys. The receiver shares the opening half, so that neither has to outlive the other.
 pub struct Keys {
-    sealer: Sealer,
+    pub(crate) sealer: Sealer,
     pub opener: Rc<RefCell<Opener>>,
 }
 
@@ -381,6 +381,20 @@ mod tests {
         assert_eq!(keys.sealer.seal(3, &[0; 8], &mut out), Err(-EOVERFLOW));
         assert_eq!(keys.sealer.seal(2, &[0; 8], &mut out), Ok(()));
         assert_eq!(keys.sealer.seal(8, &[0; 8], &mut out), Err(-EINVAL));
+    }
+
+    #[test]
+    fn numbers_go_on_beyond_32_bits_and_neither_a_packet_nor_its_number_comes_twice() {
+        let (mut near, far) = pair();
+        for start in [(1 << 32) - 2, (1 << 53) - 2, MAX_COUNTER - 4] {
+            near.sealer.counters[0] = start;
+            for step in 0..4 {
+                let datagram = sealed(&mut near, 0, &[7; 8]);
+                assert_eq!(datagram[8..16], (start + step).to_le_bytes());
+                assert_eq!(opened(&far, &datagram), Ok(vec![7; 8]));
+                assert_eq!(opened(&far, &datagram), Err(Refusal::Replayed));
+            }
+        }
     }
 
     #[test]

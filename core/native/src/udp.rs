@@ -237,7 +237,13 @@ impl Datagrams {
                 Some(from) => {
                     let mut info: libc::in_pktinfo = zeroed();
                     info.ipi_spec_dst = from.in_addr();
-                    add_control(&mut message, control, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
+                    add_control(
+                        &mut message,
+                        control,
+                        libc::IPPROTO_IP,
+                        libc::IP_PKTINFO,
+                        info,
+                    );
                 }
                 None => {}
             }

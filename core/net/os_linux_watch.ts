@@ -1,0 +1,197 @@
+// Listens to what the kernel tells of changes, and looks at what it tells nothing of: settings, MPTCP endpoints and limits.
+import { setTimeout as delay } from "node:timers/promises";
+import ipaddr from "ipaddr.js";
+import { Errno, type Native, openNative, PollEvents } from "../native/ffi.ts";
+import type { ResourceKind } from "./model.ts";
+import {
+  digest,
+  familyOf,
+  familyQuestion,
+  joined,
+  type Known,
+  type Message,
+  messages,
+  MPTCP,
+  mptcpQuestion,
+  neighbourKey,
+  NETLINK,
+  NFTABLES_GROUPS,
+  nftChange,
+  ROUTE_GROUPS,
+  routeChange,
+} from "./netlink.ts";
+import type { Change, Observed, Reread } from "./os.ts";
+
+/** Changes come in bursts: one plugged cable makes a dozen of messages. */
+const DEBOUNCE_MS = 100;
+/** How often is looked at what nobody tells of: repaired within a second, and next to nothing on an idle machine. */
+const LOOK_MS = 500;
+const RETRY_MS = 1_000;
+const BUFFER_BYTES = 65_536;
+
+/** What was last read of the kernel, and what of it is wanted. */
+export interface Seen {
+  observed: Observed;
+  staticSets: ReadonlySet<string>;
+  /** Kinds that somebody claims. */
+  kinds: ReadonlySet<ResourceKind>;
+}
+
+/** How the watch looks at the kernel. */
+export interface Eyes {
+  /** Path of the network namespace; absent: this one. */
+  namespace?: string;
+  seen(): Seen | undefined;
+  readSysctls(names: string[]): Promise<Observed["sysctls"]>;
+}
+
+/** Calls back, debounced, after anything that somebody claims may have changed; runs until aborted. */
+export async function watchKernel(
+  eyes: Eyes,
+  onChange: (change: Change) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      using watch = new Watch(openNative(), eyes);
+      // What happened before it listened is unknown.
+      onChange({ flapped: new Set() });
+      await watch.run(onChange, signal);
+    } catch {
+      // No descriptors or memory for the moment.
+      await delay(RETRY_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+}
+
+class Watch {
+  readonly #ears: { fd: number; read: (message: Message, known: Known) => Change | undefined }[] = [];
+  readonly #buffer = new Uint8Array(BUFFER_BYTES);
+  readonly #generic: number;
+  #family: number | undefined;
+  #mptcp: string | undefined;
+
+  constructor(private readonly native: Native, private readonly eyes: Eyes) {
+    const open = (protocol: number, groups: number[]) => native.netlinkOpen(protocol, groups, eyes.namespace);
+    this.#generic = open(NETLINK.generic, []);
+    this.#ears.push({ fd: open(NETLINK.route, ROUTE_GROUPS), read: routeChange });
+    try {
+      this.#ears.push({ fd: open(NETLINK.netfilter, NFTABLES_GROUPS), read: nftChange });
+    } catch {
+      // A kernel without nf_tables changes none.
+    }
+  }
+
+  async run(onChange: (change: Change) => void, signal: AbortSignal): Promise<void> {
+    const poll = this.native.poll();
+    const events = new Uint32Array(2 * 8);
+    const wake = () => poll.wake();
+    signal.addEventListener("abort", wake, { once: true });
+    try {
+      for (const [index, { fd }] of this.#ears.entries()) poll.add(fd, PollEvents.in, index);
+      let lookedMs = performance.now();
+      while (!signal.aborted) {
+        await poll.waitAsync(events, LOOK_MS);
+        let change = this.#hear();
+        if (change) {
+          await delay(DEBOUNCE_MS, undefined, { signal }).catch(() => {});
+          change = joined(change, this.#hear() ?? change);
+        }
+        if (performance.now() - lookedMs >= LOOK_MS && !change) {
+          lookedMs = performance.now();
+          change = await this.#look();
+        }
+        if (change && !signal.aborted) onChange(change);
+      }
+    } finally {
+      signal.removeEventListener("abort", wake);
+      poll.close();
+    }
+  }
+
+  /** Reads all that waits. */
+  #hear(): Change | undefined {
+    const seen = this.eyes.seen();
+    const known: Known = {
+      staticSets: seen?.staticSets ?? new Set(),
+      neighbours: neighboursOf(seen?.observed),
+    };
+    let change: Change | undefined;
+    for (const { fd, read } of this.#ears) {
+      for (;;) {
+        const count = this.native.read(fd, this.#buffer, 0, BUFFER_BYTES);
+        if (count === -Errno.EAGAIN) break;
+        if (count === -Errno.ENOBUFS) {
+          // Some were lost: anything may have changed.
+          change = joined(change, { flapped: new Set() });
+          continue;
+        }
+        if (count <= 0) throw new Error(`a netlink socket ended with ${count}`);
+        for (const message of messages(this.#buffer.subarray(0, count))) {
+          const one = read(message, known);
+          if (one) change = joined(change, one);
+        }
+      }
+    }
+    return change;
+  }
+
+  /** Looks at what the kernel tells nothing of. */
+  async #look(): Promise<Change | undefined> {
+    const seen = this.eyes.seen();
+    if (!seen) return undefined;
+    const kinds = new Set<"sysctl" | "mptcpEndpoint" | "mptcpLimits">();
+    const { sysctls } = seen.observed;
+    if (seen.kinds.has("sysctl")) {
+      const now = await this.eyes.readSysctls(Object.keys(sysctls));
+      if (Object.keys(sysctls).some((name) => now[name] !== sysctls[name])) kinds.add("sysctl");
+    }
+    if (seen.kinds.has("mptcpEndpoint") || seen.kinds.has("mptcpLimits")) {
+      const now = this.#readMptcp();
+      if (this.#mptcp !== undefined && now !== this.#mptcp) kinds.add("mptcpEndpoint").add("mptcpLimits");
+      this.#mptcp = now;
+    }
+    return kinds.size > 0 ? { kinds: kinds as Reread["kinds"], flapped: new Set() } : undefined;
+  }
+
+  /** Endpoints and limits as the path manager has them, as text to compare. */
+  #readMptcp(): string {
+    this.#family ??= familyOf(this.#ask(familyQuestion("mptcp_pm")));
+    if (this.#family === undefined) return "";
+    const answers = [MPTCP.endpoints, MPTCP.limits].map((command) => {
+      const parts: string[] = [];
+      for (let answer = this.#ask(mptcpQuestion(this.#family!, command)); answer.length > 0;) {
+        const { text, isWhole } = digest(answer);
+        parts.push(text);
+        answer = isWhole ? new Uint8Array(0) : this.#next();
+      }
+      return parts.join();
+    });
+    return answers.join(" ");
+  }
+
+  /** The kernel answers within the call of write: nothing is waited for. */
+  #ask(question: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    this.native.write(this.#generic, question, 0, question.length);
+    return this.#next();
+  }
+
+  #next(): Uint8Array<ArrayBuffer> {
+    const count = this.native.read(this.#generic, this.#buffer, 0, BUFFER_BYTES);
+    return this.#buffer.slice(0, Math.max(0, count));
+  }
+
+  [Symbol.dispose](): void {
+    this.native.close(this.#generic);
+    for (const { fd } of this.#ears) this.native.close(fd);
+  }
+}
+
+function neighboursOf(observed: Observed | undefined): ReadonlySet<string> {
+  const numbers = new Map(observed?.interfaces.map(({ name, index }) => [name, index]));
+  return new Set(
+    observed?.neighbours.map(({ interface: device, address }) =>
+      neighbourKey(numbers.get(device) ?? 0, new Uint8Array(ipaddr.parse(address).toByteArray()))
+    ),
+  );
+}
