@@ -133,6 +133,12 @@ Deno.test("the tunnel stands beside the links, with what its paths carry of what
       "    it stopped answering?[2J",
     ],
   );
+  const lossOf = (queueMs: number, usedBitsPerSecond: number) => {
+    const up = { ...direction, loss: 0.02, queueMs, rateBitsPerSecond: 20e6, usedBitsPerSecond };
+    const path = { link: "lte", state: "up" as const, up, atMs: 0 };
+    return lines({ ...fact, state: "up", paths: [path] }).at(-1)!.split(/\s{2,}/).at(-1);
+  };
+  assert.deepEqual([lossOf(80, 19e6), lossOf(2, 19e6), lossOf(80, 2e6)], ["full", "2.0 %", "2.0 %"]);
   assert.deepEqual(lines({ ...fact, state: "down", reason: "No session with the peer.", paths: [] }), [
     "Tunnel: down for 10 min",
     "    No session with the peer.",

@@ -13,7 +13,7 @@ import {
   parseRoutes,
   parseRules,
 } from "./observe_ip.ts";
-import { parseNftTables, parseQdiscs } from "./observe_nft_tc.ts";
+import { parseNftTables, parseQdiscs, staticSets } from "./observe_nft_tc.ts";
 
 /** Names as Linux takes them (dev_valid_name): anything without slash, colon and white space, of up to 15 bytes. */
 const name = fc.oneof(
@@ -73,7 +73,18 @@ fuzz(
     parseRules(all.map(([iif, table]) => ({ priority: 1, src: "all", iif, table })), 4);
     parseNeighbours(all.map(([dev, lladdr, dst]) => ({ dev, lladdr, dst })), 4);
     parseMptcpEndpoints(all.map(([dev, , address], id) => ({ dev, address, id })));
-    parseQdiscs(all.map(([dev, kind]) => ({ dev, kind, handle: "1:", root: true, options: { [kind]: 1 } })));
+    const qdiscs = all.map(([dev, kind]) => ({
+      dev,
+      kind,
+      handle: "1:",
+      root: true,
+      options: { [kind]: 1 },
+    }));
+    const names = all.map(([dev]) => dev);
+    assert.deepEqual(
+      parseQdiscs(JSON.stringify(qdiscs), names).map((qdisc) => qdisc.interface),
+      names,
+    );
   },
 );
 
@@ -81,7 +92,7 @@ const tables = fc.array(fc.tuple(fc.constantFrom("ip", "inet", "bridge"), name, 
   all,
 ) =>
   all.map(([family, table, set]) =>
-    `table ${family} ${table} {\n\tset ${set} {\n\t\ttype ipv4_addr\n\t}\n\n\tchain c {\n\t\tiifname "${set}" accept\n\t}\n}\n`
+    `table ${family} otb_${table} {\n\tset ${set} {\n\t\ttype ipv4_addr\n\t}\n\n\tchain c {\n\t\tiifname "${set}" accept\n\t}\n}\n`
   ).join("")
 );
 
@@ -89,7 +100,13 @@ fuzz(
   "nft's tables are told apart whatever they are called, in no time",
   hostileText(tables, 16_384),
   (text) => {
-    for (const { family, name, hash } of swift(() => parseNftTables(text))) {
+    const sets = swift(() => staticSets(text));
+    assert.ok(sets.every(({ kind, table }) => /^(set|map)$/.test(kind) && table.startsWith("otb_")));
+    for (
+      const { family, name, hash } of swift(() =>
+        parseNftTables(text, sets.map((set) => ({ ...set, text: "" })))
+      )
+    ) {
       assert.ok(["ip", "ip6", "inet", "netdev"].includes(family) && !/\s/.test(name) && hash.length === 32);
     }
     swift(() => parseMptcpLimits(text));

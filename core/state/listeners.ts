@@ -88,7 +88,7 @@ function programsOf(inodes: ReadonlySet<string>): Map<string, string | undefined
         const inode = /^socket:\[(\d+)\]$/.exec(linkTarget(`${PROC}/${pid}/fd/${name}`))?.[1];
         // Of several that hold it (a program and who started it), the one that is called like a service.
         if (inode === undefined || !inodes.has(inode)) continue;
-        const program = Deno.readTextFileSync(`${PROC}/${pid}/comm`).trim();
+        const program = Deno.readTextFileSync(`${PROC}/${pid}/comm`).trim().replace(/[^\x20-\x7e]/g, "?");
         const known = programs.get(inode);
         if (known === undefined || known === "systemd") programs.set(inode, program);
       }

@@ -11,7 +11,7 @@ export const TABLE = "otb_firewall";
 /** After the tables that refuse with an answer, so that those are heard. */
 const PRIORITY = "filter + 10";
 /** What the tunnel's interface may be called: TunnelFact. */
-const TUNNEL_NAMES = [0, 1, 2, 3, 4, 5, 6, 7].map((index) => `"otb${index}"`).join(", ");
+const TUNNEL_NAMES = [0, 1, 2, 3, 4, 5, 6, 7].map((index) => `otb${index}`);
 /** Of everybody outside together: to see that it is there costs little, to answer a flood does not. */
 const PINGS = "limit rate 100/second burst 200 packets";
 const IGMP = "limit rate 50/second burst 50 packets";
@@ -31,6 +31,7 @@ export function compile(wish: Wish): string {
   const { role, zones } = wish;
   const { lan, links, open, bridges } = zones;
   const isBox = role === "box";
+  const tunnels = tunnelsBeside(zones);
   const chains: [name: string, lines: string[]][] = [
     ["shut", ["counter name shut", "drop"]],
     // RFC 4890 section 4.4: errors, what a network runs on (from its own wire: nothing has passed a router), and being seen.
@@ -78,7 +79,7 @@ export function compile(wish: Wish): string {
         [
           ...lan ? [`${quoted(lan.interface)} : goto from_lan`] : [],
           ...links.map((name) => `${quoted(name)} : goto from_link`),
-          ...TUNNEL_NAMES.split(", ").map((name) => `${name} : goto shut`),
+          ...tunnels.map((name) => `${name} : goto shut`),
         ].join(", ")
       } }`,
       "goto from_others",
@@ -113,7 +114,7 @@ export function compile(wish: Wish): string {
   ];
   return [
     "  counter shut { }",
-    `  set tunnels {\n    type ifname; elements = { ${TUNNEL_NAMES} }\n  }`,
+    `  set tunnels {\n    type ifname; elements = { ${tunnels.join(", ")} }\n  }`,
     ...lan?.devices
       ? ([4, 6] as const).map((family) =>
         `  set devices${family} {\n    type ipv${family}_addr; flags interval; auto-merge\n    elements = { ${
@@ -125,6 +126,11 @@ export function compile(wish: Wish): string {
       `  chain ${name} {\n${lines.map((line) => `    ${line}\n`).join("")}  }`
     ),
   ].join("\n") + "\n";
+}
+
+/** Names of tunnels; a person may have called a link's interface so. */
+function tunnelsBeside({ lan, links }: Zones): string[] {
+  return TUNNEL_NAMES.filter((name) => name !== lan?.interface && !links.includes(name)).map(quoted);
 }
 
 /** What comes from no address of a device is what a modem on the same wire lets in from the Internet. */
@@ -178,7 +184,7 @@ function others(wish: Wish): string[] {
     wish,
     role === "box" ? ["others"] : ["link", "others"],
     "ct original proto-dst",
-    `!= ${anyOf([...named, ...TUNNEL_NAMES.split(", ")])}`,
+    `!= ${anyOf([...named, ...tunnelsBeside(wish.zones)])}`,
   );
 }
 

@@ -241,6 +241,15 @@ Deno.test("what is shut is told by program, without what otb serves, ssh, DHCP's
   assert.deepEqual(sshPorts(listeners), [2222]);
 });
 
+Deno.test("a link whose interface is called like a tunnel is a link", () => {
+  const text = compile(box([], { links: [link("otb1")] }));
+  assert.match(
+    text,
+    /vmap \{ "lan0" : goto from_lan, "otb1" : goto from_link, "otb0" : goto shut, "otb2" : goto shut/,
+  );
+  assert.match(text, /elements = \{ "otb0", "otb2", /);
+});
+
 Deno.test("what is allowed reads as a sentence, and nothing else is taken for one", () => {
   assert.deepEqual(parseAllowed("tcp 443 from link"), { protocol: "tcp", ports: "443", from: "link" });
   assert.deepEqual(parseAllowed("udp 10-20 from eth5"), { protocol: "udp", ports: "10-20", from: "eth5" });

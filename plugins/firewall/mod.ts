@@ -120,8 +120,8 @@ class Firewall {
       })
       : "";
     if (body !== this.#claimed) {
-      this.#claimed = body;
       await ctx.claim("table", body ? [{ kind: "nftTable", family: "inet", name: TABLE, body }] : []);
+      this.#claimed = body;
       ctx.health.clear(REFUSED);
     }
     this.#tell(enabled ? inWords(closed(ctx.role, listeners, services, allowed)) : undefined);

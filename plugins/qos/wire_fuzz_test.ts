@@ -14,10 +14,10 @@ const wish = {
 const requests = fc.constantFrom(
   {
     kind: "shape",
-    box: "00000000-0000-4000-8000-000000000000",
+    session: "00112233445566778899aabbccddeeff",
     wishes: [wish, { ...wish, address: "2001:db8::1" }],
   },
-  { kind: "shape", box: "00000000-0000-4000-8000-000000000000", wishes: [] },
+  { kind: "shape", session: "00112233445566778899aabbccddeeff", wishes: [] },
   { kind: "test", direction: "down" },
   { kind: "shaped", refused: ["203.0.113.7"] },
 ).map((message) => JSON.stringify(message));
@@ -83,3 +83,10 @@ fuzz(
   },
   { cost: 2 },
 );
+
+Deno.test("the generator reaches what it is for: requests of each kind are read", () => {
+  const kinds = new Set(
+    fc.sample(requests, 100).map((line) => parseRequest(line)?.kind ?? parseAnswer(line)?.kind),
+  );
+  assert.deepEqual([...kinds].sort(), ["shape", "shaped", "test"]);
+});

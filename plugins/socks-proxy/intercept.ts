@@ -124,7 +124,7 @@ export class Interceptor {
   #accept(): void {
     for (let count = 0; count < 64; count++) {
       const fd = this.native.accept(this.#fd, device, wanted);
-      if (fd < 0) return;
+      if (fd < 0) return this.reactor.refused(this.#fd, this.#tag, fd);
       if (this.family === 4 ? wanted[4] === 127 : isLoopback6(wanted)) {
         // Somebody on this machine came straight to the port: there is no target.
         this.native.abort(fd);

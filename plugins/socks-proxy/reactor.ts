@@ -1,6 +1,6 @@
 // The event loop of the data plane: epoll over FFI on the plugin's own thread, sharing it fairly with Deno's loop.
 import { setImmediate } from "node:timers";
-import { type Native, type Poll, PollEvents, WAKE_TAG } from "../../core/native/ffi.ts";
+import { Errno, type Native, type Poll, PollEvents, WAKE_TAG } from "../../core/native/ffi.ts";
 
 /** Deno's own loop (settings, status, timers) runs at least this often while sockets are busy. */
 const YIELD_EVERY_MS = 5;
@@ -12,6 +12,9 @@ const IDLE_WAIT_MS = 1_000;
 /** How often nudged descriptors are looked at without an event. */
 const NUDGE_MS = 1_000;
 const EVENTS = 256;
+/** How long a listener rests, and the answers after which it does: ENFILE is the whole machine's. */
+const REST_MS = 100;
+const EXHAUSTED = new Set<number>([Errno.EMFILE, 23, Errno.ENOMEM, Errno.ENOBUFS]);
 
 /** Takes the epoll(7) events of one descriptor. */
 export type OnEvents = (events: number) => void;
@@ -54,6 +57,22 @@ export class Reactor {
   watch(fd: number, tag: number, events: number): void {
     if (events === 0) this.#poll.remove(fd);
     else this.#poll.set(fd, events, tag);
+  }
+
+  /**
+   * A listener answered so to `accept`. Where this process may have no more descriptors or memory, who waits keeps waiting, and the
+   * listener reads as ready for ever: it is left alone for a moment.
+   */
+  refused(fd: number, tag: number, answer: number): void {
+    if (!EXHAUSTED.has(-answer)) return;
+    const handler = this.#handlers[tag];
+    this.#poll.remove(fd);
+    setTimeout(() => {
+      // Nobody else has the tag meanwhile.
+      if (handler && this.#handlers[tag] === handler && !this.#stopped) {
+        this.#poll.set(fd, PollEvents.in, tag);
+      }
+    }, REST_MS);
   }
 
   /**

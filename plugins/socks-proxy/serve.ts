@@ -144,7 +144,7 @@ export class Server {
     const { native } = this.settings;
     for (let count = 0; count < 64; count++) {
       const fd = native.accept(this.#fd, peerRecord, null);
-      if (fd < 0) return;
+      if (fd < 0) return this.settings.reactor.refused(this.#fd, this.#tag, fd);
       const { dials, counters, most = Infinity } = this.settings;
       if (this.#strangers.size + dials.size + counters.open >= most) {
         native.abort(fd);

@@ -132,7 +132,7 @@ export class Socks5 {
   #accept(): void {
     for (let count = 0; count < 64; count++) {
       const fd = this.native.accept(this.#fd, peer, null);
-      if (fd < 0) return;
+      if (fd < 0) return this.reactor.refused(this.#fd, this.#tag, fd);
       const counted = this.devices?.admit(peer);
       if (this.devices && !counted) this.native.abort(fd);
       else this.#converse(fd, counted);

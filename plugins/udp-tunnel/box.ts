@@ -157,7 +157,7 @@ export class BoxTunnel implements Host {
   leapt(): void {
     this.ctx.log.info("The clock leapt: new keys are agreed on, as this may be a copy of another machine");
     this.#asker?.close();
-    this.#session?.epochs.stop();
+    this.#session?.epochs.abandon();
     this.#askedUs = -Infinity;
   }
 

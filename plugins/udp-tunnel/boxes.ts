@@ -13,20 +13,21 @@ type Bytes = Uint8Array<ArrayBuffer>;
  */
 const MOST_OWN = 4, MOST_FORMER = 16;
 /** Questions of one box that are answered in a second, and at once after a pause; a box asks twice a second at most. */
-const QUESTIONS_PER_SECOND = 10;
+const QUESTIONS_PER_SECOND = 10, FORMER_QUESTIONS_PER_SECOND = 50;
 
 /** One box: one entry of the secret `boxes`. */
 export class KnownBox {
   readonly identity: Identity;
   readonly id: string;
   readonly newest: Newest;
-  readonly flood = new Flood(QUESTIONS_PER_SECOND);
+  readonly flood: Flood;
   /** Sessions and addresses that it may have. */
   readonly most: number;
 
   constructor(native: Native, public name: string, psk: Bytes, readonly isFormer: boolean) {
     this.identity = new Identity(native, psk);
     this.id = hexOf(this.identity.id);
+    this.flood = new Flood(isFormer ? FORMER_QUESTIONS_PER_SECOND : QUESTIONS_PER_SECOND);
     this.newest = new Newest(isFormer ? MOST_FORMER : MOST_OWN);
     this.most = isFormer ? MOST_FORMER : 1;
   }

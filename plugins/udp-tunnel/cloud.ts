@@ -182,7 +182,7 @@ export class CloudTunnel implements Host {
   leapt(): void {
     this.ctx.log.info("The clock leapt: new keys are agreed on, as this may be a copy of another machine");
     this.#answerer?.forget();
-    for (const box of this.#boxes) box?.session.epochs.stop();
+    for (const box of this.#boxes) box?.session.epochs.abandon();
   }
 
   // ---------------------------------------------------------------- boxes

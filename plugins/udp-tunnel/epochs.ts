@@ -40,6 +40,13 @@ export class Epochs {
     this.#isStopped = true;
   }
 
+  /** The same for keys that another machine may have too: those that are not in use yet are never used. */
+  abandon(): void {
+    this.stop();
+    if (this.#pending) this.#free(this.#pending);
+    this.#pending = undefined;
+  }
+
   /** Takes keys that are proved: the answer to our own question came. */
   use(index: number, keys: TunnelKeys, nowUs: number): void {
     this.receiver.add(index, keys, this.tag);

@@ -57,7 +57,7 @@ export class Session {
   heardUs: number;
   #global = 0;
   readonly #zero = new DelayZero();
-  readonly #halves = new Halves();
+  readonly #halves: Halves;
   readonly #header = new SealedHeader();
   readonly #free = (slot: number) => this.shared.slots.free(slot);
 
@@ -74,6 +74,7 @@ export class Session {
     private readonly mayCome: (offset: number) => boolean,
   ) {
     this.reorder = new Reorder(shared.in.slots, shared.room);
+    this.#halves = new Halves(shared.room);
     this.epochs = new Epochs(shared.receiver, tag);
     this.beat = new Beat(this);
     this.heardUs = nowUs;

@@ -1,6 +1,6 @@
 // For tests only: a peer and boxes in network namespaces, on the real kernel, with a core that only remembers what it is told.
 import { createCipheriv } from "node:crypto";
-import { encodeAddress, openNative } from "../../core/native/ffi.ts";
+import { encodeAddress, Errno, type Native, openNative, type Tun } from "../../core/native/ffi.ts";
 import { Namespace } from "../../core/native/testing.ts";
 import { independentInitiator } from "../../core/native/testing_noise.ts";
 import {
@@ -28,6 +28,23 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const native = openNative();
 export const PORT = 8443;
 export const base64 = (bytes: Bytes) => btoa(String.fromCharCode(...bytes));
+
+/**
+ * The library with a device that carries nothing. A real one is looked for by name where the thread is at the moment, and both ends live
+ * on this one; device_test has the real one.
+ */
+const withoutDevice: Native = Object.assign(openNative(), {
+  tun(): Tun {
+    const fd = native.udpOpen({ host: "127.0.0.1", port: 0 });
+    return {
+      fd,
+      isThere: true,
+      receive: () => -Errno.EAGAIN,
+      send: (_bytes: Bytes, _spans: Uint32Array, count: number) => count,
+      close: () => native.close(fd),
+    } as unknown as Tun;
+  },
+});
 
 /** A view that tests set. */
 class Settable<T> {
@@ -124,7 +141,10 @@ export class PeerEnd {
   private constructor(boxes: BoxKey[], readonly keys = native.noiseKeyPair()) {
     this.core = new Core({ "tunnel-key": base64(this.keys.privateKey), boxes: JSON.stringify(boxes) });
     const self = { name: "cloud", address: "203.0.113.1", port: PORT };
-    this.tunnel = new CloudTunnel(this.core.context("cloud", { role: "cloud", peers: [self] }, []), native);
+    this.tunnel = new CloudTunnel(
+      this.core.context("cloud", { role: "cloud", peers: [self] }, []),
+      withoutDevice,
+    );
   }
 
   static async start(space: Namespace, boxes: BoxKey[], keys?: PeerEnd["keys"]): Promise<PeerEnd> {
@@ -165,7 +185,7 @@ export class BoxEnd {
       observed: { state: "up" },
     };
     const network: Network = { role: "box", peers: [peer] };
-    this.tunnel = new BoxTunnel(this.core.context("box", network, [link]), native);
+    this.tunnel = new BoxTunnel(this.core.context("box", network, [link]), withoutDevice);
     this.core.tell("link-way/wan1", { link: "wan1", interface: "otbwire", source, table: 1, mark: 256 });
   }
 

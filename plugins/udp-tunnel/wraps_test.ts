@@ -101,12 +101,18 @@ Deno.test("clocks that drift half a round apart, as after 248 days at 100 ppm, c
 Deno.test("a half of long ago, whose numbers come again, is not put together with a new one", () => {
   const freed: number[] = [];
   const free = (slot: number) => void freed.push(slot);
-  const halves = new Halves();
+  const room = new Room(10), halves = new Halves(room);
   const half = (slot: number, content: number, atUs: number) => ({ slot, length: 700, content, atUs });
   assert.equal(halves.take(7, 5, half(1, 1, 0), free), undefined);
   assert.equal(halves.take(7, 5, half(2, 2, 3e6), free), undefined, "65,536 packets later");
   assert.deepEqual(freed, [1]);
+  assert.equal(room.held, 1);
   assert.equal(halves.take(7, 5, half(3, 1, 3e6 + 1), free)!.slot, 2);
+  assert.equal(room.held, 0);
+  for (let slot = 0; slot < 20; slot++) halves.take(slot, 0, half(slot, 1, 4e6), free);
+  assert.ok(room.held <= 8, `${room.held} halves wait: as many as one may hold`);
+  halves.clear(free);
+  assert.equal(room.held, 0);
 });
 
 Deno.test("rounds of probes and trains, of which more than half were lost, are believed again", () => {

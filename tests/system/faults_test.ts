@@ -81,7 +81,7 @@ Deno.test("peer unreachable: connections end in bounded time and the health says
 Deno.test("a revoked box ends at once while another goes on, is told why nothing passes, and comes back by another code", async () => {
   await using world = await World.up(`key${Deno.pid}`, { links: links("20/10/5") });
   const { box, cloud, lab } = world;
-  await printed(lab, "solo1", ["ip", "link", "add", "lan9", "type", "dummy"]);
+  await printed(lab, "solo1", ["ip", "link", "add", "lan9", "type", "bridge"]);
   await using other = await world.anotherBox("solo1", [
     `network.lan=${JSON.stringify({ interface: "lan9", address: "192.168.200.1/24" })}`,
     "socks-proxy.socks5.enabled=true",

@@ -156,6 +156,7 @@ mod tests {
 
     #[test]
     fn every_target_holds_over_the_inputs_kept_and_changes_of_them() {
+        let _alone = crate::MEMORY.lock();
         for (name, run) in TARGETS {
             let kept = kept(name);
             assert!(!kept.is_empty(), "{name}");
