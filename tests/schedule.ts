@@ -22,7 +22,7 @@ const SECONDS: { [file: string]: number } = {
   "dhcp_test.ts": 170,
   "pinning_test.ts": 150,
   "survival_test.ts": 135,
-  "faults_test.ts": 130,
+  "faults_test.ts": 145,
   "path_test.ts": 120,
   "clock_test.ts": 100,
   "dhcp_hostile_test.ts": 100,
