@@ -17,6 +17,7 @@ const SYMBOLS = {
   otb_socket_name: { parameters: ["i32", "u32", "buffer"], result: "i32" },
   otb_read: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
   otb_write: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
+  otb_write_more: { parameters: ["i32", "buffer", "u32", "u32"], result: "i32" },
   otb_shutdown: { parameters: ["i32", "u32"], result: "i32" },
   otb_close: { parameters: ["i32", "u32"], result: "i32" },
   otb_descriptors: { parameters: ["u32"], result: "i32" },
@@ -1178,6 +1179,12 @@ export class Native {
   write(fd: number, buffer: Bytes, offset: number, length: number): number {
     if (bad(buffer, offset, length)) return -Errno.EINVAL;
     return this.#symbols.otb_write(fd, buffer, offset, length);
+  }
+
+  /** As `write`, for bytes that more or the end follows at once: they go in the same segment (send(2), MSG_MORE). */
+  writeMore(fd: number, buffer: Bytes, offset: number, length: number): number {
+    if (bad(buffer, offset, length)) return -Errno.EINVAL;
+    return this.#symbols.otb_write_more(fd, buffer, offset, length);
   }
 
   /** Ends the sending direction (FIN); 0 or a negative errno. */

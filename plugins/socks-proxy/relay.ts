@@ -135,7 +135,7 @@ export class Relay {
   plainEnded(): void {
     const { output } = scratch;
     const last = this.codec.finish?.(output) ?? 0;
-    if (last > 0) this.#send(this.#sealed, this.#plain, output, 0, last);
+    if (last > 0) this.#send(this.#sealed, this.#plain, output, 0, last, true);
     if (!this.#done) this.#ended(this.#plain, this.#sealed);
   }
 
@@ -189,7 +189,7 @@ export class Relay {
   }
 
   /** Writes to one side; what it does not take is kept, and the other side is not read until it did. */
-  #send(to: Side, from: Side, bytes: Bytes, offset: number, length: number): void {
+  #send(to: Side, from: Side, bytes: Bytes, offset: number, length: number, isLast = false): void {
     if (this.#done) return;
     if (to.rest) {
       // Only the few bytes of a last word can come while others wait.
@@ -201,7 +201,9 @@ export class Relay {
       to.restAt = 0;
       return;
     }
-    let sent = this.native.write(to.fd, bytes, offset, length);
+    let sent = isLast
+      ? this.native.writeMore(to.fd, bytes, offset, length)
+      : this.native.write(to.fd, bytes, offset, length);
     if (sent < 0) {
       if (sent !== -Errno.EAGAIN && sent !== -Errno.EINTR) return this.#reset(to);
       sent = 0;

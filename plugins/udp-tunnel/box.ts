@@ -68,6 +68,7 @@ export class BoxTunnel implements Host {
   readonly #sockets = new Map<string, Socket>();
   #askedUs = -Infinity;
   #answeredUs = -Infinity;
+  #startedUs = -Infinity;
   #wonderedUs = -Infinity;
   #isPeerOlder = false;
   #askEveryUs = ASK_FIRST_US;
@@ -115,7 +116,7 @@ export class BoxTunnel implements Host {
     this.#questions = new Questions(counter, (reserved) => ctx.store.set("questions", reserved));
     // The first one is reserved while sockets are opened.
     this.#questions.next(ctx.clock.now());
-    this.#answeredUs = this.#pump.now();
+    this.#startedUs = this.#answeredUs = this.#pump.now();
     this.#rates = await ctx.store.get<{ [link: string]: number }>("rates") ?? {};
     this.#sessionId = native.random(new Uint8Array(8));
     this.#device = new Device(ctx, native, this.#pump);
@@ -391,11 +392,13 @@ export class BoxTunnel implements Host {
       : [];
     const isUp = this.#isUp, isPeerOlder = this.#isPeerOlder;
     const session = welcome && this.#asker?.identity.sessionName(this.#sessionId, welcome.peerId);
-    const text = JSON.stringify([wishes, isUp, isPeerOlder, session]);
+    // What an earlier process claimed stays while this one begins: devices must not leave past the peer meanwhile.
+    const isBeginning = !welcome && this.#pump.now() - this.#startedUs < DOWN_US;
+    const text = JSON.stringify([wishes, isUp, isPeerOlder, session, isBeginning]);
     if (text === this.#claimed) return this.#claiming;
     this.#claimed = text;
     return this.#claiming = this.#claiming.catch(() => {}).then(async () => {
-      await this.ctx.claim("tunnel", wishes);
+      if (!isBeginning) await this.ctx.claim("tunnel", wishes);
       this.ctx.health.clear("tunnel-refused");
       const isUnknown = this.#fact.state === "unknown" && !this.#session && !isPeerOlder;
       const state = isUp ? "up" : isUnknown ? "unknown" : "down";

@@ -8,9 +8,10 @@ import { PEER_ADDRESS, ROOT, SERVER_ADDRESS, World } from "../world.ts";
 
 /** Fails unless a download arrives whole, and every link has carried a part of it that counts. */
 async function oneConnectionUsesAll(world: World): Promise<void> {
-  // A link that has its address has not been heard of by the peer yet.
-  await world.box.until(({ links }) =>
-    links.every(({ path }) => path?.state === "active" && path.rttMs !== undefined)
+  // A link that has its address has not been heard of by the peer yet, which may only just be coming up itself.
+  await world.box.until(({ links, tunnel }) =>
+    tunnel?.state === "up" &&
+    links.every(({ path, health }) => path?.state === "active" && health?.state === "up")
   );
   const carried = async () => (await world.lab.counters()).map(({ down }) => down.bytes);
   const before = await carried();

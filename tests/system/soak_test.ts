@@ -2,8 +2,11 @@
 import { strict as assert } from "node:assert";
 import { run } from "../bench/soak.ts";
 
+/** Its first faults are a killed core and plugin, a full disk, a deleted TUN device, a cut link and a modem that starts anew. */
+const SEED = 34;
+
 Deno.test("a minute of faults under traffic: nothing breaks that should live, no setting is lost, nothing ends by itself", async () => {
-  const seed = Number(Deno.env.get("OTB_TEST_SEED") ?? 1);
+  const seed = Number(Deno.env.get("OTB_TEST_SEED") ?? SEED);
   const { broken, done, connections, names, growth, conntrack } = await run({ minutes: 1, seed });
   assert.deepEqual(broken, [], `seed ${seed}, what was done:\n${done.join("\n")}`);
   assert.ok(done.length >= 5 && connections > 50 && names > 200, `${done.length}, ${connections}, ${names}`);

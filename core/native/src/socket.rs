@@ -251,12 +251,27 @@ pub unsafe extern "C" fn otb_write(
     offset: u32,
     length: u32,
 ) -> Outcome {
+    unsafe { send(fd, buffer, offset, length, 0) }
+}
+
+/// The same for bytes that more, or the end, follows at once: they share its segment.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn otb_write_more(
+    fd: c_int,
+    buffer: *const u8,
+    offset: u32,
+    length: u32,
+) -> Outcome {
+    unsafe { send(fd, buffer, offset, length, libc::MSG_MORE) }
+}
+
+unsafe fn send(fd: c_int, buffer: *const u8, offset: u32, length: u32, flags: c_int) -> Outcome {
     outcome(unsafe {
         libc::send(
             fd,
             buffer.add(offset as usize).cast(),
             length as usize,
-            libc::MSG_NOSIGNAL,
+            libc::MSG_NOSIGNAL | flags,
         )
     })
 }
