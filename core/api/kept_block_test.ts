@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { openDatabase } from "../state/database.ts";
+import { conditionOf, STORAGE_CODE } from "../state/storage.ts";
 import { blockOf, KeptBlock } from "./kept_block.ts";
 
 const LAN = { interface: "lan0", address: "192.168.1.2/24" };
@@ -51,6 +52,38 @@ Deno.test("what stays in force is known to the next process, until it is taken b
     Deno.removeSync(folder, { recursive: true });
   }
 });
+
+Deno.test("what a full disk refuses holds all the same, waits, and is written when there is room again", () => {
+  const folder = Deno.makeTempDirSync({ prefix: "otb" });
+  try {
+    using db = openDatabase(`${folder}/db`);
+    const block = new KeptBlock(db);
+    const onDisk = () => new KeptBlock(db).resources;
+    const few = blockOf({ way: "block" }, LAN);
+    block.remember(few);
+    // No page more than there are: SQLite says what it says of a full disk.
+    const { page_count } = db.prepare("PRAGMA page_count").get()!;
+    db.exec(`PRAGMA max_page_count = ${page_count}`);
+    const devices = Object.fromEntries(
+      Array.from(
+        { length: 1_000 },
+        (_, n) => [`02:00:00:00:${hex(n >> 8)}:${hex(n & 0xff)}`, "block" as const],
+      ),
+    );
+    const many = blockOf({ way: "direct", devices }, LAN);
+    const isFull = (error: unknown) => conditionOf(error, folder)?.code === STORAGE_CODE;
+    assert.throws(() => block.remember(many), isFull);
+    assert.throws(() => block.flush(), isFull);
+    assert.deepEqual([block.resources, onDisk()], [many, few]);
+    db.exec("PRAGMA max_page_count = 1000000");
+    block.flush();
+    assert.deepEqual(onDisk(), many);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+const hex = (byte: number) => byte.toString(16).padStart(2, "0");
 
 /** Runs a program; answers whether it succeeded. */
 async function did(...words: string[]): Promise<boolean> {
