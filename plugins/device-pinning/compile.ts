@@ -134,8 +134,11 @@ export function compile(wish: Wish, carried: Carried): string {
     ["prerouting", [
       "type filter hook prerouting priority mangle - 10; policy accept",
       `iifname != ${device} return`,
-      // What the proxy holds has nobody to go to.
-      ...proxyGone ? ["meta l4proto tcp socket transparent 1 goto refuse"] : [],
+      // What the proxy held has nobody to go to, and was forgotten; what it takes anew, it answers for: it may be back sooner
+      // than this table knows.
+      ...proxyGone
+        ? [`meta l4proto tcp ct mark & 0x${hex(DECIDED)} == 0 socket transparent 1 goto refuse`]
+        : [],
       "ct direction reply return",
       `ct mark & 0x${hex(DECIDED)} != 0 goto decided`,
       "fib daddr type { local, broadcast, anycast, multicast } return",

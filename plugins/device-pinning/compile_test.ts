@@ -288,6 +288,99 @@ Deno.test(
   },
 );
 
+Deno.test(
+  inKernel("while no peer answers the proxy, what it held is reset, and what it takes anew is not"),
+  async () => {
+    await using box = await Box.up();
+    const ffi = new URL("../../core/native/ffi.ts", import.meta.url).href;
+    const proxy = new Deno.Command("ip", {
+      args: ["netns", "exec", box.box, Deno.execPath(), "run", "-A", "--quiet", "-"],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const device = new Deno.Command("ip", {
+      args: ["netns", "exec", box.device, Deno.execPath(), "run", "-A", "--quiet", "--no-lock", "-"],
+      stdin: "piped",
+      stdout: "piped",
+    });
+    const children = [proxy];
+    /** A device's connection: greeted, it says something once more when the file is there, and prints what came of it. */
+    const connecting = (file: string) => {
+      const child = device.spawn();
+      children.push(child);
+      void say(
+        child.stdin,
+        `const connection = await Deno.connect({ hostname: "203.0.113.10", port: 80 });
+        await connection.read(new Uint8Array(9));
+        console.log("greeted");
+        while (!await Deno.stat("${file}").catch(() => {})) await new Promise((resolve) => setTimeout(resolve, 20));
+        await connection.write(new Uint8Array(1));
+        console.log(await connection.read(new Uint8Array(9)).catch((error) => error.name));`,
+      );
+      return child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    };
+    const folder = await Deno.makeTempDir();
+    try {
+      void say(
+        proxy.stdin,
+        `import { ADDRESS_BYTES, decodeAddress, openNative } from "${ffi}";
+        const native = openNative(), address = new Uint8Array(ADDRESS_BYTES);
+        const { fd } = native.listen({ host: "127.0.0.1", port: 0 }, { transparent: true });
+        native.localAddress(fd, address);
+        console.log(decodeAddress(address).port);
+        const open = [];
+        for (;;) {
+          const taken = native.accept(fd, address, address);
+          if (taken >= 0) native.write(taken, new Uint8Array(2), 0, 2);
+          for (const one of open) if (native.read(one, new Uint8Array(9), 0, 9) > 0) native.write(one, new Uint8Array(3), 0, 3);
+          if (taken >= 0) open.push(taken);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }`,
+      );
+      const port = Number((await proxy.stdout.pipeThrough(new TextDecoderStream()).getReader().read()).value);
+      await box.ip(box.box, [
+        "link set lo up",
+        "rule add fwmark 0x10000/0x10000 lookup 1157 priority 157",
+        "route add local default dev lo table 1157",
+      ]);
+      await box.inBox(
+        ["nft", "-f", "-"],
+        `table ip proxy { chain prerouting { type filter hook prerouting priority mangle;
+          iifname "lan0" meta l4proto tcp tproxy to 127.0.0.1:${port} meta mark set meta mark or 0x10000 accept
+        }
+        }`,
+      );
+      await box.load(compile(wish(settings({})), NOTHING));
+      const held = connecting(`${folder}/held`);
+      assert.equal((await held.read()).value, "greeted\n");
+      await box.load(compile(wish(settings({}), { proxyGone: true }), NOTHING));
+      await box.inBox(["conntrack", "-D", "-m", `${DECIDED}/${DECIDED}`]);
+      const anew = connecting(`${folder}/anew`);
+      assert.equal((await anew.read()).value, "greeted\n", "the proxy may be back before this table knows");
+      await Deno.writeTextFile(`${folder}/held`, "");
+      assert.equal((await held.read()).value, "ConnectionReset\n");
+      await Deno.writeTextFile(`${folder}/anew`, "");
+      assert.equal((await anew.read()).value, "3\n");
+    } finally {
+      for (const child of children) {
+        try {
+          child.kill("SIGKILL");
+        } catch {
+          // It ended by itself.
+        }
+        await child.status;
+      }
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
+async function say(to: WritableStream<Uint8Array<ArrayBuffer>>, text: string): Promise<void> {
+  const writer = to.getWriter();
+  await writer.write(new TextEncoder().encode(text));
+  await writer.close();
+}
+
 Deno.test(inKernel("a link whose interface is called like otb's own is a link, and no tunnel"), async () => {
   await using box = await Box.up();
   await box.ip(box.box, ["link set wan1 down", "link set wan1 name otb-wan1", "link set otb-wan1 up"]);

@@ -81,9 +81,12 @@ export class Asker {
         const answer = parseAnswer(value ?? "");
         if (!answer) throw new Error("the peer does not take wishes: another version of otb runs there");
         const { refused } = answer;
-        this.lastError = refused.length === 0 ? "" : `the peer does not hold ${refused.join(", ")}`;
-        this.granted.clear();
-        for (const { address } of wishes) if (!refused.includes(address)) this.granted.add(address);
+        // Of a session that ended meanwhile an answer says nothing any more.
+        if (this.#wanted.session === session) {
+          this.lastError = refused.length === 0 ? "" : `the peer does not hold ${refused.join(", ")}`;
+          this.granted.clear();
+          for (const { address } of wishes) if (!refused.includes(address)) this.granted.add(address);
+        }
         if (wishes.length === 0) return;
         await this.#sleep(SAY_MS);
         if (wanted === this.#wanted) await this.#pause(RENEW_MS);
