@@ -120,7 +120,7 @@ class Scheduler {
       clearTimeout(this.#timer);
       await this.#prober.close();
     });
-    await this.#linksChanged();
+    // Before the first look: a link that comes while its wishes are claimed would never be told again.
     ctx.defer(
       ctx.links.subscribe(() =>
         void this.#linksChanged().catch((error) =>
@@ -128,6 +128,7 @@ class Scheduler {
         )
       ),
     );
+    await this.#linksChanged();
     this.#beat();
   }
 

@@ -234,6 +234,8 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     ctx.defer(ctx.links.subscribe(again));
     ctx.defer(ctx.network.subscribe(again));
     ctx.defer(standIn.subscribe(again));
+    // What changed while the first one was made: nobody tells of it again.
+    await again();
   }
   publish(ctx, () => {
     const { unreachable, unanswered, lastError, ...counts } = counters;

@@ -28,8 +28,8 @@ export class Shares {
 
   /** Has the kernel count flows, from now on. */
   async countFlows(): Promise<void> {
-    await this.#claim();
     this.ctx.defer(this.ctx.network.subscribe(() => this.#claim()));
+    await this.#claim();
   }
 
   /** Other numbers hold from now on; what is open stays. */
