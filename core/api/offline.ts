@@ -89,9 +89,11 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
       await endPrograms(places.run);
       const silent = { debug() {}, info() {}, warn() {}, error() {} };
       const net = new Net(new OsLinux(), new Journal(db, { aside: places.journal }), silent);
-      if (open) keptBlock.remember([]);
+      // What the disk refuses to note is done all the same, and then said.
+      const noted = open ? await later(() => keptBlock.remember([])).catch((error) => error) : undefined;
       await net.claim(KEPT_BLOCK.owner, KEPT_BLOCK.key, keptBlock.resources);
       await net.sweep(KEPT_BLOCK);
+      if (noted) throw noted;
       return keptBlock.sentences;
     },
     close: () => db.close(),
