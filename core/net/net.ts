@@ -167,7 +167,15 @@ export class Net {
     return await this.#enqueue(async () => {
       const claims = canonicalChanges.reduce(withClaim, this.#claims);
       const { held, conflicts } = arbitrate(wantedBy(claims));
-      const work = plan(held, await this.#observe(claims), this.#journal.entries(), OTB_PROTOCOL);
+      const former = this.#observed;
+      const observed = await this.#observe(claims);
+      // What was undone is seen now, and not looked at again: it must not stay.
+      if (former && JSON.stringify(observed) !== JSON.stringify(former)) {
+        void this.reconcile().catch((error) =>
+          this.#log.error("Cannot reconcile", { reason: String(error) })
+        );
+      }
+      const work = plan(held, observed, this.#journal.entries(), OTB_PROTOCOL);
       const conflict = [...conflicts, ...work.conflicts].find(({ wanted }) =>
         changes.some((claim) => isOf(wanted, claim))
       );

@@ -142,14 +142,48 @@ export function mptcpQuestion(family: number, command: number): Bytes {
   return question(family, REQUEST | (command === MPTCP.endpoints ? DUMP : ACK), command, new Uint8Array(0));
 }
 
-/** What messages say, without the numbers of question and socket; `isWhole` when no more follow. */
-export function digest(answer: Bytes): { text: string; isWhole: boolean } {
-  const all = [...messages(answer)];
-  const isEnd = ({ type }: Message) => type === ERROR || type === DONE;
-  return {
-    text: all.filter((one) => !isEnd(one)).map(({ body }) => body.toHex()).join(),
-    isWhole: all.some(isEnd),
-  };
+/** MPTCP_PM_ATTR_ADDR, _RCV_ADD_ADDRS and _SUBFLOWS; MPTCP_PM_ADDR_ATTR_ID and so on; MPTCP_PM_ADDR_FLAG_BACKUP and so on. */
+const PATH_MANAGER = { endpoint: 1, addAddrAccepted: 2, subflows: 3 };
+const ENDPOINT = { id: 2, ipv4: 3, ipv6: 4, flags: 6, index: 7 };
+const ENDPOINT_FLAGS = [["backup", 4], ["fullmesh", 8], ["signal", 1], ["subflow", 2]] as const;
+
+/** What the path manager answered in one read; `isWhole` when no more follows. */
+export interface PathManager {
+  endpoints: { id: number; address: Bytes; index: number; flags: string[] }[];
+  limits?: { subflows: number; addAddrAccepted: number };
+  isWhole: boolean;
+}
+
+/** Reads the answer to a question about MPTCP. */
+export function pathManagerOf(answer: Bytes): PathManager {
+  const found: PathManager = { endpoints: [], isWhole: false };
+  for (const { type, body } of messages(answer)) {
+    if (type === ERROR || type === DONE) {
+      found.isWhole = true;
+      continue;
+    }
+    const about = attributes(body.subarray(4));
+    const subflows = about.get(PATH_MANAGER.subflows), accepted = about.get(PATH_MANAGER.addAddrAccepted);
+    if (subflows && accepted) {
+      found.limits = { subflows: numberOf(subflows), addAddrAccepted: numberOf(accepted) };
+    }
+    const endpoint = attributes(about.get(PATH_MANAGER.endpoint) ?? new Uint8Array(0));
+    const address = endpoint.get(ENDPOINT.ipv4) ?? endpoint.get(ENDPOINT.ipv6);
+    if (!address) continue;
+    const flags = numberOf(endpoint.get(ENDPOINT.flags));
+    found.endpoints.push({
+      id: numberOf(endpoint.get(ENDPOINT.id)),
+      address,
+      index: numberOf(endpoint.get(ENDPOINT.index)),
+      flags: ENDPOINT_FLAGS.flatMap(([name, bit]) => (flags & bit) !== 0 ? [name] : []),
+    });
+  }
+  return found;
+}
+
+/** A little-endian number of up to four bytes; 0 when absent. */
+function numberOf(bytes: Bytes | undefined): number {
+  return [...bytes?.subarray(0, 4) ?? []].reduce((sum, byte, at) => sum + byte * 2 ** (8 * at), 0);
 }
 
 function question(family: number, flags: number, command: number, attribute: Bytes): Bytes {

@@ -2,13 +2,13 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import {
   attributes,
-  digest,
   familyOf,
   joined,
   type Known,
   messages,
   neighbourKey,
   nftChange,
+  pathManagerOf,
   routeChange,
 } from "./netlink.ts";
 
@@ -69,6 +69,27 @@ Deno.test("several changes are one: anything is more than some kinds", () => {
   deepStrictEqual(joined(undefined, some), some);
 });
 
+Deno.test("the path manager's endpoints and limits are read, and whether more follows", () => {
+  const packed = (
+    type: number,
+    ...body: number[]
+  ) => [...int(16 + body.length), type, 0, ...Array(10).fill(0), ...body];
+  const endpoint = [
+    ...[...attribute(1, [2, 0]), ...attribute(2, [3]), ...attribute(3, [10, 1, 0, 2])],
+    ...[...attribute(6, int(2 | 4)), ...attribute(7, int(259))],
+  ];
+  deepStrictEqual(pathManagerOf(new Uint8Array(packed(30, 3, 1, 0, 0, ...attribute(1, endpoint)))), {
+    endpoints: [{ id: 3, address: new Uint8Array([10, 1, 0, 2]), index: 259, flags: ["backup", "subflow"] }],
+    isWhole: false,
+  });
+  const limits = packed(30, 6, 1, 0, 0, ...attribute(2, int(4)), ...attribute(3, int(8)));
+  deepStrictEqual(pathManagerOf(new Uint8Array([...limits, ...packed(2, ...int(0))])), {
+    endpoints: [],
+    limits: { subflows: 8, addAddrAccepted: 4 },
+    isWhole: true,
+  });
+});
+
 Deno.test("whatever bytes come, they are read to their end and no further", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (raw) => {
     const bytes = new Uint8Array(raw);
@@ -78,7 +99,7 @@ Deno.test("whatever bytes come, they are read to their end and no further", () =
       nftChange({ ...one, type: 10 << 8 | one.type & 0xff }, KNOWN);
       attributes(one.body);
     }
-    digest(bytes);
+    pathManagerOf(bytes);
     familyOf(bytes);
   }));
 });

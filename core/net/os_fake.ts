@@ -103,7 +103,7 @@ export class OsFake implements Os {
         else {
           const { kind: _, ...shown } = resource;
           const there = state.interfaces.find(({ name }) => name === resource.name);
-          if (there) there.up = resource.up;
+          if (there) this.#switch(there, resource.up);
           else {state.interfaces.push({
               ...fakeInterface(resource.name, state.interfaces.length + 100),
               ...shown,
@@ -112,17 +112,14 @@ export class OsFake implements Os {
         return;
       case "interfaceState":
         if (!device) return removing ? undefined : "Cannot find device";
-        device.up = resource.up;
-        // The kernel drops the routes of an interface that is switched off.
-        if (!resource.up) {
-          state.routes = state.routes.filter((route) => route.interface !== resource.interface);
-        }
+        this.#switch(device, resource.up);
         return;
       case "address": {
         if (!device) return removing ? undefined : "Cannot find device";
         const [address = "", length] = resource.cidr.split("/");
         const others = device.addresses.filter((a) => `${a.address}/${a.prefixLength}` !== resource.cidr);
-        if (!removing && others.length < device.addresses.length) return;
+        const wasThere = others.length < device.addresses.length;
+        if (!removing && wasThere) return;
         device.addresses = removing ? others : [
           ...others,
           {
@@ -131,6 +128,14 @@ export class OsFake implements Os {
           },
         ];
         if (removing) state.routes = state.routes.filter((route) => route.source !== address);
+        // With the last IPv4 address the kernel drops all IPv4 routes of the interface (fib_disable_ip).
+        if (
+          removing && wasThere && resource.cidr.includes(".") && others.every(({ family }) => family !== 4)
+        ) {
+          state.routes = state.routes.filter((route) =>
+            route.family !== 4 || route.interface !== device.name
+          );
+        }
         return;
       }
       case "neighbour":
@@ -206,6 +211,12 @@ export class OsFake implements Os {
         return;
       }
     }
+  }
+
+  /** The kernel drops the routes of an interface that is switched off. */
+  #switch(device: ObservedInterface, up: boolean): void {
+    device.up = up;
+    if (!up) this.state.routes = this.state.routes.filter((route) => route.interface !== device.name);
   }
 
   #write(resource: SysctlResource): string | undefined {

@@ -65,9 +65,14 @@ async function shown(namespace: Namespace): Promise<string> {
     ).sort().join("\n");
 }
 
-/** Notes when it last did something. */
+/** Notes when it last did something, and how often it looked. */
 class OsTimed extends OsLinux {
   appliedMs = 0;
+  reads = 0;
+  override observe(...about: Parameters<OsLinux["observe"]>): ReturnType<OsLinux["observe"]> {
+    this.reads++;
+    return super.observe(...about);
+  }
   override async apply(operations: Operation[]): Promise<void> {
     await super.apply(operations);
     this.appliedMs = performance.now();
@@ -139,6 +144,34 @@ Deno.test(
     }
     console.log(`put back after: ${figures.join(", ")}`);
     deepStrictEqual(await net.preview([]), []);
+    await until(async () => {
+      const { reads } = os;
+      await new Promise((resolve) => setTimeout(resolve, 1_100));
+      return os.reads === reads;
+    }, () => "where nothing changes, nothing is read anew");
+  },
+);
+
+Deno.test(
+  "what the kernel tells nothing of is put back also before the first look, again at once, and after a preview",
+  inKernel,
+  async () => {
+    await using namespace = await Namespace.create();
+    const { net, calm, start } = watched(namespace);
+    await net.claim("test", "all", EVERYTHING);
+    await using _watching = start();
+    await net.reconcile();
+    const endpoint = async () =>
+      (await namespace.run("ip", "mptcp", "endpoint")).includes("id 1 subflow backup");
+    for (const when of ["first", "again", "once more"]) {
+      calm.ms += 1_000_000;
+      await namespace.run("ip", "mptcp", "endpoint", "change", "id", "1", "nobackup");
+      await until(endpoint, () => `the endpoint, ${when}`);
+    }
+    const forward = async () => (await namespace.run("cat", "/proc/sys/net/ipv4/ip_forward")).trim() === "1";
+    await namespace.run("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward");
+    await net.preview([]);
+    await until(forward, () => "the setting");
   },
 );
 

@@ -2,9 +2,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import ipaddr from "ipaddr.js";
 import { Errno, type Native, openNative, PollEvents } from "../native/ffi.ts";
+import { canonicalAddress } from "./canonical.ts";
 import type { ResourceKind } from "./model.ts";
 import {
-  digest,
   familyOf,
   familyQuestion,
   joined,
@@ -17,6 +17,8 @@ import {
   NETLINK,
   NFTABLES_GROUPS,
   nftChange,
+  type PathManager,
+  pathManagerOf,
   ROUTE_GROUPS,
   routeChange,
 } from "./netlink.ts";
@@ -69,7 +71,6 @@ class Watch {
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   readonly #generic: number;
   #family: number | undefined;
-  #mptcp: string | undefined;
 
   constructor(private readonly native: Native, private readonly eyes: Eyes) {
     const open = (protocol: number, groups: number[]) => native.netlinkOpen(protocol, groups, eyes.namespace);
@@ -97,9 +98,12 @@ class Watch {
           await delay(DEBOUNCE_MS, undefined, { signal }).catch(() => {});
           change = joined(change, this.#hear() ?? change);
         }
-        if (performance.now() - lookedMs >= LOOK_MS && !change) {
+        // When anything may have changed, everything is read anyway.
+        const isAll = change && !change.kinds;
+        if (performance.now() - lookedMs >= LOOK_MS && !isAll) {
           lookedMs = performance.now();
-          change = await this.#look();
+          const looked = await this.#look();
+          change = looked ? joined(change, looked) : change;
         }
         if (change && !signal.aborted) onChange(change);
       }
@@ -136,7 +140,10 @@ class Watch {
     return change;
   }
 
-  /** Looks at what the kernel tells nothing of. */
+  /**
+   * Looks at what the kernel tells nothing of. It counts what differs from what was last read, not from the last look: what was
+   * changed before the first look, or again as before right after it was put back, would go unseen.
+   */
   async #look(): Promise<Change | undefined> {
     const seen = this.eyes.seen();
     if (!seen) return undefined;
@@ -147,27 +154,38 @@ class Watch {
       if (Object.keys(sysctls).some((name) => now[name] !== sysctls[name])) kinds.add("sysctl");
     }
     if (seen.kinds.has("mptcpEndpoint") || seen.kinds.has("mptcpLimits")) {
-      const now = this.#readMptcp();
-      if (this.#mptcp !== undefined && now !== this.#mptcp) kinds.add("mptcpEndpoint").add("mptcpLimits");
-      this.#mptcp = now;
+      const now = this.#readMptcp(seen.observed.interfaces);
+      if (now !== undefined && now !== mptcpText(seen.observed)) {
+        kinds.add("mptcpEndpoint").add("mptcpLimits");
+      }
     }
     return kinds.size > 0 ? { kinds: kinds as Reread["kinds"], flapped: new Set() } : undefined;
   }
 
-  /** Endpoints and limits as the path manager has them, as text to compare. */
-  #readMptcp(): string {
+  /** Endpoints and limits as the path manager has them, as text to compare; undefined where it can't be asked. */
+  #readMptcp(interfaces: Observed["interfaces"]): string | undefined {
     this.#family ??= familyOf(this.#ask(familyQuestion("mptcp_pm")));
-    if (this.#family === undefined) return "";
-    const answers = [MPTCP.endpoints, MPTCP.limits].map((command) => {
-      const parts: string[] = [];
-      for (let answer = this.#ask(mptcpQuestion(this.#family!, command)); answer.length > 0;) {
-        const { text, isWhole } = digest(answer);
-        parts.push(text);
-        answer = isWhole ? new Uint8Array(0) : this.#next();
+    if (this.#family === undefined) return undefined;
+    const endpoints: PathManager["endpoints"] = [];
+    let limits: PathManager["limits"];
+    for (const command of [MPTCP.endpoints, MPTCP.limits]) {
+      for (let answer = this.#ask(mptcpQuestion(this.#family, command));; answer = this.#next()) {
+        if (answer.length === 0) return undefined;
+        const part = pathManagerOf(answer);
+        endpoints.push(...part.endpoints);
+        limits = part.limits ?? limits;
+        if (part.isWhole) break;
       }
-      return parts.join();
+    }
+    const names = new Map(interfaces.map(({ index, name }) => [index, name]));
+    return mptcpText({
+      mptcpEndpoints: endpoints.map(({ address, index, ...rest }) => ({
+        ...rest,
+        address: canonicalAddress(ipaddr.fromByteArray([...address]).toString())!,
+        interface: index === 0 ? "" : names.get(index) ?? `if${index}`,
+      })),
+      mptcpLimits: limits,
     });
-    return answers.join(" ");
   }
 
   /** The kernel answers within the call of write: nothing is waited for. */
@@ -185,6 +203,17 @@ class Watch {
     this.native.close(this.#generic);
     for (const { fd } of this.#ears) this.native.close(fd);
   }
+}
+
+/** The path manager's state, in any order, as text to compare. */
+function mptcpText({ mptcpEndpoints, mptcpLimits }: {
+  mptcpEndpoints: { id: number; address: string; interface: string; flags: string[] }[];
+  mptcpLimits?: { subflows: number; addAddrAccepted: number };
+}): string {
+  const endpoints = mptcpEndpoints.map(({ id, address, interface: device, flags }) =>
+    `${id} ${address} ${device} ${flags.join()}`
+  );
+  return `${endpoints.sort().join("; ")}; ${mptcpLimits?.subflows} ${mptcpLimits?.addAddrAccepted}`;
 }
 
 function neighboursOf(observed: Observed | undefined): ReadonlySet<string> {
