@@ -43,6 +43,8 @@ type Claims = ReadonlyMap<string, Claim & { inherited: boolean }>;
 
 /** A deleted address takes routes with it, which the next round brings back; more rounds than these never help. */
 const MAX_ROUNDS = 4;
+/** After a refusal the kernel is asked again so soon, twice as late each time, up to the last. */
+const AGAIN_FIRST_MS = 500, AGAIN_LAST_MS = 60_000;
 
 /** What became of one attempt to make the kernel follow. */
 interface Outcome {
@@ -64,6 +66,10 @@ export class Net {
   #changed: Change | undefined;
   readonly #fights = new Fights();
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #again: ReturnType<typeof setTimeout> | undefined;
+  /** Times in a row that something was refused. */
+  #refusals = 0;
+  #isOver = false;
   #observed: Observed | undefined;
   #observers = new Set<(observed: Observed) => void>();
   #reasons: Outcome["reasons"] = new Map();
@@ -192,10 +198,21 @@ export class Net {
       const { kinds, flapped } = this.#changed!;
       this.#changed = undefined;
       const only = this.#observed && kinds;
-      const { failed } = await this.#converge(undefined, only, flapped);
+      let { failed } = await this.#converge(undefined, only, flapped);
       // What was not read anew may not be as it was.
-      if (failed.length > 0 && only) await this.#converge(undefined, undefined, flapped);
+      if (failed.length > 0 && only) ({ failed } = await this.#converge(undefined, undefined, flapped));
+      this.#tryAgain(failed.length > 0);
     });
+  }
+
+  /** What the kernel refused just now it may take in a moment, and nobody tells when: it is asked again, ever more rarely. */
+  #tryAgain(isRefused: boolean): void {
+    clearTimeout(this.#again);
+    this.#refusals = isRefused ? this.#refusals + 1 : 0;
+    if (!isRefused || this.#isOver) return;
+    const waitMs = Math.min(AGAIN_LAST_MS, AGAIN_FIRST_MS * 2 ** (this.#refusals - 1));
+    this.#again = setTimeout(() => void this.reconcile().catch(() => {}), waitMs);
+    Deno.unrefTimer(this.#again as unknown as number);
   }
 
   /** Reconciles on every change of what is claimed, until aborted; resolves once nothing is watched any more. */
@@ -205,7 +222,9 @@ export class Net {
         this.#log.error("Cannot reconcile", { reason: String(error) })
       );
     await this.#os.watch(reconcile, signal);
+    this.#isOver = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#again);
   }
 
   /** What somebody else keeps undoing, in a few words each, and how often it was put back in a row. */

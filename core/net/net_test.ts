@@ -150,6 +150,20 @@ function shown(os: OsFake): unknown {
   });
 }
 
+Deno.test("what the kernel refused when it was put back is tried again, though nobody tells of anything", async () => {
+  const { os, net } = start();
+  await net.claim("a", "k", [RULE]);
+  const there = () => os.state.rules.some(({ priority }) => priority === 1500);
+  os.state.rules = os.state.rules.filter(({ priority }) => priority !== 1500);
+  os.failAfter(0);
+  await net.reconcile();
+  strictEqual(there(), false);
+  for (let waited = 0; !there() && waited < 30_000; waited += 10) {
+    await new Promise((done) => setTimeout(done, 10));
+  }
+  strictEqual(there(), true);
+});
+
 Deno.test("a refused claim leaves the kernel and the owner's former claim as they were", async () => {
   await fc.assert(
     fc.asyncProperty(wishes, wishes, fc.nat(12), async (former, next, failAt) => {

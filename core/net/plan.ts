@@ -115,7 +115,9 @@ export function plan(desired: Owned[], observed: Observed, journal: JournalEntry
     const entry = entries.get(id);
     const all = kernel.get(id) ?? [];
     const same = all.find((present) => isSame(owned.resource, present, entry));
-    if (same) {
+    // A route of a table of its own outlives the address that it sends from; nothing can go by it then.
+    const reason = same && owned.resource.kind !== "route" ? undefined : waitsFor(owned.resource);
+    if (same && !(reason && same.marked)) {
       adopt(result, owned, entry, same);
       if (owned.resource.kind === "rule") {
         // A rule may be there twice, with two tables, after a crash in the middle of a change.
@@ -125,12 +127,11 @@ export function plan(desired: Owned[], observed: Observed, journal: JournalEntry
       }
       continue;
     }
-    const was = all[0];
+    const was = same ?? all[0];
     if (was && !isOurs(owned.resource, was, entry)) {
       result.conflicts.push({ wanted: owned, other: THE_SYSTEM });
       continue;
     }
-    const reason = waitsFor(owned.resource);
     if (reason) {
       result.deferred.push({ owned, reason });
       if (was && isRemovable(owned.resource)) {
