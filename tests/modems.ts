@@ -34,8 +34,11 @@ export function modemsOf({ plugins }: StatusReport): { name: string; state: stri
 export async function leavesBy(world: World, { name, observed }: Link, modem: number): Promise<void> {
   let said = "";
   for (let attempt = 0; attempt < 40; attempt++) {
+    // A modem may give another address to another port, a moment after the former one was seen there.
+    const { links } = await world.box.status();
+    const address = links.find((link) => link.name === name)?.observed.address ?? observed.address!;
     const { stdout } = await world.lab.spawn("box", [
-      ...["curl", "-s", "-m", "5", "--interface", observed.address!],
+      ...["curl", "-s", "-m", "5", "--interface", address],
       `http://${SERVER_ADDRESS}:${SERVER_PORT}/whoami`,
     ], { stdin: "null", stdout: "piped", stderr: "null" }).output();
     said = new TextDecoder().decode(stdout).trim();
