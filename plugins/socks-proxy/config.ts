@@ -35,7 +35,7 @@ export const config = z.strictObject({
     z.globalRegistry,
     { description: "TCP connections that one LAN device may have at once (box)" },
   ),
-  flowsPerDevice: z._default(z.int().check(z.minimum(256), z.maximum(1_000_000)), 8_192).register(
+  flowsPerDevice: z._default(z.int().check(z.minimum(256), z.maximum(1_000_000)), 16_384).register(
     z.globalRegistry,
     { description: "flows of any protocol that the kernel tracks for one LAN device at once (box)" },
   ),
