@@ -24,6 +24,8 @@ const SYMBOLS = {
   otb_option_get: { parameters: ["i32", "i32", "i32"], result: "i32" },
   otb_option_set: { parameters: ["i32", "i32", "i32", "i32"], result: "i32" },
   otb_congestion_set: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  otb_tcp_info: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  otb_unsent: { parameters: ["i32"], result: "i32" },
   otb_mptcp_info: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   otb_poll_create: { parameters: ["buffer"], result: "i32" },
   otb_poll_add: { parameters: ["i32", "i32", "u32", "u32"], result: "i32" },
@@ -1108,6 +1110,8 @@ export class Native {
   #symbols: Symbols;
   #diag = new Uint8Array(64 * DIAG_BYTES);
   #carried = new Uint8Array(4096);
+  readonly #info = new Uint8Array(TCP_INFO_BYTES);
+  readonly #infoView = new DataView(this.#info.buffer);
 
   /** Use `openNative`. */
   constructor(readonly path: string, symbols: Symbols) {
@@ -1246,6 +1250,18 @@ export class Native {
   /** Whether a connected socket speaks MPTCP and has not fallen back (TCP_IS_MPTCP). */
   isMptcp(fd: number): boolean {
     return this.#symbols.otb_option_get(fd, 6, 43) === 1;
+  }
+
+  /** What the kernel knows of a TCP connection; undefined when the socket is none. */
+  tcpInfo(fd: number): TcpInfo | undefined {
+    return this.#symbols.otb_tcp_info(fd, this.#info, TCP_INFO_BYTES) < 0
+      ? undefined
+      : decodeTcpInfo(this.#infoView, 0);
+  }
+
+  /** Bytes in its send queue that were never sent; a negative errno. */
+  unsent(fd: number): number {
+    return this.#symbols.otb_unsent(fd);
   }
 
   /** Tells of an MPTCP connection and its subflows; undefined when the socket is not MPTCP. */

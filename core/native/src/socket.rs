@@ -347,3 +347,23 @@ pub unsafe extern "C" fn otb_congestion_set(fd: c_int, name: *const u8, length: 
         )
     } as isize)
 }
+
+/// `struct tcp_info` as far as this kernel has it; the rest of `out` is zeroed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn otb_tcp_info(fd: c_int, out: *mut u8, length: u32) -> Outcome {
+    unsafe {
+        std::ptr::write_bytes(out, 0, length as usize);
+        let mut size = length;
+        let got = libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, out.cast(), &mut size);
+        if got < 0 { last_error() } else { 0 }
+    }
+}
+
+/// Bytes in the send queue that were never sent (tcp(7) SIOCOUTQNSD).
+#[unsafe(no_mangle)]
+pub extern "C" fn otb_unsent(fd: c_int) -> Outcome {
+    const SIOCOUTQNSD: libc::c_ulong = 0x894b;
+    let mut value: c_int = 0;
+    let got = unsafe { libc::ioctl(fd, SIOCOUTQNSD as _, &raw mut value) };
+    if got < 0 { last_error() } else { value }
+}
