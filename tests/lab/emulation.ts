@@ -32,8 +32,14 @@ export interface Emulation {
 
 export type EmulationKind = "netem" | "own";
 
+/** A queue holds a few packets, however slow the link. */
+const LEAST_QUEUE = 6_000;
+
 /** Bytes that wait at most in one direction: what the link's settings say, or 100 ms at its rate, at least 64 KiB. */
 export function queueBytes(link: LinkSpec, mbps: number): number {
+  if (link.queueMs !== undefined) {
+    return Math.round(Math.max(LEAST_QUEUE, mbps * 1e6 / 8 * link.queueMs / 1000));
+  }
   return Math.round(link.queueBytes ?? Math.max(65_536, mbps * 1e6 / 8 * 0.1));
 }
 

@@ -11,6 +11,8 @@ export interface LinkSpec {
   lossPercent?: number;
   /** Per direction; default 100 ms at its rate, at least 64 KiB. */
   queueBytes?: number;
+  /** The same as a time at each direction's rate, milliseconds. */
+  queueMs?: number;
   /** Larger IP packets vanish on the way, both ways, and nobody is told (a black hole of path MTU discovery). */
   wholeBytes?: number;
   /** The modem takes MPTCP's options out of the packets. */
