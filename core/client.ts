@@ -86,7 +86,7 @@ export interface StatusReport {
     open: number;
     total: number;
     refused: number;
-    protocol: "mptcp" | "tcp" | "mixed" | "unknown";
+    protocol: "mptcp" | "tcp" | "striped" | "mixed" | "unknown";
   };
   plugins: PluginReport[];
   health: HealthReport[];

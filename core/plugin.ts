@@ -121,8 +121,11 @@ export interface PathFact {
   /** `active` carries subflows; `standby` waits by its tier; `suspect` stopped acknowledging; `down` is not usable. */
   state: "active" | "standby" | "suspect" | "down";
   reason?: string;
-  /** How connections over this path speak: `mptcp`, `tcp` when MPTCP was stripped or refused, or nothing seen yet. */
-  protocol: "mptcp" | "tcp" | "unknown";
+  /**
+   * How connections over this path speak: `mptcp`, `tcp` when MPTCP was stripped or refused, `striped` when each is one of
+   * several of a stream, or nothing seen yet.
+   */
+  protocol: "mptcp" | "tcp" | "striped" | "unknown";
   rttMs?: number;
   minRttMs?: number;
   /** Share of segments sent again, 0 to 1, over the last window; absent while too few were sent. */
@@ -152,6 +155,8 @@ export interface PathFact {
  * for when the others do not connect.
  */
 export interface FirstPathFact {
+  /** How streams use the other links: by Multipath TCP of the kernel, or striped over a connection for each. */
+  transport: "mptcp" | "striped";
   choices: { link: string; interface: string; source: string; weight: number }[];
 }
 

@@ -64,14 +64,19 @@ export function statusLines(report: StatusReport, options: ViewOptions): string[
     "",
     ...peers.map(({ name, address, port }) => `Peer ${printable(name)}: ${printable(address)} port ${port}`),
     `Connections: ${connections.open} open, ${connections.total} so far, ${connections.refused} refused${
-      connections.protocol === "unknown"
-        ? ""
-        : ` (${{ mptcp: "MPTCP", tcp: "plain TCP", mixed: "MPTCP and plain TCP" }[connections.protocol]})`
+      connections.protocol === "unknown" ? "" : ` (${PROTOCOLS[connections.protocol]})`
     }`,
   );
   if (report.plugins.length > 0) lines.push("", ...pluginLines(report.plugins, options));
   return lines;
 }
+
+const PROTOCOLS = {
+  mptcp: "MPTCP",
+  tcp: "plain TCP",
+  striped: "striped over all links",
+  mixed: "of several kinds",
+};
 
 /** The table of plugins, with the reason below one that is not ready. */
 export function pluginLines(plugins: PluginReport[], { width, colours, nowMs }: ViewOptions): string[] {

@@ -19,7 +19,7 @@ const UNKNOWN_RTT_MS = 50, UNKNOWN_CAPACITY = 20e6;
 const WORTH_FLOOR = 0.15;
 
 /** Weights that sum to 1; a lower tier or a stripped path only counts when nothing better is there, until then it has 0. */
-export function firstPaths(candidates: Candidate[]): FirstPathFact {
+export function firstPaths(candidates: Candidate[]): Pick<FirstPathFact, "choices"> {
   const ranked = [...candidates].sort((a, b) => rank(a) - rank(b) || (a.link < b.link ? -1 : 1));
   const best = ranked.filter((candidate) => rank(candidate) === rank(ranked[0]!));
   const worths = best.map(({ rttMs = UNKNOWN_RTT_MS, capacity = UNKNOWN_CAPACITY }) =>

@@ -390,7 +390,9 @@ class Scheduler {
     for (const { link } of links) {
       const memory = this.#memory(link.name);
       const sample = paths.get(link.name);
-      if ((sample?.plain ?? 0) > 0 && sample!.subflows === 0) memory.stripped = true;
+      // Connections of striped streams are plain by intention.
+      const isMeant = this.ctx.config.transport === "striped";
+      if (!isMeant && (sample?.plain ?? 0) > 0 && sample!.subflows === 0) memory.stripped = true;
       if (sample && sample.subflows > 0) {
         memory.stripped = false;
         memory.repairs = 0;
@@ -477,7 +479,15 @@ class Scheduler {
         : undefined;
       // What was last counted of a link that is gone is over.
       const rates = memory && routed.some((one) => one.link.name === link.name) ? memory : NOTHING;
-      const fact = pathFact(link.name, this.#peer.name, state, memory?.sample, rates, total);
+      const fact = pathFact(
+        link.name,
+        this.#peer.name,
+        state,
+        memory?.sample,
+        rates,
+        total,
+        ctx.config.transport,
+      );
       ctx.facts.publish(`path/${link.name}`, {
         ...fact,
         reason,
@@ -490,9 +500,9 @@ class Scheduler {
     this.#published = names;
     this.#publishWays(this.#routed());
     this.#publishPeer(nowMs);
-    ctx.facts.publish(
-      "first-path",
-      firstPaths(
+    ctx.facts.publish("first-path", {
+      transport: ctx.config.transport,
+      ...firstPaths(
         usable.filter(({ link }) => !this.#memory(link.name).verdict.out).map(({ link, address }) => {
           const memory = this.#memory(link.name);
           return {
@@ -506,7 +516,7 @@ class Scheduler {
           };
         }),
       ),
-    );
+    });
     ctx.publishStatus({
       links: usable.length,
       secondariesJoined: this.#overflow.promoted,

@@ -1,5 +1,5 @@
 // From what was sampled of a path to what is told of it. Pure.
-import type { PathFact } from "../../core/plugin.ts";
+import type { FirstPathFact, PathFact } from "../../core/plugin.ts";
 import type { PathSample } from "./telemetry.ts";
 
 function rateOf(sample: PathSample | undefined): number {
@@ -23,7 +23,7 @@ export function socketRates(sample: PathSample): PathRates {
   return { rx: sample.rxBitsPerSecond, tx: sample.txBitsPerSecond, acknowledged: rateOf(sample) };
 }
 
-/** What is told of a path; `total` is the traffic of all. */
+/** What is told of a path; `total` is the traffic of all, `transport` how streams are meant to use several links. */
 export function pathFact(
   link: string,
   peer: string,
@@ -31,11 +31,15 @@ export function pathFact(
   sample: PathSample | undefined,
   { rx, tx, acknowledged }: PathRates,
   total: number,
+  transport: FirstPathFact["transport"] = "mptcp",
 ): PathFact {
-  const protocol = !sample || sample.subflows + sample.plain === 0
-    ? "unknown"
-    : sample.subflows > 0
+  const { subflows, plain } = sample ?? { subflows: 0, plain: 0 };
+  const protocol = subflows > 0
     ? "mptcp"
+    : plain === 0
+    ? "unknown"
+    : transport === "striped"
+    ? "striped"
     : "tcp";
   return {
     link,
@@ -50,7 +54,7 @@ export function pathFact(
     txBitsPerSecond: Math.round(tx),
     acknowledgedBitsPerSecond: Math.round(acknowledged),
     share: total > 0 ? Math.round((rx + tx) / total * 1000) / 1000 : 0,
-    subflows: sample?.subflows ?? 0,
+    subflows: protocol === "striped" ? plain : subflows,
     congestion: sample?.congestion ?? "",
   };
 }

@@ -14,7 +14,7 @@ import {
 } from "./sip022.ts";
 import { LINK_LOGIN, type Stage, step } from "./socks5.ts";
 import { Targets } from "./targets.ts";
-import { order } from "./transport.ts";
+import { order } from "./transport/transport.ts";
 
 const native = openNative();
 const METHOD = "2022-blake3-aes-256-gcm";

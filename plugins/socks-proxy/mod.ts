@@ -8,6 +8,7 @@ import {
   type DevicePriorityFact,
   type DomainRulesFact,
   type FirstPathFact,
+  type HealthCondition,
   HIGH_PRIORITY_MARK,
   type InterfaceFact,
   isRange,
@@ -15,6 +16,7 @@ import {
   type ListensFact,
   LOW_PRIORITY_MARK,
   OtbError,
+  type PathFact,
   type ProxyTargetFact,
   readBoxes,
   readKey,
@@ -38,7 +40,7 @@ import { Identity } from "./sip023.ts";
 import { LINK_LOGIN, type Login, Socks5 } from "./socks5.ts";
 import { StandIn } from "./stand_in.ts";
 import { Targets } from "./targets.ts";
-import { MptcpTransport, order } from "./transport.ts";
+import { MptcpTransport, order } from "./transport/transport.ts";
 import { tunnelCounters, Tunnels } from "./tunnel.ts";
 
 const STATUS_EVERY_MS = 1_000;
@@ -60,6 +62,14 @@ const CLOCK_WRONG = {
   message: "The peer answers nothing as the clock of this box is wrong, and it allows 30 s",
   next: "Look what keeps the clock from being set (otb status), or set it by hand (date -s).",
 };
+/** An older peer, or one that is only a Shadowsocks server. */
+const STRIPING_UNKNOWN: HealthCondition = {
+  code: "striping-unknown",
+  severity: "warning",
+  message: "The peer does not know striped streams: connections go by Multipath TCP as long as it does not",
+  next: "Update otb on the peer, or set mptcp-scheduler.transport=mptcp here.",
+};
+
 export default definePlugin<Config>({
   config,
   check(next, { network }) {
@@ -146,10 +156,21 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   };
   const psk = readKey(ctx.secret("psk"), "psk"), peerKey = peerKeyOf(ctx);
   const identity = peerKey && new Identity(native, peerKey, psk);
+  const paths = ctx.facts.watch<PathFact>("path/");
+  const ways = () => {
+    const fact = firstPath.current.get("first-path");
+    if (fact?.transport !== "striped") return [];
+    // A backup that stands in for the others is a choice with a weight.
+    return fact.choices.filter(({ link, weight }) =>
+      weight > 0 || paths.current.get(`path/${link}`)?.state === "active"
+    );
+  };
   const tunnels = new Tunnels({
-    ...{ native, reactor, transport, psk, identity, now, choices, markOf, counters },
+    ...{ native, reactor, transport, psk, identity, now, choices, markOf, counters, ways },
   });
   ctx.defer(() => tunnels.close());
+  ctx.defer(firstPath.subscribe(() => tunnels.waysChanged()));
+  ctx.defer(paths.subscribe(() => tunnels.waysChanged()));
 
   const shares = new Shares(ctx, mostConnections(native), deviceOf);
   const { devices } = shares;
@@ -256,7 +277,8 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     if (hits.size > 0) {
       ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
     }
-    return { ...counts, way: standIn.now ? "tunnel" : "proxy" };
+    told(ctx, tunnels.transport === "unknown-to-peer", STRIPING_UNKNOWN);
+    return { ...counts, transport: tunnels.transport, way: standIn.now ? "tunnel" : "proxy" };
   });
   return (next) => shares.take(next);
 }
@@ -370,12 +392,20 @@ function serves({ facts }: Context<Config>, zone: Zone, ...ports: number[]): voi
 /** Publishes counters once a second, when they changed. */
 function publish(
   ctx: Context<Config>,
-  look: () => { open: number; total: number; refused: number; mptcp: number; tcp: number },
+  look: () => {
+    open: number;
+    total: number;
+    refused: number;
+    mptcp: number;
+    tcp: number;
+    striped: number;
+  },
 ): void {
   let last = "";
   const tell = () => {
     const { open, total, refused, ...rest } = look();
-    const protocol = rest.mptcp > 0 ? (rest.tcp > 0 ? "mixed" : "mptcp") : rest.tcp > 0 ? "tcp" : "unknown";
+    const kinds = (["mptcp", "tcp", "striped"] as const).filter((kind) => rest[kind] > 0);
+    const protocol = kinds.length > 1 ? "mixed" : kinds[0] ?? "unknown";
     const status = { connections: { open, total, refused, protocol }, ...rest };
     const text = JSON.stringify(status);
     if (text === last) return;

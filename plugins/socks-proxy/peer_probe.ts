@@ -1,7 +1,7 @@
 // Asks whether the peer's port takes connections: one over every path at once, ended as soon as one is through.
 import { type Native, PollEvents } from "../../core/native/ffi.ts";
 import type { Reactor } from "./reactor.ts";
-import type { Path, Transport } from "./transport.ts";
+import type { Path, Transport } from "./transport/transport.ts";
 
 /** Whether anything got through in time. */
 export function probePeer(

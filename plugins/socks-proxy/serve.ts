@@ -1,10 +1,8 @@
 // The peer's end: takes sealed connections, refuses what is forged, old or replayed without a sign, and dials the target.
-import { lookup } from "node:dns/promises";
 import {
   ADDRESS_BYTES,
   type AeadSession,
   decodeAddress,
-  encodeAddress,
   Errno,
   type Native,
   PollEvents,
@@ -14,6 +12,7 @@ import {
 import { readTarget, type Target } from "./address.ts";
 import { arena } from "./arena.ts";
 import type { Box, Boxes } from "./boxes.ts";
+import { Dials } from "./dial.ts";
 import type { Reactor } from "./reactor.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import type { Salts } from "./salts.ts";
@@ -21,16 +20,15 @@ import { LegacyCodec, openLegacy } from "./sip004.ts";
 import { openRequestBody, REQUEST_HEAD, sealResponse } from "./sip022.ts";
 import type { Targets } from "./targets.ts";
 import { randomBytes } from "./random.ts";
-import { KEEPALIVE_SECONDS } from "./transport.ts";
+import { KEEPALIVE_SECONDS } from "./transport/transport.ts";
+import { isReserved } from "./transport/striped/hello.ts";
+import { Assembly } from "./transport/striped/peer.ts";
 import { METHOD, PROTOCOL_SAMPLE } from "./tunnel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** From accept to a whole request, and to the end of a connection that is only drained: the same for every failure. */
 const HANDSHAKE_MS = 15_000;
-const DIAL_MS = 10_000;
-/** Names that are looked up at once for one box: each takes a thread for as long as the resolver wants. */
-const MOST_LOOKUPS = 64;
 /** Connections in handshake or drained at once; beyond, the oldest goes. */
 const MAX_STRANGERS = 4_096;
 
@@ -43,6 +41,7 @@ export interface ServeCounters extends Counters {
   rejected: Record<string, number>;
   mptcp: number;
   tcp: number;
+  striped: number;
 }
 
 export function serveCounters(): ServeCounters {
@@ -56,6 +55,7 @@ export function serveCounters(): ServeCounters {
     rejected: {},
     mptcp: 0,
     tcp: 0,
+    striped: 0,
   };
 }
 
@@ -80,8 +80,9 @@ export interface ServeSettings {
 
 /** The same with what the server adds for itself. */
 interface Serving extends ServeSettings {
-  /** Targets that are being dialled. */
-  dials: Set<Dial>;
+  dials: Dials;
+  /** Striped streams. */
+  assembly: Assembly;
 }
 
 /** Listens for boxes. */
@@ -102,7 +103,8 @@ export class Server {
    */
   constructor(settings: ServeSettings, host: string, port: number, wantMptcp = true) {
     const { native, reactor } = settings;
-    this.settings = { ...settings, dials: new Set() };
+    const dials = new Dials(settings);
+    this.settings = { ...settings, dials, assembly: new Assembly({ ...settings, dials }) };
     const { fd, mptcp } = native.listen({ host, port }, {
       mptcp: wantMptcp,
       resetOnClose: true,
@@ -125,10 +127,7 @@ export class Server {
         if (stranger.deadlineMs > now) break;
         stranger.drop();
       }
-      for (const dial of this.settings.dials) {
-        if (dial.deadlineMs > now) break;
-        dial.fail();
-      }
+      dials.expire(now);
     }, 500);
   }
 
@@ -136,6 +135,7 @@ export class Server {
     const { native, reactor } = this.settings;
     clearInterval(this.#sweep);
     for (const stranger of this.#strangers) stranger.drop();
+    this.settings.assembly.close();
     reactor.forget(this.#tag);
     native.close(this.#fd);
   }
@@ -285,9 +285,12 @@ class Stranger {
 
   /** From here on it is a client: its target is dialled. */
   #serve(box: Box, codec: Codec, target: Target, first: Bytes): void {
-    const { native, reactor, counters } = this.settings;
-    counters.total++;
-    if (counters.total % PROTOCOL_SAMPLE === 1) counters[native.isMptcp(this.fd) ? "mptcp" : "tcp"]++;
+    const { native, reactor, counters, assembly, legacy } = this.settings;
+    const isStriped = !legacy && isReserved(target);
+    if (!isStriped) {
+      counters.total++;
+      if (counters.total % PROTOCOL_SAMPLE === 1) counters[native.isMptcp(this.fd) ? "mptcp" : "tcp"]++;
+    }
     this.#opener = undefined;
     this.all.delete(this);
     const sealed: Registered = { fd: this.fd, tag: this.#tag, watched: PollEvents.in };
@@ -296,7 +299,8 @@ class Stranger {
       sealed.watched = 0;
       reactor.watch(sealed.fd, sealed.tag, 0);
     });
-    dial(this.settings, box, sealed, codec, target, first);
+    if (isStriped) assembly.take(box, sealed, codec, first);
+    else dial(this.settings, box, sealed, codec, target, first);
   }
 
   /** From here on every failure looks the same: nothing is said, everything is read, until the deadline. */
@@ -309,7 +313,7 @@ class Stranger {
   }
 }
 
-/** Connects to the target, if it may be, and begins to relay; names are looked up here, and every answer is checked. */
+/** Connects to the target, if it may be, and begins to relay. */
 function dial(
   settings: Serving,
   box: Box,
@@ -346,60 +350,7 @@ function dial(
     counters.bytesToPlain += first.length;
     relay.deliver(first);
   };
-  const tryEach = (records: Bytes[]) => {
-    const index = records.findIndex((record) => target.port !== 0 && settings.targets.allows(record));
-    if (index < 0 || isOver) return refused();
-    const rest = records.slice(index + 1);
-    settings.dials.add(
-      new Dial(settings, records[index]!, (plain) => plain ? connected(plain) : tryEach(rest)),
-    );
-  };
-  if (!target.named) return tryEach([target.record]);
-  const { host, port } = target;
-  if (box.lookups >= MOST_LOOKUPS) return refused();
-  box.lookups++;
-  lookup(host, { all: true })
-    .finally(() => box.lookups--)
-    .then((found) => found.map(({ address }) => encodeAddress({ host: address, port })))
-    .then(tryEach, refused);
-}
-
-/** One connection to a target that is being made; calls back, as promises would wait for Deno's own loop. */
-export class Dial {
-  readonly deadlineMs = performance.now() + DIAL_MS;
-  #fd = -1;
-  #tag = -1;
-
-  constructor(
-    private readonly settings: Serving,
-    remote: Bytes,
-    private readonly done: (plain: Registered | undefined) => void,
-  ) {
-    const { native, reactor } = settings;
-    try {
-      this.#fd = native.connect(remote, { resetOnClose: true }).fd;
-    } catch {
-      // Told like a refusal, once this dial is in its place.
-      queueMicrotask(() => this.fail());
-      return;
-    }
-    native.setNoDelay(this.#fd, true);
-    this.#tag = reactor.add(this.#fd, PollEvents.out, (events) => {
-      if (events & ~PollEvents.out && native.connectResult(this.#fd) < 0) return this.fail();
-      settings.dials.delete(this);
-      this.done({ fd: this.#fd, tag: this.#tag, watched: PollEvents.out });
-    });
-  }
-
-  fail(): void {
-    const { native, reactor, dials } = this.settings;
-    dials.delete(this);
-    if (this.#fd >= 0) {
-      reactor.forget(this.#tag);
-      native.abort(this.#fd);
-    }
-    this.done(undefined);
-  }
+  settings.dials.open(box, target, () => isOver, (plain) => plain ? connected(plain) : refused());
 }
 
 /** Frames both ways, with the response header before the first that goes back. */

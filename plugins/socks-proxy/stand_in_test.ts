@@ -10,7 +10,7 @@ import { interception } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
 import { ProxyReach } from "./proxy_reach.ts";
 import { Reactor } from "./reactor.ts";
-import { MptcpTransport } from "./transport.ts";
+import { MptcpTransport } from "./transport/transport.ts";
 
 /** Plays what is heard at its seconds: an answer, a miss, or only what is reported; says when the proxy is out of order. */
 function play(

@@ -10,7 +10,8 @@ import { Identity } from "./sip023.ts";
 import { legacyKey } from "./sip004.ts";
 import { Socks5 } from "./socks5.ts";
 import { Targets } from "./targets.ts";
-import { MptcpTransport } from "./transport.ts";
+import type { Way } from "./transport/striped/connect.ts";
+import { MptcpTransport } from "./transport/transport.ts";
 import { type TunnelCounters, tunnelCounters, Tunnels } from "./tunnel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -34,6 +35,8 @@ export interface PairOptions {
   others?: BoxKey[];
   /** Connections that the peer has room for. */
   most?: number;
+  /** Streams are striped over so many links. */
+  striped?: number;
 }
 
 /** A box with SOCKS5 and a peer, both ours. */
@@ -66,6 +69,7 @@ export class Pair {
       now: () => Math.floor(Date.now() / 1000) + (options.skewSeconds ?? 0),
       choices: () => [],
       counters: this.tunnelled,
+      ...options.striped === undefined ? {} : { ways: () => waysOf(options.striped!) },
     });
     this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);
   }
@@ -106,6 +110,11 @@ export class Pair {
     this.server = this.#serve(port);
   }
 
+  /** Waits until new streams are striped. */
+  async striped(): Promise<void> {
+    await until(() => this.tunnels.transport === "striped");
+  }
+
   /** A connection to a local port through SOCKS5. */
   async dial(port: number): Promise<Deno.TcpConn> {
     return await throughSocks(this.socks.port, port);
@@ -123,6 +132,13 @@ export class Pair {
 }
 
 export const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
+/** Links of a machine with nothing but loopback. */
+function waysOf(count: number): Way[] {
+  return Array.from({ length: count }, (_, index) => ({
+    ...{ link: `link${index + 1}`, interface: "lo", weight: 0 },
+    source: `127.0.0.${index + 1}`,
+  }));
+}
 
 /** CONNECT to a local port through any SOCKS5 proxy. */
 export async function throughSocks(socksPort: number, port: number): Promise<Deno.TcpConn> {

@@ -7,7 +7,7 @@ import { Salts } from "./salts.ts";
 import { serveCounters, Server } from "./serve.ts";
 import { Socks5 } from "./socks5.ts";
 import { Targets } from "./targets.ts";
-import { MptcpTransport } from "./transport.ts";
+import { MptcpTransport } from "./transport/transport.ts";
 import { tunnelCounters, Tunnels } from "./tunnel.ts";
 
 /** What it is to be; the key in base64. */

@@ -16,7 +16,10 @@ import { randomBytes } from "./random.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import { openResponseHead, REQUEST_OVERHEAD, RESPONSE_HEAD, sealRequest } from "./sip022.ts";
 import type { Identity } from "./sip023.ts";
-import { order, type Path, type Transport } from "./transport.ts";
+import { Striping, WORDS_BYTES } from "./transport/striped/box.ts";
+import type { Way } from "./transport/striped/connect.ts";
+import { RESERVED_TARGET } from "./transport/striped/hello.ts";
+import { order, type Path, type Transport } from "./transport/transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -43,6 +46,7 @@ export interface TunnelCounters extends Counters {
   unanswered: number;
   mptcp: number;
   tcp: number;
+  striped: number;
   lastError: string;
 }
 
@@ -59,6 +63,7 @@ export function tunnelCounters(): TunnelCounters {
     unanswered: 0,
     mptcp: 0,
     tcp: 0,
+    striped: 0,
     lastError: "",
   };
 }
@@ -77,6 +82,8 @@ export interface TunnelSettings {
   /** The firewall mark for what is sent on behalf of who is at the other end of a descriptor; 0 for none. */
   markOf?(fd: number): number;
   counters: TunnelCounters;
+  /** Links that carry striped streams; absent: streams are not striped. */
+  ways?(): Way[];
 }
 
 /** Opens tunnels for LAN connections. */
@@ -84,9 +91,21 @@ export class Tunnels {
   readonly #settings: TunnelSettings;
   readonly #connecting = new Set<Connecting>();
   readonly #sweep: ReturnType<typeof setInterval>;
+  readonly #striping: Striping | undefined;
 
   constructor(settings: TunnelSettings) {
     this.#settings = settings;
+    const { ways } = settings;
+    if (ways) {
+      this.#striping = new Striping({
+        ...settings,
+        ways,
+        greet: (fd, payload) => {
+          const codec = greet(settings, fd, RESERVED_TARGET, payload);
+          return typeof codec === "number" ? undefined : codec;
+        },
+      });
+    }
     this.#sweep = setInterval(() => {
       const now = performance.now();
       for (const connecting of this.#connecting) connecting.expire(now);
@@ -114,13 +133,25 @@ export class Tunnels {
       paths,
       markOf?.(plain.fd) ?? 0,
       link !== undefined,
+      this.#striping,
     );
     this.#connecting.add(connecting);
     connecting.next("no path to the peer");
   }
 
+  /** How new streams use several links. */
+  get transport(): "mptcp" | "striped" | "unknown-to-peer" {
+    return this.#striping?.transport ?? "mptcp";
+  }
+
+  /** Links came or went. */
+  waysChanged(): void {
+    this.#striping?.waysChanged();
+  }
+
   close(): void {
     clearInterval(this.#sweep);
+    this.#striping?.close();
     for (const connecting of this.#connecting) connecting.giveUp("the proxy stops");
   }
 }
@@ -131,6 +162,8 @@ class Connecting {
   #tag = -1;
   #deadlineMs = 0;
   #ended = false;
+  #path: Path;
+  #isStriped = false;
 
   constructor(
     private readonly settings: TunnelSettings,
@@ -141,6 +174,7 @@ class Connecting {
     private readonly paths: Path[],
     private readonly mark: number,
     private readonly isAlone: boolean,
+    private readonly striping: Striping | undefined,
   ) {
     settings.reactor.handle(plain.tag, () => this.#listen());
   }
@@ -150,8 +184,10 @@ class Connecting {
     const { transport, reactor } = this.settings;
     while (this.paths.length > 0) {
       const path = this.paths.shift();
+      this.#path = path;
+      this.#isStriped = !this.isAlone && this.striping?.transport === "striped";
       try {
-        this.#fd = transport.connect(path, this.mark, this.isAlone);
+        this.#fd = transport.connect(path, this.mark, this.isAlone || this.#isStriped);
       } catch (error) {
         why = (error as Error).message;
         continue;
@@ -216,7 +252,7 @@ class Connecting {
   }
 
   #connected(events: number): void {
-    const { native, reactor, transport, psk, identity, now, counters } = this.settings;
+    const { native, reactor, transport, counters } = this.settings;
     if (events & ~PollEvents.out) {
       const result = native.connectResult(this.#fd);
       if (result < 0) return this.#failed(errnoName(result));
@@ -224,38 +260,33 @@ class Connecting {
     counters.unreachable = 0;
     counters.reached++;
     const fd = this.#fd;
-    if ((counters.mptcp + counters.tcp === 0) || counters.total % PROTOCOL_SAMPLE === 0) {
+    if (this.#isStriped) counters.striped++;
+    else if (counters.mptcp + counters.tcp === 0 || counters.total % PROTOCOL_SAMPLE === 0) {
       counters[transport.protocol(fd)]++;
     }
     if (this.plain.watched !== 0) this.#listen();
     if (this.#fd < 0) return;
-    const salt = randomBytes(native, SALT_BYTES);
-
-    const sealer = native.aead(METHOD, psk, salt);
-    const { output } = scratch;
-    const { first } = this;
-    const size = sealRequest(
-      sealer,
-      salt,
-      identity?.header(salt) ?? NOTHING,
-      this.target,
-      first,
-      first.length,
-      now(),
-      Math.floor(Math.random() * 65_536),
-      request,
-      output,
-    );
+    const { first, target } = this;
+    const striping = this.#isStriped ? this.striping : undefined;
+    const opening = striping?.opening(target, first);
+    const codec = striping && opening
+      ? greet(this.settings, fd, RESERVED_TARGET, striping.words(opening))
+      : greet(this.settings, fd, target, first);
+    if (typeof codec === "number") return this.#failed(errnoName(codec));
     counters.bytesToSealed += first.length;
-    // A fresh connection has room for this; what it does not take is an error like any other.
-    const sent = native.write(fd, output, 0, size);
-    if (sent !== size) {
-      sealer.free();
-      return this.#failed(errnoName(sent < 0 ? sent : -Errno.ENOBUFS));
-    }
     this.all.delete(this);
-    const codec = new ClientCodec(this.settings, sealer, salt);
     const sealed = { fd, tag: this.#tag, watched: PollEvents.out };
+    if (striping && opening) {
+      const stripe = striping.open(
+        this.plain,
+        { sealed, codec, link: this.#path?.link },
+        opening,
+        this.mark,
+        (broken) => codec.settle(broken),
+      );
+      if (this.#ended) stripe.plainEnded();
+      return;
+    }
     const relay = new Relay(
       native,
       reactor,
@@ -269,8 +300,33 @@ class Connecting {
   }
 }
 
-/** Where a request is put together. */
-const request = new Uint8Array(REQUEST_OVERHEAD + FIRST_PAYLOAD);
+/** Seals a request in one write and starts the stream behind it; a negative errno when the connection did not take it. */
+function greet(settings: TunnelSettings, fd: number, target: Bytes, payload: Bytes): ClientCodec | number {
+  const { native, psk, identity, now } = settings;
+  const salt = randomBytes(native, SALT_BYTES);
+  const sealer = native.aead(METHOD, psk, salt);
+  const { output } = scratch;
+  const size = sealRequest(
+    sealer,
+    salt,
+    identity?.header(salt) ?? NOTHING,
+    target,
+    payload,
+    payload.length,
+    now(),
+    Math.floor(Math.random() * 65_536),
+    request,
+    output,
+  );
+  // A fresh connection has room for this; what it does not take is an error like any other.
+  const sent = native.write(fd, output, 0, size);
+  if (sent === size) return new ClientCodec(settings, sealer, salt);
+  sealer.free();
+  return sent < 0 ? sent : -Errno.ENOBUFS;
+}
+
+/** Where a request is put together; a striped stream's words stand before its first payload. */
+const request = new Uint8Array(REQUEST_OVERHEAD + FIRST_PAYLOAD + WORDS_BYTES);
 
 /** Frames to the peer, and the response header before the frames that come back. */
 class ClientCodec extends FrameCodec implements Codec {

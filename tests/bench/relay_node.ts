@@ -10,7 +10,7 @@ import { serveCounters, Server } from "../../plugins/socks-proxy/serve.ts";
 import { Identity } from "../../plugins/socks-proxy/sip023.ts";
 import { Socks5 } from "../../plugins/socks-proxy/socks5.ts";
 import { Targets } from "../../plugins/socks-proxy/targets.ts";
-import { MptcpTransport } from "../../plugins/socks-proxy/transport.ts";
+import { MptcpTransport } from "../../plugins/socks-proxy/transport/transport.ts";
 import { tunnelCounters, Tunnels } from "../../plugins/socks-proxy/tunnel.ts";
 
 const [role, first, second, third] = Deno.args as [string, string, string, string?];

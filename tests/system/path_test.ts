@@ -82,7 +82,50 @@ Deno.test("tiers: never carries nothing, backup carries only when the others are
   const overBackup = await world.transfer("device1", { bytes: 5_000_000 });
   assert.equal(overBackup.checksumOk, true, overBackup.error);
   assert.ok((await share()).cable! - after.cable! > 4_000_000);
+  await world.lab.restore("fibre");
+  await striped(world);
 });
+
+/** Fails unless streams that are striped use all three links, and a silent cut of one costs none of their bytes. */
+async function striped(world: World): Promise<void> {
+  await world.box.otb(["link", "set", "cable", "--tier", "primary", "--yes"]);
+  await world.box.otb(["link", "set", "dsl", "--tier", "primary", "--yes"]);
+  await world.box.otb(["config", "set", "mptcp-scheduler.transport=striped", "--yes"]);
+  const ready = ({ links, plugins }: StatusReport) =>
+    links.every(({ path }) => path?.state === "active") &&
+    plugins.find(({ name }) => name === "socks-proxy")?.status.transport === "striped";
+  await world.box.until(ready);
+  const both = async () =>
+    Object.fromEntries((await world.lab.counters()).map(({ link, down, up }) => [link, { down, up }]));
+  for (const way of ["down", "up"] as const) {
+    const before = await both();
+    const result = await world.transfer("device1", { bytes: 15_000_000, upload: way === "up" });
+    assert.equal(result.checksumOk, true, result.error);
+    const after = await both();
+    for (const link of ["fibre", "cable", "dsl"]) {
+      const carried = after[link]![way].bytes - before[link]![way].bytes;
+      assert.ok(carried > 1_500_000, `${link} carried ${carried} bytes ${way}`);
+    }
+  }
+  for (const upload of [false, true]) {
+    let isCut = false;
+    const result = await world.transfer("device1", {
+      bytes: 20_000_000,
+      upload,
+      onProgress({ bytes }) {
+        if (isCut || bytes < 5_000_000) return;
+        isCut = true;
+        void world.lab.cut("fibre");
+      },
+    });
+    assert.ok(isCut);
+    assert.equal(result.checksumOk, true, result.error);
+    await world.lab.restore("fibre");
+    await world.box.until(ready);
+  }
+  const status = await world.box.status();
+  assert.deepEqual(status.health.filter(({ code }) => code === "striping-unknown"), []);
+}
 
 Deno.test("TCP over IPv6 is carried over IPv4 links too, and leaves with the peer's IPv6 address", async () => {
   await using world = await World.up(`six${Deno.pid}`, { links: links("20/10/5", "20/10/10"), ipv6: true }, {

@@ -1,0 +1,120 @@
+// The box's end of striped streams: opens them, once the peer is known to take them, and follows the links.
+import type { Codec, Registered } from "../../relay.ts";
+import { randomBytes } from "../../random.ts";
+import type { TunnelCounters } from "../../tunnel.ts";
+import { Asking } from "./ask.ts";
+import { Connector, type ConnectSettings, type Way } from "./connect.ts";
+import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
+import { HELLO_BYTES, helloOf, OPEN, TOKEN_BYTES } from "./hello.ts";
+import { BARE_MS, Host } from "./host.ts";
+import { Joining, type Ways } from "./joining.ts";
+import { Stripe } from "./stripe.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What is needed of the rest of the proxy. */
+export interface StripingSettings extends ConnectSettings {
+  counters: TunnelCounters;
+  /** Links that carry, the best first; none: streams are not to be striped. */
+  ways(): Way[];
+  /** Streams without any connection are kept so long. */
+  bareMs?: number;
+}
+
+/** A stream before its first connection stands. */
+export interface Opening {
+  token: Bytes;
+  target: Bytes;
+  /** What the device has said already. */
+  first: Bytes;
+}
+
+export class Striping {
+  readonly #host: Host;
+  readonly #connector: Connector;
+  readonly #asking: Asking;
+  readonly #streams = new Map<Stripe, Joining>();
+  #ways: Ways = { all: [], has: () => true };
+
+  constructor(private readonly settings: StripingSettings) {
+    const { native, reactor, counters } = settings;
+    this.#host = new Host(native, reactor, counters);
+    this.#connector = new Connector(settings);
+    this.#asking = new Asking(settings, this.#connector, () => this.#ways.all);
+    this.waysChanged();
+  }
+
+  /** How new streams use several links. */
+  get transport(): "mptcp" | "striped" | "unknown-to-peer" {
+    if (this.#ways.all.length === 0) return "mptcp";
+    const { knows } = this.#asking;
+    return knows ? "striped" : knows === false ? "unknown-to-peer" : "mptcp";
+  }
+
+  close(): void {
+    this.#asking.close();
+    this.#host.close();
+    this.#connector.close();
+  }
+
+  /** Links came or went: whom none carries any more gets another. */
+  waysChanged(): void {
+    const all = this.settings.ways();
+    const names = new Set<string | undefined>(all.map(({ link }) => link));
+    this.#ways = { all, has: (link) => link === undefined || names.has(link) };
+    for (const stripe of this.#streams.keys()) {
+      if (!stripe.carriers.every(({ link }) => this.#ways.has(link))) this.#host.lively(stripe);
+    }
+    this.#asking.look();
+  }
+
+  opening(target: Bytes, first: Bytes): Opening {
+    return { token: randomBytes(this.settings.native, TOKEN_BYTES), target, first };
+  }
+
+  /** The first words of a new stream, with what the device has said already. */
+  words({ token, target, first }: Opening): Bytes {
+    const words = helloOf(OPEN, token, target);
+    if (first.length === 0) return words;
+    const all = new Uint8Array(words.length + HEAD_BYTES + first.length);
+    all.set(words);
+    writeHead(all, words.length, DATA, 0, first.length, 0);
+    all.set(first, words.length + HEAD_BYTES);
+    return all;
+  }
+
+  /**
+   * A stream whose first connection has said its words.
+   * @param onEnd told once, with the side that broke it when it did not end in order
+   */
+  open(
+    plain: Registered,
+    { sealed, codec, link }: { sealed: Registered; codec: Codec; link: string | undefined },
+    { token, target, first }: Opening,
+    mark: number,
+    onEnd: (broken: "plain" | "sealed" | undefined) => void,
+  ): Stripe {
+    const nowMs = performance.now(), { bareMs = BARE_MS } = this.settings;
+    const stripe: Stripe = new Stripe(this.#host, plain, {
+      onEnd: (broken) => {
+        this.#streams.delete(stripe);
+        this.#host.streams.delete(stripe);
+        if (broken === "far" && !stripe.isAnswered) this.#asking.doubt();
+        onEnd(broken === "far" ? "sealed" : broken);
+      },
+      onBeat: (now) => {
+        if (now - (stripe.bareSinceMs ?? now) > bareMs) stripe.abort();
+        else joining.look(now, this.#ways);
+      },
+    });
+    const joining = new Joining(this.#connector, stripe, token, target, mark, nowMs);
+    this.#streams.set(stripe, joining);
+    this.#host.streams.add(stripe);
+    const carrier = stripe.attach(sealed, codec, link, nowMs);
+    if (first.length > 0) stripe.said(first, carrier, nowMs);
+    return stripe;
+  }
+}
+
+/** Room that the words of a stream take before its first payload. */
+export const WORDS_BYTES = HELLO_BYTES + 259 + HEAD_BYTES;

@@ -1,0 +1,167 @@
+// One sealed connection of a striped stream: a way over one link, which may break at any moment.
+import type { Native } from "../../../../core/native/ffi.ts";
+import { Errno, PollEvents } from "../../../../core/native/ffi.ts";
+import type { Reactor } from "../../reactor.ts";
+import { type Codec, type Registered, scratch } from "../../relay.ts";
+import { FrameReader, type Sink } from "./frames.ts";
+import { Gauge } from "./gauge.ts";
+import type { Line } from "./line.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A connection takes more while fewer bytes than this were never sent: what waits here can't go elsewhere. */
+export const LOWAT_BYTES = 16_384;
+const MAX_READ = 4 * 65_535;
+
+export class Carrier {
+  readonly gauge = new Gauge();
+  readonly #frames = new FrameReader();
+  /** Sealed bytes that the kernel did not take. */
+  #rest: Bytes | undefined;
+  #restAt = 0;
+  #watched: number;
+  /** Nothing goes over it any more. */
+  isGone = false;
+  /** When anything last came. */
+  heardMs: number;
+  /** Told once, when anything first came. */
+  onHeard: (() => void) | undefined;
+  /** It has data in flight and hears nothing. */
+  isSilent = false;
+  #segments = 0;
+  #lost = 0;
+  #congestion = "";
+  readonly fd: number;
+  readonly tag: number;
+
+  /** @param link its name; undefined where it does not matter */
+  constructor(
+    private readonly native: Native,
+    private readonly reactor: Reactor,
+    { fd, tag, watched }: Registered,
+    readonly codec: Codec,
+    readonly link: string | undefined,
+    private readonly line: Line,
+    nowMs: number,
+  ) {
+    this.fd = fd;
+    this.tag = tag;
+    this.#watched = watched;
+    this.heardMs = nowMs;
+    native.setNotSentLowat(fd, LOWAT_BYTES);
+    this.#follow();
+  }
+
+  /** Nothing of ours waits for it, and little for the network. */
+  get canTake(): boolean {
+    return !this.isGone && !this.#rest && this.native.unsent(this.fd) < LOWAT_BYTES;
+  }
+
+  /** Nothing of ours waits for it. */
+  get isFlushed(): boolean {
+    return !this.#rest;
+  }
+
+  /** Seals and sends `length` bytes of `input`. False: it is broken. @param output room for them sealed */
+  send(input: Bytes, length: number, output: Bytes): boolean {
+    const sealed = this.codec.seal(input, length, output);
+    if (sealed < 0) return false;
+    this.gauge.sent(sealed);
+    if (this.#rest) {
+      const joined = new Uint8Array(this.#rest.length - this.#restAt + sealed);
+      joined.set(this.#rest.subarray(this.#restAt));
+      joined.set(output.subarray(0, sealed), this.#rest.length - this.#restAt);
+      this.#rest = joined;
+      this.#restAt = 0;
+      return true;
+    }
+    let sent = this.native.write(this.fd, output, 0, sealed);
+    if (sent < 0) {
+      if (sent !== -Errno.EAGAIN && sent !== -Errno.EINTR) return false;
+      sent = 0;
+    }
+    if (sent < sealed) {
+      this.#rest = output.slice(sent, sealed);
+      this.#restAt = 0;
+    }
+    return true;
+  }
+
+  /** Sends what waits. False: it is broken. */
+  flush(): boolean {
+    if (!this.#rest) return true;
+    const sent = this.native.write(this.fd, this.#rest, this.#restAt, this.#rest.length - this.#restAt);
+    if (sent < 0) return sent === -Errno.EAGAIN || sent === -Errno.EINTR;
+    this.#restAt += sent;
+    if (this.#restAt === this.#rest.length) this.#rest = undefined;
+    return true;
+  }
+
+  /** Reads what has come into `sink`; "end" when the other end said its last, "broken" when nothing more comes over it. */
+  read(sink: Sink, nowMs: number): "more" | "end" | "broken" {
+    const { input, output } = scratch;
+    const length = this.native.read(this.fd, input, 0, MAX_READ);
+    if (length === -Errno.EAGAIN || length === -Errno.EINTR) return "more";
+    if (length < 0) return "broken";
+    if (length === 0) return "end";
+    this.heardMs = nowMs;
+    this.isSilent = false;
+    this.onHeard?.();
+    this.onHeard = undefined;
+    const opened = this.codec.open(input, length, output);
+    if (opened < 0 || !this.#frames.take(output, 0, opened, sink)) return "broken";
+    return "more";
+  }
+
+  /** Frames that came along with the request. */
+  take(bytes: Bytes, sink: Sink): boolean {
+    return this.#frames.take(bytes, 0, bytes.length, sink);
+  }
+
+  /** Reads the kernel's figures. */
+  look(nowMs: number): void {
+    const info = this.native.tcpInfo(this.fd);
+    if (!info) return;
+    this.gauge.read(info, nowMs);
+    this.line.take({
+      rttMs: info.rttUs / 1000,
+      minRttMs: info.minRttUs / 1000,
+      segments: info.dataSegmentsOut - this.#segments,
+      lost: info.retransSegments - this.#lost,
+    }, nowMs);
+    this.#segments = info.dataSegmentsOut;
+    this.#lost = info.retransSegments;
+    this.#follow();
+    const quietMs = Math.min(info.lastAckReceivedMs, nowMs - this.heardMs);
+    this.isSilent = info.unacked > 0 && quietMs > Math.max(1_000, 4 * this.gauge.rttMs);
+  }
+
+  /** Has the kernel do as the line needs. */
+  #follow(): void {
+    if (this.line.congestion === this.#congestion) return;
+    this.#congestion = this.line.congestion;
+    this.native.setCongestion(this.fd, this.#congestion);
+  }
+
+  /** @param wantsRoom tell when it can take more */
+  watch(wantsRoom: boolean): void {
+    const events = PollEvents.in | (wantsRoom || this.#rest ? PollEvents.out : 0);
+    if (events === this.#watched) return;
+    this.#watched = events;
+    this.reactor.watch(this.fd, this.tag, events);
+  }
+
+  /** Says that no more comes from here. */
+  shutdown(): void {
+    this.native.shutdown(this.fd);
+  }
+
+  /** @param inOrder everything was said; otherwise the other end gets a reset */
+  close(inOrder: boolean): void {
+    this.isGone = true;
+    this.reactor.forget(this.tag);
+    if (inOrder) this.native.closeInOrder(this.fd);
+    else this.native.abort(this.fd);
+    this.codec.free();
+  }
+}

@@ -1,0 +1,108 @@
+// What the box does for one striped stream: has other links join when that pays, and gives it another when one fails.
+import type { Connector, Way } from "./connect.ts";
+import { helloOf, JOIN, OPEN } from "./hello.ts";
+import type { Stripe } from "./stripe.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A stream that has moved so much, and goes on moving, gets every link. */
+const BULK_BYTES = 128 * 1024, GOES_ON_BYTES = 32 * 1024, GOES_ON_MS = 500;
+/** A link that did not connect is tried again after this long, ever longer up to the last. */
+const RETRY_FIRST_MS = 500, RETRY_LAST_MS = 8_000;
+/** A link that may not carry any more is left after this time; it may only have been away for a moment. */
+const LEAVE_MS = 2_000;
+/** So often a stream that was never answered is opened. */
+const MOST_OPENS = 3;
+
+/** The links that may carry now. */
+export interface Ways {
+  /** The best first. */
+  all: readonly Way[];
+  has(link: string | undefined): boolean;
+}
+
+/** When a link that failed is tried again. */
+interface Retry {
+  isConnecting: boolean;
+  atMs: number;
+  waitMs: number;
+}
+
+export class Joining {
+  #retries: Map<string, Retry> | undefined;
+  #movedMs: number;
+  #movedBytes = 0;
+  #opens = 1;
+  #restsSinceMs: number | undefined;
+
+  constructor(
+    private readonly connector: Connector,
+    private readonly stripe: Stripe,
+    private readonly token: Bytes,
+    private readonly target: Bytes,
+    private readonly mark: number,
+    nowMs: number,
+  ) {
+    this.#movedMs = nowMs;
+  }
+
+  /** A regular look. */
+  look(nowMs: number, ways: Ways): void {
+    const { stripe } = this;
+    const isBulk = this.#isBulk(nowMs);
+    const isCarried = stripe.carriers.some(({ isSilent, link }) => !isSilent && ways.has(link));
+    this.#leave(nowMs, ways, isCarried);
+    if (stripe.carriers.length === 0 && !stripe.isAnswered && this.#opens >= MOST_OPENS) {
+      return stripe.abort();
+    }
+    // Until it was answered, the other end may be slow to reach its target.
+    const isLate = stripe.isAnswered && stripe.isOverdue(nowMs);
+    if (!isBulk && isCarried && !isLate) return;
+    for (const way of ways.all) {
+      const old = stripe.carriers.find(({ link }) => link === way.link);
+      const retry = this.#retries?.get(way.link);
+      if (old && !old.isSilent || retry && (retry.isConnecting || retry.atMs > nowMs)) continue;
+      if (this.connector.isFull) return;
+      this.#join(way, retry);
+      // Who only needs one gets one.
+      if (!isBulk) return;
+    }
+  }
+
+  #isBulk(nowMs: number): boolean {
+    const { moved } = this.stripe;
+    const fresh = moved - this.#movedBytes;
+    if (nowMs - this.#movedMs < GOES_ON_MS && fresh < GOES_ON_BYTES) return false;
+    this.#movedBytes = moved;
+    this.#movedMs = nowMs;
+    return fresh >= GOES_ON_BYTES && moved >= BULK_BYTES;
+  }
+
+  /** Leaves links that may not carry any more, once another does. */
+  #leave(nowMs: number, ways: Ways, isCarried: boolean): void {
+    const resting = this.stripe.carriers.filter(({ link }) => !ways.has(link));
+    this.#restsSinceMs = resting.length > 0 && isCarried ? this.#restsSinceMs ?? nowMs : undefined;
+    if (this.#restsSinceMs === undefined || nowMs - this.#restsSinceMs < LEAVE_MS) return;
+    for (const carrier of resting) this.stripe.lose(carrier);
+  }
+
+  /** One more connection. */
+  #join(way: Way, { waitMs }: { waitMs: number } = { waitMs: RETRY_FIRST_MS / 2 }): void {
+    const { stripe, token, target, mark, connector } = this;
+    const retry = { isConnecting: true, atMs: 0, waitMs: Math.min(RETRY_LAST_MS, 2 * waitMs) };
+    (this.#retries ??= new Map()).set(way.link, retry);
+    if (!stripe.isAnswered) this.#opens++;
+    const words = stripe.isAnswered ? helloOf(JOIN, token) : helloOf(OPEN, token, target);
+    connector.connect(way, mark, words, (greeted) => {
+      const nowMs = performance.now();
+      retry.isConnecting = false;
+      retry.atMs = nowMs + retry.waitMs;
+      if (stripe.isOver) return greeted && connector.drop(greeted);
+      if (!greeted) return;
+      const old = stripe.carriers.find(({ link }) => link === way.link);
+      stripe.attach(greeted.sealed, greeted.codec, way.link, nowMs).onHeard = () =>
+        this.#retries?.delete(way.link);
+      if (old) stripe.lose(old);
+    });
+  }
+}

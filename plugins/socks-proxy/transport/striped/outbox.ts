@@ -1,0 +1,98 @@
+// The sending half of a striped stream: what is under way, over which link, and what of it is overdue. Pure.
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** So many of the oldest chunks are looked at: what is behind them waits for them anyway. */
+const LOOKED_AT = 64;
+
+/** A part of the stream that was sent and is not confirmed. */
+export interface Chunk<Way> {
+  offset: number;
+  bytes: Bytes;
+  /** Over which it was sent last. */
+  way: Way;
+  /** When it should arrive, as was thought when it was sent. */
+  arrivesMs: number;
+  /** When it should have been confirmed. */
+  dueMs: number;
+}
+
+/** What was sent and is not confirmed, in the order of the stream. */
+export class Outbox<Way> {
+  #chunks: Chunk<Way>[] = [];
+  #first = 0;
+  /** Where the next new byte belongs. */
+  next = 0;
+  /** Everything before has come. */
+  acked = 0;
+  /** Bytes that were sent more than once. */
+  again = 0;
+
+  get isEmpty(): boolean {
+    return this.#first === this.#chunks.length;
+  }
+
+  /** Bytes under way. */
+  get unacked(): number {
+    return this.next - this.acked;
+  }
+
+  /** The stream goes on by these bytes, which it keeps. */
+  add(bytes: Bytes, way: Way, arrivesMs: number, dueMs: number): void {
+    this.#chunks.push({ offset: this.next, bytes, way, arrivesMs, dueMs });
+    this.next += bytes.length;
+  }
+
+  /** Everything before `offset` has come. False: it was never sent. @param free gets the memory of what is confirmed */
+  ack(offset: number, free: (bytes: Bytes) => void): boolean {
+    if (offset > this.next) return false;
+    if (offset <= this.acked) return true;
+    this.acked = offset;
+    for (;;) {
+      const chunk = this.#chunks[this.#first];
+      if (!chunk || chunk.offset + chunk.bytes.length > offset) break;
+      free(chunk.bytes);
+      this.#first++;
+    }
+    if (this.#first > 512 || this.isEmpty) {
+      this.#chunks.splice(0, this.#first);
+      this.#first = 0;
+    }
+    return true;
+  }
+
+  /** The first of the oldest chunks that is wanted once more. */
+  find(isWanted: (chunk: Chunk<Way>) => boolean): Chunk<Way> | undefined {
+    const last = Math.min(this.#chunks.length, this.#first + LOOKED_AT);
+    for (let index = this.#first; index < last; index++) {
+      const chunk = this.#chunks[index]!;
+      if (isWanted(chunk)) return chunk;
+    }
+    return undefined;
+  }
+
+  /** Nothing more comes over a way: what it had is overdue at once. */
+  lost(way: Way): void {
+    for (let index = this.#first; index < this.#chunks.length; index++) {
+      const chunk = this.#chunks[index]!;
+      if (chunk.way !== way) continue;
+      chunk.dueMs = -Infinity;
+      chunk.arrivesMs = Infinity;
+    }
+  }
+
+  /** A chunk goes out once more. */
+  resent(chunk: Chunk<Way>, way: Way, arrivesMs: number, dueMs: number): void {
+    chunk.way = way;
+    chunk.arrivesMs = arrivesMs;
+    chunk.dueMs = dueMs;
+    this.again += chunk.bytes.length;
+  }
+
+  /** Gives all memory back. */
+  clear(free: (bytes: Bytes) => void): void {
+    for (let index = this.#first; index < this.#chunks.length; index++) free(this.#chunks[index]!.bytes);
+    this.#chunks = [];
+    this.#first = 0;
+  }
+}

@@ -1,0 +1,31 @@
+// Looks after streams while something goes on in them; who is idle costs nothing.
+
+/** What is looked after; answers false when it needs no looks for now. */
+export interface Ticked {
+  beat(nowMs: number): boolean;
+}
+
+const EVERY_MS = 20;
+
+export class Ticker {
+  readonly #lively = new Set<Ticked>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  add(ticked: Ticked): void {
+    this.#lively.add(ticked);
+    this.#timer ??= setInterval(() => this.#beat(), EVERY_MS);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#lively.clear();
+  }
+
+  #beat(): void {
+    const nowMs = performance.now();
+    for (const ticked of this.#lively) if (!ticked.beat(nowMs)) this.#lively.delete(ticked);
+    if (this.#lively.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
