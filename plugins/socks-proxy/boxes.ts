@@ -1,6 +1,8 @@
 // The boxes that this peer serves: which key opens a request, what each box has open, and that none takes what others need.
 import { type AeadSession, type Native, SALT_BYTES } from "../../core/native/ffi.ts";
 import { type BoxKey, readKey } from "../../core/plugin.ts";
+import { JOINED_SHARE } from "./descriptors.ts";
+import type { Counted } from "./reactor.ts";
 import { openRequestHead, type Refusal, requestHead } from "./sip022.ts";
 import { IDENTITY_BYTES, identityOf } from "./sip023.ts";
 import { METHOD } from "./tunnel.ts";
@@ -37,6 +39,8 @@ export class Place {
 /** One box, as long as its key is one. */
 export class Box {
   readonly places = new Set<Place>();
+  /** Further connections of what is here already. */
+  joined = 0;
   dialling = 0;
   lookups = 0;
   total = 0;
@@ -64,6 +68,8 @@ export interface Shown {
 export class Boxes {
   /** What all have open together. */
   open = 0;
+  /** Their further connections. */
+  joined = 0;
   /** By their identity as a text of 16 characters. */
   readonly #named = new Map<string, Box>();
   #former: Box[] = [];
@@ -127,14 +133,33 @@ export class Boxes {
   /** Room for one more of a box; undefined when it has too many, or all have. */
   enter(box: Box, nowMs: number): Place | undefined {
     box.total++;
-    // One alone may have all there is, as nobody else needs it.
-    const share = this.#named.size + this.#former.length > 1 ? this.most / 2 : this.most;
-    if (!box.isGone && this.open < this.most && box.places.size < share && box.dialling < MOST_DIALS) {
+    if (
+      !box.isGone && this.open < this.most && box.places.size < this.#share && box.dialling < MOST_DIALS
+    ) {
       return new Place(box, this);
     }
     box.refused++;
     box.refusedMs = nowMs;
     return undefined;
+  }
+
+  /** Room for one more connection of something that a box has here, until it is left; undefined when there is none. */
+  join(box: Box): Counted | undefined {
+    const isFull = this.joined >= this.most * JOINED_SHARE || box.joined >= this.#share * JOINED_SHARE;
+    if (box.isGone || isFull) return undefined;
+    box.joined++;
+    this.joined++;
+    return {
+      left: () => {
+        box.joined--;
+        this.joined--;
+      },
+    };
+  }
+
+  /** What one box may have: one alone all there is, as nobody else needs it. */
+  get #share(): number {
+    return this.#named.size + this.#former.length > 1 ? this.most / 2 : this.most;
   }
 
   #name(input: Bytes, length: number): Box | undefined {

@@ -4,11 +4,14 @@
 const MOST_CONNECTIONS = 20_000;
 /** Kept for listeners, files and who has not shown a key yet; a quarter where there are few. */
 const MOST_RESERVED = 512;
+/** Connections may have so many more over other links, all together, as a share of how many they are. */
+export const JOINED_SHARE = 0.5;
+const DESCRIPTORS_EACH = 2 + JOINED_SHARE;
 /** So many descriptors are enough. */
-export const ENOUGH_DESCRIPTORS = 2 * MOST_CONNECTIONS + MOST_RESERVED;
+export const ENOUGH_DESCRIPTORS = DESCRIPTORS_EACH * MOST_CONNECTIONS + MOST_RESERVED;
 
-/** How many connections fit into so many descriptors, two each. */
+/** How many connections fit into so many descriptors: two each, and what joins. */
 export function connectionsWithin(descriptors: number): number {
   const reserved = Math.min(MOST_RESERVED, descriptors / 4);
-  return Math.min(MOST_CONNECTIONS, Math.floor((descriptors - reserved) / 2));
+  return Math.min(MOST_CONNECTIONS, Math.floor((descriptors - reserved) / DESCRIPTORS_EACH));
 }

@@ -165,14 +165,15 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
       weight > 0 || paths.current.get(`path/${link}`)?.state === "active"
     );
   };
+  const most = mostConnections(native);
   const tunnels = new Tunnels({
-    ...{ native, reactor, transport, psk, identity, now, choices, markOf, counters, ways },
+    ...{ native, reactor, transport, psk, identity, now, choices, markOf, counters, ways, most },
   });
   ctx.defer(() => tunnels.close());
   ctx.defer(firstPath.subscribe(() => tunnels.waysChanged()));
   ctx.defer(paths.subscribe(() => tunnels.waysChanged()));
 
-  const shares = new Shares(ctx, mostConnections(native), deviceOf);
+  const shares = new Shares(ctx, most, deviceOf);
   const { devices } = shares;
 
   const domainRules = ctx.facts.watch<DomainRulesFact>("domain-rules");

@@ -11,6 +11,7 @@ import {
 } from "../../core/native/ffi.ts";
 import type { FirstPathFact } from "../../core/plugin.ts";
 import { arena } from "./arena.ts";
+import { JOINED_SHARE } from "./descriptors.ts";
 import type { Reactor } from "./reactor.ts";
 import { randomBytes } from "./random.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
@@ -18,7 +19,7 @@ import { openResponseHead, REQUEST_OVERHEAD, RESPONSE_HEAD, sealRequest } from "
 import type { Identity } from "./sip023.ts";
 import { Striping, WORDS_BYTES } from "./transport/striped/box.ts";
 import type { Way } from "./transport/striped/connect.ts";
-import { RESERVED_TARGET } from "./transport/striped/hello.ts";
+import { isReservedTarget, RESERVED_TARGET } from "./transport/striped/hello.ts";
 import { order, type Path, type Transport } from "./transport/transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -84,6 +85,8 @@ export interface TunnelSettings {
   counters: TunnelCounters;
   /** Links that carry striped streams; absent: streams are not striped. */
   ways?(): Way[];
+  /** Connections of devices that there is room for. */
+  most?: number;
 }
 
 /** Opens tunnels for LAN connections. */
@@ -95,11 +98,12 @@ export class Tunnels {
 
   constructor(settings: TunnelSettings) {
     this.#settings = settings;
-    const { ways } = settings;
+    const { ways, most = Infinity } = settings;
     if (ways) {
       this.#striping = new Striping({
         ...settings,
         ways,
+        mostJoined: most * JOINED_SHARE,
         greet: (fd, payload) => {
           const codec = greet(settings, fd, RESERVED_TARGET, payload);
           return typeof codec === "number" ? undefined : codec;
@@ -119,8 +123,14 @@ export class Tunnels {
    * @param link over this link alone
    */
   open(plain: Registered, target: Bytes, first: Bytes = NOTHING, link?: string): void {
-    const { counters, choices, markOf } = this.#settings;
+    const { native, reactor, counters, choices, markOf } = this.#settings;
     counters.total++;
+    if (isReservedTarget(target)) {
+      // Who speaks to the peer behind that name is this box, and no device.
+      counters.refused++;
+      reactor.forget(plain.tag);
+      return native.abort(plain.fd);
+    }
     const paths = link === undefined
       ? order(choices(), Math.random())
       : choices().filter((choice) => choice.link === link);

@@ -12,6 +12,9 @@ import { Stripe } from "./stripe.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+/** Once all is said, the peer has so long to say its last. */
+const FAREWELL_MS = 5_000;
+
 /** What is needed of the rest of the proxy. */
 export interface StripingSettings extends ConnectSettings {
   counters: TunnelCounters;
@@ -38,7 +41,7 @@ export class Striping {
 
   constructor(private readonly settings: StripingSettings) {
     const { native, reactor, counters } = settings;
-    this.#host = new Host(native, reactor, counters);
+    this.#host = new Host(native, reactor, counters, FAREWELL_MS);
     this.#connector = new Connector(settings);
     this.#asking = new Asking(settings, this.#connector, () => this.#ways.all);
     this.waysChanged();
@@ -98,7 +101,6 @@ export class Striping {
     const stripe: Stripe = new Stripe(this.#host, plain, {
       onEnd: (broken) => {
         this.#streams.delete(stripe);
-        this.#host.streams.delete(stripe);
         if (broken === "far" && !stripe.isAnswered) this.#asking.doubt();
         onEnd(broken === "far" ? "sealed" : broken);
       },
@@ -109,9 +111,8 @@ export class Striping {
     });
     const joining = new Joining(this.#connector, stripe, token, target, mark, nowMs);
     this.#streams.set(stripe, joining);
-    this.#host.streams.add(stripe);
-    const carrier = stripe.attach(sealed, codec, link, nowMs);
-    if (first.length > 0) stripe.said(first, carrier, nowMs);
+    const carrier = stripe.attach(sealed, codec, link);
+    if (first.length > 0) stripe.said(first, carrier);
     return stripe;
   }
 }

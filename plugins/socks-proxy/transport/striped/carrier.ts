@@ -22,6 +22,10 @@ export class Carrier {
   #watched: number;
   /** Nothing goes over it any more. */
   isGone = false;
+  /** The end of the stream was said over it. */
+  isEndTold = false;
+  #wantsRoom = false;
+  #isShutting = false;
   /** When anything last came. */
   heardMs: number;
   /** Told once, when anything first came. */
@@ -93,7 +97,9 @@ export class Carrier {
     const sent = this.native.write(this.fd, this.#rest, this.#restAt, this.#rest.length - this.#restAt);
     if (sent < 0) return sent === -Errno.EAGAIN || sent === -Errno.EINTR;
     this.#restAt += sent;
-    if (this.#restAt === this.#rest.length) this.#rest = undefined;
+    if (this.#restAt < this.#rest.length) return true;
+    this.#rest = undefined;
+    if (this.#isShutting) this.native.shutdown(this.fd);
     return true;
   }
 
@@ -144,16 +150,19 @@ export class Carrier {
   }
 
   /** @param wantsRoom tell when it can take more */
-  watch(wantsRoom: boolean): void {
+  watch(wantsRoom = this.#wantsRoom): void {
+    this.#wantsRoom = wantsRoom;
     const events = PollEvents.in | (wantsRoom || this.#rest ? PollEvents.out : 0);
     if (events === this.#watched) return;
     this.#watched = events;
     this.reactor.watch(this.fd, this.tag, events);
   }
 
-  /** Says that no more comes from here. */
+  /** Says that no more comes from here, once everything is sent. */
   shutdown(): void {
-    this.native.shutdown(this.fd);
+    this.#isShutting = true;
+    if (!this.#rest) this.native.shutdown(this.fd);
+    this.watch(false);
   }
 
   /** @param inOrder everything was said; otherwise the other end gets a reset */

@@ -1,6 +1,6 @@
 // Makes sealed connections over one link each, with their first words; for everything but the first of a stream.
 import { type Native, PollEvents } from "../../../../core/native/ffi.ts";
-import type { Reactor } from "../../reactor.ts";
+import type { Counted, Reactor } from "../../reactor.ts";
 import type { Codec, Registered } from "../../relay.ts";
 import type { Path, Transport } from "../transport.ts";
 
@@ -26,17 +26,25 @@ export interface ConnectSettings {
   transport: Transport;
   /** Starts a sealed connection on a connected socket with `words` as its first to the reserved name. */
   greet(fd: number, words: Bytes): Codec | undefined;
+  /** Connections that this makes at most, those of before included that are still open. */
+  mostJoined?: number;
 }
 
-export class Connector {
+export class Connector implements Counted {
+  #open = 0;
   /** How to give up each. */
   readonly #pending = new Set<() => void>();
 
   constructor(private readonly settings: ConnectSettings) {}
 
-  /** Who waits longer gets room. */
+  /** Who waits gets room later. */
   get isFull(): boolean {
-    return this.#pending.size >= MOST_PENDING;
+    return this.#pending.size >= MOST_PENDING || this.#open >= (this.settings.mostJoined ?? Infinity);
+  }
+
+  /** One was closed. */
+  left(): void {
+    this.#open--;
   }
 
   /** @param done gets the connection, its caller's from then on, or nothing when the link did not connect in time */
@@ -57,6 +65,7 @@ export class Connector {
     };
     const timer = setTimeout(fail, CONNECT_MS);
     this.#pending.add(fail);
+    this.#open++;
     const tag: number = reactor.add(fd, PollEvents.out, (events) => {
       if (events & ~PollEvents.out && native.connectResult(fd) < 0) return fail();
       const codec = greet(fd, words);
@@ -65,6 +74,7 @@ export class Connector {
       clearTimeout(timer);
       done({ sealed: { fd, tag, watched: PollEvents.out }, codec });
     });
+    reactor.count(tag, this);
   }
 
   /** Ends a connection that nobody wants any more. */

@@ -22,6 +22,12 @@ export const RESERVED_TARGET: Bytes = new Uint8Array([
   RESERVED_PORT & 255,
 ]);
 
+/** Whether a target is that one, as SOCKS5 writes it. */
+export function isReservedTarget(target: Bytes): boolean {
+  return target.length === RESERVED_TARGET.length &&
+    RESERVED_TARGET.every((byte, at) => byte === target[at]);
+}
+
 /** Whether a target is that name: it is never looked up nor dialled. */
 export function isReserved(target: Target): boolean {
   return target.named && target.port === RESERVED_PORT && target.host === RESERVED_NAME;

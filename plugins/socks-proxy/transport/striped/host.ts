@@ -1,28 +1,44 @@
-// What all striped streams of one process use together.
+// What the striped streams of one box use together; on a peer those of all boxes share the memory.
 import { ADDRESS_BYTES, decodeAddress, type Native } from "../../../../core/native/ffi.ts";
 import type { Reactor } from "../../reactor.ts";
 import type { Counters } from "../../relay.ts";
 import { Line } from "./line.ts";
-import { Blocks } from "./blocks.ts";
-import type { Stripe, StripeHost } from "./stripe.ts";
+import { Blocks, Held } from "./memory.ts";
+import type { Stripe } from "./stripe.ts";
 import { Ticker } from "./ticker.ts";
 
 /** A stream whose connections have all broken is kept so long: the box makes others as soon as a link is there. */
 export const BARE_MS = 120_000;
 /** More links are not remembered. */
-const MAX_LINES = 1_024;
+const MAX_LINES = 256;
 const address = new Uint8Array(ADDRESS_BYTES);
 
-export class Host implements StripeHost {
+/** The memory of all streams of one process. */
+export class Memory {
   readonly blocks = new Blocks();
-  readonly held = { bytes: 0 };
+  readonly held = new Held();
+}
+
+export class Host {
+  readonly blocks: Blocks;
+  readonly held: Held;
   readonly streams = new Set<Stripe>();
   readonly #ticker = new Ticker();
   readonly #lines = new Map<string, Line>();
 
-  constructor(readonly native: Native, readonly reactor: Reactor, readonly counters: Counters) {}
+  /** @param farewellMs once all is said, the other end has so long to say its last */
+  constructor(
+    readonly native: Native,
+    readonly reactor: Reactor,
+    readonly counters: Counters,
+    readonly farewellMs: number,
+    memory = new Memory(),
+  ) {
+    this.blocks = memory.blocks;
+    this.held = new Held(memory.held);
+  }
 
-  /** By its name on the box; by the address that it comes from on the peer. */
+  /** What is known of the link of a connection: by its name on the box, by the address that it comes from on the peer. */
   line(fd: number, link: string | undefined): Line {
     let name = link;
     if (name === undefined) {
@@ -37,13 +53,14 @@ export class Host implements StripeHost {
     return line;
   }
 
+  /** Has `beat` called soon and regularly, until it answers false. */
   lively(stripe: Stripe): void {
     this.#ticker.add(stripe);
   }
 
   /** Ends every stream with a reset. */
   close(): void {
-    for (const stripe of [...this.streams]) stripe.abort();
+    for (const stripe of [...this.streams]) stripe.end();
     this.#ticker.close();
   }
 }

@@ -8,6 +8,9 @@ export type Deliver = (bytes: Bytes, at: number, length: number) => number;
 /** More pieces than this are held by nobody who means well. */
 const MAX_PIECES = 16_384;
 
+/** What a piece takes beside its bytes. */
+const PIECE_BYTES = 128;
+
 interface Piece {
   offset: number;
   bytes: Bytes;
@@ -25,6 +28,11 @@ export class Inbox {
   doubled = 0;
   /** How long the stream is, once that was said. */
   end: number | undefined;
+
+  /** What this takes, at least. */
+  get memory(): number {
+    return this.held + this.#pieces.length * PIECE_BYTES;
+  }
 
   /** Everything has left. */
   get isDone(): boolean {

@@ -100,8 +100,7 @@ export class Joining {
       if (stripe.isOver) return greeted && connector.drop(greeted);
       if (!greeted) return;
       const old = stripe.carriers.find(({ link }) => link === way.link);
-      stripe.attach(greeted.sealed, greeted.codec, way.link, nowMs).onHeard = () =>
-        this.#retries?.delete(way.link);
+      stripe.attach(greeted.sealed, greeted.codec, way.link).onHeard = () => this.#retries?.delete(way.link);
       if (old) stripe.lose(old);
     });
   }

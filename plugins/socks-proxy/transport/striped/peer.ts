@@ -7,12 +7,17 @@ import type { Reactor } from "../../reactor.ts";
 import { type Codec, type Counters, type Registered, scratch } from "../../relay.ts";
 import { ACK, HEAD_BYTES, RESET, writeHead } from "./frames.ts";
 import { ASK, JOIN, readHello } from "./hello.ts";
-import { BARE_MS, Host } from "./host.ts";
+import { BARE_MS, Host, Memory } from "./host.ts";
+import { Past } from "./past.ts";
 import { Stripe } from "./stripe.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const SWEEP_MS = 5_000;
+/** Once all is said, a box that lost its connections has so long to ask over another whether it was. */
+const FAREWELL_MS = 30_000;
+/** Connections of one stream while its target is dialled. */
+const MOST_ARRIVALS = 4;
 
 /** What is needed of the rest of the peer. */
 export interface AssemblySettings {
@@ -25,74 +30,88 @@ export interface AssemblySettings {
   bareMs?: number;
 }
 
+/** A connection that has said its words. */
 interface Arrival {
   sealed: Registered;
   codec: Codec;
+  /** What came along with them. */
   came: Bytes;
 }
 
 /** A stream whose target is dialled, or that runs. */
 interface Stream {
-  join(arrival: Arrival): void;
+  join(arrival: Arrival, isOpening: boolean): void;
 }
 
-/** Streams by box and token. */
+/** What one box has here. */
+interface Household {
+  host: Host;
+  /** By token. */
+  streams: Map<string, Stream>;
+}
+
+/** The streams of all boxes. */
 export class Assembly {
-  readonly #host: Host;
-  readonly #streams = new WeakMap<Box, Map<string, Stream>>();
+  readonly #memory = new Memory();
+  readonly #past = new Past();
+  readonly #households = new Map<Box, Household>();
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(private readonly settings: AssemblySettings) {
-    const { native, reactor, counters } = settings;
-    this.#host = new Host(native, reactor, counters);
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
   }
 
   close(): void {
     clearInterval(this.#timer);
-    this.#host.close();
+    for (const { host } of this.#households.values()) host.close();
   }
 
   /** Takes a connection to the reserved name. @param words what came with its request */
   take(box: Box, sealed: Registered, codec: Codec, words: Bytes): void {
     const hello = readHello(words);
-    if (!hello) return this.#refuse({ sealed, codec });
-    if (hello.kind === ASK) return this.#answer({ sealed, codec }, ACK);
-    const streams = this.#of(box);
-    const arrival = { sealed, codec, came: words.slice(hello.end) };
-    const there = streams.get(hello.token);
-    if (there) return there.join(arrival);
-    if (hello.kind === JOIN) return this.#refuse(arrival);
-    this.#open(box, hello.token, hello.target, arrival);
-  }
-
-  #of(box: Box): Map<string, Stream> {
-    let streams = this.#streams.get(box);
-    if (!streams) this.#streams.set(box, streams = new Map());
-    return streams;
+    if (!hello) return this.#answer(sealed, codec, RESET);
+    if (hello.kind === ASK) return this.#answer(sealed, codec, ACK);
+    const { token, end } = hello;
+    const stream = this.#households.get(box)?.streams.get(token);
+    const isOpening = hello.kind !== JOIN;
+    // A stream that nobody opened, or that is over, is no reason to remember anything.
+    if (!stream && (!isOpening || this.#past.has(token))) return this.#answer(sealed, codec, RESET);
+    const arrival = { sealed, codec, came: words.slice(end) };
+    if (stream) stream.join(arrival, isOpening);
+    else if (hello.kind !== JOIN) this.#open(box, token, hello.target, arrival);
   }
 
   #open(box: Box, token: string, target: Target, first: Arrival): void {
     const { native, reactor, counters, boxes, dials } = this.settings;
-    const streams = this.#of(box);
     counters.total++;
     counters.striped++;
     const place = boxes.enter(box, performance.now());
     if (!place) {
       counters.refused++;
-      return this.#refuse(first);
+      return this.#answer(first.sealed, first.codec, RESET);
     }
+    const { host, streams } = this.#household(box);
     const arrivals = [first];
-    let isOver = false;
-    const stream: Stream = { join: (arrival) => void arrivals.push(arrival) };
+    let isOver = false, isOpenedAgain = false;
+    const stream: Stream = {
+      join: (arrival, isOpening) => {
+        isOpenedAgain ||= isOpening;
+        if (arrivals.length < MOST_ARRIVALS) arrivals.push(arrival);
+        else this.#drop(arrival);
+      },
+    };
     streams.set(token, stream);
+    const leave = (isWhole: boolean) => {
+      streams.delete(token);
+      place.leave();
+      if (!isWhole || isOpenedAgain) this.#past.add(token, performance.now());
+    };
     const refused = () => {
       if (isOver) return;
       isOver = true;
-      streams.delete(token);
-      place.leave();
+      leave(false);
       counters.refused++;
-      for (const arrival of arrivals) this.#refuse(arrival);
+      for (const { sealed, codec } of arrivals) this.#answer(sealed, codec, RESET);
     };
     place.end = refused;
     dials.open(box, target, () => isOver, (plain) => {
@@ -103,31 +122,33 @@ export class Assembly {
         return;
       }
       place.dialled();
-      const stripe: Stripe = new Stripe(this.#host, plain, {
-        onEnd: () => {
-          streams.delete(token);
-          this.#host.streams.delete(stripe);
-          place.leave();
-        },
-      });
-      this.#host.streams.add(stripe);
-      place.end = () => stripe.abort();
-      stream.join = (arrival) => this.#attach(stripe, arrival);
-      for (const arrival of arrivals) this.#attach(stripe, arrival);
+      const stripe = new Stripe(host, plain, { onEnd: (broken) => leave(broken === undefined) });
+      stripe.isAnswered = true;
+      place.end = () => stripe.end();
+      const attach = ({ sealed, codec, came }: Arrival) => stripe.attach(sealed, codec, undefined, came);
+      for (const arrival of arrivals) attach(arrival);
+      stream.join = (arrival, isOpening) => {
+        isOpenedAgain ||= isOpening;
+        const extra = boxes.join(box);
+        if (!extra) return this.#drop(arrival);
+        reactor.count(arrival.sealed.tag, extra);
+        attach(arrival);
+      };
     });
   }
 
-  #attach(stripe: Stripe, { sealed, codec, came }: Arrival): void {
-    const carrier = stripe.attach(sealed, codec, undefined, performance.now(), came);
-    if (!carrier.isGone) stripe.greet(carrier);
-  }
-
-  #refuse(arrival: Pick<Arrival, "sealed" | "codec">): void {
-    this.#answer(arrival, RESET);
+  #household(box: Box): Household {
+    let household = this.#households.get(box);
+    if (!household) {
+      const { native, reactor, counters } = this.settings;
+      const host = new Host(native, reactor, counters, FAREWELL_MS, this.#memory);
+      this.#households.set(box, household = { host, streams: new Map() });
+    }
+    return household;
   }
 
   /** Says one word and ends. */
-  #answer({ sealed: { fd, tag }, codec }: Pick<Arrival, "sealed" | "codec">, type: number): void {
+  #answer({ fd, tag }: Registered, codec: Codec, type: number): void {
     const { native, reactor } = this.settings;
     writeHead(scratch.input, 0, type, 0, 0, 0);
     const length = codec.seal(scratch.input, HEAD_BYTES, scratch.output);
@@ -137,10 +158,22 @@ export class Assembly {
     codec.free();
   }
 
+  /** There is no room for it; its stream goes on. */
+  #drop({ sealed, codec }: Arrival): void {
+    this.settings.reactor.forget(sealed.tag);
+    this.settings.native.abort(sealed.fd);
+    codec.free();
+  }
+
   #sweep(): void {
     const nowMs = performance.now(), { bareMs = BARE_MS } = this.settings;
-    for (const stripe of [...this.#host.streams]) {
-      if (nowMs - (stripe.bareSinceMs ?? nowMs) > bareMs) stripe.abort();
+    for (const [box, { host }] of this.#households) {
+      for (const stripe of [...host.streams]) {
+        if (nowMs - (stripe.bareSinceMs ?? nowMs) > bareMs) stripe.abort();
+      }
+      if (!box.isGone || host.streams.size > 0) continue;
+      host.close();
+      this.#households.delete(box);
     }
   }
 }

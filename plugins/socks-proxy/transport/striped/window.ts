@@ -1,16 +1,20 @@
 // How far ahead the other end may send: enough for the slowest link's delay at the rate that comes, and no more. Pure.
+import type { Held } from "./memory.ts";
+import { LITTLE } from "./memory.ts";
+import { WINDOW_UNIT } from "./frames.ts";
 
 /** What the other end may send before it hears more. */
-export const FIRST_WINDOW_BYTES = 512 * 1024;
+export const FIRST_WINDOW_BYTES = LITTLE;
 /** A rate is taken over so long. */
 const RATE_MS = 250;
 /** Beside the delays themselves, milliseconds. */
 const SLACK_MS = 500;
-const MOST_BYTES = 16 * 2 ** 20;
-/** What all streams hold together, from which on none gets more than the first window. */
-const MOST_HELD_BYTES = 32 * 2 ** 20;
+/** However fast and far. */
+const WIDE_BYTES = 512 * 1024, MOST_BYTES = 16 * 2 ** 20;
 
 export class Window {
+  /** Up to where bytes are taken, as was promised. */
+  limit = FIRST_WINDOW_BYTES;
   #rate = 0;
   #fromMs = -Infinity;
   #fromBytes = 0;
@@ -30,15 +34,11 @@ export class Window {
     return this.#rate > 0 || nowMs - this.#fromMs < RATE_MS;
   }
 
-  /** Bytes beyond what was delivered. @param held by all streams */
-  bytes(held: number): number {
-    if (held > MOST_HELD_BYTES) return FIRST_WINDOW_BYTES;
-    const wanted = 2 * this.#rate * (2 * this.#rttMs + SLACK_MS);
-    return Math.min(MOST_BYTES, Math.max(FIRST_WINDOW_BYTES, wanted));
-  }
-
-  /** Up to where bytes are taken: never less than what was ever promised. */
-  limit(delivered: number): number {
-    return delivered + MOST_BYTES;
+  /** What is told the other end now, in WINDOW_UNITs beyond `next`; it is promised from then on. */
+  tell(next: number, held: Held): number {
+    const wanted = Math.max(WIDE_BYTES, 2 * this.#rate * (2 * this.#rttMs + SLACK_MS));
+    const units = Math.floor(held.window(Math.min(MOST_BYTES, wanted)) / WINDOW_UNIT);
+    this.limit = Math.max(this.limit, next + units * WINDOW_UNIT);
+    return units;
   }
 }

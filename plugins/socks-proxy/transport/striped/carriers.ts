@@ -1,0 +1,65 @@
+// The connections of one striped stream: which of them takes the next chunk, and which words go over.
+import type { Carrier } from "./carrier.ts";
+import { HEAD_BYTES, MAX_CHUNK_BYTES, writeHead } from "./frames.ts";
+
+/** Who hears nothing is only used when nobody else is left, milliseconds. */
+const SILENCE_COSTS_MS = 10_000;
+/** Of two that were heard within so long of each other the nearer is taken. */
+const HEARD_ALIKE_MS = 100;
+
+/** Frames without bytes are put together here: they may be sent while the shared buffers are read. */
+const small = { input: new Uint8Array(HEAD_BYTES), output: new Uint8Array(1_024) };
+
+export class Carriers {
+  readonly all: Carrier[] = [];
+
+  /** @param broken told of one that no longer works; it must not be sent over again */
+  constructor(private readonly broken: (carrier: Carrier) => void) {}
+
+  get worstRttMs(): number {
+    return this.all.reduce((worst, { gauge }) => Math.max(worst, gauge.rttMs), 0);
+  }
+
+  /** The one that would bring a chunk first, of those that take anything now. */
+  best(except?: Carrier): Carrier | undefined {
+    let best: Carrier | undefined, bestMs = Infinity;
+    for (const carrier of this.all) {
+      const { gauge, isSilent } = carrier;
+      const arrivalMs = gauge.arrivalMs(gauge.chunkBytes(MAX_CHUNK_BYTES)) +
+        (isSilent ? SILENCE_COSTS_MS : 0);
+      if (carrier !== except && arrivalMs < bestMs && carrier.canTake) {
+        best = carrier;
+        bestMs = arrivalMs;
+      }
+    }
+    return best;
+  }
+
+  /** The one that is surest to bring a word soon. */
+  near(): Carrier | undefined {
+    let near: Carrier | undefined;
+    for (const carrier of this.all) {
+      if (!near || Number(carrier.isSilent) - Number(near.isSilent) < 0) near = carrier;
+      else if (carrier.isSilent === near.isSilent && isNearer(carrier, near)) near = carrier;
+    }
+    return near;
+  }
+
+  /** Sends a frame without bytes over one. */
+  say(carrier: Carrier, type: number, flags: number, size: number, offset: number): void {
+    writeHead(small.input, 0, type, flags, size, offset);
+    if (!carrier.send(small.input, HEAD_BYTES, small.output)) this.broken(carrier);
+    else carrier.watch();
+  }
+
+  /** @param wantsRoom tell when any can take more */
+  watch(wantsRoom: boolean): void {
+    for (const carrier of this.all) carrier.watch(wantsRoom);
+  }
+}
+
+function isNearer(one: Carrier, other: Carrier): boolean {
+  // Who was heard of just now is alive.
+  const aheadMs = one.heardMs - other.heardMs;
+  return aheadMs > HEARD_ALIKE_MS || aheadMs > -HEARD_ALIKE_MS && one.gauge.rttMs < other.gauge.rttMs;
+}

@@ -1,0 +1,175 @@
+// The way out of a striped stream: from the plain connection over whichever links bring it first.
+//
+// A link takes the next chunk when it has sent what it was given, so each carries what it can. A chunk that is overdue, or that
+// everybody waits for, goes once more over whichever link would bring it first.
+import { scratch } from "../../relay.ts";
+import type { Carrier } from "./carrier.ts";
+import type { Carriers } from "./carriers.ts";
+import { DATA, END, HEAD_BYTES, MAX_CHUNK_BYTES, writeHead } from "./frames.ts";
+import type { Host } from "./host.ts";
+import { type Chunk, Outbox } from "./outbox.ts";
+import type { PlainSide } from "./plain.ts";
+import { FIRST_WINDOW_BYTES } from "./window.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** So many chunks in one go; then others have their turn. */
+const BURST = 16;
+/** Somebody who waits is served by another link if that saves so much. */
+const WORTH_MS = 20, WORTH_SHARE = 0.7;
+/** What went with the greeting should be confirmed after this time. */
+const GREETING_DUE_MS = 1_000;
+
+/** What a direction tells its stream. */
+export interface Outcome {
+  /** It is over, as one side broke. */
+  broke(side: "plain" | "far"): void;
+  /** A connection no longer works. */
+  lost(carrier: Carrier): void;
+  /** Something is under way: look after it. */
+  lively(): void;
+}
+
+export class Sender {
+  readonly #outbox = new Outbox<Carrier>();
+  /** The other end takes bytes up to here. */
+  #limit = FIRST_WINDOW_BYTES;
+  #allCame = false;
+  #isOver = false;
+
+  constructor(
+    private readonly host: Host,
+    private readonly plain: PlainSide,
+    private readonly carriers: Carriers,
+    private readonly outcome: Outcome,
+  ) {}
+
+  /** Everything was said, and the other end has it all, the end included. */
+  get isDone(): boolean {
+    return this.#allCame;
+  }
+
+  /** Something is under way, or the end is. */
+  get isBusy(): boolean {
+    return !this.#outbox.isEmpty || this.plain.hasEnded && !this.#allCame;
+  }
+
+  /** Bytes that were said. */
+  get moved(): number {
+    return this.#outbox.next;
+  }
+
+  /** Something waits for longer than it should. */
+  isOverdue(nowMs: number): boolean {
+    return this.#outbox.find(({ dueMs }) => dueMs <= nowMs) !== undefined;
+  }
+
+  /** These bytes were said over a connection already, with its greeting. */
+  said(bytes: Bytes, carrier: Carrier, nowMs: number): void {
+    const kept = this.host.blocks.copy(bytes, 0, bytes.length);
+    this.#outbox.add(kept, carrier, nowMs + carrier.gauge.rttMs, nowMs + GREETING_DUE_MS);
+  }
+
+  /** Sends what can be sent. */
+  pump(): void {
+    if (this.#isOver) return;
+    const nowMs = performance.now();
+    for (let count = 0; count < BURST; count++) {
+      const late = this.#outbox.find((chunk) => chunk.dueMs <= nowMs);
+      const other = late && this.carriers.best(late.way);
+      if (late && other && !other.isSilent) {
+        this.#send(other, late.offset, late.bytes, nowMs, late);
+        if (this.#isOver) return;
+        continue;
+      }
+      const carrier = this.carriers.best();
+      if (!carrier) return this.#wait("room");
+      const again = this.#outbox.find((chunk) => this.#isWanted(chunk, carrier, nowMs));
+      if (again) this.#send(carrier, again.offset, again.bytes, nowMs, again);
+      else if (this.plain.hasEnded) {
+        this.#tellEnd();
+        return this.#wait("nothing");
+      } else {
+        const room = Math.min(this.#limit - this.#outbox.next, this.host.blocks.room(this.#outbox.unacked));
+        if (room <= 0) return this.#wait("nothing");
+        const most = Math.min(room, carrier.gauge.chunkBytes(MAX_CHUNK_BYTES));
+        const length = this.plain.read(scratch.input, HEAD_BYTES, most);
+        if (length < 0) return this.outcome.broke("plain");
+        if (length > 0) {
+          this.host.counters.bytesToSealed += length;
+          this.#send(
+            carrier,
+            this.#outbox.next,
+            this.host.blocks.copy(scratch.input, HEAD_BYTES, length),
+            nowMs,
+          );
+        } else if (!this.plain.hasEnded) return this.#wait("bytes");
+      }
+      if (this.#isOver) return;
+    }
+    // More in a moment: both are level-triggered.
+    this.#wait("room");
+  }
+
+  /** The other end has everything before `offset` and takes `window` bytes more. False: it cannot have. */
+  acknowledged(offset: number, window: number, allCame: boolean): boolean {
+    if (!this.#outbox.ack(offset, (bytes) => this.host.blocks.give(bytes))) return false;
+    if (allCame && !(this.plain.hasEnded && offset === this.#outbox.next)) return false;
+    this.#limit = Math.max(this.#limit, offset + window);
+    this.#allCame ||= allCame;
+    return true;
+  }
+
+  /** Nothing more comes over a connection: what it had goes over others. */
+  lost(carrier: Carrier): void {
+    this.#outbox.lost(carrier);
+  }
+
+  /** Gives all memory back. */
+  close(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#outbox.clear((bytes) => this.host.blocks.give(bytes));
+  }
+
+  /** Whether a chunk that is not late elsewhere should go over this connection as well. */
+  #isWanted({ way, bytes, arrivesMs }: Chunk<Carrier>, carrier: Carrier, nowMs: number): boolean {
+    if (way === carrier || carrier.isSilent) return false;
+    // Everybody waits for the oldest when nothing new may or can be sent.
+    const isWaiting = this.plain.hasEnded || this.plain.isEmpty || this.#outbox.next >= this.#limit;
+    if (!isWaiting) return false;
+    const here = carrier.gauge.arrivalMs(bytes.length), there = arrivesMs - nowMs;
+    return here + WORTH_MS < there * WORTH_SHARE;
+  }
+
+  #send(carrier: Carrier, offset: number, bytes: Bytes, nowMs: number, again?: Chunk<Carrier>): void {
+    const { input, output } = scratch;
+    const { gauge } = carrier;
+    const arrivesMs = nowMs + gauge.arrivalMs(bytes.length), dueMs = nowMs + gauge.dueMs(bytes.length);
+    if (again) {
+      input.set(bytes, HEAD_BYTES);
+      this.#outbox.resent(again, carrier, arrivesMs, dueMs);
+    } else this.#outbox.add(bytes, carrier, arrivesMs, dueMs);
+    writeHead(input, 0, DATA, 0, bytes.length, offset);
+    if (!carrier.send(input, HEAD_BYTES + bytes.length, output)) this.outcome.lost(carrier);
+    this.outcome.lively();
+  }
+
+  /** Says where the stream ends, over every connection once: any may be the one that lives. */
+  #tellEnd(): void {
+    if (this.#allCame) return;
+    for (const carrier of [...this.carriers.all]) {
+      if (carrier.isEndTold) continue;
+      carrier.isEndTold = true;
+      this.carriers.say(carrier, END, 0, 0, this.#outbox.next);
+      this.outcome.lively();
+    }
+  }
+
+  /** Waits for room in a connection, for something to send, or for neither. */
+  #wait(what: "room" | "bytes" | "nothing"): void {
+    if (this.#isOver) return;
+    this.carriers.watch(what === "room");
+    this.plain.watch(what === "bytes");
+  }
+}
