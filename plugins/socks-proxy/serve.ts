@@ -74,6 +74,8 @@ export interface ServeSettings {
   counters: ServeCounters;
   /** Connections that it has room for; more are reset at once. */
   most?: number;
+  /** Striped streams without any connection are kept so long. */
+  bareMs?: number;
   /** Speaks SIP004 instead, for one box: its key is `legacyKey` of a password, and what it carries counts as that box's. */
   legacy?: { box: Box; key: Bytes };
 }

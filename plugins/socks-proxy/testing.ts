@@ -11,6 +11,7 @@ import { legacyKey } from "./sip004.ts";
 import { Socks5 } from "./socks5.ts";
 import { Targets } from "./targets.ts";
 import type { Way } from "./transport/striped/connect.ts";
+import { TestLinks } from "./transport/testing_links.ts";
 import { MptcpTransport } from "./transport/transport.ts";
 import { type TunnelCounters, tunnelCounters, Tunnels } from "./tunnel.ts";
 
@@ -37,6 +38,10 @@ export interface PairOptions {
   most?: number;
   /** Streams are striped over so many links. */
   striped?: number;
+  /** Those links are hops that can be cut, in `links`; else they are only addresses of this machine. */
+  hops?: boolean;
+  /** Striped streams without any connection are kept so long. */
+  bareMs?: number;
 }
 
 /** A box with SOCKS5 and a peer, both ours. */
@@ -51,6 +56,7 @@ export class Pair {
   server: Server;
   readonly socks: Socks5;
   readonly tunnels: Tunnels;
+  readonly links: TestLinks | undefined;
   readonly #running = this.reactor.run();
   #salts: Salts | undefined;
 
@@ -59,17 +65,22 @@ export class Pair {
     this.setBoxes();
     this.server = this.#serve(0);
     const peer = { name: "peer", address: "127.0.0.1", port: options.peerPort ?? this.server.port };
+    const { striped, hops } = options;
+    if (striped && hops) {
+      this.links = new TestLinks(this.native, striped, () => options.peerPort ?? this.server.port);
+    }
     this.tunnels = new Tunnels({
       native: this.native,
       reactor: this.reactor,
-      transport: new MptcpTransport(this.native, peer, options.mptcp),
+      transport: this.links ?? new MptcpTransport(this.native, peer, options.mptcp),
       psk: options.boxKey ?? this.key,
       identity: options.identityKey &&
         new Identity(this.native, options.identityKey, options.boxKey ?? this.key),
       now: () => Math.floor(Date.now() / 1000) + (options.skewSeconds ?? 0),
-      choices: () => [],
+      choices: () => this.links?.ways() ?? [],
       counters: this.tunnelled,
-      ...options.striped === undefined ? {} : { ways: () => waysOf(options.striped!) },
+      ways: striped ? () => this.links?.ways() ?? waysOf(striped) : undefined,
+      bareMs: options.bareMs,
     });
     this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);
   }
@@ -96,6 +107,7 @@ export class Pair {
         targets: new Targets(this.options.allow ?? ["127.0.0.0/8"]),
         now: () => Math.floor(Date.now() / 1000),
         counters: this.served,
+        bareMs: this.options.bareMs,
       },
       "127.0.0.1",
       port,
@@ -110,9 +122,9 @@ export class Pair {
     this.server = this.#serve(port);
   }
 
-  /** Waits until new streams are striped. */
-  async striped(): Promise<void> {
-    await until(() => this.tunnels.transport === "striped");
+  /** Waits until new streams are striped, where they are to be. */
+  async ready(): Promise<void> {
+    if (this.options.striped) await until(() => this.tunnels.transport === "striped");
   }
 
   /** A connection to a local port through SOCKS5. */
@@ -123,6 +135,7 @@ export class Pair {
   async [Symbol.asyncDispose](): Promise<void> {
     this.socks.close();
     this.tunnels.close();
+    this.links?.close();
     this.server.close();
     this.reactor.stop();
     await this.#running;

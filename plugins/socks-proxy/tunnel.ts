@@ -85,6 +85,8 @@ export interface TunnelSettings {
   counters: TunnelCounters;
   /** Links that carry striped streams; absent: streams are not striped. */
   ways?(): Way[];
+  /** Striped streams without any connection are kept so long. */
+  bareMs?: number;
   /** Connections of devices that there is room for. */
   most?: number;
 }

@@ -13,8 +13,8 @@ const small = { input: new Uint8Array(HEAD_BYTES), output: new Uint8Array(1_024)
 export class Carriers {
   readonly all: Carrier[] = [];
 
-  /** @param broken told of one that no longer works; it must not be sent over again */
-  constructor(private readonly broken: (carrier: Carrier) => void) {}
+  /** @param stream told of one that no longer works */
+  constructor(private readonly stream: { lose(carrier: Carrier): void }) {}
 
   get worstRttMs(): number {
     return this.all.reduce((worst, { gauge }) => Math.max(worst, gauge.rttMs), 0);
@@ -48,7 +48,7 @@ export class Carriers {
   /** Sends a frame without bytes over one. */
   say(carrier: Carrier, type: number, flags: number, size: number, offset: number): void {
     writeHead(small.input, 0, type, flags, size, offset);
-    if (!carrier.send(small.input, HEAD_BYTES, small.output)) this.broken(carrier);
+    if (!carrier.send(small.input, HEAD_BYTES, small.output)) this.stream.lose(carrier);
     else carrier.watch();
   }
 

@@ -53,7 +53,8 @@ export interface Sink {
 
 /** Reads frames from pieces of any size. */
 export class FrameReader {
-  readonly #head = new Uint8Array(HEAD_BYTES);
+  /** The beginning of a head whose rest has not come. */
+  #head: Bytes | undefined;
   #have = 0;
   /** Of the chunk that is being read: where its next byte belongs, and how many are missing. */
   #offset = 0;
@@ -65,38 +66,46 @@ export class FrameReader {
     while (at < to) {
       if (this.#missing > 0) {
         const length = Math.min(this.#missing, to - at);
-        sink.data(this.#offset, bytes, at, length);
+        const offset = this.#offset;
         this.#offset += length;
         this.#missing -= length;
+        sink.data(offset, bytes, at, length);
         at += length;
-        continue;
-      }
-      while (this.#have < HEAD_BYTES && at < to) this.#head[this.#have++] = bytes[at++]!;
-      if (this.#have < HEAD_BYTES) return true;
-      this.#have = 0;
-      const head = this.#head;
-      const size = head[2]! + head[3]! * 256;
-      const offset = u32(head, 4) + u32(head, 8) * HIGH;
-      if (!Number.isSafeInteger(offset + size)) return false;
-      switch (head[0]) {
-        case DATA:
-          if (size === 0 || size > MAX_CHUNK_BYTES) return false;
-          this.#offset = offset;
-          this.#missing = size;
-          break;
-        case ACK:
-          sink.ack(offset, size * WINDOW_UNIT, (head[1]! & ALL_CAME) !== 0);
-          break;
-        case END:
-          sink.end(offset);
-          break;
-        case RESET:
-          sink.reset();
-          break;
-        default:
-          return false;
+      } else if (!this.#head && to - at >= HEAD_BYTES) {
+        if (!this.#take(bytes, at, sink)) return false;
+        at += HEAD_BYTES;
+      } else {
+        const head = this.#head ??= new Uint8Array(HEAD_BYTES);
+        while (this.#have < HEAD_BYTES && at < to) head[this.#have++] = bytes[at++]!;
+        if (this.#have < HEAD_BYTES) return true;
+        this.#have = 0;
+        this.#head = undefined;
+        if (!this.#take(head, 0, sink)) return false;
       }
     }
+    return true;
+  }
+
+  /** Takes a whole head; false when it is none. */
+  #take(bytes: Bytes, at: number, sink: Sink): boolean {
+    const type = bytes[at], flags = bytes[at + 1]!;
+    const size = bytes[at + 2]! + bytes[at + 3]! * 256;
+    const offset = u32(bytes, at + 4) + u32(bytes, at + 8) * HIGH;
+    if (!Number.isSafeInteger(offset + size * WINDOW_UNIT)) return false;
+    if (type === DATA) {
+      if (flags !== 0 || size === 0 || size > MAX_CHUNK_BYTES) return false;
+      this.#offset = offset;
+      this.#missing = size;
+    } else if (type === ACK) {
+      if (flags > ALL_CAME) return false;
+      sink.ack(offset, size * WINDOW_UNIT, flags === ALL_CAME);
+    } else if (type === END) {
+      if (flags !== 0 || size !== 0) return false;
+      sink.end(offset);
+    } else if (type === RESET) {
+      if (flags !== 0 || size !== 0 || offset !== 0) return false;
+      sink.reset();
+    } else return false;
     return true;
   }
 }

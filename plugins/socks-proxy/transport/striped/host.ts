@@ -60,7 +60,7 @@ export class Host {
 
   /** Ends every stream with a reset. */
   close(): void {
-    for (const stripe of [...this.streams]) stripe.end();
+    for (const stripe of [...this.streams]) stripe.stop();
     this.#ticker.close();
   }
 }

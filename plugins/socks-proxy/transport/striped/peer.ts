@@ -124,7 +124,7 @@ export class Assembly {
       place.dialled();
       const stripe = new Stripe(host, plain, { onEnd: (broken) => leave(broken === undefined) });
       stripe.isAnswered = true;
-      place.end = () => stripe.end();
+      place.end = () => stripe.stop();
       const attach = ({ sealed, codec, came }: Arrival) => stripe.attach(sealed, codec, undefined, came);
       for (const arrival of arrivals) attach(arrival);
       stream.join = (arrival, isOpening) => {

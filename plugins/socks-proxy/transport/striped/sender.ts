@@ -25,7 +25,7 @@ export interface Outcome {
   /** It is over, as one side broke. */
   broke(side: "plain" | "far"): void;
   /** A connection no longer works. */
-  lost(carrier: Carrier): void;
+  lose(carrier: Carrier): void;
   /** Something is under way: look after it. */
   lively(): void;
 }
@@ -151,7 +151,7 @@ export class Sender {
       this.#outbox.resent(again, carrier, arrivesMs, dueMs);
     } else this.#outbox.add(bytes, carrier, arrivesMs, dueMs);
     writeHead(input, 0, DATA, 0, bytes.length, offset);
-    if (!carrier.send(input, HEAD_BYTES + bytes.length, output)) this.outcome.lost(carrier);
+    if (!carrier.send(input, HEAD_BYTES + bytes.length, output)) this.outcome.lose(carrier);
     this.outcome.lively();
   }
 

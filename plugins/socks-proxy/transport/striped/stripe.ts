@@ -9,6 +9,7 @@ import type { Host } from "./host.ts";
 import { PlainSide } from "./plain.ts";
 import { Receiver } from "./receiver.ts";
 import { type Outcome, Sender } from "./sender.ts";
+import type { Ticked } from "./ticker.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -26,12 +27,11 @@ export interface StripeEvents {
   onBeat?(nowMs: number): void;
 }
 
-export class Stripe {
+export class Stripe implements Sink, Outcome, Ticked {
   readonly #plain: PlainSide;
-  readonly #carriers = new Carriers((carrier) => this.lose(carrier));
+  readonly #carriers = new Carriers(this);
   readonly #sender: Sender;
   readonly #receiver: Receiver;
-  readonly #sink: Sink;
   /** When everything was said; the connections are only closed in order now. */
   #farewellMs: number | undefined;
   #broken: "plain" | "far" | undefined;
@@ -47,23 +47,8 @@ export class Stripe {
     host.counters.open++;
     host.streams.add(this);
     this.#plain = new PlainSide(host.native, host.reactor, plain, (events) => this.#onPlain(events));
-    const outcome: Outcome = {
-      broke: (side) => this.#break(side, true),
-      lost: (carrier) => this.lose(carrier),
-      lively: () => host.lively(this),
-    };
-    this.#sender = new Sender(host, this.#plain, this.#carriers, outcome);
-    this.#receiver = new Receiver(host, this.#plain, this.#carriers, outcome);
-    this.#sink = {
-      data: (offset, bytes, at, length) => this.#heard() && this.#receiver.data(offset, bytes, at, length),
-      ack: (offset, window, allCame) => {
-        if (!this.#heard()) return;
-        if (!this.#sender.acknowledged(offset, window, allCame)) this.#break("far", true);
-        else this.#maybeDone();
-      },
-      end: (offset) => this.#heard() && this.#receiver.end(offset),
-      reset: () => this.#heard() && this.#break("far", false),
-    };
+    this.#sender = new Sender(host, this.#plain, this.#carriers, this);
+    this.#receiver = new Receiver(host, this.#plain, this.#carriers, this);
     host.lively(this);
   }
 
@@ -97,7 +82,7 @@ export class Stripe {
     this.bareSinceMs = undefined;
     reactor.handle(registered.tag, (events) => this.#onCarrier(carrier, events));
     carrier.watch(false);
-    if (came && came.length > 0 && !carrier.take(came, this.#sink)) this.lose(carrier);
+    if (came && came.length > 0 && !carrier.take(came, this)) this.lose(carrier);
     if (!carrier.isGone) this.#greet(carrier);
     this.host.lively(this);
     if (!this.isOver) this.#sender.pump();
@@ -137,7 +122,7 @@ export class Stripe {
   }
 
   /** The same, without waiting for the other end; the kernel still sends what was said. */
-  end(): void {
+  stop(): void {
     this.abort();
     this.#closeAll(true);
   }
@@ -158,6 +143,38 @@ export class Stripe {
     this.host.lively(this);
     // Not at once: whoever found it broken may be in the middle of something.
     queueMicrotask(() => this.#sender.pump());
+  }
+
+  /** From a connection: a piece of the stream. */
+  data(offset: number, bytes: Bytes, at: number, length: number): void {
+    if (this.#heard()) this.#receiver.data(offset, bytes, at, length);
+  }
+
+  /** From a connection: what the other end has. */
+  ack(offset: number, window: number, allCame: boolean): void {
+    if (!this.#heard()) return;
+    if (!this.#sender.acknowledged(offset, window, allCame)) this.#break("far", true);
+    else this.#maybeDone();
+  }
+
+  /** From a connection: how long the stream is. */
+  end(offset: number): void {
+    if (this.#heard()) this.#receiver.end(offset);
+  }
+
+  /** From a connection: the other end broke. */
+  reset(): void {
+    if (this.#heard()) this.#break("far", false);
+  }
+
+  /** From within: one side did what ends it. */
+  broke(side: "plain" | "far"): void {
+    this.#break(side, true);
+  }
+
+  /** From within: something is under way. */
+  lively(): void {
+    this.host.lively(this);
   }
 
   #heard(): boolean {
@@ -189,7 +206,7 @@ export class Stripe {
     if (this.#hasEnded || carrier.isGone) return;
     if (events & PollEvents.out && !carrier.flush()) return this.lose(carrier);
     if (events & ~PollEvents.out) {
-      const outcome = carrier.read(this.#sink, performance.now());
+      const outcome = carrier.read(this, performance.now());
       // What was read may have ended it all.
       if (this.#hasEnded || carrier.isGone) return;
       if (outcome !== "more") return this.lose(carrier, outcome === "end");

@@ -17,7 +17,7 @@ async function writeAll(connection: Deno.TcpConn, bytes: Uint8Array): Promise<vo
 
 Deno.test("a striped stream carries every byte both ways at once, over several connections", async () => {
   await using pair = new Pair({ striped: 3 });
-  await pair.striped();
+  await pair.ready();
   const down = random(20_000_000), up = random(20_000_000);
   let heard = "";
   using server = listen(async (connection) => {
@@ -45,7 +45,7 @@ Deno.test("a striped stream carries every byte both ways at once, over several c
 
 Deno.test("a short word and its answer take one connection", async () => {
   await using pair = new Pair({ striped: 3 });
-  await pair.striped();
+  await pair.ready();
   using server = echo();
   const client = await pair.dial(server.port);
   for (let count = 0; count < 20; count++) {
