@@ -11,8 +11,8 @@ const BULK_BYTES = 128 * 1024, GOES_ON_BYTES = 32 * 1024, GOES_ON_MS = 500;
 const RETRY_FIRST_MS = 500, RETRY_LAST_MS = 8_000;
 /** A link that may not carry any more is left after this time; it may only have been away for a moment. */
 const LEAVE_MS = 2_000;
-/** So often a stream that was never answered is opened. */
-const MOST_OPENS = 3;
+/** Who hears nothing to the first words of a stream for so long says them over another link, so often in all. */
+const ANSWER_MS = 1_000, MOST_OPENS = 3;
 
 /** The links that may carry now. */
 export interface Ways {
@@ -33,6 +33,7 @@ export class Joining {
   #movedMs: number;
   #movedBytes = 0;
   #opens = 1;
+  #openedMs: number;
   #restsSinceMs: number | undefined;
 
   constructor(
@@ -43,19 +44,22 @@ export class Joining {
     private readonly mark: number,
     nowMs: number,
   ) {
-    this.#movedMs = nowMs;
+    this.#movedMs = this.#openedMs = nowMs;
   }
 
   /** A regular look. */
   look(nowMs: number, ways: Ways): void {
     const { stripe } = this;
     const isBulk = this.#isBulk(nowMs);
-    const isCarried = stripe.carriers.some(({ isSilent, link }) => !isSilent && ways.has(link));
+    const isUnanswered = !stripe.isAnswered && nowMs - this.#openedMs > ANSWER_MS;
+    const isCarried = !isUnanswered &&
+      stripe.carriers.some(({ isSilent, link }) => !isSilent && ways.has(link));
     this.#leave(nowMs, ways, isCarried);
-    if (stripe.carriers.length === 0 && !stripe.isAnswered && this.#opens >= MOST_OPENS) {
-      return stripe.abort();
+    if (!stripe.isAnswered && this.#opens >= MOST_OPENS) {
+      if (stripe.carriers.length === 0) stripe.abort();
+      return;
     }
-    // Until it was answered, the other end may be slow to reach its target.
+    // The other end may be slow to reach its target.
     const isLate = stripe.isAnswered && stripe.isOverdue(nowMs);
     if (!isBulk && isCarried && !isLate) return;
     for (const way of ways.all) {
@@ -91,7 +95,10 @@ export class Joining {
     const { stripe, token, target, mark, connector } = this;
     const retry = { isConnecting: true, atMs: 0, waitMs: Math.min(RETRY_LAST_MS, 2 * waitMs) };
     (this.#retries ??= new Map()).set(way.link, retry);
-    if (!stripe.isAnswered) this.#opens++;
+    if (!stripe.isAnswered) {
+      this.#opens++;
+      this.#openedMs = performance.now();
+    }
     const words = stripe.isAnswered ? helloOf(JOIN, token) : helloOf(OPEN, token, target);
     connector.connect(way, mark, words, (greeted) => {
       const nowMs = performance.now();
@@ -100,7 +107,9 @@ export class Joining {
       if (stripe.isOver) return greeted && connector.drop(greeted);
       if (!greeted) return;
       const old = stripe.carriers.find(({ link }) => link === way.link);
-      stripe.attach(greeted.sealed, greeted.codec, way.link).onHeard = () => this.#retries?.delete(way.link);
+      const carrier = stripe.attach(greeted.sealed, greeted.codec, way.link);
+      carrier.onHeard = () => this.#retries?.delete(way.link);
+      stripe.greet(carrier);
       if (old) stripe.lose(old);
     });
   }

@@ -91,13 +91,16 @@ export class Assembly {
       return this.#answer(first.sealed, first.codec, RESET);
     }
     const { host, streams } = this.#household(box);
+    // The box hears at once that it got through; a target may take long.
+    this.#say(first.sealed, first.codec, ACK);
     const arrivals = [first];
     let isOver = false, isOpenedAgain = false;
     const stream: Stream = {
       join: (arrival, isOpening) => {
         isOpenedAgain ||= isOpening;
-        if (arrivals.length < MOST_ARRIVALS) arrivals.push(arrival);
-        else this.#drop(arrival);
+        if (arrivals.length >= MOST_ARRIVALS) return this.#drop(arrival);
+        this.#say(arrival.sealed, arrival.codec, ACK);
+        arrivals.push(arrival);
       },
     };
     streams.set(token, stream);
@@ -125,14 +128,14 @@ export class Assembly {
       const stripe = new Stripe(host, plain, { onEnd: (broken) => leave(broken === undefined) });
       stripe.isAnswered = true;
       place.end = () => stripe.stop();
-      const attach = ({ sealed, codec, came }: Arrival) => stripe.attach(sealed, codec, undefined, came);
-      for (const arrival of arrivals) attach(arrival);
+      for (const { sealed, codec, came } of arrivals) stripe.attach(sealed, codec, undefined, came);
       stream.join = (arrival, isOpening) => {
         isOpenedAgain ||= isOpening;
         const extra = boxes.join(box);
         if (!extra) return this.#drop(arrival);
         reactor.count(arrival.sealed.tag, extra);
-        attach(arrival);
+        const { sealed, codec, came } = arrival;
+        stripe.greet(stripe.attach(sealed, codec, undefined, came));
       };
     });
   }
@@ -147,14 +150,19 @@ export class Assembly {
     return household;
   }
 
-  /** Says one word and ends. */
-  #answer({ fd, tag }: Registered, codec: Codec, type: number): void {
-    const { native, reactor } = this.settings;
+  /** Says one word, over a connection that is new: it has room. */
+  #say({ fd }: Registered, codec: Codec, type: number): void {
     writeHead(scratch.input, 0, type, 0, 0, 0);
     const length = codec.seal(scratch.input, HEAD_BYTES, scratch.output);
-    if (length > 0) native.write(fd, scratch.output, 0, length);
-    reactor.forget(tag);
-    native.closeInOrder(fd);
+    if (length > 0) this.settings.native.write(fd, scratch.output, 0, length);
+  }
+
+  /** Says one word and ends. */
+  #answer(sealed: Registered, codec: Codec, type: number): void {
+    const { native, reactor } = this.settings;
+    this.#say(sealed, codec, type);
+    reactor.forget(sealed.tag);
+    native.closeInOrder(sealed.fd);
     codec.free();
   }
 

@@ -71,7 +71,7 @@ export class Stripe implements Sink, Outcome, Ticked {
     return this.#sender.isOverdue(nowMs);
   }
 
-  /** Takes one more connection, and greets over it. @param came plain bytes that came along with its greeting */
+  /** Takes one more connection. @param came plain bytes that came along with its greeting */
   attach(registered: Registered, codec: Codec, link: string | undefined, came?: Bytes): Carrier {
     const { native, reactor } = this.host;
     const { all } = this.#carriers;
@@ -83,10 +83,17 @@ export class Stripe implements Sink, Outcome, Ticked {
     reactor.handle(registered.tag, (events) => this.#onCarrier(carrier, events));
     carrier.watch(false);
     if (came && came.length > 0 && !carrier.take(came, this)) this.lose(carrier);
-    if (!carrier.isGone) this.#greet(carrier);
     this.host.lively(this);
     if (!this.isOver) this.#sender.pump();
     return carrier;
+  }
+
+  /** Says how far this end is, so that who made the connection knows that it is through; or that all is over. */
+  greet(carrier: Carrier): void {
+    if (carrier.isGone) return;
+    if (this.#broken) this.#carriers.say(carrier, RESET, 0, 0, 0);
+    else this.#receiver.greet(carrier);
+    if (this.isOver && !carrier.isGone) carrier.shutdown();
   }
 
   /** These bytes were said over a connection already, with its greeting. */
@@ -180,13 +187,6 @@ export class Stripe implements Sink, Outcome, Ticked {
   #heard(): boolean {
     this.isAnswered = true;
     return !this.isOver;
-  }
-
-  /** Says how far this end is, so that who made the connection knows that it is through; or that all is over. */
-  #greet(carrier: Carrier): void {
-    if (this.#broken) this.#carriers.say(carrier, RESET, 0, 0, 0);
-    else if (this.isAnswered) this.#receiver.greet(carrier);
-    if (this.isOver && !carrier.isGone) carrier.shutdown();
   }
 
   #onPlain(events: number): void {

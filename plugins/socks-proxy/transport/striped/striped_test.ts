@@ -1,60 +1,316 @@
+// Striped streams over links that break, and peers and strangers that are not what was expected.
 import { strict as assert } from "node:assert";
-import { createHash } from "node:crypto";
-import { close, echo, listen, Pair, readAll } from "../../testing.ts";
+import { withShadowsocks } from "../../testing_shadowsocks.ts";
+import {
+  base64,
+  close,
+  echo,
+  listen,
+  noise,
+  Pair,
+  readAll,
+  readExactly,
+  until,
+  writeAll,
+} from "../../testing.ts";
+import { knock, targetOf } from "./testing_knock.ts";
+import { ACK, END, RESET } from "./frames.ts";
+import { helloOf, JOIN, OPEN, TOKEN_BYTES } from "./hello.ts";
 
-const sum = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
-const random = (length: number) => {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; at += 65_536) {
-    crypto.getRandomValues(bytes.subarray(at, Math.min(length, at + 65_536)));
-  }
-  return bytes;
-};
+const BULK = 24_000_000;
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const token = () => crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
 
-async function writeAll(connection: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at, at + 262_144));
-}
-
-Deno.test("a striped stream carries every byte both ways at once, over several connections", async () => {
-  await using pair = new Pair({ striped: 3 });
+/** A pair over hops, ready; and a download through it that says when half of it has come. */
+async function downloading(links: number, options: { bareMs?: number } = {}) {
+  const pair = new Pair({ striped: links, hops: true, ...options });
   await pair.ready();
-  const down = random(20_000_000), up = random(20_000_000);
-  let heard = "";
-  using server = listen(async (connection) => {
-    const reading = readAll(connection).then((bytes) => heard = sum(bytes));
+  const down = noise(BULK);
+  const server = listen(async (connection) => {
     await writeAll(connection, down);
     await connection.closeWrite();
-    await reading;
+    await readAll(connection);
   });
-  const client = await pair.dial(server.port);
-  const reading = readAll(client);
-  await writeAll(client, up);
-  await client.closeWrite();
-  assert.equal(sum(await reading), sum(down));
-  for (let waited = 0; heard === "" && waited < 10_000; waited += 5) {
-    await new Promise((done) => setTimeout(done, 5));
-  }
-  assert.equal(heard, sum(up));
-  close(client);
-  for (let waited = 0; pair.served.open + pair.tunnelled.open > 0 && waited < 10_000; waited += 5) {
-    await new Promise((done) => setTimeout(done, 5));
-  }
-  assert.equal(pair.served.open + pair.tunnelled.open, 0);
-  assert.equal(pair.served.resets + pair.tunnelled.resets, 0);
-});
+  const device = await pair.dial(server.port);
+  const half = await readExactly(device, BULK / 2);
+  const rest = async () => {
+    const got = await readAll(device);
+    assert.deepEqual(half, down.subarray(0, half.length));
+    assert.deepEqual(got, down.subarray(half.length));
+  };
+  return {
+    pair,
+    links: pair.links!,
+    rest,
+    async [Symbol.asyncDispose]() {
+      close(device);
+      server[Symbol.dispose]();
+      await pair[Symbol.asyncDispose]();
+    },
+  };
+}
 
-Deno.test("a short word and its answer take one connection", async () => {
-  await using pair = new Pair({ striped: 3 });
+Deno.test("a long stream uses every link, and a short word with its answer one", async () => {
+  await using run = await downloading(3);
+  await run.rest();
+  for (const { name, down } of run.links.all) assert.ok(down > BULK / 20, `${name} carried ${down}`);
+  assert.equal(run.pair.served.total, 1);
+  assert.equal(run.pair.served.striped, 1);
+
+  await using pair = new Pair({ striped: 3, hops: true });
   await pair.ready();
   using server = echo();
-  const client = await pair.dial(server.port);
+  const device = await pair.dial(server.port);
   for (let count = 0; count < 20; count++) {
-    await client.write(new TextEncoder().encode("hello"));
-    const got = new Uint8Array(5);
-    for (let at = 0; at < 5;) at += (await client.read(got.subarray(at)))!;
-    assert.equal(new TextDecoder().decode(got), "hello");
+    await device.write(new TextEncoder().encode("hello"));
+    assert.equal(new TextDecoder().decode(await readExactly(device, 5)), "hello");
   }
-  await client.closeWrite();
-  assert.equal((await readAll(client)).length, 0);
-  close(client);
+  assert.deepEqual(pair.links!.all.map(({ connections }) => connections), [1, 0, 0]);
+  await device.closeWrite();
+  assert.equal((await readAll(device)).length, 0);
+  close(device);
+});
+
+for (const how of ["cut", "silent"] as const) {
+  Deno.test(`a link that is ${how} in the middle of a download costs no byte, the one that it began on included`, async () => {
+    for (const index of [0, 1]) {
+      await using run = await downloading(2);
+      const link = run.links.all[index]!;
+      if (how === "cut") link.cut();
+      else link.isSilent = true;
+      await run.rest();
+    }
+  });
+}
+
+Deno.test("a download waits for links that are all gone, and goes on when one is back; an upload likewise", async () => {
+  await using run = await downloading(2);
+  for (const link of run.links.all) link.cut();
+  await sleep(1_000);
+  run.links.all[1]!.isCut = false;
+  await run.rest();
+
+  await using pair = new Pair({ striped: 2, hops: true });
+  await pair.ready();
+  const up = noise(BULK);
+  const heard = Promise.withResolvers<Uint8Array>();
+  using server = listen(async (connection) => heard.resolve(await readAll(connection)));
+  const device = await pair.dial(server.port);
+  const saying = writeAll(device, up).then(() => device.closeWrite());
+  await until(() => pair.served.bytesToPlain > BULK / 4);
+  for (const link of pair.links!.all) link.cut();
+  await sleep(500);
+  pair.links!.all[0]!.isCut = false;
+  await saying;
+  assert.deepEqual(await heard.promise, up);
+  close(device);
+});
+
+Deno.test("where no link comes back both sides hear a reset in the end, and nothing is left", async () => {
+  const { bareMs } = { bareMs: 500 };
+  await using pair = new Pair({ striped: 2, hops: true, bareMs });
+  await pair.ready();
+  const met = Promise.withResolvers<string>();
+  using server = listen(async (connection) => {
+    await connection.write(Uint8Array.of(1));
+    await readAll(connection).then(() => met.resolve("end"), (error) => met.resolve(error.name));
+  });
+  const device = await pair.dial(server.port);
+  await readExactly(device, 1);
+  for (const link of pair.links!.all) link.cut();
+  await assert.rejects(readAll(device), { name: "ConnectionReset" });
+  assert.equal(await met.promise, "ConnectionReset");
+  await until(() => pair.served.open + pair.tunnelled.open + pair.boxes.open === 0);
+  close(device);
+});
+
+Deno.test("a link that comes late joins a stream that runs, and one that may not carry any more is left", async () => {
+  await using pair = new Pair({ striped: 2, hops: true });
+  const [one, two] = pair.links!.all;
+  pair.links!.up.delete("link2");
+  pair.tunnels.waysChanged();
+  await pair.ready();
+  const isOver = Promise.withResolvers<void>();
+  using server = listen(async (connection) => {
+    const piece = noise(65_536);
+    let stop = false;
+    void isOver.promise.then(() => stop = true);
+    while (!stop) await writeAll(connection, piece);
+    await connection.closeWrite();
+  });
+  const device = await pair.dial(server.port);
+  const reading = readAll(device);
+  await until(() => one!.down > 4_000_000);
+  assert.equal(two!.down, 0);
+  pair.links!.up.add("link2");
+  pair.tunnels.waysChanged();
+  await until(() => two!.down > 1_000_000);
+  pair.links!.up.delete("link1");
+  pair.tunnels.waysChanged();
+  await until(() => one!.connections === 0);
+  isOver.resolve();
+  assert.equal((await reading).length % 65_536, 0);
+  close(device);
+});
+
+Deno.test("a peer that says nothing to the first words of a stream is asked over another link, and the target is dialled once", async () => {
+  await using pair = new Pair({ striped: 2, hops: true });
+  await pair.ready();
+  let dialled = 0;
+  using server = listen(async (connection) => {
+    dialled++;
+    await connection.readable.pipeTo(connection.writable);
+  });
+  const [one] = pair.links!.all;
+  one!.isSilent = true;
+  const device = await pair.dial(server.port);
+  await device.write(new TextEncoder().encode("hello"));
+  assert.equal(new TextDecoder().decode(await readExactly(device, 5)), "hello");
+  one!.isSilent = false;
+  // What was late on its way arrives now.
+  await until(() => one!.up > 0);
+  await device.write(new TextEncoder().encode("again"));
+  assert.equal(new TextDecoder().decode(await readExactly(device, 5)), "again");
+  await device.closeWrite();
+  await readAll(device);
+  await until(() => pair.served.open === 0);
+  assert.equal(dialled, 1);
+  close(device);
+});
+
+Deno.test("a join that is replayed, of a stream that nobody opened, or of another box changes nothing", async () => {
+  const identityKey = crypto.getRandomValues(new Uint8Array(32)),
+    otherKey = crypto.getRandomValues(new Uint8Array(32));
+  await using pair = new Pair({
+    striped: 2,
+    hops: true,
+    identityKey,
+    others: [{ name: "other", key: base64(otherKey) }],
+  });
+  await pair.ready();
+  const { native, server: { port } } = pair;
+  const others = { native, port, identityKey, key: otherKey }, own = { ...others, key: pair.key };
+  using server = echo();
+  const stream = token();
+  using opened = await knock(own, helloOf(OPEN, stream, targetOf(server.port)));
+  assert.equal((await opened.hear())?.type, ACK);
+  const before = { ...pair.served };
+  const box = pair.boxes.find("box")!;
+
+  using foreign = await knock(others, helloOf(JOIN, stream));
+  assert.equal((await foreign.hear())?.type, RESET);
+  using unknown = await knock(own, helloOf(JOIN, token()));
+  assert.equal((await unknown.hear())?.type, RESET);
+  assert.equal(box.joined, 0);
+
+  using joined = await knock(own, helloOf(JOIN, stream));
+  assert.equal((await joined.hear())?.type, ACK);
+  assert.equal(box.joined, 1);
+  using replayed = await knock(own, joined.request);
+  assert.equal(await replayed.hear(500), undefined);
+  assert.equal(pair.served.rejected.replay, 1);
+  assert.equal(box.joined, 1);
+  for (const count of ["total", "open", "striped"] as const) assert.equal(pair.served[count], before[count]);
+  assert.equal(box.places.size, 1);
+
+  // The stream itself lives on, over either connection.
+  joined.say(END, 0);
+  let met = await opened.hear();
+  while (met && met.type !== END) met = await opened.hear();
+  assert.equal(met?.type, END);
+});
+
+Deno.test("what was opened and broke is not opened again by a request that was late", async () => {
+  await using pair = new Pair({ striped: 1, hops: true });
+  await pair.ready();
+  const own = { native: pair.native, port: pair.server.port, key: pair.key };
+  let dialled = 0;
+  using server = listen(async (connection) => {
+    dialled++;
+    await readAll(connection);
+  });
+  const stream = token(), target = targetOf(server.port);
+  {
+    using opened = await knock(own, helloOf(OPEN, stream, target));
+    assert.equal((await opened.hear())?.type, ACK);
+    opened.say(RESET, 0);
+    await until(() => pair.served.open === 0);
+  }
+  using late = await knock(own, helloOf(OPEN, stream, target));
+  assert.equal((await late.hear())?.type, RESET);
+  assert.equal(dialled, 1);
+});
+
+Deno.test("a box has so many connections that join, and what is more is closed without harm to their stream", async () => {
+  await using pair = new Pair({ striped: 1, hops: true, most: 8 });
+  await pair.ready();
+  const own = { native: pair.native, port: pair.server.port, key: pair.key };
+  using server = echo();
+  const stream = token();
+  using opened = await knock(own, helloOf(OPEN, stream, targetOf(server.port)));
+  assert.equal((await opened.hear())?.type, ACK);
+  const joins = [];
+  for (let count = 0; count < 4; count++) {
+    joins.push(await knock(own, helloOf(JOIN, stream)));
+    assert.equal((await joins.at(-1)!.hear())?.type, ACK);
+  }
+  using more = await knock(own, helloOf(JOIN, stream));
+  assert.equal(await more.hear(), undefined);
+  assert.equal(pair.served.open, 1);
+  for (const join of joins) join[Symbol.dispose]();
+  await until(() => pair.boxes.joined === 0);
+  assert.equal(pair.served.open, 1);
+});
+
+Deno.test("a box that is gone takes its striped streams along", async () => {
+  await using pair = new Pair({ striped: 2, hops: true });
+  await pair.ready();
+  using server = echo();
+  const device = await pair.dial(server.port);
+  await device.write(Uint8Array.of(1));
+  await readExactly(device, 1);
+  pair.setBoxes([{ name: "another", key: base64(crypto.getRandomValues(new Uint8Array(32))) }]);
+  assert.equal(pair.boxes.open, 0);
+  await assert.rejects(readAll(device), { name: "ConnectionReset" });
+  close(device);
+});
+
+Deno.test("no device speaks to the reserved name, and the peer looks nothing up that is nobody's", async () => {
+  await using pair = new Pair({ striped: 1, hops: true });
+  await pair.ready();
+  const ask = async (name: string, port: number) => {
+    const device = await Deno.connect({ hostname: "127.0.0.1", port: pair.socks.port });
+    const bytes = new TextEncoder().encode(name);
+    await writeAll(device, Uint8Array.of(5, 1, 0));
+    await readExactly(device, 2);
+    await writeAll(device, Uint8Array.of(5, 1, 0, 3, bytes.length, ...bytes, port >> 8, port & 255));
+    await readExactly(device, 10);
+    await assert.rejects(readAll(device), { name: "ConnectionReset" });
+    close(device);
+  };
+  const { total } = pair.served;
+  await ask("stripe.otb.invalid", 1);
+  assert.equal(pair.served.total, total);
+  const { lookups } = pair.boxes.find("box")!;
+  for (const name of ["stripe.otb.invalid", "STRIPE.otb.INVALID."]) await ask(name, 2);
+  assert.equal(pair.served.refused, 2);
+  assert.equal(pair.boxes.find("box")!.lookups, lookups);
+});
+
+Deno.test("a server that knows no striped streams is found out, and connections go the usual way", async () => {
+  const key = crypto.getRandomValues(new Uint8Array(32));
+  await withShadowsocks(
+    "ssserver",
+    { method: "2022-blake3-aes-256-gcm", password: base64(key) },
+    async (port) => {
+      await using pair = new Pair({ boxKey: key, peerPort: port, striped: 2, mptcp: false });
+      await until(() => pair.tunnels.transport === "unknown-to-peer");
+      using server = echo();
+      const device = await pair.dial(server.port);
+      await device.write(new TextEncoder().encode("hello"));
+      assert.equal(new TextDecoder().decode(await readExactly(device, 5)), "hello");
+      assert.equal(pair.tunnelled.striped, 0);
+      close(device);
+    },
+  );
 });
