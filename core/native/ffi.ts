@@ -26,6 +26,7 @@ const SYMBOLS = {
   otb_congestion_set: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   otb_tcp_info: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   otb_unsent: { parameters: ["i32"], result: "i32" },
+  otb_unconfirmed: { parameters: ["i32"], result: "i32" },
   otb_mptcp_info: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   otb_poll_create: { parameters: ["buffer"], result: "i32" },
   otb_poll_add: { parameters: ["i32", "i32", "u32", "u32"], result: "i32" },
@@ -1262,6 +1263,11 @@ export class Native {
   /** Bytes in its send queue that were never sent; a negative errno. */
   unsent(fd: number): number {
     return this.#symbols.otb_unsent(fd);
+  }
+
+  /** Bytes in its send queue that the other end has not confirmed, those never sent included; a negative errno. */
+  unconfirmed(fd: number): number {
+    return this.#symbols.otb_unconfirmed(fd);
   }
 
   /** Tells of an MPTCP connection and its subflows; undefined when the socket is not MPTCP. */

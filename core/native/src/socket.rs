@@ -362,8 +362,17 @@ pub unsafe extern "C" fn otb_tcp_info(fd: c_int, out: *mut u8, length: u32) -> O
 /// Bytes in the send queue that were never sent (tcp(7) SIOCOUTQNSD).
 #[unsafe(no_mangle)]
 pub extern "C" fn otb_unsent(fd: c_int) -> Outcome {
-    const SIOCOUTQNSD: libc::c_ulong = 0x894b;
+    ask_queue(fd, 0x894b)
+}
+
+/// Bytes in the send queue that are not confirmed, those never sent included (tcp(7) SIOCOUTQ).
+#[unsafe(no_mangle)]
+pub extern "C" fn otb_unconfirmed(fd: c_int) -> Outcome {
+    ask_queue(fd, libc::TIOCOUTQ)
+}
+
+fn ask_queue(fd: c_int, question: libc::c_ulong) -> Outcome {
     let mut value: c_int = 0;
-    let got = unsafe { libc::ioctl(fd, SIOCOUTQNSD as _, &raw mut value) };
+    let got = unsafe { libc::ioctl(fd, question as _, &raw mut value) };
     if got < 0 { last_error() } else { value }
 }

@@ -9,8 +9,11 @@ import type { Line } from "./line.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A connection takes more while fewer bytes than this were never sent: what waits here can't go elsewhere. */
-export const LOWAT_BYTES = 16_384;
+/**
+ * A connection takes more while fewer bytes than this were never sent, as what waits here can't go elsewhere: what it carries while
+ * nobody looks, within these bounds.
+ */
+const UNSENT_MS = 4, LEAST_UNSENT_BYTES = 16_384, MOST_UNSENT_BYTES = 256 * 1024;
 const MAX_READ = 4 * 65_535;
 
 export class Carrier {
@@ -32,9 +35,13 @@ export class Carrier {
   onHeard: (() => void) | undefined;
   /** It has data in flight and hears nothing. */
   isSilent = false;
+  /** Sealed bytes that it was given, and how far the other end's kernel has them: what is behind is under way. */
+  given = 0;
+  arrived = 0;
   #segments = 0;
   #lost = 0;
   #congestion = "";
+  #unsentBytes = LEAST_UNSENT_BYTES;
   readonly fd: number;
   readonly tag: number;
 
@@ -52,13 +59,13 @@ export class Carrier {
     this.tag = tag;
     this.#watched = watched;
     this.heardMs = nowMs;
-    native.setNotSentLowat(fd, LOWAT_BYTES);
+    native.setNotSentLowat(fd, this.#unsentBytes);
     this.#follow();
   }
 
   /** Nothing of ours waits for it, and little for the network. */
   get canTake(): boolean {
-    return !this.isGone && !this.#rest && this.native.unsent(this.fd) < LOWAT_BYTES;
+    return !this.isGone && !this.#rest && this.native.unsent(this.fd) < this.#unsentBytes;
   }
 
   /** Nothing of ours waits for it. */
@@ -71,6 +78,7 @@ export class Carrier {
     const sealed = this.codec.seal(input, length, output);
     if (sealed < 0) return false;
     this.gauge.sent(sealed);
+    this.given += sealed;
     if (this.#rest) {
       const joined = new Uint8Array(this.#rest.length - this.#restAt + sealed);
       joined.set(this.#rest.subarray(this.#restAt));
@@ -129,6 +137,8 @@ export class Carrier {
     const info = this.native.tcpInfo(this.fd);
     if (!info) return;
     this.gauge.read(info, nowMs);
+    this.arrived = this.given - (this.#rest ? this.#rest.length - this.#restAt : 0) -
+      Math.max(0, this.native.unconfirmed(this.fd));
     this.line.take({
       rttMs: info.rttUs / 1000,
       minRttMs: info.minRttUs / 1000,
@@ -138,6 +148,14 @@ export class Carrier {
     this.#segments = info.dataSegmentsOut;
     this.#lost = info.retransSegments;
     this.#follow();
+    const unsent = Math.min(
+      MOST_UNSENT_BYTES,
+      Math.max(LEAST_UNSENT_BYTES, this.gauge.rate * UNSENT_MS / 1000),
+    );
+    if (Math.abs(unsent - this.#unsentBytes) > this.#unsentBytes / 4) {
+      this.#unsentBytes = Math.round(unsent);
+      this.native.setNotSentLowat(this.fd, this.#unsentBytes);
+    }
     const quietMs = Math.min(info.lastAckReceivedMs, nowMs - this.heardMs);
     this.isSilent = info.unacked > 0 && quietMs > Math.max(1_000, 4 * this.gauge.rttMs);
   }

@@ -2,11 +2,11 @@
 // A full queue loses packets too, but only where a queue stands; a radio loses them at any time.
 
 /** Losses are looked at together over so long. */
-const WINDOW_MS = 500;
+const WINDOW_MS = 200;
 /** With a queue below this, milliseconds or share of the least round trip, nothing is lost by being full. */
 const EMPTY_MS = 8, EMPTY_SHARE = 0.15;
 /** So many segments lost beside an empty queue are no chance. */
-const PROOF = 3;
+const PROOF = 2;
 /** Nothing lost for so long: the line is good now. */
 const GOOD_AFTER_MS = 60_000;
 /** bbr that loses this share fills a queue that is too short for it. */

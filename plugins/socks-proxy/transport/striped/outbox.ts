@@ -15,10 +15,18 @@ export interface Chunk<Way> {
   arrivesMs: number;
   /** When it should have been confirmed. */
   dueMs: number;
+  /** Where it ends among all bytes of its way; what has come that far has come. */
+  end: number;
+}
+
+/** What is asked of a way. */
+export interface Arrivals {
+  /** The other end has its bytes up to here. */
+  readonly arrived: number;
 }
 
 /** What was sent and is not confirmed, in the order of the stream. */
-export class Outbox<Way> {
+export class Outbox<Way extends Arrivals> {
   #chunks: Chunk<Way>[] = [];
   #first = 0;
   /** Where the next new byte belongs. */
@@ -37,10 +45,12 @@ export class Outbox<Way> {
     return this.next - this.acked;
   }
 
-  /** The stream goes on by these bytes, which it keeps. */
-  add(bytes: Bytes, way: Way, arrivesMs: number, dueMs: number): void {
-    this.#chunks.push({ offset: this.next, bytes, way, arrivesMs, dueMs });
+  /** The stream goes on by these bytes, which it keeps; `end` of what is given is set once it was sent. */
+  add(bytes: Bytes, way: Way, arrivesMs: number, dueMs: number): Chunk<Way> {
+    const chunk = { offset: this.next, bytes, way, arrivesMs, dueMs, end: Infinity };
+    this.#chunks.push(chunk);
     this.next += bytes.length;
+    return chunk;
   }
 
   /** Everything before `offset` has come. False: it was never sent. @param free gets the memory of what is confirmed */
@@ -61,12 +71,15 @@ export class Outbox<Way> {
     return true;
   }
 
-  /** The first of the oldest chunks that is wanted once more. */
+  /**
+   * The first of the oldest chunks that is wanted once more. What has come waits for others before it, and is confirmed with them:
+   * to send that again would cost the links what they carry.
+   */
   find(isWanted: (chunk: Chunk<Way>) => boolean): Chunk<Way> | undefined {
     const last = Math.min(this.#chunks.length, this.#first + LOOKED_AT);
     for (let index = this.#first; index < last; index++) {
       const chunk = this.#chunks[index]!;
-      if (isWanted(chunk)) return chunk;
+      if (chunk.way.arrived < chunk.end && isWanted(chunk)) return chunk;
     }
     return undefined;
   }
@@ -78,6 +91,7 @@ export class Outbox<Way> {
       if (chunk.way !== way) continue;
       chunk.dueMs = -Infinity;
       chunk.arrivesMs = Infinity;
+      chunk.end = Infinity;
     }
   }
 
@@ -86,6 +100,7 @@ export class Outbox<Way> {
     chunk.way = way;
     chunk.arrivesMs = arrivesMs;
     chunk.dueMs = dueMs;
+    chunk.end = Infinity;
     this.again += chunk.bytes.length;
   }
 

@@ -149,9 +149,11 @@ export class Sender {
     if (again) {
       input.set(bytes, HEAD_BYTES);
       this.#outbox.resent(again, carrier, arrivesMs, dueMs);
-    } else this.#outbox.add(bytes, carrier, arrivesMs, dueMs);
+    }
+    const chunk = again ?? this.#outbox.add(bytes, carrier, arrivesMs, dueMs);
     writeHead(input, 0, DATA, 0, bytes.length, offset);
-    if (!carrier.send(input, HEAD_BYTES + bytes.length, output)) this.outcome.lose(carrier);
+    if (carrier.send(input, HEAD_BYTES + bytes.length, output)) chunk.end = carrier.given;
+    else this.outcome.lose(carrier);
     this.outcome.lively();
   }
 
