@@ -16,8 +16,9 @@ export class Carriers {
   /** @param stream told of one that no longer works */
   constructor(private readonly stream: { lose(carrier: Carrier): void }) {}
 
+  /** Without the queues that the streams themselves make. */
   get worstRttMs(): number {
-    return this.all.reduce((worst, { gauge }) => Math.max(worst, gauge.rttMs), 0);
+    return this.all.reduce((worst, { gauge }) => Math.max(worst, gauge.minRttMs), 0);
   }
 
   /** The one that would bring a chunk first, of those that take anything now. */

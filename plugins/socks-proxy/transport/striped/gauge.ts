@@ -19,8 +19,8 @@ const UNKNOWN_RATE = 250_000, LEAST_RATE = 12_500;
 const UNKNOWN_RTT_MS = 100;
 /** What a link carries in this time is a chunk, within these bounds. */
 const CHUNK_MS = 20, LEAST_CHUNK = 4_096;
-/** What was sent is overdue after twice the time it should take, and not before this. */
-const LEAST_DUE_MS = 150;
+/** What was sent is overdue when word of it takes so much longer than it should, and not before this. */
+const QUEUE_SLACK = 1.3, WAY_SLACK = 1.5, DUE_SLACK_MS = 60, LEAST_DUE_MS = 150;
 
 /** One connection's figures. */
 export class Gauge {
@@ -72,7 +72,8 @@ export class Gauge {
 
   /** How long to wait for word of `bytes` given to it now, milliseconds. */
   dueMs(bytes: number): number {
-    return Math.max(LEAST_DUE_MS, 2 * (this.queued + bytes) * 1000 / this.rate + 2 * this.rttMs);
+    const queueMs = (this.queued + bytes) * 1000 / this.rate;
+    return Math.max(LEAST_DUE_MS, QUEUE_SLACK * queueMs + WAY_SLACK * this.minRttMs + DUE_SLACK_MS);
   }
 
   /** How much to give it at once, bytes. */
