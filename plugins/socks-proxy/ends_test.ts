@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, decodeAddress, Errno } from "../../core/native/ffi.ts";
 import { close, listen, Pair, readAll, readExactly, throughSocks, until } from "./testing.ts";
-import type { End } from "./testing_end.ts";
+import { BARE_MS, type End } from "./testing_end.ts";
 
 /** One end in a process of its own. */
 class Process {
@@ -81,14 +81,16 @@ async function carried(socksPort: number, goal: ReturnType<typeof target>) {
 const key = () => crypto.getRandomValues(new Uint8Array(32));
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
 
-for (const mptcp of [true, false]) {
-  const way = mptcp ? "Multipath TCP" : "plain TCP";
+for (const way of ["Multipath TCP", "plain TCP", "striped connections"] as const) {
+  const mptcp = way === "Multipath TCP";
+  const options = way === "striped connections" ? { mptcp, striped: 1, bareMs: BARE_MS } : { mptcp };
   for (const how of ["killed", "stopped"] as const) {
     Deno.test(`a peer that is ${how} resets device and target, half-closed ones too, over ${way}`, async () => {
       const psk = key();
       const directory = await Deno.makeTempDir({ prefix: "otb" });
-      await using peer = await Process.start({ end: "peer", key: base64(psk), mptcp, directory });
-      await using pair = new Pair({ peerPort: peer.port, boxKey: psk, mptcp });
+      await using peer = await Process.start({ end: "peer", key: base64(psk), way, directory });
+      await using pair = new Pair({ peerPort: peer.port, boxKey: psk, ...options });
+      await pair.ready();
       using goal = target(), quiet = target(), halved = target();
       const open = await carried(pair.socks.port, goal);
       const upEnded = await carried(pair.socks.port, quiet);
@@ -107,11 +109,11 @@ for (const mptcp of [true, false]) {
     });
 
     Deno.test(`a box that is ${how} resets device and target, over ${way}`, async () => {
-      await using pair = new Pair({ mptcp });
+      await using pair = new Pair(options);
       await using box = await Process.start({
         end: "box",
         key: base64(pair.key),
-        mptcp,
+        way,
         peerPort: pair.server.port,
       });
       using goal = target(), halved = target();

@@ -58,7 +58,7 @@ export class Assembly {
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(private readonly settings: AssemblySettings) {
-    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#timer = setInterval(() => this.#sweep(), Math.min(SWEEP_MS, settings.bareMs ?? SWEEP_MS));
   }
 
   close(): void {

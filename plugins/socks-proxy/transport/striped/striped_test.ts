@@ -13,7 +13,7 @@ import {
   until,
   writeAll,
 } from "../../testing.ts";
-import { knock, targetOf } from "./testing_knock.ts";
+import { knock, replay, targetOf } from "./testing_knock.ts";
 import { ACK, END, RESET } from "./frames.ts";
 import { helloOf, JOIN, OPEN, TOKEN_BYTES } from "./hello.ts";
 
@@ -206,7 +206,7 @@ Deno.test("a join that is replayed, of a stream that nobody opened, or of anothe
   using joined = await knock(own, helloOf(JOIN, stream));
   assert.equal((await joined.hear())?.type, ACK);
   assert.equal(box.joined, 1);
-  using replayed = await knock(own, joined.request);
+  using replayed = await replay(own, joined.request);
   assert.equal(await replayed.hear(500), undefined);
   assert.equal(pair.served.rejected.replay, 1);
   assert.equal(box.joined, 1);

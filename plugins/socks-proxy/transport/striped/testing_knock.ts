@@ -61,9 +61,15 @@ export class Knock {
 
   /** Says a frame without bytes. */
   say(type: number, offset: number): void {
-    const frame = new Uint8Array(HEAD_BYTES), out = new Uint8Array(1_024);
+    const frame = new Uint8Array(HEAD_BYTES);
     writeHead(frame, 0, type, 0, 0, offset);
-    const length = this.sealer!.sealFrames(frame, 0, HEAD_BYTES, out, 0);
+    this.sayBytes(frame);
+  }
+
+  /** Says whatever bytes. */
+  sayBytes(bytes: Bytes): void {
+    const out = new Uint8Array(bytes.length + 1_024);
+    const length = this.sealer!.sealFrames(bytes, 0, bytes.length, out, 0);
     this.who.native.write(this.fd, out, 0, length);
   }
 
@@ -98,15 +104,21 @@ export class Knock {
   }
 }
 
-/** Connects and says these words; a whole request is sent as it is. */
+/** Connects and sends a request as it was recorded. */
+export async function replay(who: Knocker, request: Bytes): Promise<Knock> {
+  const fd = connected(who);
+  await until(() => who.native.write(fd, request, 0, request.length) === request.length);
+  return new Knock(who, fd, request, undefined);
+}
+
+function connected({ native, port }: Knocker): number {
+  return native.connect(encodeAddress({ host: "127.0.0.1", port }), { resetOnClose: true }).fd;
+}
+
+/** Connects and says these words. */
 export async function knock(who: Knocker, words: Bytes): Promise<Knock> {
-  const { native, port, key, identityKey } = who;
-  const { fd } = native.connect(encodeAddress({ host: "127.0.0.1", port }), { resetOnClose: true });
-  // A request that was recorded begins with a salt, words with their version.
-  if (words[0] !== 1 || words.length > 200) {
-    await until(() => native.write(fd, words, 0, words.length) === words.length);
-    return new Knock(who, fd, words, undefined);
-  }
+  const { native, key, identityKey } = who;
+  const fd = connected(who);
   const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
   const sealer = native.aead(METHOD, key, salt);
   const out = new Uint8Array(REQUEST_OVERHEAD + words.length);

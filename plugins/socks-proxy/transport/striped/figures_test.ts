@@ -1,0 +1,151 @@
+// What is concluded from figures of connections: rates and arrivals, windows, congestion control, shares of memory.
+import { strict as assert } from "node:assert";
+import fc from "fast-check";
+import { WINDOW_UNIT } from "./frames.ts";
+import { Gauge, type Reading } from "./gauge.ts";
+import { Line } from "./line.ts";
+import { Blocks, Held, LEAST, LITTLE } from "./memory.ts";
+import { Past } from "./past.ts";
+import { FIRST_WINDOW_BYTES, Window } from "./window.ts";
+
+const MIB = 2 ** 20;
+
+/** A link that carries `rate` bytes a second and always has something queued. */
+function gaugeOf(rate: number, rttMs: number, isBusy: boolean, seconds: number): Gauge {
+  const gauge = new Gauge();
+  for (let nowMs = 0; nowMs <= seconds * 1000; nowMs += 20) {
+    gauge.read({
+      rttUs: rttMs * 1000,
+      minRttUs: rttMs * 1000,
+      unacked: isBusy ? 10 : 0,
+      mss: 1_400,
+      notSentBytes: isBusy ? 10_000 : 0,
+      bytesAcked: rate * nowMs / 1000,
+      deliveryRateBytesPerSecond: rate,
+    }, nowMs);
+  }
+  return gauge;
+}
+
+Deno.test("a busy link's rate is what it confirms; one with little to do is not taken for slow", () => {
+  const busy = gaugeOf(5e6, 30, true, 3);
+  assert.ok(Math.abs(busy.rate / 5e6 - 1) < 0.02, `${busy.rate}`);
+  const idle = gaugeOf(1_000, 30, false, 3);
+  assert.ok(idle.rate >= 1_000);
+  assert.ok(busy.arrivalMs(50_000) < gaugeOf(5e5, 30, true, 3).arrivalMs(50_000));
+});
+
+Deno.test("property: whatever is read of a connection, its figures are finite, chunks fit, and more takes longer", () => {
+  const reading: fc.Arbitrary<Reading> = fc.record({
+    rttUs: fc.nat(5e6),
+    minRttUs: fc.nat(5e6),
+    unacked: fc.nat(100_000),
+    mss: fc.nat(65_535),
+    notSentBytes: fc.nat(1e9),
+    bytesAcked: fc.nat(2 ** 31 - 1),
+    deliveryRateBytesPerSecond: fc.oneof(fc.nat(1e9), fc.constant(2 ** 60)),
+  });
+  fc.assert(fc.property(fc.array(fc.tuple(reading, fc.nat(1_000)), { maxLength: 50 }), (readings) => {
+    const gauge = new Gauge();
+    let nowMs = 0;
+    for (const [one, laterMs] of readings) {
+      gauge.read(one, nowMs += laterMs);
+      assert.ok(Number.isFinite(gauge.rate) && gauge.rate > 0);
+      const chunk = gauge.chunkBytes(65_523);
+      assert.ok(chunk >= 4_096 && chunk <= 65_523);
+      assert.ok(gauge.arrivalMs(1_000) <= gauge.arrivalMs(2_000));
+      assert.ok(gauge.dueMs(1_000) >= 150);
+    }
+  }));
+});
+
+Deno.test("property: a promise holds: the window's limit never goes back, and no told window is beyond it", () => {
+  const step = fc.record({
+    laterMs: fc.nat(400),
+    bytes: fc.nat(5e6),
+    held: fc.nat(200 * MIB),
+    rttMs: fc.nat(700),
+  });
+  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    const window = new Window();
+    let nowMs = 0, next = 0, limit = window.limit;
+    assert.equal(limit, FIRST_WINDOW_BYTES);
+    for (const { laterMs, bytes, held, rttMs } of steps) {
+      next = Math.min(limit, next + bytes);
+      window.beat(next, nowMs += laterMs, rttMs);
+      const all = new Held();
+      all.add(held);
+      const told = window.tell(next, all) * WINDOW_UNIT;
+      assert.ok(told >= LEAST && told <= 16 * MIB && told / WINDOW_UNIT < 65_536);
+      assert.ok(window.limit >= limit && window.limit >= next + told);
+      ({ limit } = window);
+    }
+  }));
+});
+
+Deno.test("a stream that is fast and far gets more window, and little once all hold much", () => {
+  const window = new Window();
+  for (let nowMs = 0; nowMs <= 2_000; nowMs += 250) window.beat(nowMs * 5_000, nowMs, 600);
+  assert.ok(window.tell(1e7, new Held()) * WINDOW_UNIT > 8 * MIB);
+  const held = new Held();
+  held.add(50 * MIB);
+  assert.equal(window.tell(1e7, held) * WINDOW_UNIT, LITTLE);
+});
+
+Deno.test("beyond the bound those go that hold much, of boxes that have more than their share; who holds little stays", () => {
+  const all = new Held(), greedy = new Held(all), modest = new Held(all);
+  greedy.add(127 * MIB);
+  modest.add(MIB);
+  assert.ok(greedy.hasRoom(16 * MIB));
+  greedy.add(10 * MIB);
+  assert.ok(!greedy.hasRoom(16 * MIB));
+  assert.ok(greedy.hasRoom(LEAST));
+  assert.ok(modest.hasRoom(MIB));
+  greedy.add(-137 * MIB);
+  modest.add(-MIB);
+  assert.equal(all.bytes, 0);
+  const blocks = new Blocks();
+  const block = blocks.copy(new Uint8Array(60_000), 0, 60_000);
+  assert.equal(blocks.used, 60_000);
+  assert.equal(blocks.room(1e9), Infinity);
+  blocks.give(block);
+  assert.equal(blocks.used, 0);
+});
+
+/** What a line takes to, given how each second goes: segments lost of a thousand, and the queue in milliseconds. */
+function lineAfter(seconds: { lost: number; queueMs: number }[]): string {
+  const line = new Line();
+  let nowMs = 0;
+  for (const { lost, queueMs } of seconds) {
+    for (let look = 0; look < 50; look++, nowMs += 20) {
+      line.take({
+        ...{ rttMs: 60 + queueMs, minRttMs: 60, segments: 20, lost: look % 10 === 0 ? lost / 5 : 0 },
+      }, nowMs);
+    }
+  }
+  return line.congestion;
+}
+
+Deno.test("a line that loses beside an empty queue takes bbr; one that loses only when it is full keeps cubic", () => {
+  assert.equal(lineAfter(Array(5).fill({ lost: 5, queueMs: 2 })), "bbr");
+  assert.equal(lineAfter(Array(20).fill({ lost: 5, queueMs: 200 })), "cubic");
+  assert.equal(lineAfter(Array(20).fill({ lost: 0, queueMs: 2 })), "cubic");
+  // It came from the line, and went.
+  assert.equal(
+    lineAfter([...Array(5).fill({ lost: 5, queueMs: 2 }), ...Array(70).fill({ lost: 0, queueMs: 2 })]),
+    "cubic",
+  );
+  // More is lost than bbr is good for.
+  assert.equal(lineAfter(Array(5).fill({ lost: 200, queueMs: 2 })), "cubic");
+});
+
+Deno.test("what is past is known for more than a minute, and not for ever", () => {
+  const past = new Past();
+  past.add("one", 0);
+  past.add("two", 60_000);
+  assert.ok(past.has("one") && past.has("two"));
+  past.add("three", 70_000);
+  assert.ok(past.has("one") && past.has("two") && past.has("three"));
+  past.add("four", 140_000);
+  assert.ok(!past.has("one") && past.has("three") && past.has("four"));
+});
