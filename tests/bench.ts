@@ -19,6 +19,11 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "one TCP connection over all links against the sum of the single links",
     load: () => import("./bench/aggregate.ts"),
   },
+  grid: {
+    summary:
+      "mixes of links as homes have them, both ways: striped and Multipath TCP beside what the links carry",
+    load: () => import("./bench/grid.ts"),
+  },
   unequal: { summary: "where kernel MPTCP fails; no bar", load: () => import("./bench/unequal.ts") },
   budget: {
     summary: "16.8 MB within the kernel's simult_flows budget",

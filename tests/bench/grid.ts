@@ -1,0 +1,117 @@
+// `otb bench grid`: mixes of links as homes have them, each transport beside what the links carry, in the same run.
+import type { LinkSpec } from "../lab/parse.ts";
+import { median, round } from "../measure.ts";
+import { World } from "../world.ts";
+import { mix } from "./mixes.ts";
+
+/** What a link carries as payload of TCP, of its rate: 1,420 of 1,500 bytes, less the frames of the proxy. */
+const PAYLOAD_SHARE = 0.945;
+const TRANSPORTS = ["mptcp", "striped"] as const;
+type Transport = typeof TRANSPORTS[number];
+const WAYS = ["down", "up"] as const;
+type Way = typeof WAYS[number];
+
+/** `down/up/delay/queue/loss`: Mbit/s, one-way milliseconds, milliseconds, percent. */
+const MIXES: { [name: string]: string[] } = {
+  "fibre 100 + DSL 8": ["100/100/4/20/0", "8/1/22/80/0"],
+  "DSL 18 + LTE 40 with 0.2 % loss": ["18/1/20/300/0", "40/12/30/200/0.2"],
+  "cable 50 + poor LTE 20": ["50/10/10/60/0", "20/5/40/150/1"],
+  "satellite 50 + DSL 12": ["50/5/300/700/0", "12/1/25/100/0"],
+  "cable 30 + LTE 60 + DSL 12": ["30/5/15/60/0", "60/20/35/80/0", "12/2/45/150/0"],
+  "three DSL 5": ["5/1/25/120/0", "5/1/25/120/0", "5/1/25/120/0"],
+  "5G 300 + cable 100 + DSL 8": ["300/50/15/60/0", "100/10/12/80/0", "8/1/25/150/0"],
+  "one link with 0.5 % loss": ["40/20/25/100/0.5"],
+  "four links, one with 2 % loss": ["30/10/15/80/0", "20/5/25/100/0", "40/10/30/120/2", "10/2/20/150/0"],
+  "LTE 69 + ADSL 7": ["69/20/30/200/0.05", "7/0.8/20/250/0"],
+  "LTE 50 + ADSL 6 + LTE 70": ["50/15/30/150/0.1", "6/0.7/20/300/0", "70/25/25/150/0.05"],
+  "cable 400 + 5G 50": ["400/40/8/60/0", "50/20/25/100/0.05"],
+  "1 to 50": ["100/50/10/50/0", "2/1/30/200/0"],
+  "equal 20": ["20/20/10/100/0", "20/20/10/100/0"],
+  "long and deep: 600 ms beside 5 ms": ["20/5/300/700/0", "20/5/2.5/20/0"],
+};
+
+interface Options {
+  rounds?: number;
+  seconds?: number;
+  /** Only mixes whose name contains this. */
+  only?: string;
+}
+
+/** One mix in one direction. */
+export interface GridResult {
+  name: string;
+  way: Way;
+  sumMbps: number;
+  /** What the best link carries alone, by its rate. */
+  bestMbps: number;
+  mbps: { [transport in Transport]: number };
+  ofSum: { [transport in Transport]: number };
+}
+
+/** Measures one connection of `seconds`, of which the first 40 % are not counted, over each mix both ways. */
+export async function run({ rounds = 1, seconds = 20, only }: Options): Promise<{ results: GridResult[] }> {
+  const results: GridResult[] = [];
+  for (const [name, words] of Object.entries(MIXES)) {
+    if (only && !name.includes(only)) continue;
+    results.push(...await measure(name, mix(...words), rounds, seconds));
+  }
+  return { results };
+}
+
+async function measure(
+  name: string,
+  links: LinkSpec[],
+  rounds: number,
+  seconds: number,
+): Promise<GridResult[]> {
+  await using world = await World.up(`grid${Deno.pid}`, { links });
+  const found = new Map<string, number[]>();
+  for (let turn = 0; turn < rounds; turn++) {
+    for (const transport of TRANSPORTS) {
+      await world.box.otb(["config", "set", `mptcp-scheduler.transport=${transport}`, "--yes"]);
+      await world.box.until(({ links }) => links.every(({ path }) => path?.state === "active"));
+      for (const way of WAYS) {
+        const { mbps } = await world.transfer("device1", {
+          seconds,
+          skipSeconds: Math.round(seconds * 0.4),
+          upload: way === "up",
+        });
+        const key = `${transport} ${way}`;
+        found.set(key, [...found.get(key) ?? [], mbps]);
+        console.error(`${name}: ${key} ${round(mbps)}`);
+      }
+    }
+  }
+  return WAYS.map((way) => {
+    const rates = links.map((link) => PAYLOAD_SHARE * (way === "down" ? link.downMbps : link.upMbps));
+    const sumMbps = rates.reduce((sum, rate) => sum + rate, 0);
+    const of = (transport: Transport) => round(median(found.get(`${transport} ${way}`)!), 1);
+    const mbps = { mptcp: of("mptcp"), striped: of("striped") };
+    return {
+      name,
+      way,
+      sumMbps: round(sumMbps, 1),
+      bestMbps: round(Math.max(...rates), 1),
+      mbps,
+      ofSum: { mptcp: round(mbps.mptcp / sumMbps, 3), striped: round(mbps.striped / sumMbps, 3) },
+    };
+  });
+}
+
+/** The result as lines for a person. */
+export function rows({ results }: Awaited<ReturnType<typeof run>>): string[][] {
+  const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
+  return [
+    ["links", "way", "sum Mbit/s", "best link", "mptcp", "striped", "mptcp", "striped of the sum"],
+    ...results.map(({ name, way, sumMbps, bestMbps, mbps, ofSum }) => [
+      name,
+      way,
+      sumMbps.toFixed(1),
+      bestMbps.toFixed(1),
+      mbps.mptcp.toFixed(1),
+      mbps.striped.toFixed(1),
+      percent(ofSum.mptcp),
+      percent(ofSum.striped),
+    ]),
+  ];
+}
