@@ -21,6 +21,11 @@ export class Carriers {
     return this.all.reduce((worst, { gauge }) => Math.max(worst, gauge.minRttMs), 0);
   }
 
+  /** How long the slowest may take until it is overdue. */
+  get worstDueMs(): number {
+    return this.all.reduce((worst, { gauge }) => Math.max(worst, gauge.dueMs(0)), 0);
+  }
+
   /** The one that would bring a chunk first, of those that take anything now. */
   best(except?: Carrier): Carrier | undefined {
     let best: Carrier | undefined, bestMs = Infinity;

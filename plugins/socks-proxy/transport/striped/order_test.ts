@@ -82,7 +82,7 @@ Deno.test("property: everything that was sent is kept until it is confirmed, fre
       for (const one of steps) {
         if (one.kind === "send") {
           used += one.length;
-          outbox.add(bytesAt(outbox.next, one.length), one.way, 10, 20);
+          outbox.add(bytesAt(outbox.next, one.length), one.way, { arrivesMs: 10, dueMs: 20, doubtMs: 30 });
         } else if (one.kind === "ack") {
           const offset = outbox.acked + Math.round(one.share * outbox.unacked);
           assert.equal(outbox.ack(offset, free), true);
@@ -91,7 +91,7 @@ Deno.test("property: everything that was sent is kept until it is confirmed, fre
           outbox.lost(one.way);
           const late = outbox.find(({ dueMs }) => dueMs < 0);
           if (late) assert.ok(late.offset + late.bytes.length > outbox.acked);
-          if (late) outbox.resent(late, 3, 10, 20);
+          if (late) outbox.resent(late, 3, { arrivesMs: 10, dueMs: 20, doubtMs: 30 });
         }
         assert.ok(used >= outbox.unacked);
         const oldest = outbox.find(() => true);

@@ -15,18 +15,17 @@ export interface Chunk<Way> {
   arrivesMs: number;
   /** When it should have been confirmed. */
   dueMs: number;
-  /** Where it ends among all bytes of its way; what has come that far has come. */
+  /** The same when its way says that it has come: it waits at the other end for what is before it. */
+  doubtMs: number;
+  /** Where it ends among all bytes of its way. */
   end: number;
 }
 
-/** What is asked of a way. */
-export interface Arrivals {
-  /** The other end has its bytes up to here. */
-  readonly arrived: number;
-}
+/** When a chunk is expected. */
+export type Expected = Pick<Chunk<unknown>, "arrivesMs" | "dueMs" | "doubtMs">;
 
 /** What was sent and is not confirmed, in the order of the stream. */
-export class Outbox<Way extends Arrivals> {
+export class Outbox<Way> {
   #chunks: Chunk<Way>[] = [];
   #first = 0;
   /** Where the next new byte belongs. */
@@ -45,9 +44,9 @@ export class Outbox<Way extends Arrivals> {
     return this.next - this.acked;
   }
 
-  /** The stream goes on by these bytes, which it keeps; `end` of what is given is set once it was sent. */
-  add(bytes: Bytes, way: Way, arrivesMs: number, dueMs: number): Chunk<Way> {
-    const chunk = { offset: this.next, bytes, way, arrivesMs, dueMs, end: Infinity };
+  /** The stream goes on by these bytes, which it keeps; `end` of what it gives is set once it was sent. */
+  add(bytes: Bytes, way: Way, { arrivesMs, dueMs, doubtMs }: Expected): Chunk<Way> {
+    const chunk = { offset: this.next, bytes, way, arrivesMs, dueMs, doubtMs, end: Infinity };
     this.#chunks.push(chunk);
     this.next += bytes.length;
     return chunk;
@@ -71,15 +70,12 @@ export class Outbox<Way extends Arrivals> {
     return true;
   }
 
-  /**
-   * The first of the oldest chunks that is wanted once more. What has come waits for others before it, and is confirmed with them:
-   * to send that again would cost the links what they carry.
-   */
+  /** The first of the oldest chunks that is wanted once more. */
   find(isWanted: (chunk: Chunk<Way>) => boolean): Chunk<Way> | undefined {
     const last = Math.min(this.#chunks.length, this.#first + LOOKED_AT);
     for (let index = this.#first; index < last; index++) {
       const chunk = this.#chunks[index]!;
-      if (chunk.way.arrived < chunk.end && isWanted(chunk)) return chunk;
+      if (isWanted(chunk)) return chunk;
     }
     return undefined;
   }
@@ -96,10 +92,11 @@ export class Outbox<Way extends Arrivals> {
   }
 
   /** A chunk goes out once more. */
-  resent(chunk: Chunk<Way>, way: Way, arrivesMs: number, dueMs: number): void {
+  resent(chunk: Chunk<Way>, way: Way, { arrivesMs, dueMs, doubtMs }: Expected): void {
     chunk.way = way;
     chunk.arrivesMs = arrivesMs;
     chunk.dueMs = dueMs;
+    chunk.doubtMs = doubtMs;
     chunk.end = Infinity;
     this.again += chunk.bytes.length;
   }

@@ -17,6 +17,11 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const BURST = 16;
 /** Somebody who waits is served by another link if that saves so much. */
 const WORTH_MS = 20, WORTH_SHARE = 0.7;
+/**
+ * What has come as far as its connection says waits for others before it, and is confirmed with them: to send it again would cost the
+ * links what they carry. An operator who confirms what he then loses makes such words worthless: in the end they are not believed.
+ */
+const DOUBT_SHARE = 2, DOUBT_MS = 500;
 /** What went with the greeting should be confirmed after this time. */
 const GREETING_DUE_MS = 1_000;
 
@@ -61,13 +66,14 @@ export class Sender {
 
   /** Something waits for longer than it should. */
   isOverdue(nowMs: number): boolean {
-    return this.#outbox.find(({ dueMs }) => dueMs <= nowMs) !== undefined;
+    return this.#outbox.find((chunk) => isLate(chunk, nowMs)) !== undefined;
   }
 
   /** These bytes were said over a connection already, with its greeting. */
   said(bytes: Bytes, carrier: Carrier, nowMs: number): void {
     const kept = this.host.blocks.copy(bytes, 0, bytes.length);
-    this.#outbox.add(kept, carrier, nowMs + carrier.gauge.rttMs, nowMs + GREETING_DUE_MS);
+    const dueMs = nowMs + GREETING_DUE_MS;
+    this.#outbox.add(kept, carrier, { arrivesMs: nowMs + carrier.gauge.rttMs, dueMs, doubtMs: dueMs });
   }
 
   /** Sends what can be sent. */
@@ -75,7 +81,7 @@ export class Sender {
     if (this.#isOver) return;
     const nowMs = performance.now();
     for (let count = 0; count < BURST; count++) {
-      const late = this.#outbox.find((chunk) => chunk.dueMs <= nowMs);
+      const late = this.#outbox.find((chunk) => isLate(chunk, nowMs));
       const other = late && this.carriers.best(late.way);
       if (late && other && !other.isSilent) {
         this.#send(other, late.offset, late.bytes, nowMs, late);
@@ -133,8 +139,9 @@ export class Sender {
   }
 
   /** Whether a chunk that is not late elsewhere should go over this connection as well. */
-  #isWanted({ way, bytes, arrivesMs }: Chunk<Carrier>, carrier: Carrier, nowMs: number): boolean {
-    if (way === carrier || carrier.isSilent) return false;
+  #isWanted(chunk: Chunk<Carrier>, carrier: Carrier, nowMs: number): boolean {
+    const { way, bytes, arrivesMs } = chunk;
+    if (way === carrier || carrier.isSilent || hasCome(chunk)) return false;
     // Everybody waits for the oldest when nothing new may or can be sent.
     const isWaiting = this.plain.hasEnded || this.plain.isEmpty || this.#outbox.next >= this.#limit;
     if (!isWaiting) return false;
@@ -145,12 +152,16 @@ export class Sender {
   #send(carrier: Carrier, offset: number, bytes: Bytes, nowMs: number, again?: Chunk<Carrier>): void {
     const { input, output } = scratch;
     const { gauge } = carrier;
-    const arrivesMs = nowMs + gauge.arrivalMs(bytes.length), dueMs = nowMs + gauge.dueMs(bytes.length);
+    const expected = {
+      arrivesMs: nowMs + gauge.arrivalMs(bytes.length),
+      dueMs: nowMs + gauge.dueMs(bytes.length),
+      doubtMs: nowMs + DOUBT_SHARE * this.carriers.worstDueMs + DOUBT_MS,
+    };
     if (again) {
       input.set(bytes, HEAD_BYTES);
-      this.#outbox.resent(again, carrier, arrivesMs, dueMs);
+      this.#outbox.resent(again, carrier, expected);
     }
-    const chunk = again ?? this.#outbox.add(bytes, carrier, arrivesMs, dueMs);
+    const chunk = again ?? this.#outbox.add(bytes, carrier, expected);
     writeHead(input, 0, DATA, 0, bytes.length, offset);
     if (carrier.send(input, HEAD_BYTES + bytes.length, output)) chunk.end = carrier.given;
     else this.outcome.lose(carrier);
@@ -174,4 +185,13 @@ export class Sender {
     this.carriers.watch(what === "room");
     this.plain.watch(what === "bytes");
   }
+}
+
+function hasCome({ way, end }: Chunk<Carrier>): boolean {
+  return way.arrived >= end;
+}
+
+/** Whether word of a chunk should have come by now. */
+function isLate(chunk: Chunk<Carrier>, nowMs: number): boolean {
+  return nowMs >= (hasCome(chunk) ? chunk.doubtMs : chunk.dueMs);
 }
