@@ -6,6 +6,7 @@ import { oddNetworks, strippedLinks } from "./conditions.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { endpoints, type Verdict } from "./endpoints.ts";
 import { type Candidate, firstPaths } from "./first_path.ts";
+import { pathFact } from "./path_fact.ts";
 import { assignSlots, isUsed, linkWays, routedLinks, routes, settings, wayOut } from "./routing.ts";
 import { Overflow } from "./secondary.ts";
 
@@ -156,6 +157,30 @@ Deno.test("first paths: weights sum to one, everybody is named, the heaviest com
       ),
     );
   }));
+});
+
+Deno.test("a path with plain connections alone is stripped of MPTCP, unless streams are striped over them", () => {
+  const sample = {
+    ...{
+      subflows: 0,
+      plain: 3,
+      rxBitsPerSecond: 0,
+      txBitsPerSecond: 0,
+      congestion: "cubic",
+      silentMs: 0,
+      backoff: 0,
+    },
+    tokens: new Set<number>(),
+  };
+  const rates = { rx: 0, tx: 0, acknowledged: 0 };
+  const told = (transport?: "mptcp" | "striped", subflows = 0) => {
+    const fact = pathFact("fibre", "cloud", "active", { ...sample, subflows }, rates, 0, transport);
+    return [fact.protocol, fact.subflows];
+  };
+  assert.deepEqual(told(), ["tcp", 0]);
+  assert.deepEqual(told("striped"), ["striped", 3]);
+  // A peer that does not know striped streams is reached by MPTCP all the same.
+  assert.deepEqual(told("striped", 2), ["mptcp", 2]);
 });
 
 Deno.test("first paths: near beats far, a stripped path and a lower tier are fall-backs only", () => {

@@ -3,9 +3,8 @@ import { type AeadSession, type Native, SALT_BYTES } from "../../core/native/ffi
 import { type BoxKey, readKey } from "../../core/plugin.ts";
 import { JOINED_SHARE } from "./descriptors.ts";
 import type { Counted } from "./reactor.ts";
-import { openRequestHead, type Refusal, requestHead } from "./sip022.ts";
+import { METHOD, openRequestHead, type Refusal, requestHead } from "./sip022.ts";
 import { IDENTITY_BYTES, identityOf } from "./sip023.ts";
-import { METHOD } from "./tunnel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

@@ -18,7 +18,7 @@ import {
   until,
 } from "./testing.ts";
 import { roundTrip, withShadowsocks } from "./testing_shadowsocks.ts";
-import { METHOD } from "./tunnel.ts";
+import { METHOD } from "./sip022.ts";
 
 const native = openNative();
 const identityKey = noise(32);

@@ -12,7 +12,6 @@ import {
   HIGH_PRIORITY_MARK,
   type InterfaceFact,
   isRange,
-  type Json,
   type ListensFact,
   LOW_PRIORITY_MARK,
   OtbError,
@@ -30,6 +29,7 @@ import { drained } from "./drain.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
 import { Older } from "./older.ts";
+import { publish } from "./publish.ts";
 import { Reactor } from "./reactor.ts";
 import { Shares } from "./shares.ts";
 import { Sniffer } from "./sniffer.ts";
@@ -43,7 +43,6 @@ import { Targets } from "./targets.ts";
 import { MptcpTransport, order } from "./transport/transport.ts";
 import { tunnelCounters, Tunnels } from "./tunnel.ts";
 
-const STATUS_EVERY_MS = 1_000;
 /** How long the peer has to answer when it is asked whether it does. */
 const PROBE_MS = 2_000;
 /** So many connections in a row must end without an answer before a person is told; one may be a peer that restarts. */
@@ -388,33 +387,6 @@ function peerKeyOf({ secret }: Context<Config>): Uint8Array<ArrayBuffer> | undef
 function serves({ facts }: Context<Config>, zone: Zone, ...ports: number[]): void {
   const services = ports.map((port) => ({ protocol: "tcp" as const, port, zones: [zone] }));
   facts.publish("listens/socks-proxy", { services } satisfies ListensFact);
-}
-
-/** Publishes counters once a second, when they changed. */
-function publish(
-  ctx: Context<Config>,
-  look: () => {
-    open: number;
-    total: number;
-    refused: number;
-    mptcp: number;
-    tcp: number;
-    striped: number;
-  },
-): void {
-  let last = "";
-  const tell = () => {
-    const { open, total, refused, ...rest } = look();
-    const kinds = (["mptcp", "tcp", "striped"] as const).filter((kind) => rest[kind] > 0);
-    const protocol = kinds.length > 1 ? "mixed" : kinds[0] ?? "unknown";
-    const status = { connections: { open, total, refused, protocol }, ...rest };
-    const text = JSON.stringify(status);
-    if (text === last) return;
-    last = text;
-    ctx.publishStatus(status as { [key: string]: Json });
-  };
-  const timer = setInterval(tell, STATUS_EVERY_MS);
-  ctx.defer(() => clearInterval(timer));
 }
 
 /** What fits into this process. */

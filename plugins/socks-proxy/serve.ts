@@ -17,13 +17,13 @@ import type { Reactor } from "./reactor.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import type { Salts } from "./salts.ts";
 import { LegacyCodec, openLegacy } from "./sip004.ts";
-import { openRequestBody, REQUEST_HEAD, sealResponse } from "./sip022.ts";
+import { METHOD, openRequestBody, REQUEST_HEAD, sealResponse } from "./sip022.ts";
 import type { Targets } from "./targets.ts";
 import { randomBytes } from "./random.ts";
 import { KEEPALIVE_SECONDS } from "./transport/transport.ts";
 import { isReserved } from "./transport/striped/hello.ts";
 import { Assembly } from "./transport/striped/peer.ts";
-import { METHOD, PROTOCOL_SAMPLE } from "./tunnel.ts";
+import { PROTOCOL_SAMPLE } from "./tunnel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

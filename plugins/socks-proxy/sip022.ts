@@ -1,5 +1,5 @@
 // The headers of Shadowsocks 2022, byte for byte (SIP022 section 3.1). Pure but for the AEAD sessions handed in.
-import { type AeadSession, SALT_BYTES, TAG_BYTES } from "../../core/native/ffi.ts";
+import { type AeadMethod, type AeadSession, SALT_BYTES, TAG_BYTES } from "../../core/native/ffi.ts";
 import { readTarget, type Target } from "./address.ts";
 import { IDENTITY_BYTES } from "./sip023.ts";
 
@@ -16,6 +16,7 @@ const ENDS_MARK = new TextEncoder().encode("otb:ends"), RESPONSE_TYPE_ENDS = 2;
 const REQUEST_FIXED = 1 + 8 + 2;
 /** type u8, time u64be, salt of the request, length u16be */
 const RESPONSE_FIXED = 1 + 8 + SALT_BYTES + 2;
+export const METHOD: AeadMethod = "2022-blake3-aes-256-gcm";
 /** Clocks may differ by this much (section 3.1.3). */
 export const CLOCK_WINDOW_SECONDS = 30;
 const MAX_PADDING = 900;

@@ -1,4 +1,4 @@
-// One hop of the data plane on its own, as the plugin runs it: `box SOCKS_PORT PEER_PORT tcp|mptcp` or `peer PORT`; `raw FROM TO`
+// One hop of the data plane on its own, as the plugin runs it: `box SOCKS_PORT PEER_PORT tcp|mptcp|striped` or `peer PORT`; `raw FROM TO`
 // relays bytes as they are, to show what encryption costs. The key comes from the environment: benchmarks only.
 import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, openNative, PollEvents } from "../../core/native/ffi.ts";
@@ -36,8 +36,13 @@ if (role === "box") {
     identity: new Identity(native, peerKey, psk),
     now,
     choices: () => [],
+    ways: third === "striped" ? () => [{ link: "one", interface: "lo", source: host, weight: 1 }] : undefined,
     counters: tunnelCounters(),
   });
+  void reactor.run();
+  while (third === "striped" && tunnels.transport !== "striped") {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
   new Socks5(native, reactor, tunnels, host, Number(first), undefined);
 } else if (role === "peer") {
   const directory = await Deno.makeTempDir({ prefix: "otb" });
@@ -58,7 +63,7 @@ if (role === "box") {
   rawHop(Number(first), Number(second));
 }
 console.log("ready");
-await reactor.run();
+if (role !== "box") await reactor.run();
 
 /** A relay that copies nothing and seals nothing. */
 function rawHop(from: number, to: number): void {

@@ -1,5 +1,5 @@
 // Every transport, and what streams fall back to, against the same suite.
-import { conformance } from "./conformance.ts";
+import { conformance } from "./testing_conformance.ts";
 
 conformance("Multipath TCP", { mptcp: true });
 conformance("plain TCP", { mptcp: false });

@@ -1,11 +1,10 @@
 // The box's end of striped streams: opens them, once the peer is known to take them, and follows the links.
-import type { Codec, Registered } from "../../relay.ts";
+import type { Codec, Counters, Registered } from "../../relay.ts";
 import { randomBytes } from "../../random.ts";
-import type { TunnelCounters } from "../../tunnel.ts";
 import { Asking } from "./ask.ts";
 import { Connector, type ConnectSettings, type Way } from "./connect.ts";
 import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
-import { HELLO_BYTES, helloOf, OPEN, TOKEN_BYTES } from "./hello.ts";
+import { helloOf, OPEN, TOKEN_BYTES } from "./hello.ts";
 import { BARE_MS, Host } from "./host.ts";
 import { Joining, type Ways } from "./joining.ts";
 import { Stripe } from "./stripe.ts";
@@ -17,7 +16,7 @@ const FAREWELL_MS = 5_000;
 
 /** What is needed of the rest of the proxy. */
 export interface StripingSettings extends ConnectSettings {
-  counters: TunnelCounters;
+  counters: Counters;
   /** Links that carry, the best first; none: streams are not to be striped. */
   ways(): Way[];
   /** Streams without any connection are kept so long. */
@@ -116,6 +115,3 @@ export class Striping {
     return stripe;
   }
 }
-
-/** Room that the words of a stream take before its first payload. */
-export const WORDS_BYTES = HELLO_BYTES + 259 + HEAD_BYTES;

@@ -1,4 +1,5 @@
 // The first words of every connection of a striped stream: what it is for, and which stream it belongs to (WIRE.md). Pure.
+import { HEAD_BYTES } from "./frames.ts";
 import { readTarget, type Target } from "../../address.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -10,6 +11,8 @@ const VERSION = 1;
 export const TOKEN_BYTES = 16;
 /** Version, kind, token; behind them a target where a stream is opened. */
 export const HELLO_BYTES = 2 + TOKEN_BYTES;
+/** Room that they take before the first payload, with its head. */
+export const WORDS_BYTES = HELLO_BYTES + 259 + HEAD_BYTES;
 /** What a connection is for: a new stream, one more way of a running one, or a question whether the peer knows all this. */
 export const OPEN = 1, JOIN = 2, ASK = 3;
 

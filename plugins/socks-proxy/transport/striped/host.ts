@@ -4,14 +4,21 @@ import type { Reactor } from "../../reactor.ts";
 import type { Counters } from "../../relay.ts";
 import { Line } from "./line.ts";
 import { Blocks, Held } from "./memory.ts";
-import type { Stripe } from "./stripe.ts";
-import { Ticker } from "./ticker.ts";
+import { type Ticked, Ticker } from "./ticker.ts";
 
 /** A stream whose connections have all broken is kept so long: the box makes others as soon as a link is there. */
 export const BARE_MS = 120_000;
 /** More links are not remembered. */
 const MAX_LINES = 256;
 const address = new Uint8Array(ADDRESS_BYTES);
+
+/** A stream. */
+export interface Hosted extends Ticked {
+  /** When there was last a connection, if there is none. */
+  readonly bareSinceMs: number | undefined;
+  abort(): void;
+  stop(): void;
+}
 
 /** The memory of all streams of one process. */
 export class Memory {
@@ -22,7 +29,7 @@ export class Memory {
 export class Host {
   readonly blocks: Blocks;
   readonly held: Held;
-  readonly streams = new Set<Stripe>();
+  readonly streams = new Set<Hosted>();
   readonly #ticker = new Ticker();
   readonly #lines = new Map<string, Line>();
 
@@ -54,7 +61,7 @@ export class Host {
   }
 
   /** Has `beat` called soon and regularly, until it answers false. */
-  lively(stripe: Stripe): void {
+  lively(stripe: Ticked): void {
     this.#ticker.add(stripe);
   }
 

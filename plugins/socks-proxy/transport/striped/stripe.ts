@@ -5,11 +5,10 @@ import type { Codec, Registered } from "../../relay.ts";
 import { Carrier } from "./carrier.ts";
 import { Carriers } from "./carriers.ts";
 import { RESET, type Sink } from "./frames.ts";
-import type { Host } from "./host.ts";
+import type { Host, Hosted } from "./host.ts";
 import { PlainSide } from "./plain.ts";
 import { Receiver } from "./receiver.ts";
 import { type Outcome, Sender } from "./sender.ts";
-import type { Ticked } from "./ticker.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -27,7 +26,7 @@ export interface StripeEvents {
   onBeat?(nowMs: number): void;
 }
 
-export class Stripe implements Sink, Outcome, Ticked {
+export class Stripe implements Sink, Outcome, Hosted {
   readonly #plain: PlainSide;
   readonly #carriers = new Carriers(this);
   readonly #sender: Sender;

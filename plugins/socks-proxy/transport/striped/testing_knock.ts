@@ -7,10 +7,9 @@ import {
   SALT_BYTES,
   TAG_BYTES,
 } from "../../../../core/native/ffi.ts";
-import { openResponseHead, REQUEST_OVERHEAD, RESPONSE_HEAD, sealRequest } from "../../sip022.ts";
+import { METHOD, openResponseHead, REQUEST_OVERHEAD, RESPONSE_HEAD, sealRequest } from "../../sip022.ts";
 import { Identity } from "../../sip023.ts";
 import { until } from "../../testing.ts";
-import { METHOD } from "../../tunnel.ts";
 import { HEAD_BYTES, writeHead } from "./frames.ts";
 import { RESERVED_TARGET } from "./hello.ts";
 
