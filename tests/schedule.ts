@@ -11,7 +11,7 @@ export const ALONE: { [file: string]: string } = {
   "lab_test.ts": "measures how exactly the lab keeps rates, delays and loss",
   "path_rate_test.ts": "demands most of the sum of all links",
   "tunnel_load_test.ts": "loses next to nothing under load",
-  "tunnel_test.ts": "loses next to nothing at most of the sum of all links",
+  "tunnel_rate_test.ts": "loses next to nothing at most of the sum of all links",
 };
 
 /** Seconds that each file takes on two busy cores, to the order of which it matters; one that is not named is taken for long and begins early. */
@@ -23,7 +23,9 @@ const SECONDS: { [file: string]: number } = {
   "pinning_test.ts": 150,
   "survival_test.ts": 135,
   "faults_test.ts": 145,
-  "path_test.ts": 120,
+  "path_test.ts": 180,
+  "tunnel_protocols_test.ts": 200,
+  "tunnel_test.ts": 140,
   "clock_test.ts": 100,
   "dhcp_hostile_test.ts": 100,
   "resolver_test.ts": 90,
