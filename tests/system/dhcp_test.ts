@@ -72,7 +72,8 @@ Deno.test("another server sends back to the instructions while checking, and sil
   await crowd.order({ do: "reboot", rate: 20 });
   await eventually("ours answers, with the same addresses", () => {
     const after = crowd.answers.filter(({ atMs, server }) => atMs > sinceMs && server === "192.168.100.1");
-    return after.length === 5 &&
+    // A device that asks again, as its answer was slow, gets a second one.
+    return new Set(after.map(({ mac }) => mac)).size === 5 &&
       after.every(({ type, mac, address }) => type === "ack" && before.get(mac) === address);
   });
 });
