@@ -10,6 +10,7 @@ export const ALONE: { [file: string]: string } = {
   "dhcp_rate_test.ts": "loses no answer at 100 devices a second, and answers within 5 s of a kill",
   "lab_test.ts": "measures how exactly the lab keeps rates, delays and loss",
   "path_rate_test.ts": "demands most of the sum of all links",
+  "soak_test.ts": "puts in faults by the second: how one box bears them is asked, and not how three do",
   "tunnel_load_test.ts": "loses next to nothing under load",
   "tunnel_rate_test.ts": "loses next to nothing at most of the sum of all links",
 };
