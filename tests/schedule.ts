@@ -10,8 +10,9 @@ export const ALONE: { [file: string]: string } = {
   "dhcp_rate_test.ts": "loses no answer at 100 devices a second, and answers within 5 s of a kill",
   "lab_test.ts": "measures how exactly the lab keeps rates, delays and loss",
   "path_rate_test.ts": "demands most of the sum of all links",
+  "soak_test.ts": "puts in faults by the second: how one box bears them is asked, and not how three do",
   "tunnel_load_test.ts": "loses next to nothing under load",
-  "tunnel_test.ts": "loses next to nothing at most of the sum of all links",
+  "tunnel_rate_test.ts": "loses next to nothing at most of the sum of all links",
 };
 
 /** Seconds that each file takes on two busy cores, to the order of which it matters; one that is not named is taken for long and begins early. */
@@ -23,7 +24,9 @@ const SECONDS: { [file: string]: number } = {
   "pinning_test.ts": 150,
   "survival_test.ts": 135,
   "faults_test.ts": 145,
-  "path_test.ts": 120,
+  "path_test.ts": 180,
+  "tunnel_protocols_test.ts": 200,
+  "tunnel_test.ts": 140,
   "clock_test.ts": 100,
   "dhcp_hostile_test.ts": 100,
   "resolver_test.ts": 90,

@@ -1,4 +1,5 @@
 // `otb test`: the gate and the whole-system tests side by side, counted together; the last line is what CI reads.
+import { failures } from "./failures.ts";
 import { sweepDeadLabs } from "./lab/lab.ts";
 import { type Outcome, runPool, type Task } from "./pool.ts";
 import { schedule, slots } from "./schedule.ts";
@@ -14,7 +15,7 @@ The last line counts them all.
   --unit        only what deno task ok runs
   --system      only the whole-system tests
   --only TEXT   only the whole-system tests of files whose path contains TEXT
-  --jobs N      how many run at once (default: one more than there are cores, if there is memory for them)
+  --jobs N      how many run at once (default: as many as there are cores, if there is memory for them)
 
 Example: sudo ./otb test --only dhcp
 `;
@@ -56,6 +57,7 @@ export async function test(args: string[]): Promise<number> {
   const live = tasks.length === 1;
   const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
   let done = 0;
+  const reasons: string[] = [];
   const begun = performance.now();
   const outcomes = await runPool(tasks, {
     slots: options.jobs,
@@ -66,6 +68,7 @@ export async function test(args: string[]): Promise<number> {
     onBegin: ({ name }) => live || console.error(`otb: ${name} begins`),
     onOutput: live ? write : undefined,
     onEnd: ({ name }, outcome, text) => {
+      if (outcome.failed > 0) reasons.push(`--- why ${name} failed\n${failures(text)}\n`);
       if (!live) write(`\n--- ${name}\n${text.trim()}\n`);
       console.error(`otb: ${told(outcome)}, ${++done} of ${tasks.length}`);
     },
@@ -75,6 +78,8 @@ export async function test(args: string[]): Promise<number> {
     return 130;
   }
   const seconds = Math.round((performance.now() - begun) / 1000);
+  // Once more, as the last lines are what everybody reads.
+  if (!live && reasons.length > 0) console.log(`\n${reasons.join("\n")}`);
   console.log(`\n${outcomes.map(told).join("\n")}\nin ${seconds} s, ${options.jobs} at once`);
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
   const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);

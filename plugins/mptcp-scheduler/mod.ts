@@ -98,6 +98,8 @@ class Scheduler {
   /** What was last claimed under each key, as text. */
   readonly #claimed = new Map<string, string>();
   #claiming: Promise<void> = Promise.resolve();
+  /** Links whose routes and endpoints are claimed, each with the address that they are for. */
+  #claimedFor: ReadonlyMap<string, string> = new Map();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #published = new Set<string>();
   #publishedWays = new Set<string>();
@@ -166,6 +168,11 @@ class Scheduler {
     return this.#routed().filter(isUsed);
   }
 
+  /** What can be told of a link holds: others send over it at once, and its routes take the kernel a moment. */
+  #isReady({ link, address }: UsableLink): boolean {
+    return this.#claimedFor.get(link.name) === address;
+  }
+
   async #linksChanged(): Promise<void> {
     // Those that carry come first; a link that is never used has its own way out all the same.
     const names = [...this.ctx.links.current].sort((a, b) =>
@@ -207,6 +214,7 @@ class Scheduler {
       return [{ key, resources }];
     });
     if (changed.length === 0) return this.#claiming;
+    const claimedFor = new Map(routed.map(({ link, address }) => [link.name, address]));
     const generations: { [name: string]: Json } = {};
     for (const [name, { verdict }] of this.#memories) generations[name] = verdict.generation;
     this.#claiming = this.#claiming.catch(() => {}).then(async () => {
@@ -225,6 +233,7 @@ class Scheduler {
         }
         this.ctx.health.clear(`${key}-refused`);
       }
+      this.#claimedFor = claimedFor;
       await this.ctx.store.keep("generations", generations);
     });
     return this.#claiming;
@@ -450,7 +459,7 @@ class Scheduler {
   #publish(nowMs: number): void {
     this.#lastPublishMs = nowMs;
     const { ctx } = this;
-    const usable = this.#usable(), routed = this.#routed();
+    const routed = this.#routed().filter((link) => this.#isReady(link)), usable = routed.filter(isUsed);
     const total = routed.reduce(
       (sum, { link }) => sum + this.#memory(link.name).rx + this.#memory(link.name).tx,
       0,
@@ -471,7 +480,8 @@ class Scheduler {
       const reason = link.tier === "never"
         ? "its tier is never"
         : !used
-        ? link.observed.reason ?? "it has no slot: 8 links are the limit"
+        ? link.observed.reason ??
+          (this.#slots.has(link.name) ? "its routes are being made" : "it has no slot: 8 links are the limit")
         : memory?.verdict.out
         ? link.health?.state === "down" ? link.health.reason ?? "it is down" : "it stopped answering"
         : memory?.stripped
@@ -498,7 +508,7 @@ class Scheduler {
     }
     for (const name of this.#published) if (!names.has(name)) ctx.facts.publish(`path/${name}`, undefined);
     this.#published = names;
-    this.#publishWays(this.#routed());
+    this.#publishWays(routed);
     this.#publishPeer(nowMs);
     ctx.facts.publish("first-path", {
       transport: ctx.config.transport,

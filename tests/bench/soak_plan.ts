@@ -18,6 +18,8 @@ export type Kind = Fault["kind"];
 /** Traffic that a fault may break, as the one process that carries it ends with it; everything else must live. */
 export const MAY_BREAK: (fault: Fault) => { tcp: boolean; udp: boolean; dns: boolean } = (fault) => {
   if (fault.kind === "peer-restart") return { tcp: true, udp: true, dns: false };
+  // Until the tables are back, what the proxy carries is passed on to a server that knows nothing of it, and resets it.
+  if (fault.kind === "nft-flushed") return { tcp: true, udp: false, dns: false };
   if (fault.kind !== "kill-plugin") return { tcp: false, udp: false, dns: false };
   return { tcp: fault.plugin === "socks-proxy", udp: fault.plugin === "udp-tunnel", dns: false };
 };

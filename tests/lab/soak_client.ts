@@ -92,7 +92,7 @@ await Deno.stdin.read(new Uint8Array(16));
 isRunning = false;
 clearInterval(shorts);
 clearInterval(echoes);
-await Promise.all([downloading, ...open]);
 if (Date.now() - heardMs > GAP_MS + 1_000) gaps.push({ fromMs: heardMs, toMs: Date.now() });
+await Promise.all([downloading, ...open]);
 console.log(JSON.stringify({ ...counts, gaps }));
 Deno.exit(0);

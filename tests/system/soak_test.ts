@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { run } from "../bench/soak.ts";
 
-/** Its first faults are a killed core and plugin, a full disk, a deleted TUN device, a cut link and a modem that starts anew. */
+/** Its faults are a killed core and plugin, a cut link, flushed tables of nft, deleted TUN devices, and a modem that starts anew. */
 const SEED = 34;
 
 Deno.test("a minute of faults under traffic: nothing breaks that should live, no setting is lost, nothing ends by itself", async () => {
