@@ -1,5 +1,6 @@
 // How much of the links' rates a LAN device gets, and that nothing of otb is left in the kernel afterwards.
 import { strict as assert } from "node:assert";
+import { mix } from "../bench/mixes.ts";
 import { links } from "../measure.ts";
 import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
 
@@ -133,4 +134,19 @@ Deno.test("a link's rates are caps, both ways; a secondary joins in when the pri
   });
   assert.equal(carrying.links.find(({ name }) => name === "fibre")!.path!.state, "active");
   assert.equal((await full).checksumOk, true);
+});
+
+Deno.test("DSL with a deep buffer beside LTE that loses packets: one striped stream has nearly the sum of both, down and up", async () => {
+  // Kernel MPTCP has 16 to 36 % of it down: it waits for the deep queue, and takes the radio's loss for a full one.
+  const mixed = mix("18/1/20/300/0", "40/12/30/200/0.2");
+  await using world = await World.up(`mix${Deno.pid}`, { links: mixed });
+  await world.box.otb(["config", "set", "mptcp-scheduler.transport=striped", "--yes"]);
+  await world.box.until(({ plugins }) =>
+    plugins.find(({ name }) => name === "socks-proxy")?.status.transport === "striped"
+  );
+  for (const upload of [false, true]) {
+    const { mbps, error } = await world.transfer("device1", { seconds: 14, skipSeconds: 6, upload });
+    const sum = mixed.reduce((all, link) => all + (upload ? link.upMbps : link.downMbps), 0);
+    assert.ok(mbps > 0.75 * sum, `${upload ? "up" : "down"}: ${mbps} of ${sum} Mbit/s ${error ?? ""}`);
+  }
 });
