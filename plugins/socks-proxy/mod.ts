@@ -172,7 +172,7 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   ctx.defer(firstPath.subscribe(() => tunnels.waysChanged()));
   ctx.defer(paths.subscribe(() => tunnels.waysChanged()));
 
-  const shares = new Shares(ctx, most, deviceOf);
+  const shares = new Shares(ctx, () => most - tunnels.joined / 2, deviceOf);
   const { devices } = shares;
 
   const domainRules = ctx.facts.watch<DomainRulesFact>("domain-rules");

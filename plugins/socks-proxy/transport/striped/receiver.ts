@@ -39,9 +39,9 @@ export class Receiver {
   }
 
   /** Something waits, is not confirmed yet, or came a moment ago. */
-  isBusy(nowMs: number): boolean {
+  get isBusy(): boolean {
     return this.#inbox.held > 0 || this.#inbox.next > this.#ackedEverywhere || this.#isDoubted ||
-      this.#window.isMoving(nowMs);
+      this.#window.isMoving(this.#inbox.next);
   }
 
   /** Bytes that were handed over. */

@@ -119,7 +119,7 @@ export class Stripe implements Sink, Outcome, Hosted {
     if (!this.isOver) this.events.onBeat?.(nowMs);
     if (this.isOver) return !this.#hasEnded;
     if (isBare) return this.events.onBeat !== undefined;
-    return this.#sender.isBusy || this.#receiver.isBusy(nowMs) || !this.isAnswered;
+    return this.#sender.isBusy || this.#receiver.isBusy || !this.isAnswered;
   }
 
   /** Ends it with a reset at both sides. */
