@@ -114,7 +114,7 @@ export class Receiver {
   /** Where the kernel takes no more it is told later: words must not pile up. */
   #everywhere(): void {
     for (const carrier of [...this.carriers.all]) {
-      if (carrier.isFlushed || this.#isDone) this.greet(carrier);
+      if (carrier.isFlushed) this.greet(carrier);
       else this.#isDoubted = true;
     }
   }

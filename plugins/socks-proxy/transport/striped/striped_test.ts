@@ -106,6 +106,12 @@ Deno.test("a download waits for links that are all gone, and goes on when one is
   close(device);
 });
 
+Deno.test("a peer that stops takes nothing new and lets what flows come to its end", async () => {
+  await using run = await downloading(2);
+  run.pair.server.close();
+  await run.rest();
+});
+
 Deno.test("where no link comes back both sides hear a reset in the end, and nothing is left", async () => {
   const { bareMs } = { bareMs: 500 };
   await using pair = new Pair({ striped: 2, hops: true, bareMs });
