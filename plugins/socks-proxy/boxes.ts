@@ -133,7 +133,7 @@ export class Boxes {
   enter(box: Box, nowMs: number): Place | undefined {
     box.total++;
     if (
-      !box.isGone && this.open < this.most && box.places.size < this.#share && box.dialling < MOST_DIALS
+      !box.isGone && this.#hasRoom && box.places.size < this.#share && box.dialling < MOST_DIALS
     ) {
       return new Place(box, this);
     }
@@ -145,7 +145,7 @@ export class Boxes {
   /** Room for one more connection of something that a box has here, until it is left; undefined when there is none. */
   join(box: Box): Counted | undefined {
     const isFull = this.joined >= this.most * JOINED_SHARE || box.joined >= this.#share * JOINED_SHARE;
-    if (box.isGone || isFull) return undefined;
+    if (box.isGone || isFull || !this.#hasRoom) return undefined;
     box.joined++;
     this.joined++;
     return {
@@ -154,6 +154,11 @@ export class Boxes {
         this.joined--;
       },
     };
+  }
+
+  /** What joins takes half a place, having one descriptor. */
+  get #hasRoom(): boolean {
+    return this.open + this.joined / 2 < this.most;
   }
 
   /** What one box may have: one alone all there is, as nobody else needs it. */

@@ -6,12 +6,11 @@ const MOST_CONNECTIONS = 20_000;
 const MOST_RESERVED = 512;
 /** Connections may have so many more over other links, all together, as a share of how many they are. */
 export const JOINED_SHARE = 0.5;
-const DESCRIPTORS_EACH = 2 + JOINED_SHARE;
 /** So many descriptors are enough. */
-export const ENOUGH_DESCRIPTORS = DESCRIPTORS_EACH * MOST_CONNECTIONS + MOST_RESERVED;
+export const ENOUGH_DESCRIPTORS = (2 + JOINED_SHARE) * MOST_CONNECTIONS + MOST_RESERVED;
 
-/** How many connections fit into so many descriptors: two each, and what joins. */
+/** How many connections fit into so many descriptors, two each; what joins takes the place of some. */
 export function connectionsWithin(descriptors: number): number {
   const reserved = Math.min(MOST_RESERVED, descriptors / 4);
-  return Math.min(MOST_CONNECTIONS, Math.floor((descriptors - reserved) / DESCRIPTORS_EACH));
+  return Math.min(MOST_CONNECTIONS, Math.floor((descriptors - reserved) / 2));
 }

@@ -13,8 +13,8 @@ const TOLD_MS = 60_000;
 
 /** What the limits are and who is counted. */
 export interface DevicesSettings {
-  /** Connections of all devices together. */
-  total: number;
+  /** Connections of all devices together, as of now. */
+  total(): number;
   /** Connections of each, as of now. */
   perDevice(): number;
   /** The MAC address of who has an address (a record) on the LAN; a device without one is known by its address. */
@@ -57,7 +57,7 @@ export class Devices {
   admit(from: Bytes): Counted | undefined {
     const { total, perDevice, nowMs } = this.settings;
     const device = this.#deviceOf(from);
-    if (device.open >= Math.min(perDevice(), total - this.open)) {
+    if (device.open >= Math.min(perDevice(), total() - this.open)) {
       device.refusedMs = nowMs();
       return undefined;
     }

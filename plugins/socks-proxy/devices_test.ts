@@ -8,7 +8,7 @@ const from = (host: string) => encodeAddress({ host, port: 40_000 });
 function devices(total: number, perDevice: number, macs: { [host: string]: string } = {}) {
   let now = 0;
   const all = new Devices({
-    total,
+    total: () => total,
     perDevice: () => perDevice,
     macOf: (record) => macs[`192.168.1.${record[7]}`],
     nowMs: () => now,

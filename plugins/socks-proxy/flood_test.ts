@@ -52,7 +52,7 @@ class House implements AsyncDisposable {
     for (const name of ["all", "lan0"]) box.sysctl(`ipv4.conf.${name}.rp_filter`, "0");
     const index = Number(/^(\d+):/.exec(box.ip("-o link show lan0"))![1]);
     this.devices = new Devices({
-      total: 1_000,
+      total: () => 1_000,
       perDevice: () => MOST,
       macOf: (record) => box.inside(() => native.neighbour(record, index)),
       nowMs: () => performance.now(),

@@ -172,7 +172,7 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   ctx.defer(firstPath.subscribe(() => tunnels.waysChanged()));
   ctx.defer(paths.subscribe(() => tunnels.waysChanged()));
 
-  const shares = new Shares(ctx, most, deviceOf);
+  const shares = new Shares(ctx, () => most - tunnels.joined / 2, deviceOf);
   const { devices } = shares;
 
   const domainRules = ctx.facts.watch<DomainRulesFact>("domain-rules");
@@ -303,7 +303,9 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   const most = mostConnections(native);
   const boxes = new Boxes(native, most);
   const settings = { native, reactor, boxes, salts, targets, now, counters, most };
-  // Once nothing new is taken: releases run in reverse.
+  // Releases run in reverse: nothing new is taken, what flows comes to its end, what is left is reset.
+  let server: Server | undefined;
+  ctx.defer(() => server?.end());
   ctx.defer(() => drained(counters));
   const older = new Older(ctx.config.sip004, settings);
   const follow = () => {
@@ -327,8 +329,8 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
     }),
   );
   await rememberSeen(ctx, boxes);
-  const server = new Server(settings, "0.0.0.0", self!.port);
-  ctx.defer(() => server.close());
+  server = new Server(settings, "0.0.0.0", self!.port);
+  ctx.defer(() => server?.close());
   serves(ctx, "link", self!.port, ...ctx.config.sip004.enabled ? [ctx.config.sip004.port] : []);
   publish(ctx, () => {
     const { rejected, ...counts } = counters;

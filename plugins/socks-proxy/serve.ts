@@ -83,8 +83,8 @@ export interface ServeSettings {
 /** The same with what the server adds for itself. */
 interface Serving extends ServeSettings {
   dials: Dials;
-  /** Striped streams. */
-  assembly: Assembly;
+  /** Striped streams; SIP004 has none. */
+  assembly: Assembly | undefined;
 }
 
 /** Listens for boxes. */
@@ -106,7 +106,8 @@ export class Server {
   constructor(settings: ServeSettings, host: string, port: number, wantMptcp = true) {
     const { native, reactor } = settings;
     const dials = new Dials(settings);
-    this.settings = { ...settings, dials, assembly: new Assembly({ ...settings, dials }) };
+    const assembly = settings.legacy ? undefined : new Assembly({ ...settings, dials });
+    this.settings = { ...settings, dials, assembly };
     const { fd, mptcp } = native.listen({ host, port }, {
       mptcp: wantMptcp,
       resetOnClose: true,
@@ -133,13 +134,18 @@ export class Server {
     }, 500);
   }
 
+  /** Takes nothing new; what is carried goes on. */
   close(): void {
     const { native, reactor } = this.settings;
     clearInterval(this.#sweep);
     for (const stranger of this.#strangers) stranger.drop();
-    this.settings.assembly.close();
     reactor.forget(this.#tag);
     native.close(this.#fd);
+  }
+
+  /** Ends striped streams, which may wait for connections that can come no more. */
+  end(): void {
+    this.settings.assembly?.close();
   }
 
   #accept(): void {
@@ -287,9 +293,9 @@ class Stranger {
 
   /** From here on it is a client: its target is dialled. */
   #serve(box: Box, codec: Codec, target: Target, first: Bytes): void {
-    const { native, reactor, counters, assembly, legacy } = this.settings;
-    const isStriped = !legacy && isReserved(target);
-    if (!isStriped) {
+    const { native, reactor, counters, assembly } = this.settings;
+    const striped = isReserved(target) ? assembly : undefined;
+    if (!striped) {
       counters.total++;
       if (counters.total % PROTOCOL_SAMPLE === 1) counters[native.isMptcp(this.fd) ? "mptcp" : "tcp"]++;
     }
@@ -301,7 +307,7 @@ class Stranger {
       sealed.watched = 0;
       reactor.watch(sealed.fd, sealed.tag, 0);
     });
-    if (isStriped) assembly.take(box, sealed, codec, first);
+    if (striped) striped.take(box, sealed, codec, first);
     else dial(this.settings, box, sealed, codec, target, first);
   }
 

@@ -13,7 +13,7 @@ export class Shares {
   /** @param total connections of all devices together */
   constructor(
     private readonly ctx: Context<Config>,
-    total: number,
+    total: () => number,
     macOf: (address: Uint8Array<ArrayBuffer>) => string | undefined,
   ) {
     this.#limits = ctx.config;

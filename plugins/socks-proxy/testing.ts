@@ -119,6 +119,7 @@ export class Pair {
   restartServer(): void {
     const { port } = this.server;
     this.server.close();
+    this.server.end();
     this.server = this.#serve(port);
   }
 
@@ -137,6 +138,7 @@ export class Pair {
     this.tunnels.close();
     this.links?.close();
     this.server.close();
+    this.server.end();
     this.reactor.stop();
     await this.#running;
     this.#salts?.close();

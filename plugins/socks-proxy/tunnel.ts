@@ -85,7 +85,7 @@ export class Tunnels {
       this.#striping = new Striping({
         ...settings,
         ways,
-        mostJoined: most * JOINED_SHARE,
+        mostJoined: () => Math.min(most * JOINED_SHARE, 2 * (most - settings.counters.open)),
         greet: (fd, payload) => {
           const codec = greet(settings, fd, RESERVED_TARGET, payload);
           return typeof codec === "number" ? undefined : codec;
@@ -134,6 +134,11 @@ export class Tunnels {
   /** How new streams use several links. */
   get transport(): "mptcp" | "striped" | "unknown-to-peer" {
     return this.#striping?.transport ?? "mptcp";
+  }
+
+  /** Connections that joined striped streams. */
+  get joined(): number {
+    return this.#striping?.joined ?? 0;
   }
 
   /** Links came or went. */

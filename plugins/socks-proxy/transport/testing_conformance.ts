@@ -1,6 +1,7 @@
 // For tests only: what every transport owes to device and target, over real sockets: each byte in its place, an end only where
 // one was said, a reset otherwise, and no more memory than a bound.
 import { strict as assert } from "node:assert";
+import { cpuUsage } from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
@@ -14,6 +15,8 @@ const MOST_ON_THE_WAY = 128 * 2 ** 20;
 const IDLE = 1_000;
 /** What an idle connection may take of the heap of a process that is both ends. */
 const IDLE_BYTES = 16 * 1024;
+/** Processor time that all of them may take in a second, both ends and this test, microseconds. */
+const IDLE_US = 300_000;
 
 /** One end of a connection, as a device or a target holds it. */
 class RawEnd {
@@ -245,6 +248,12 @@ export function conformance(name: string, options: PairOptions): void {
       `${name}: ${(each / 1024).toFixed(1)} KiB of heap for each idle connection, both ends together`,
     );
     assert.ok(each < IDLE_BYTES, `${each} bytes each`);
+    // What comes of the beginning is over after a moment.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const spent = cpuUsage();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const { user, system } = cpuUsage(spent);
+    assert.ok(user + system < IDLE_US, `${user + system} us of processor time in a second`);
     assert.ok(pair.tunnelled.open > IDLE && pair.served.open > IDLE);
     // Who was accepted first need not be who connected first: each target says again what it hears.
     await Promise.all(all.map(async ([device, target], index) => {

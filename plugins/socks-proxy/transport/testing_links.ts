@@ -37,6 +37,12 @@ export class TestLink {
     for (const connection of this.#open) close(connection);
   }
 
+  /** Ends what is open in order, as anybody on the way can, and resets what comes. */
+  finish(): void {
+    this.isCut = true;
+    for (const connection of this.#open) void connection.closeWrite().catch(() => {});
+  }
+
   close(): void {
     this.#isClosed = true;
     this.cut();

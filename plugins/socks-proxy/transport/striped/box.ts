@@ -53,6 +53,11 @@ export class Striping {
     return knows ? "striped" : knows === false ? "unknown-to-peer" : "mptcp";
   }
 
+  /** Connections that joined streams. */
+  get joined(): number {
+    return this.#connector.open;
+  }
+
   close(): void {
     this.#asking.close();
     this.#host.close();

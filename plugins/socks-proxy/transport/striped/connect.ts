@@ -26,12 +26,13 @@ export interface ConnectSettings {
   transport: Transport;
   /** Starts a sealed connection on a connected socket with `words` as its first to the reserved name. */
   greet(fd: number, words: Bytes): Codec | undefined;
-  /** Connections that this makes at most, those of before included that are still open. */
-  mostJoined?: number;
+  /** Connections that this may have open now. */
+  mostJoined(): number;
 }
 
 export class Connector implements Counted {
-  #open = 0;
+  /** Connections that were made here and are not closed. */
+  open = 0;
   /** How to give up each. */
   readonly #pending = new Set<() => void>();
 
@@ -39,12 +40,12 @@ export class Connector implements Counted {
 
   /** Who waits gets room later. */
   get isFull(): boolean {
-    return this.#pending.size >= MOST_PENDING || this.#open >= (this.settings.mostJoined ?? Infinity);
+    return this.#pending.size >= MOST_PENDING || this.open >= this.settings.mostJoined();
   }
 
   /** One was closed. */
   left(): void {
-    this.#open--;
+    this.open--;
   }
 
   /** @param done gets the connection, its caller's from then on, or nothing when the link did not connect in time */
@@ -65,7 +66,7 @@ export class Connector implements Counted {
     };
     const timer = setTimeout(fail, CONNECT_MS);
     this.#pending.add(fail);
-    this.#open++;
+    this.open++;
     const tag: number = reactor.add(fd, PollEvents.out, (events) => {
       if (events & ~PollEvents.out && native.connectResult(fd) < 0) return fail();
       const codec = greet(fd, words);

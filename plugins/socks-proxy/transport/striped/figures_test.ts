@@ -92,6 +92,15 @@ Deno.test("a stream that is fast and far gets more window, and little once all h
   assert.equal(window.tell(1e7, held) * WINDOW_UNIT, LITTLE);
 });
 
+Deno.test("a stream over which nothing comes any more needs no looks", () => {
+  const window = new Window();
+  window.beat(0, 0, 20);
+  assert.ok(!window.isMoving(0));
+  assert.ok(window.isMoving(1));
+  for (const nowMs of [250, 500, 750]) window.beat(1, nowMs, 20);
+  assert.ok(!window.isMoving(1));
+});
+
 Deno.test("beyond the bound those go that hold much, of boxes that have more than their share; who holds little stays", () => {
   const all = new Held(), greedy = new Held(all), modest = new Held(all);
   greedy.add(127 * MIB);

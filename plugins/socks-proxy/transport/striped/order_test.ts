@@ -88,7 +88,9 @@ Deno.test("property: everything that was sent is kept until it is confirmed, fre
           assert.equal(outbox.ack(offset, free), true);
           assert.equal(outbox.acked, offset);
         } else {
+          const had = outbox.find(({ way }) => way === one.way);
           outbox.lost(one.way);
+          if (had) assert.ok(had.dueMs < 0);
           const late = outbox.find(({ dueMs }) => dueMs < 0);
           if (late) assert.ok(late.offset + late.bytes.length > outbox.acked);
           if (late) outbox.resent(late, 3, { arrivesMs: 10, dueMs: 20, doubtMs: 30 });

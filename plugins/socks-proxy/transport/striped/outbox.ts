@@ -63,7 +63,11 @@ export class Outbox<Way> {
       free(chunk.bytes);
       this.#first++;
     }
-    if (this.#first > 512 || this.isEmpty) {
+    if (this.isEmpty) {
+      // Who is idle keeps no room.
+      this.#chunks = [];
+      this.#first = 0;
+    } else if (this.#first > 512) {
       this.#chunks.splice(0, this.#first);
       this.#first = 0;
     }

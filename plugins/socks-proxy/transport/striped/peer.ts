@@ -128,7 +128,9 @@ export class Assembly {
       const stripe = new Stripe(host, plain, { onEnd: (broken) => leave(broken === undefined) });
       stripe.isAnswered = true;
       place.end = () => stripe.stop();
-      for (const { sealed, codec, came } of arrivals) stripe.attach(sealed, codec, undefined, came);
+      for (const { sealed, codec, came } of arrivals.splice(0)) {
+        stripe.attach(sealed, codec, undefined, came);
+      }
       stream.join = (arrival, isOpening) => {
         isOpenedAgain ||= isOpening;
         const extra = boxes.join(box);

@@ -39,9 +39,9 @@ export class Receiver {
   }
 
   /** Something waits, is not confirmed yet, or came a moment ago. */
-  isBusy(nowMs: number): boolean {
+  get isBusy(): boolean {
     return this.#inbox.held > 0 || this.#inbox.next > this.#ackedEverywhere || this.#isDoubted ||
-      this.#window.isMoving(nowMs);
+      this.#window.isMoving(this.#inbox.next);
   }
 
   /** Bytes that were handed over. */
@@ -114,7 +114,7 @@ export class Receiver {
   /** Where the kernel takes no more it is told later: words must not pile up. */
   #everywhere(): void {
     for (const carrier of [...this.carriers.all]) {
-      if (carrier.isFlushed || this.#isDone) this.greet(carrier);
+      if (carrier.isFlushed) this.greet(carrier);
       else this.#isDoubted = true;
     }
   }

@@ -119,7 +119,7 @@ export class Stripe implements Sink, Outcome, Hosted {
     if (!this.isOver) this.events.onBeat?.(nowMs);
     if (this.isOver) return !this.#hasEnded;
     if (isBare) return this.events.onBeat !== undefined;
-    return this.#sender.isBusy || this.#receiver.isBusy(nowMs) || !this.isAnswered;
+    return this.#sender.isBusy || this.#receiver.isBusy || !this.isAnswered;
   }
 
   /** Ends it with a reset at both sides. */
@@ -232,20 +232,15 @@ export class Stripe implements Sink, Outcome, Hosted {
     this.#broken = side;
     this.#plain.close(false);
     if (!tell) return this.#closeAll();
-    // Over before it is told: a connection may prove broken meanwhile.
-    this.#farewellMs = performance.now();
-    for (const carrier of [...this.carriers]) this.#carriers.say(carrier, RESET, 0, 0, 0);
     this.#leave();
   }
 
   #leave(): void {
     this.#farewellMs = performance.now();
+    // The last word over every connection, whatever waits in it.
+    for (const carrier of [...this.carriers]) this.greet(carrier);
     this.#sender.close();
     this.#receiver.close();
-    for (const carrier of [...this.carriers]) {
-      if (!carrier.flush()) this.lose(carrier);
-      else carrier.shutdown();
-    }
     if (this.carriers.length === 0 && this.#broken) this.#finish();
     this.host.lively(this);
   }

@@ -106,23 +106,31 @@ Deno.test("a download waits for links that are all gone, and goes on when one is
   close(device);
 });
 
-Deno.test("where no link comes back both sides hear a reset in the end, and nothing is left", async () => {
-  const { bareMs } = { bareMs: 500 };
-  await using pair = new Pair({ striped: 2, hops: true, bareMs });
-  await pair.ready();
-  const met = Promise.withResolvers<string>();
-  using server = listen(async (connection) => {
-    await connection.write(Uint8Array.of(1));
-    await readAll(connection).then(() => met.resolve("end"), (error) => met.resolve(error.name));
-  });
-  const device = await pair.dial(server.port);
-  await readExactly(device, 1);
-  for (const link of pair.links!.all) link.cut();
-  await assert.rejects(readAll(device), { name: "ConnectionReset" });
-  assert.equal(await met.promise, "ConnectionReset");
-  await until(() => pair.served.open + pair.tunnelled.open + pair.boxes.open === 0);
-  close(device);
+Deno.test("a peer that stops takes nothing new and lets what flows come to its end", async () => {
+  await using run = await downloading(2);
+  run.pair.server.close();
+  await run.rest();
 });
+
+for (const how of ["cut", "finish"] as const) {
+  const what = how === "cut" ? "breaks" : "is ended in order by somebody on the way";
+  Deno.test(`where every connection ${what} for good both sides hear a reset, and nothing is left`, async () => {
+    await using pair = new Pair({ striped: 2, hops: true, bareMs: 500 });
+    await pair.ready();
+    const met = Promise.withResolvers<string>();
+    using server = listen(async (connection) => {
+      await connection.write(Uint8Array.of(1));
+      await readAll(connection).then(() => met.resolve("end"), (error) => met.resolve(error.name));
+    });
+    const device = await pair.dial(server.port);
+    await readExactly(device, 1);
+    for (const link of pair.links!.all) link[how]();
+    await assert.rejects(readAll(device), { name: "ConnectionReset" });
+    assert.equal(await met.promise, "ConnectionReset");
+    await until(() => pair.served.open + pair.tunnelled.open + pair.boxes.open === 0);
+    close(device);
+  });
+}
 
 Deno.test("a link that comes late joins a stream that runs, and one that may not carry any more is left", async () => {
   await using pair = new Pair({ striped: 2, hops: true });

@@ -29,9 +29,9 @@ export class Window {
     this.#fromBytes = bytes;
   }
 
-  /** Something has come within the last moments. */
-  isMoving(nowMs: number): boolean {
-    return this.#rate > 0 || nowMs - this.#fromMs < RATE_MS;
+  /** Something has come within the last moments. @param bytes delivered so far */
+  isMoving(bytes: number): boolean {
+    return this.#rate > 0 || bytes > this.#fromBytes;
   }
 
   /** What is told the other end now, in WINDOW_UNITs beyond `next`; it is promised from then on. */
