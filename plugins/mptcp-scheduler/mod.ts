@@ -477,9 +477,7 @@ class Scheduler {
         : resting
         ? "standby"
         : "active";
-      const reason = link.tier === "never"
-        ? "its tier is never"
-        : !used
+      const reason = link.tier === "never" ? "its tier is never" : !used
         ? link.observed.reason ??
           (this.#slots.has(link.name) ? "its routes are being made" : "it has no slot: 8 links are the limit")
         : memory?.verdict.out

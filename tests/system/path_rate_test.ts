@@ -118,12 +118,13 @@ Deno.test("a link's rates are caps, both ways; a secondary joins in when the pri
   await using world = await World.up(`caps${Deno.pid}`, { links: links("40/20/5", "20/10/10") });
   await world.box.otb(["link", "set", "cable", "--tier", "never", "--yes"]);
   await world.box.otb(["link", "set", "fibre", "--down-mbps", "8", "--up-mbps", "4", "--yes"]);
-  const down = await world.transfer("device1", { bytes: 4_000_000 });
+  // The peer caps what comes down: it has to hear of it first.
+  const down = await world.transfer("device1", { bytes: 6_000_000, skipSeconds: 2 });
   assert.ok(
     down.checksumOk && down.mbps > 5 && down.mbps < 8.5,
     `down ${down.mbps} Mbit/s ${down.error ?? ""}`,
   );
-  const up = await world.transfer("device1", { bytes: 2_000_000, upload: true });
+  const up = await world.transfer("device1", { bytes: 3_000_000, upload: true, skipSeconds: 2 });
   assert.ok(up.checksumOk && up.mbps > 2.5 && up.mbps < 4.3, `up ${up.mbps} Mbit/s ${up.error ?? ""}`);
 
   await world.box.otb(["link", "set", "cable", "--tier", "secondary", "--yes"]);
