@@ -144,8 +144,13 @@ Deno.test("a line that loses beside an empty queue takes bbr; one that loses onl
     lineAfter([...Array(5).fill({ lost: 5, queueMs: 2 }), ...Array(70).fill({ lost: 0, queueMs: 2 })]),
     "cubic",
   );
-  // More is lost than bbr is good for.
-  assert.equal(lineAfter(Array(5).fill({ lost: 200, queueMs: 2 })), "cubic");
+  // Behind a queue that was long before, a short one is an empty one; the loss of a full one is soon over.
+  const full = { lost: 20, queueMs: 150 }, half = { lost: 2, queueMs: 80 };
+  assert.equal(lineAfter([full, half, ...Array(3).fill({ lost: 5, queueMs: 30 })]), "bbr");
+  assert.equal(lineAfter(Array(10).fill([full, half, { lost: 0, queueMs: 100 }]).flat()), "cubic");
+  // bbr loses much while it finds the rate; where that goes on, it is not for this line.
+  assert.equal(lineAfter(Array(3).fill({ lost: 200, queueMs: 2 })), "bbr");
+  assert.equal(lineAfter(Array(12).fill({ lost: 200, queueMs: 2 })), "cubic");
 });
 
 Deno.test("what is past is known for more than a minute, and not for ever", () => {

@@ -3,15 +3,17 @@
 
 /** Losses are looked at together over so long. */
 const WINDOW_MS = 200;
-/** With a queue below this, milliseconds or share of the least round trip, nothing is lost by being full. */
-const EMPTY_MS = 8, EMPTY_SHARE = 0.15;
+/** With a queue below this, milliseconds or share of the least round trip or of the longest queue, nothing is lost by being full. */
+const EMPTY_MS = 8, EMPTY_SHARE = 0.15, EMPTY_SHARE_OF_LONGEST = 0.3;
+/** The longest queue is forgotten so slowly, a window. */
+const LONGEST_FADING = 0.995;
 /** So many segments lost beside an empty queue are no chance. */
 const PROOF = 2;
 /** Nothing lost for so long: the line is good now. */
 const GOOD_AFTER_MS = 60_000;
-/** bbr that loses this share fills a queue that is too short for it. */
-const TOO_LOSSY = 0.06;
-const LEAST_SEGMENTS = 500;
+/** bbr that goes on losing this share fills a queue that is too short for it; in the beginning it does so to find the rate. */
+const TOO_LOSSY = 0.1;
+const LEAST_SEGMENTS = 1_000, LOOKED_AT_MS = 3_000;
 /** After it was given up, it is not tried again for so long, twice as long each time. */
 const REST_MS = 30_000;
 
@@ -29,6 +31,7 @@ export class Line {
   #fromMs = -Infinity;
   #maxQueueMs = 0;
   #minRttMs = 0;
+  #longestQueueMs = 0;
   #segments = 0;
   #lost = 0;
   #score = 0;
@@ -37,6 +40,7 @@ export class Line {
   #rests = 0;
   #bbrSegments = 0;
   #bbrLost = 0;
+  #bbrFromMs = 0;
 
   take({ rttMs, minRttMs, segments, lost }: LineReading, nowMs: number): void {
     this.#segments += segments;
@@ -50,18 +54,22 @@ export class Line {
   }
 
   #judge(nowMs: number): void {
-    const isEmpty = this.#maxQueueMs <= Math.max(EMPTY_MS, EMPTY_SHARE * this.#minRttMs);
+    this.#longestQueueMs = Math.max(LONGEST_FADING * this.#longestQueueMs, this.#maxQueueMs);
+    const isEmpty = this.#maxQueueMs <=
+      Math.max(EMPTY_MS, EMPTY_SHARE * this.#minRttMs, EMPTY_SHARE_OF_LONGEST * this.#longestQueueMs);
     if (this.#lost > 0) this.#lastLossMs = nowMs;
     if (this.congestion === "cubic") {
       if (this.#lost > 0) this.#score = isEmpty ? this.#score + this.#lost : Math.max(0, this.#score - 1);
-      if (this.#score >= PROOF && nowMs >= this.#restUntilMs) this.#begin();
+      if (this.#score >= PROOF && nowMs >= this.#restUntilMs) this.#begin(nowMs);
       return;
     }
+    if (nowMs < this.#bbrFromMs) return;
     this.#bbrSegments += this.#segments;
     this.#bbrLost += this.#lost;
-    if (this.#bbrSegments >= LEAST_SEGMENTS) {
+    if (this.#bbrSegments >= LEAST_SEGMENTS && nowMs - this.#bbrFromMs >= LOOKED_AT_MS) {
       const isTooLossy = this.#bbrLost > TOO_LOSSY * this.#bbrSegments;
       this.#bbrSegments = this.#bbrLost = 0;
+      this.#bbrFromMs = nowMs;
       if (isTooLossy) {
         this.#restUntilMs = nowMs + REST_MS * 2 ** this.#rests++;
         return this.#end();
@@ -70,8 +78,9 @@ export class Line {
     if (nowMs - this.#lastLossMs > GOOD_AFTER_MS) this.#end();
   }
 
-  #begin(): void {
+  #begin(nowMs: number): void {
     this.congestion = "bbr";
+    this.#bbrFromMs = nowMs + LOOKED_AT_MS;
     this.#bbrSegments = this.#bbrLost = 0;
   }
 
