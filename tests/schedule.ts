@@ -23,7 +23,7 @@ const SECONDS: { [file: string]: number } = {
   "pinning_test.ts": 150,
   "survival_test.ts": 135,
   "faults_test.ts": 145,
-  "path_test.ts": 120,
+  "path_test.ts": 150,
   "clock_test.ts": 100,
   "dhcp_hostile_test.ts": 100,
   "resolver_test.ts": 90,
