@@ -304,7 +304,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   const boxes = new Boxes(native, most);
   const settings = { native, reactor, boxes, salts, targets, now, counters, most };
   // Releases run in reverse: nothing new is taken, what flows comes to its end, what is left is reset.
-  let server: Server | undefined;
+  let server: Server | undefined = undefined;
   ctx.defer(() => server?.end());
   ctx.defer(() => drained(counters));
   const older = new Older(ctx.config.sip004, settings);

@@ -91,6 +91,8 @@ export class TestLink {
 /** Several links to one peer, as the box's transport. */
 export class TestLinks implements Transport {
   readonly all: TestLink[];
+  /** The box's own address on every link. */
+  source = "127.0.0.1";
   /** Links that may carry now, by name; all of them in the beginning. */
   readonly up: Set<string>;
 
@@ -101,7 +103,7 @@ export class TestLinks implements Transport {
 
   ways(): Way[] {
     return this.all.filter(({ name }) => this.up.has(name)).map(({ name }, index) => ({
-      ...{ link: name, interface: "lo", source: "127.0.0.1", weight: index === 0 ? 1 : 0 },
+      ...{ link: name, interface: "lo", source: this.source, weight: index === 0 ? 1 : 0 },
     }));
   }
 

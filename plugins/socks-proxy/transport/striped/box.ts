@@ -67,9 +67,20 @@ export class Striping {
   /** Links came or went: whom none carries any more gets another. */
   waysChanged(): void {
     const all = this.settings.ways();
+    const before = this.#ways.all;
     const names = new Set<string | undefined>(all.map(({ link }) => link));
     this.#ways = { all, has: (link) => link === undefined || names.has(link) };
+    const moved = new Set<string | undefined>(
+      before.filter((old) => all.some(({ link, source }) => link === old.link && source !== old.source))
+        .map(({ link }) => link),
+    );
+    // Weights change all the time, and there may be thousands of streams.
+    if (moved.size === 0 && before.length === all.length && before.every(({ link }) => names.has(link))) {
+      return;
+    }
     for (const stripe of this.#streams.keys()) {
+      // Nothing comes to an address that is gone.
+      for (const carrier of [...stripe.carriers]) if (moved.has(carrier.link)) stripe.lose(carrier);
       if (!stripe.carriers.every(({ link }) => this.#ways.has(link))) this.#host.lively(stripe);
     }
     this.#asking.look();

@@ -161,6 +161,28 @@ Deno.test("a link that comes late joins a stream that runs, and one that may not
   close(device);
 });
 
+Deno.test("a stream whose link has another address now is carried from there at once, though nobody says anything", async () => {
+  await using pair = new Pair({ striped: 1, hops: true });
+  await pair.ready();
+  const talk = Promise.withResolvers<void>();
+  using server = listen(async (connection) => {
+    await connection.write(Uint8Array.of(1));
+    await talk.promise;
+    await connection.write(Uint8Array.of(2));
+    await readAll(connection);
+  });
+  const device = await pair.dial(server.port);
+  await readExactly(device, 1);
+  const [link] = pair.links!.all;
+  const before = link!.said.length;
+  pair.links!.source = "127.0.0.2";
+  pair.tunnels.waysChanged();
+  await until(() => link!.said.length > before);
+  talk.resolve();
+  assert.equal((await readExactly(device, 1))[0], 2);
+  close(device);
+});
+
 Deno.test("a peer that says nothing to the first words of a stream is asked over another link, and the target is dialled once", async () => {
   await using pair = new Pair({ striped: 2, hops: true });
   await pair.ready();
