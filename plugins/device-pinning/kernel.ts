@@ -68,14 +68,15 @@ export async function forgetConnections(mark: number, mask: number): Promise<End
 
 /** Established TCP connections from what `conntrack -D` prints. Pure. */
 export function parseEnded(text: string): Ended[] {
-  return [...text.matchAll(/^tcp .*\bESTABLISHED src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) /gm)].map(
-    ([, source, target, sourcePort, targetPort]) => ({
-      source: source!,
-      target: target!,
-      sourcePort: Number(sourcePort),
-      targetPort: Number(targetPort),
-    }),
-  );
+  return [...text.matchAll(/^tcp .*\bESTABLISHED src=(\S+) dst=(\S+) sport=(\d{1,5}) dport=(\d{1,5}) /gm)]
+    .map(
+      ([, source, target, sourcePort, targetPort]) => ({
+        source: source!,
+        target: target!,
+        sourcePort: Number(sourcePort),
+        targetPort: Number(targetPort),
+      }),
+    );
 }
 
 /** The running connection with these ends, if any; ports absent for what has none. */
@@ -93,7 +94,7 @@ export async function findConnection(
 /** The first line of `conntrack -L` that says something. Pure. */
 export function parseTracked(text: string): Tracked | undefined {
   for (const line of text.split("\n")) {
-    const mark = /\bmark=(\d+)/.exec(line)?.[1];
+    const mark = /\bmark=(\d{1,10})\b/.exec(line)?.[1];
     const [, seenAs] = [...line.matchAll(/\bdst=(\S+)/g)].map(([, address]) => address!);
     if (mark && seenAs) return { mark: Number(mark), seenAs };
   }

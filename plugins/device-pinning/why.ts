@@ -89,9 +89,10 @@ export function parseFlow(
   text: string,
 ): { source: string; target: string; protocol: string; port?: number } | undefined {
   const [, source, target, port, protocol] =
-    /^\s*(\S{1,64})\s*->\s*(\[[0-9a-f:.]+\]|[^\s/:]{1,253})(?::(\d{1,5}))?(?:\/([a-z0-9]{1,10}))?\s*$/i.exec(
-      text,
-    ) ?? [];
+    /^\s*(\S{1,64})\s*->\s*(\[[0-9a-f:.]{2,45}\]|[^\s/:]{1,253})(?::(\d{1,5}))?(?:\/([a-z0-9]{1,10}))?\s*$/i
+      .exec(
+        text,
+      ) ?? [];
   if (!source || !target || Number(port ?? 1) > 65_535) return undefined;
   return {
     source: source.toLowerCase(),
