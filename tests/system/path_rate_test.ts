@@ -37,6 +37,7 @@ Deno.test("one TCP connection uses all links both ways and leaves with the peer'
     start: false,
   });
   const before = { box: await kernelState(world, "box"), site1: await kernelState(world, "site1") };
+  await world.box.otb(["config", "set", "mptcp-scheduler.transport=mptcp"]);
   await Promise.all([world.cloud.up(), world.box.up()]);
 
   const seen = await world.lab.spawn("device1", [
@@ -141,7 +142,6 @@ Deno.test("DSL with a deep buffer beside LTE that loses packets: one striped str
   // Kernel MPTCP has 16 to 36 % of it down: it waits for the deep queue, and takes the radio's loss for a full one.
   const mixed = mix("18/1/20/300/0", "40/12/30/200/0.2");
   await using world = await World.up(`mix${Deno.pid}`, { links: mixed });
-  await world.box.otb(["config", "set", "mptcp-scheduler.transport=striped", "--yes"]);
   await world.box.until(({ plugins }) =>
     plugins.find(({ name }) => name === "socks-proxy")?.status.transport === "striped"
   );
