@@ -59,7 +59,7 @@ async function shown(namespace: Namespace): Promise<string> {
     .replaceAll(/^\d+: (ifb7|mv0).*\n +link\/ether.*/gm, "$1")
     .replaceAll(/^\d+: /gm, "")
     .replaceAll(/^qdisc (pfifo_fast|noqueue).*\n?|(?<=mtu \d+ )qdisc \w+/gm, "")
-    .replaceAll(/ (index|ref|bind) \d+/g, "")
+    .replaceAll(/[ \t]*\b(index|ref|bind) \d+/g, "")
     .split("\n").filter((line) => line !== "" && !/fe80:|ff00::|valid_lft/.test(line)).map((line) =>
       line.trim()
     ).sort().join("\n");
