@@ -12,7 +12,7 @@ const share = z.number().check(z.minimum(0.05), z.maximum(1));
 /** Every field has a default; descriptions become documentation. */
 export const config = z.strictObject({
   transport: described(
-    z._default(z.enum(["striped", "mptcp"]), "striped"),
+    z._default(z.enum(["mptcp", "striped"]), "mptcp"),
     "how a TCP stream uses several links: by the kernel's Multipath TCP, or striped over a connection per link",
   ),
   congestion: described(

@@ -142,6 +142,7 @@ Deno.test("DSL with a deep buffer beside LTE that loses packets: one striped str
   // Kernel MPTCP has 16 to 36 % of it down: it waits for the deep queue, and takes the radio's loss for a full one.
   const mixed = mix("18/1/20/300/0", "40/12/30/200/0.2");
   await using world = await World.up(`mix${Deno.pid}`, { links: mixed });
+  await world.box.otb(["config", "set", "mptcp-scheduler.transport=striped", "--yes"]);
   await world.box.until(({ plugins }) =>
     plugins.find(({ name }) => name === "socks-proxy")?.status.transport === "striped"
   );
