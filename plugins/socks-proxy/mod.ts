@@ -278,7 +278,7 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
       ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
     }
     told(ctx, tunnels.transport === "unknown-to-peer", STRIPING_UNKNOWN);
-    return { ...counts, transport: tunnels.transport, way: standIn.now ? "tunnel" : "proxy" };
+    return { ...counts, transport: tunnels.transport, way: standIn.way };
   });
   return (next) => shares.take(next);
 }

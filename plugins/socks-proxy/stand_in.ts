@@ -44,6 +44,7 @@ export class StandIn {
   #unreachable = 0;
   #askedMs = -Infinity;
   #isHandingBack = false;
+  #way: TcpWayFact["way"] = "proxy";
 
   constructor(private readonly settings: StandInSettings) {
     const { ctx } = settings;
@@ -57,6 +58,11 @@ export class StandIn {
   /** New connections are for the tunnel. */
   get now(): boolean {
     return this.#now;
+  }
+
+  /** Which way new connections take, as the kernel does it: a change takes it a moment. */
+  get way(): TcpWayFact["way"] {
+    return this.#way;
   }
 
   /** @param onChange resolves once the kernel does as it says */
@@ -96,6 +102,7 @@ export class StandIn {
   async #apply(out: boolean): Promise<void> {
     this.#isHandingBack = !this.#now;
     await Promise.all([...this.#observers].map((onChange) => onChange()));
+    this.#way = this.#now ? "tunnel" : "proxy";
     this.#isHandingBack = false;
     if (!this.#now) this.#tell({ way: "proxy", isTaking: !out });
   }
