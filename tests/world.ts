@@ -256,6 +256,15 @@ export class World {
     return Object.assign(box, { [Symbol.asyncDispose]: () => box.down() });
   }
 
+  /** Has new TCP of the LAN use the links by this transport. */
+  async over(transport: "mptcp" | "striped"): Promise<void> {
+    await this.box.otb(["config", "set", `mptcp-scheduler.transport=${transport}`, "--yes"]);
+    await this.box.until(({ links, plugins }) =>
+      links.every(({ path }) => path?.state === "active") &&
+      plugins.some(({ name, status }) => name === "socks-proxy" && status.transport === transport)
+    );
+  }
+
   /** One TCP connection between the Internet server and a LAN device or a device behind one modem (`solo1`...). */
   async transfer(role: string, options: TransferOptions): Promise<Transfer> {
     const child = this.startTransfer(role, options);

@@ -68,8 +68,7 @@ async function measure(
   const found = new Map<string, number[]>();
   for (let turn = 0; turn < rounds; turn++) {
     for (const transport of TRANSPORTS) {
-      await world.box.otb(["config", "set", `mptcp-scheduler.transport=${transport}`, "--yes"]);
-      await world.box.until(({ links }) => links.every(({ path }) => path?.state === "active"));
+      await world.over(transport);
       for (const way of WAYS) {
         const { mbps } = await world.transfer("device1", {
           seconds,

@@ -29,21 +29,12 @@ for (let count = await stream.read(chunk); count !== null; count = await stream.
 console.log("whole " + (bytes - head));
 `;
 
-/** Has new connections go so. */
-async function over(transport: "mptcp" | "striped", world: World): Promise<void> {
-  await world.box.otb(["config", "set", `mptcp-scheduler.transport=${transport}`, "--yes"]);
-  await world.box.until(({ links, plugins }) =>
-    links.every(({ path }) => path?.state === "active") &&
-    plugins.some(({ name, status }) => name === "socks-proxy" && status.transport === transport)
-  );
-}
-
 Deno.test("MPTCP stripped on one link: striped streams use it all the same; with MPTCP the others go on, and the health names the link", async () => {
   const spec = links("20/10/5", "20/10/10");
   await using world = await World.up(`strip${Deno.pid}`, {
     links: [spec[0]!, { ...spec[1]!, stripMptcp: true }],
   });
-  await over("striped", world);
+  await world.over("striped");
   const carried = async () => (await world.lab.counters()).map(({ down }) => down.bytes);
   const before = await carried();
   const striped = await world.transfer("device1", { bytes: 15_000_000 });
@@ -52,7 +43,7 @@ Deno.test("MPTCP stripped on one link: striped streams use it all the same; with
   assert.ok(parts.every((bytes) => bytes > 1_500_000), `the links carried ${parts} bytes`);
   assert.ok(!(await world.box.status()).health.some(({ code }) => code === "mptcp-stripped"));
 
-  await over("mptcp", world);
+  await world.over("mptcp");
   const running = world.transfer("device1", { bytes: 30_000_000 });
   const status = await world.box.until(({ health }) => health.some(({ code }) => code === "mptcp-stripped"));
   assert.match(status.health.find(({ code }) => code === "mptcp-stripped")!.message, /"cable"/);
@@ -64,7 +55,7 @@ Deno.test("MPTCP stripped on one link: striped streams use it all the same; with
 Deno.test("MPTCP stripped on every link: plain TCP carries on over one of them, and says so", async () => {
   const spec = links("20/10/5", "20/10/10").map((link) => ({ ...link, stripMptcp: true }));
   await using world = await World.up(`stripall${Deno.pid}`, { links: spec });
-  await over("mptcp", world);
+  await world.over("mptcp");
   const running = world.transfer("device1", { bytes: 20_000_000 });
   const status = await world.box.until(({ connections, health }) =>
     connections.protocol === "tcp" &&
@@ -81,7 +72,7 @@ Deno.test("MPTCP switched off at the peer: works as plain TCP", async () => {
     stdout: "null",
     stderr: "null",
   }).status;
-  await over("mptcp", world);
+  await world.over("mptcp");
   const result = await world.transfer("device1", { bytes: 2_000_000 });
   assert.equal(result.checksumOk, true, result.error);
 });

@@ -56,11 +56,7 @@ Deno.test("one TCP connection uses all links both ways and leaves with the peer'
   );
 
   await bothWays(world, "mptcp");
-  await world.box.otb(["config", "set", "mptcp-scheduler.transport=striped", "--yes"]);
-  await world.box.until(({ links, plugins }) =>
-    links.every(({ path }) => path?.state === "active") &&
-    plugins.find(({ name }) => name === "socks-proxy")?.status.transport === "striped"
-  );
+  await world.over("striped");
   await bothWays(world, "striped");
 
   await Promise.all([world.box.down(), world.cloud.down()]);
@@ -142,10 +138,7 @@ Deno.test("DSL with a deep buffer beside LTE that loses packets: one striped str
   // Kernel MPTCP has 16 to 36 % of it down: it waits for the deep queue, and takes the radio's loss for a full one.
   const mixed = mix("18/1/20/300/0", "40/12/30/200/0.2");
   await using world = await World.up(`mix${Deno.pid}`, { links: mixed });
-  await world.box.otb(["config", "set", "mptcp-scheduler.transport=striped", "--yes"]);
-  await world.box.until(({ plugins }) =>
-    plugins.find(({ name }) => name === "socks-proxy")?.status.transport === "striped"
-  );
+  await world.over("striped");
   for (const upload of [false, true]) {
     const { mbps, error } = await world.transfer("device1", { seconds: 14, skipSeconds: 6, upload });
     const sum = mixed.reduce((all, link) => all + (upload ? link.upMbps : link.downMbps), 0);
