@@ -32,8 +32,6 @@ export class Outbox<Way> {
   next = 0;
   /** Everything before has come. */
   acked = 0;
-  /** Bytes that were sent more than once. */
-  again = 0;
 
   get isEmpty(): boolean {
     return this.#first === this.#chunks.length;
@@ -102,7 +100,6 @@ export class Outbox<Way> {
     chunk.dueMs = dueMs;
     chunk.doubtMs = doubtMs;
     chunk.end = Infinity;
-    this.again += chunk.bytes.length;
   }
 
   /** Gives all memory back. */
