@@ -138,6 +138,8 @@ Deno.test(
         let now = "";
         await until(async () => (now = await shown(namespace)) === before, () => difference(before, now));
         ok(os.appliedMs > startMs, "the harm is seen by the tools, and was repaired");
+        // The first look after a repair shows what the kernel makes of it: a harm before that look would count as ours.
+        await net.reconcile();
         figures.push(`${what} ${Math.round(os.appliedMs - harmedMs)} ms`);
         deepStrictEqual(net.claims()[0]!.resources.filter(({ state }) => state === "failed"), []);
       });
