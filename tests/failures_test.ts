@@ -39,7 +39,8 @@ thread panicked at src/queue.rs:3`,
 
 Deno.test("a run that lists no error shows what it printed last, and a long list is cut", () => {
   const lines = Array.from({ length: 100 }, (_, index) => `line ${index}`);
-  assert.equal(failures(lines.join("\n")), lines.slice(70).join("\n"));
+  assert.equal(failures(lines.join("\n")), lines.slice(76).join("\n"));
   const listed = failures(` ERRORS \n\n${lines.join("\n")}\n\n FAILURES \n`).split("\n");
-  assert.deepEqual([listed[0], listed.length, listed.at(-1)], ["line 0", 61, "..."]);
+  assert.deepEqual([listed[0], listed.length, listed.at(-1)], ["line 0", 25, "..."]);
+  assert.equal(failures("x".repeat(1000)), `${"x".repeat(240)}...`);
 });

@@ -78,9 +78,9 @@ export async function test(args: string[]): Promise<number> {
     return 130;
   }
   const seconds = Math.round((performance.now() - begun) / 1000);
-  // Once more, as the last lines are what everybody reads.
-  if (!live && reasons.length > 0) console.log(`\n${reasons.join("\n")}`);
-  console.log(`\n${outcomes.map(told).join("\n")}\nin ${seconds} s, ${options.jobs} at once`);
+  console.log(`\n${outcomes.map(told).join("\n")}\nin ${seconds} s, ${options.jobs} at once\n`);
+  // Once more, as the last lines are what everybody reads, and all that some keep.
+  if (!live && reasons.length > 0) console.log(reasons.join("\n"));
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
   const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
   console.log(`${passed} passed, ${failed} failed`);
