@@ -185,6 +185,7 @@ export function compile(wish: Wish, carried: Carried): string {
         `${tunnel.state === "up" ? "meta nfproto ipv4 " : ""}meta l4proto != tcp ct mark & 0x${
           hex(DECIDED | LINK_MARK_MASK)
         } == 0x${hex(DECIDED)} drop`,
+        `ct mark & 0x${hex(TUNNEL_CONNECTION_MARK)} != 0 drop`,
       ],
       ...closedOnly("goto refuse"),
       "ct direction reply return",
