@@ -211,7 +211,7 @@ export class World {
       `${ROOT}/tests/lab/server.ts`,
       "--port",
       String(SERVER_PORT),
-    ], { stdin: "null", stdout: "piped", stderr: "null" });
+    ], { stdin: "null", stdout: "piped", stderr: "inherit" });
     // Its first line says that it listens.
     const reader = this.#server.stdout.getReader();
     await reader.read();

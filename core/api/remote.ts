@@ -1,4 +1,5 @@
 // The running core as its clients see it, and the listener on the other end: one method of Core is one RPC method.
+import { accepted } from "../accepted.ts";
 import type { Core, LogLine } from "../client.ts";
 import { listenUnix, Rpc } from "../supervisor/rpc.ts";
 
@@ -28,7 +29,6 @@ type LogOptions = Parameters<Core["logs"]>[0];
 
 /** A change waits for the plugins to settle, a stop for the kernel. */
 const CALL_TIMEOUT_MS = 120_000;
-const ACCEPT_AGAIN_MS = 200;
 
 /** A Core on the other side of `stream`. */
 export function remoteCore(stream: Deno.Conn): Core {
@@ -58,7 +58,7 @@ export function serveCore(core: Core, path: string): { close(): void } {
   const listener = listenUnix(path);
   const clients = new Set<Rpc>();
   void (async () => {
-    for await (const stream of connections(listener)) {
+    for await (const stream of accepted(listener)) {
       const gone = new AbortController();
       const rpc: Rpc = new Rpc(stream, {
         ...Object.fromEntries(
@@ -86,16 +86,4 @@ export function serveCore(core: Core, path: string): { close(): void } {
       for (const rpc of clients) rpc.close();
     },
   };
-}
-
-/** Who connects, until the listener is closed: one that could not be accepted, for want of descriptors say, is not the last. */
-async function* connections(listener: Deno.UnixListener): AsyncGenerator<Deno.UnixConn> {
-  for (;;) {
-    try {
-      yield await listener.accept();
-    } catch (error) {
-      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-      await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MS));
-    }
-  }
 }

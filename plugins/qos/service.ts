@@ -1,4 +1,5 @@
 // The peer's side of the conversation: a small TCP service on loopback, reached through the proxy. Bounded, whatever comes.
+import { accepted } from "../../core/plugin.ts";
 import type { Wish } from "./wire.ts";
 import { closed, lines, parseRequest, TEST_SECONDS, writeAll, writeLine } from "./wire.ts";
 
@@ -11,7 +12,6 @@ const MOST_OF_ONE = 16, MOST_TESTS_OF_ONE = 8;
 const MOST_SILENT = 64;
 /** Who says nothing for so long is gone. */
 const IDLE_MS = 60_000;
-const ACCEPT_AGAIN_MS = 200;
 /** Between two requests of a connection: wishes change twice a second at most. */
 const PACE_MS = 200;
 /** After a refusal the next request waits: guessing shall take long. */
@@ -153,17 +153,5 @@ async function receive(connection: Deno.Conn): Promise<void> {
     }
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/** Who connects, until the listener is closed: one that could not be accepted, for want of descriptors say, is not the last. */
-async function* accepted(listener: Deno.TcpListener): AsyncGenerator<Deno.TcpConn> {
-  for (;;) {
-    try {
-      yield await listener.accept();
-    } catch (error) {
-      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-      await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MS));
-    }
   }
 }

@@ -1,5 +1,6 @@
 // Where the LAN's DNS server asks: UDP and TCP on one loopback port. Bounded, whatever comes.
 import { createSocket } from "node:dgram";
+import { accepted } from "../../core/plugin.ts";
 import { framed, messages, writeAll } from "./frames.ts";
 import { failure, forUdp, type Query, Rcode, readQuery } from "./wire.ts";
 
@@ -10,7 +11,6 @@ const MAX_CONNECTIONS = 64;
 /** Questions under way of one connection; beyond, it is not read from. */
 const MAX_OPEN_EACH = 32;
 const IDLE_MS = 10_000;
-const ACCEPT_AGAIN_MS = 200;
 
 /** Finds the answer. */
 export type Ask = (query: Query) => Promise<Uint8Array<ArrayBuffer>>;
@@ -118,17 +118,5 @@ function close1(what: { close(): void }): void {
     what.close();
   } catch {
     // It is closed.
-  }
-}
-
-/** Who connects, until the listener is closed: one that could not be accepted, for want of descriptors say, is not the last. */
-async function* accepted(listener: Deno.TcpListener): AsyncGenerator<Deno.TcpConn> {
-  for (;;) {
-    try {
-      yield await listener.accept();
-    } catch (error) {
-      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-      await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MS));
-    }
   }
 }

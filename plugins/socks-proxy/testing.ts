@@ -1,7 +1,7 @@
 // Both ends of the proxy in the test's own process, over loopback, with clock and key in the test's hand.
 import { Buffer } from "node:buffer";
 import { openNative } from "../../core/native/ffi.ts";
-import type { BoxKey } from "../../core/plugin.ts";
+import { accepted, type BoxKey } from "../../core/plugin.ts";
 import { Boxes } from "./boxes.ts";
 import { Reactor } from "./reactor.ts";
 import { Salts } from "./salts.ts";
@@ -207,7 +207,7 @@ export function listen(
 ): { port: number; [Symbol.dispose](): void } {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   void (async () => {
-    for await (const connection of listener) {
+    for await (const connection of accepted(listener)) {
       serve(connection).catch(() => {}).finally(() => close(connection));
     }
   })();

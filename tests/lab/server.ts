@@ -1,13 +1,16 @@
 // The Internet server of a lab: `GET /file?bytes=N` streams known bytes, `PUT /upload` checks them, `GET /whoami` says who asks,
 // `GET /generate_204` has nothing to say.
 // Raw sockets with large writes: it must never be what a measurement measures.
+import { accepted } from "../../core/accepted.ts";
 import { BLOCK, BLOCK_BYTES, Checker } from "./blocks.ts";
 import { Meter } from "./meter.ts";
 
 const port = Number(Deno.args[Deno.args.indexOf("--port") + 1] ?? 8080);
 const listener = Deno.listen({ hostname: "0.0.0.0", port });
 console.log(`listening on ${port}`);
-for await (const connection of listener) serve(connection).catch(() => {}).finally(() => close(connection));
+for await (const connection of accepted(listener)) {
+  serve(connection).catch(() => {}).finally(() => close(connection));
+}
 
 async function serve(connection: Deno.TcpConn): Promise<void> {
   const chunk = new Uint8Array(65_536);
