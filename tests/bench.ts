@@ -64,8 +64,8 @@ const BENCHMARKS: Record<string, Benchmark> = {
   idle: { summary: "memory of an idle box", load: () => import("./bench/idle.ts") },
 };
 
-const HELP =
-  `Usage: sudo ./otb bench NAME [--json] [--rounds N] [--seconds N] [--minutes N] [--seed N] [--only TEXT]
+const HELP = `Usage: sudo ./otb bench NAME [--json] [--rounds N] [--seconds N] [--minutes N] [--seed N]
+                            [--transport NAME] [--only TEXT]
 
 ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
 
@@ -74,15 +74,21 @@ ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} 
   --seconds N  length of each measured transfer (default 10)
   --minutes N  how long "loaded" looks (default 60) and "soak" spoils (default 30)
   --seed N     which faults "soak" does (default 1); the same again shows the same
+  --transport NAME
+               what "soak" carries TCP by, mptcp or striped (default mptcp)
   --only TEXT  only cases whose name contains TEXT
 `;
 
 /** Runs one benchmark; the exit status is 1 when a bar is missed. */
 export async function bench(args: string[]): Promise<number> {
-  const options: { rounds: number; seconds: number; minutes?: number; seed?: number; only?: string } = {
-    rounds: 3,
-    seconds: 10,
-  };
+  const options: {
+    rounds: number;
+    seconds: number;
+    minutes?: number;
+    seed?: number;
+    transport?: string;
+    only?: string;
+  } = { rounds: 3, seconds: 10 };
   let json = false;
   let name: string | undefined;
   for (let index = 0; index < args.length; index++) {
@@ -96,7 +102,9 @@ export async function bench(args: string[]): Promise<number> {
     else if (word === "--seconds" && number >= 4 && number <= 60) options.seconds = Number(args[++index]);
     else if (word === "--minutes" && number >= 1 && number <= 1440) options.minutes = Number(args[++index]);
     else if (word === "--seed" && number >= 0 && number < 2 ** 32) options.seed = Number(args[++index]);
-    else if (word === "--only" && args[index + 1]) options.only = args[++index];
+    else if (word === "--transport" && ["mptcp", "striped"].includes(args[index + 1]!)) {
+      options.transport = args[++index];
+    } else if (word === "--only" && args[index + 1]) options.only = args[++index];
     else if (!word.startsWith("-") && name === undefined) name = word;
     else return refuse(`as the option is unknown or incomplete: current value is "${word}"`);
   }

@@ -51,12 +51,15 @@ export interface SoakResult {
 interface Options {
   minutes?: number;
   seed?: number;
+  transport?: "mptcp" | "striped";
   /** Kinds that are left out. */
   without?: Kind[];
 }
 
 /** Faults for so many minutes. */
-export async function run({ minutes = 30, seed = 1, without = [] }: Options): Promise<SoakResult> {
+export async function run(
+  { minutes = 30, seed = 1, transport = "mptcp", without = [] }: Options,
+): Promise<SoakResult> {
   const folder = await Deno.makeTempDir({ prefix: "otb" });
   await using disk = await SmallDisk.make(folder, "full", DISK_BYTES);
   await using world = await World.up(`soak${Deno.pid}`, {
@@ -69,6 +72,7 @@ export async function run({ minutes = 30, seed = 1, without = [] }: Options): Pr
       "set",
       "dhcp-takeover.mode=on",
       "dhcp-takeover.silenceSeconds=2",
+      `mptcp-scheduler.transport=${transport}`,
       "--yes",
     ]);
     await Promise.all([world.cloud.up(), world.box.up()]);
