@@ -56,6 +56,10 @@ export class Stripe implements Sink, Outcome, Hosted {
     return this.#hasEnded || this.#farewellMs !== undefined;
   }
 
+  get #isBare(): boolean {
+    return this.#carriers.all.length === 0;
+  }
+
   get carriers(): readonly Carrier[] {
     return this.#carriers.all;
   }
@@ -110,15 +114,15 @@ export class Stripe implements Sink, Outcome, Hosted {
   beat(nowMs: number): boolean {
     if (this.#farewellMs !== undefined && nowMs - this.#farewellMs > this.host.farewellMs) this.#closeAll();
     if (this.isOver) return !this.#hasEnded;
-    const isBare = this.#carriers.all.length === 0;
-    if (isBare && nowMs < this.#nextLookMs) return this.events.onBeat !== undefined;
+    if (this.#isBare && nowMs < this.#nextLookMs) return this.events.onBeat !== undefined;
     this.#nextLookMs = nowMs + BARE_LOOK_MS;
     for (const carrier of this.#carriers.all) carrier.look(nowMs);
     this.#receiver.beat(nowMs);
     if (!this.isOver && this.#sender.isBusy) this.#sender.pump();
     if (!this.isOver) this.events.onBeat?.(nowMs);
     if (this.isOver) return !this.#hasEnded;
-    if (isBare) return this.events.onBeat !== undefined;
+    // The last connection may have broken within this very look.
+    if (this.#isBare) return this.events.onBeat !== undefined;
     return this.#sender.isBusy || this.#receiver.isBusy || !this.isAnswered;
   }
 
