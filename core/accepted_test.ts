@@ -6,10 +6,8 @@ Deno.test("callers that are gone before they are taken are not the last", async 
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const native = openNative();
   const { port } = listener.addr;
-  let gone = 0;
-  while (gone < 50) {
+  for (let gone = 0; gone < 50; gone++) {
     native.abort(native.connect({ host: "127.0.0.1", port }, { resetOnClose: true }).fd);
-    gone++;
   }
   const last = await Deno.connect({ hostname: "127.0.0.1", port });
   await last.write(new Uint8Array([7]));

@@ -9,6 +9,9 @@ export const PEER_PORT = 8443;
 export const PEER_ADDRESS = "198.51.100.11";
 export const SERVER_ADDRESS = "203.0.113.10";
 export const SERVER_PORT = 8080;
+/** What can carry TCP. */
+export const TRANSPORTS = ["mptcp", "striped"] as const;
+export type Transport = typeof TRANSPORTS[number];
 
 /** Until every plugin is ready; half a dozen boxes may start beside this one. */
 const START_MS = 300_000;
@@ -257,7 +260,7 @@ export class World {
   }
 
   /** Has new TCP of the LAN use the links by this transport. */
-  async over(transport: "mptcp" | "striped"): Promise<void> {
+  async over(transport: Transport): Promise<void> {
     await this.box.otb(["config", "set", `mptcp-scheduler.transport=${transport}`, "--yes"]);
     await this.box.until(({ links, plugins }) =>
       links.every(({ path }) => path?.state === "active") &&

@@ -3,8 +3,9 @@ import type { Resource, TargetRule } from "../../core/plugin.ts";
 
 /** The TUN device. */
 export const DEVICE = "otb0";
-/** On the box: where packets of the LAN find the tunnel, after what is pinned to a link and before everything else. */
-const TABLE = 1158, RULE_PRIORITY = 950, LINK_MARKS = "0x0/0xff00";
+/** On the box: packets of the LAN find the tunnel after what is pinned to a link and before everything else. */
+export const RULE_PRIORITY = 950;
+const TABLE = 1158, LINK_MARKS = "0x0/0xff00";
 
 /** Flows that the peer tracks for one box at once, so that none fills the table of the others. */
 const MOST_FLOWS = 16_384;

@@ -3,7 +3,7 @@ import { proportionalMemory } from "../../core/supervisor/process.ts";
 import { SmallDisk } from "../lab/disk.ts";
 import { Lines } from "../lab/programs.ts";
 import { links, round } from "../measure.ts";
-import { type End, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { type End, SERVER_ADDRESS, SERVER_PORT, type Transport, World } from "../world.ts";
 import { type Growth, growth, type Sample } from "./soak_growth.ts";
 import { Spoiler } from "./soak_do.ts";
 import { type Fault, faults, type Kind, MAY_BREAK, wordsOf } from "./soak_plan.ts";
@@ -51,7 +51,7 @@ export interface SoakResult {
 interface Options {
   minutes?: number;
   seed?: number;
-  transport?: "mptcp" | "striped";
+  transport?: Transport;
   /** Kinds that are left out. */
   without?: Kind[];
 }

@@ -1,5 +1,6 @@
 // For tests only: links between the two ends of a pair, each a hop of its own that can be slowed, silenced and cut.
 import { encodeAddress, type Native } from "../../../core/native/ffi.ts";
+import { accepted } from "../../../core/plugin.ts";
 import { close } from "../testing.ts";
 import type { Way } from "./striped/connect.ts";
 import type { Path, Transport } from "./transport.ts";
@@ -50,7 +51,7 @@ export class TestLink {
   }
 
   async #serve(): Promise<void> {
-    for await (const from of this.#listener) {
+    for await (const from of accepted(this.#listener)) {
       if (this.isCut) {
         close(from);
         continue;

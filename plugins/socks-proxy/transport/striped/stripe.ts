@@ -56,12 +56,12 @@ export class Stripe implements Sink, Outcome, Hosted {
     return this.#hasEnded || this.#farewellMs !== undefined;
   }
 
-  get #isBare(): boolean {
-    return this.#carriers.all.length === 0;
-  }
-
   get carriers(): readonly Carrier[] {
     return this.#carriers.all;
+  }
+
+  get #isBare(): boolean {
+    return this.carriers.length === 0;
   }
 
   /** Bytes that went either way. */
