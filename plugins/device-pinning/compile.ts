@@ -116,13 +116,10 @@ export function compile(wish: Wish, carried: Carried): string {
         ? [`ether saddr ${anyOf(closed)} ct mark & 0x${hex(LINK_MARK_MASK)} != 0 goto refuse`]
         : [],
       ...closedOnly(`ct mark & 0x${hex(OPEN)} != 0 goto refuse`),
-      `ct mark & 0x${hex(LINK_MARK_MASK)} vmap { ${
-        [
-          `0x0 : ${peerGone ? "goto refuse" : "accept"}`,
-          ...ways.map(({ mark }) => `0x${hex(mark)} : goto keep`),
-        ]
-          .join(", ")
-      } }`,
+      // Comparisons, no map: while the table is replaced, a packet in the middle of the old one finds its maps empty, and
+      // would be refused.
+      `ct mark & 0x${hex(LINK_MARK_MASK)} == 0x0 ${peerGone ? "goto refuse" : "accept"}`,
+      ...ways.map(({ mark }) => `ct mark & 0x${hex(LINK_MARK_MASK)} == 0x${hex(mark)} goto keep`),
       // Its link is dead: an end at once is better than none.
       "goto refuse",
     ]],
@@ -148,7 +145,8 @@ export function compile(wish: Wish, carried: Carried): string {
           : []
       ),
       "tcp flags & (fin | syn | rst | ack) != syn goto midstream",
-      "meta nfproto vmap { ipv4 : jump decide4, ipv6 : jump decide6 }",
+      "meta nfproto ipv4 jump decide4",
+      "meta nfproto ipv6 jump decide6",
       `ct mark set 0x${hex(DECIDED)}`,
       "goto bonded",
     ]],

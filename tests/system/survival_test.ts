@@ -53,6 +53,20 @@ Deno.test("scheduler killed under a download: the stream goes on; proxy killed: 
   await stopping;
 });
 
+Deno.test("the table that decides about connections is replaced two hundred times under a download: none is refused", async () => {
+  await using world = await World.up(`swap${Deno.pid}`, { links: links("50/20/2", "50/20/4") });
+  const download = await flowing(world, 1e9);
+  let ended: string | undefined;
+  void download.result.then(({ error }) => ended = error ?? "whole");
+  // As whenever a link comes or goes: one transaction, with packets in the middle of the old table.
+  const table = "table inet otb_device_pinning";
+  const replace =
+    `swap=$(nft list ${table}) && for i in $(seq 200); do echo "delete ${table}; $swap" | nft -f - || exit; done`;
+  const { success } = await world.lab.spawn("box", ["sh", "-c", replace], { stdin: "null" }).status;
+  assert.ok(success);
+  assert.equal(ended, undefined);
+});
+
 /** A download whose first bytes have come. */
 async function flowing(world: World, bytes: number): Promise<{ result: Promise<Transfer> }> {
   const { promise: began, resolve } = Promise.withResolvers<void>();
