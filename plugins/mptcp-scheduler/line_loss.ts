@@ -71,7 +71,8 @@ function judge(beats: (LossBeat & { queueMs: number })[], baseMs: number): LossF
   );
   const plateau = PLATEAU_SHARE * rates[Math.floor(rates.length * PLATEAU_AT)]!;
   const fullMs = Math.max(QUEUE_MS, FULL_SHARE * longestMs);
-  let fullUntilMs = -Infinity;
+  // Of the first of many nobody knows any more what was just before.
+  let fullUntilMs = beats.length < WINDOW_BEATS ? -Infinity : beats[0]!.atMs + AFTERMATH_MS;
   const calm = beats.filter(({ atMs, queueMs, bitsPerSecond, rttMs = 0 }, index) => {
     if (queueMs >= fullMs && bitsPerSecond >= plateau) {
       // What is sent again by the next look may have been lost just after this one.
