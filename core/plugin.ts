@@ -158,7 +158,19 @@ export interface PathFact {
 export interface FirstPathFact {
   /** How streams use the other links: by Multipath TCP of the kernel, or striped over a connection for each. */
   transport: "mptcp" | "striped";
-  choices: { link: string; interface: string; source: string; weight: number }[];
+  choices: {
+    link: string;
+    interface: string;
+    source: string;
+    weight: number;
+    /** How the Internet sees the link, as far as is known: what was connected by another address is lost. */
+    publicAddress?: string;
+  }[];
+}
+
+/** Which congestion control streams are to use. Published as the fact `congestion`; `auto` leaves it to who knows the link. */
+export interface CongestionFact {
+  wish: "auto" | "cubic" | "bbr";
 }
 
 /**
