@@ -438,6 +438,8 @@ export interface ProxyTargetFact {
 export interface ResolverFact {
   address: string;
   port: number;
+  /** Domains whose names may lead into the LAN, each with everything below it; answers of all others that do are refused. */
+  localDomains?: string[];
   /** `up`: the peer's resolver answers; `degraded`: another one does; `down`: nobody; `unknown`: nobody asked yet. */
   state: "up" | "degraded" | "down" | "unknown";
 }
