@@ -452,6 +452,8 @@ export interface DhcpServerFact {
   vendor?: string;
   /** Milliseconds since the epoch; every answer to a probe renews it. */
   lastSeenMs: number;
+  /** When it last offered an address, milliseconds since the epoch; absent: it only refuses, and gives no stranger one. */
+  offeredMs?: number;
   onLan: boolean;
 }
 

@@ -83,7 +83,7 @@ class Box {
       ...{ nowMs: 0, epochMs: 0, freshMs: 1, lan, ports, stations, memory: this.memory },
       servers: [...seen].map(([modem, on]) => ({
         ...{ interface: on, server: MODEMS[modem]!.gateway, router: MODEMS[modem]!.gateway },
-        ...{ mac: MODEMS[modem]!.mac, prefixLength: 24, dns: [], hints: [], refuses: false, lastSeenMs: 0 },
+        ...{ mac: MODEMS[modem]!.mac, prefixLength: 24, dns: [], hints: [], lastSeenMs: 0 },
       })),
       configured: configuredLinks(this.links),
       wishes: this.names,

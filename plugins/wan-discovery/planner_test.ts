@@ -47,7 +47,7 @@ function known(moment: Moment, memory: Memory[]): Known {
         router,
         prefixLength: length ? Number(length) : undefined,
       },
-      ...{ dns: [], hints, refuses: false, lastSeenMs: 1_000_000 },
+      ...{ dns: [], hints, lastSeenMs: 1_000_000 },
     };
   });
   const stations = (moment.answers ?? []).map((text): StationSeen => {

@@ -19,6 +19,8 @@ export interface DhcpServerFact {
   network?: string;
   /** Milliseconds since the epoch. */
   lastSeenMs: number;
+  /** When it last offered an address; absent: it only refused. */
+  offeredMs?: number;
   /** Guessed by its Ethernet address and its own words. */
   vendor?: string;
   /** It is on the LAN's segment, where devices hear it. */
@@ -58,12 +60,13 @@ export function facts({ links, evidence, lan, grantOf, epochOf }: Findings): Map
 
 /** One server as others see it. */
 export function serverFact(
-  { mac, server, interface: on, router, network, lastSeenMs, hints }: ServerSeen,
+  { mac, server, interface: on, router, network, lastSeenMs, offeredMs, hints }: ServerSeen,
   lan: string | undefined,
   epochOf: (seenMs: number) => number,
 ): DhcpServerFact {
   return {
     ...{ mac, server, interface: on, router, network, lastSeenMs: epochOf(lastSeenMs) },
+    offeredMs: offeredMs === undefined ? undefined : epochOf(offeredMs),
     vendor: guess(mac, hints).label,
     onLan: on === lan,
   };
