@@ -200,6 +200,8 @@ export interface LinkFact {
   gateway?: string;
   /** For a person: `Livebox at 192.168.1.1`. */
   description?: string;
+  /** It was there and is not now, and why, for a person; its place is kept, and nothing is claimed for it. */
+  away?: string;
 }
 
 /** How a link is, in words. Published as the fact `link-health/<name>`; `down` takes the link out of use. */

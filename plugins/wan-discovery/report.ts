@@ -42,7 +42,7 @@ export function facts({ links, evidence, lan, grantOf, epochOf }: Findings): Map
   const found = new Map<string, object>();
   for (const link of links) {
     const grant = grantOf(link);
-    if (grant || link.lanAddress) found.set(`link/${link.name}`, linkFact(link, grant));
+    if (grant || link.lanAddress || link.away) found.set(`link/${link.name}`, linkFact(link, grant));
   }
   // Of a station with several servers, the one seen last.
   for (const server of evidence.servers.sort((a, b) => a.lastSeenMs - b.lastSeenMs)) {
