@@ -212,6 +212,8 @@ export interface LinkFact {
   gateway?: string;
   /** For a person: `Livebox at 192.168.1.1`. */
   description?: string;
+  /** It was there and is not now, and why, for a person; its place is kept, and nothing is claimed for it. */
+  away?: string;
 }
 
 /** How a link is, in words. Published as the fact `link-health/<name>`; `down` takes the link out of use. */
@@ -466,6 +468,8 @@ export interface DhcpServerFact {
   vendor?: string;
   /** Milliseconds since the epoch; every answer to a probe renews it. */
   lastSeenMs: number;
+  /** When it last offered an address, milliseconds since the epoch; absent: it only refuses, and gives no stranger one. */
+  offeredMs?: number;
   onLan: boolean;
 }
 
