@@ -223,6 +223,11 @@ export interface LinkHealthFact {
   reason?: string;
   /** Milliseconds since the epoch. */
   sinceMs: number;
+  /**
+   * How often questions over it were answered: by the peer, or by others on the Internet while the peer was silent. Only a count
+   * that grows proves anything of now; it begins anew with its plugin.
+   */
+  answers?: { peer: number; internet: number };
 }
 
 /**
@@ -260,7 +265,10 @@ export interface MulticastWayFact {
   devices: string[];
 }
 
-/** Whether the peer can be reached at all. Published as the fact `peer/<name>`. */
+/**
+ * Whether the peer can be reached at all. Published as the fact `peer/<name>`. It is `down` only where a link reaches the Internet and
+ * the peer is not reached; while no link works nobody knows.
+ */
 export interface PeerFact {
   state: "up" | "down" | "unknown";
   reason?: string;

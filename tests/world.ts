@@ -245,6 +245,8 @@ export class World {
     const settings = Object.entries(network).map(([name, value]) =>
       `network.${name}=${JSON.stringify(value)}`
     );
+    // Somebody on the Internet who answers, so that a peer that is gone is told from links that are silent.
+    settings.push(`wan-discovery.portalPage=http://${SERVER_ADDRESS}:${SERVER_PORT}/generate_204`);
     await this.box.otb(["config", "set", ...settings, "--yes"]);
   }
 

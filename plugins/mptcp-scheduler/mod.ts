@@ -576,7 +576,11 @@ class Scheduler {
   }
 
   #publishPeer(nowMs: number): void {
-    const { state, reason } = this.#peerReach.state(nowMs);
+    const answers = this.ctx.links.current.flatMap(({ health }) => health?.answers?.internet ?? []);
+    const { state, reason } = this.#peerReach.state(
+      nowMs,
+      answers.length > 0 ? answers.reduce((sum, count) => sum + count, 0) : undefined,
+    );
     const { health, facts } = this.ctx;
     const { name, address, port } = this.#peer;
     if (state !== this.#peerFact.state) this.#peerFact = { state, sinceMs: this.ctx.clock.now() };

@@ -17,6 +17,7 @@ import {
   LOW_PRIORITY_MARK,
   OtbError,
   type PathFact,
+  type PeerFact,
   type ProxyTargetFact,
   readBoxes,
   readKey,
@@ -167,9 +168,11 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     );
   };
   const most = mostConnections(native), congestion = congestionWish(ctx);
+  const peers = ctx.facts.watch<PeerFact>("peer/");
+  const isCutOff = () => peers.current.get(`peer/${peer.name}`)?.state === "unknown";
   const tunnels = new Tunnels({
     ...{ native, reactor, transport, psk, identity, now, choices, markOf, counters, ways, most },
-    congestion,
+    ...{ isCutOff, congestion },
   });
   ctx.defer(() => tunnels.close());
   ctx.defer(firstPath.subscribe(() => tunnels.waysChanged()));
