@@ -38,6 +38,7 @@ import { Supervisor } from "../supervisor/supervisor.ts";
 import { Boxes, boxReports, later } from "./boxes.ts";
 import { coreClaims } from "./core_claims.ts";
 import { BOX_SECRETS, rejoin } from "./join.ts";
+import { LatePlugins } from "./late_plugins.ts";
 import type { StatePlaces } from "./places.ts";
 import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
@@ -46,8 +47,8 @@ import { VERSION } from "./version.ts";
 
 /** How long a change may take until every plugin is ready again. */
 const SETTLE_MS = 20_000;
-/** How often it is looked at who listens on this machine. */
-const LISTENERS_EVERY_MS = 3_000;
+/** How often it is looked at who listens on this machine, and which plugins there are. */
+const LOOK_EVERY_MS = 3_000;
 
 /** How long a person is told of what nobody caught. */
 const TELL_UNCAUGHT_MS = 600_000;
@@ -78,6 +79,7 @@ export class RunningCore implements Core {
   readonly #facts = new FactBoard();
   readonly #boxes: Boxes;
   readonly #listeners = new Listeners();
+  readonly #latePlugins: LatePlugins;
   readonly #keptBlock: KeptBlock;
   readonly #startedAtMs = Date.now();
   /** Whether the disk takes what is written. */
@@ -100,6 +102,7 @@ export class RunningCore implements Core {
     this.#store = new PluginStore(db, (error) => this.storage.failed(error));
     this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
     this.#keptBlock = new KeptBlock(db);
+    this.#latePlugins = new LatePlugins(places.plugins, role, manifests.map(({ name }) => name));
     this.#settings = new Settings(manifests, places.root, {
       runs: true,
       links: (network) => this.#observe(network),
@@ -158,7 +161,10 @@ export class RunningCore implements Core {
     this.#tellInterfaces();
     net.onObserved(() => this.#tellInterfaces());
     this.#tellListeners();
-    const looking = setInterval(() => this.#tellListeners(), LISTENERS_EVERY_MS);
+    const looking = setInterval(() => {
+      this.#tellListeners();
+      this.#latePlugins.look();
+    }, LOOK_EVERY_MS);
     this.#watching.signal.addEventListener("abort", () => clearInterval(looking));
     this.#facts.subscribe((key) => key === "when-peer-gone" && this.#followKillSwitch());
     this.#network.subscribe(() => this.#followKillSwitch());
@@ -408,6 +414,8 @@ export class RunningCore implements Core {
   #selfHealth(): StatusReport["health"] {
     const { trouble } = this.storage;
     const own: StatusReport["health"] = trouble ? [{ plugin: "core", ...trouble }] : [];
+    const late = this.#latePlugins.condition;
+    if (late) own.push({ plugin: "core", ...late, sinceMs: this.#startedAtMs });
     if (this.#uncaught && Date.now() - this.#uncaught.atMs < TELL_UNCAUGHT_MS) {
       own.push({
         plugin: "core",

@@ -15,8 +15,8 @@ export const NOTHING: Carried = { counters: new Map(), answers: new Map() };
 /** A running connection as conntrack(8) lists it. */
 export interface Tracked {
   mark: number;
-  /** The address that the other side sees as its source: it tells who sent it out. */
-  seenAs: string;
+  /** The address as which it leaves this box: that of the link where it was translated, otherwise still the device's. */
+  leavesAs: string;
 }
 
 /** Reads counters, and with `answers` the DNS answers too; undefined when there is no such table. */
@@ -91,12 +91,14 @@ export async function findConnection(
   return parseTracked(stdout);
 }
 
-/** The first line of `conntrack -L` that says something. Pure. */
+/** The first line of `conntrack -L` that says something of a connection that is not over yet. Pure. */
 export function parseTracked(text: string): Tracked | undefined {
   for (const line of text.split("\n")) {
+    // The kernel remembers for two minutes what has ended (nf_conntrack-sysctl), which tells nothing of now.
+    if (/^tcp\s.*\s(TIME_WAIT|CLOSE)\s/.test(line)) continue;
     const mark = /\bmark=(\d{1,10})\b/.exec(line)?.[1];
-    const [, seenAs] = [...line.matchAll(/\bdst=(\S+)/g)].map(([, address]) => address!);
-    if (mark && seenAs) return { mark: Number(mark), seenAs };
+    const [, leavesAs] = [...line.matchAll(/\bdst=(\S+)/g)].map(([, address]) => address!);
+    if (mark && leavesAs) return { mark: Number(mark), leavesAs };
   }
 }
 

@@ -33,7 +33,15 @@ import {
   type Wish,
 } from "./compile.ts";
 import { type Config, config } from "./config.ts";
-import { type Carried, type Ended, findConnection, forgetConnections, NOTHING, readTable } from "./kernel.ts";
+import {
+  type Carried,
+  type Ended,
+  findConnection,
+  forgetConnections,
+  NOTHING,
+  readTable,
+  type Tracked,
+} from "./kernel.ts";
 import { multicastWays } from "./multicast.ts";
 import { Nudger } from "./nudge.ts";
 import { number, type Numbering } from "./numbers.ts";
@@ -47,6 +55,8 @@ import {
   type Named,
   nearSentence,
   parseFlow,
+  type Running,
+  runningSentence,
   verdictJson,
   verdictSentences,
 } from "./why.ts";
@@ -493,39 +503,28 @@ class Pinning {
     if (!device) {
       sentences.push(`Which device ${flow.source} is, is not known: rules for single devices were left out.`);
     }
-    if (tracked) sentences.push(this.#runningSentence(tracked, wish));
+    const running = tracked && this.#running(tracked, wish);
+    if (running) sentences.push(runningSentence(running));
     return {
       flow: of,
       ...device ? { device } : {},
       ...verdictJson(verdict),
-      ...tracked ? { running: this.#runningJson(tracked, wish) } : {},
+      ...running ? { running } : {},
       sentences,
     } as unknown as Json;
   }
 
-  #runningJson({ mark, seenAs }: { mark: number; seenAs: string }, { ways }: Wish) {
+  #running({ mark, leavesAs }: Tracked, { ways }: Wish): Running {
     const ruleNumber = mark >>> RULE_SHIFT;
+    const link = ways.find((way) => way.mark === (mark & LINK_MARK_MASK))?.link ?? null;
     return {
       rule: Object.entries(this.#numbering.numbers).find(([, number]) => number === ruleNumber)?.[0] ?? null,
-      link: ways.find((way) => way.mark === (mark & LINK_MARK_MASK))?.link ?? null,
+      link,
       forWantOfBond: (mark & OPEN) !== 0,
       throughTunnel: (mark & TUNNEL_CONNECTION_MARK) !== 0,
       decided: (mark & DECIDED) !== 0,
-      seenAs,
+      // What goes to the peer leaves that one, and not as the device that is tracked here.
+      ...link === null ? {} : { leavesAs },
     };
-  }
-
-  #runningSentence(tracked: { mark: number; seenAs: string }, wish: Wish): string {
-    const { rule, link, decided, throughTunnel } = this.#runningJson(tracked, wish);
-    if (!decided) return "One such connection runs; it began before the rules and goes its own way.";
-    return `One such connection runs: it was decided by ${
-      rule ? `rule "${rule}"` : "no rule"
-    } when it began and goes ${
-      link
-        ? `by link "${link}", where it is seen as ${tracked.seenAs}`
-        : throughTunnel
-        ? "through the tunnel to the peer"
-        : "through the peer"
-    }.`;
   }
 }

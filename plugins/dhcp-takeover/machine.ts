@@ -128,6 +128,11 @@ export function nextProbeMs(
   return (looking || phase === "contested") && last < sinceMs ? sinceMs : last + everyMs;
 }
 
+/** When ours serves if nobody answers until then; undefined unless that is being made sure of. */
+export function silentByMs(state: State, rules: Rules): number | undefined {
+  return state.phase === "checking" ? quietSinceMs(state) + rules.silenceMs : undefined;
+}
+
 /** Servers that answered since they were last asked, or may still; while nobody was asked, since the phase began. */
 export function answering({ servers, probesMs, sinceMs }: State, nowMs: number, rules: Rules): Server[] {
   const asked = probesMs.filter((probeMs) => probeMs <= nowMs - answerMs(rules)).at(-1) ?? sinceMs;
@@ -275,12 +280,16 @@ function tick(state: State, nowMs: number, rules: Rules): State {
 }
 
 /** Nobody answered for long enough, though everybody was asked. */
-function isSilent({ sinceMs, servers, probesMs }: State, nowMs: number, rules: Rules): boolean {
-  const quietSinceMs = Math.max(sinceMs, ...servers.map(({ heardMs }) => heardMs));
-  const unanswered = probesMs.filter((probeMs) =>
-    probeMs >= quietSinceMs && probeMs <= nowMs - answerMs(rules)
+function isSilent(state: State, nowMs: number, rules: Rules): boolean {
+  const sinceMs = quietSinceMs(state);
+  const unanswered = state.probesMs.filter((probeMs) =>
+    probeMs >= sinceMs && probeMs <= nowMs - answerMs(rules)
   );
-  return nowMs - quietSinceMs >= rules.silenceMs && unanswered.length >= PROBES_FOR_SILENCE;
+  return nowMs - sinceMs >= rules.silenceMs && unanswered.length >= PROBES_FOR_SILENCE;
+}
+
+function quietSinceMs({ sinceMs, servers }: State): number {
+  return Math.max(sinceMs, ...servers.map(({ heardMs }) => heardMs));
 }
 
 function serve(state: State, nowMs: number, rules: Rules): State {

@@ -10,6 +10,7 @@ import {
   resume,
   type Rules,
   serving,
+  silentByMs,
   type State,
   step,
 } from "./machine.ts";
@@ -83,6 +84,18 @@ Deno.test("a takeover waits for the other server's end and its silence, then is 
   assert.equal(bench.pass(40).at, "trial/trial");
   assert.equal(bench.be("confirm").at, "confirmed/confirmed");
   assert.equal(bench.pass(100_000).at, "confirmed/confirmed");
+});
+
+Deno.test("while it makes sure, it is known when that will be over, to the second", () => {
+  const bench = new Bench().hear().be("takeover");
+  assert.equal(silentByMs(bench.state, bench.rules), undefined, "a person is waited for");
+  bench.pass(16);
+  const byMs = silentByMs(bench.state, bench.rules)!;
+  assert.ok(byMs > bench.nowMs && byMs <= bench.nowMs + RULES.silenceMs);
+  const left = Math.ceil((byMs - bench.nowMs) / 1_000);
+  assert.equal(bench.pass(left - 1).at, "checking/no");
+  assert.equal(bench.pass(1).at, "trial/trial");
+  assert.equal(silentByMs(bench.state, bench.rules), undefined);
 });
 
 Deno.test("a server that still answers after a recheck sends back to the instructions", () => {

@@ -1,7 +1,7 @@
 // What people are told: conditions, status and panel. Pure.
 import type { HealthCondition, PanelBlock, Status } from "../../core/plugin.ts";
 import type { Rules, Server, State } from "./machine.ts";
-import { acceptable, isRefusing, receiver } from "./machine.ts";
+import { acceptable, isRefusing, receiver, silentByMs } from "./machine.ts";
 import type { Router } from "./ipv6.ts";
 import { type Instruction, instructions, ipv6Instructions, type Recipe } from "./recipes.ts";
 
@@ -177,13 +177,14 @@ function isOurs({ phase }: State): boolean {
 /** The status: what `otb dhcp status` shows, and the panel. */
 export function statusOf(situation: Situation): Status {
   const { state, wallMs, answering, serving, leases, poolSize, devices } = situation;
-  const leftMs = confirmLeftMs(situation);
+  const leftMs = confirmLeftMs(situation), silentMs = silentByMs(state, situation.rules);
   return {
     phase: state.phase,
     sentence: sentence(situation),
     sinceMs: wallMs(state.sinceMs),
     serving,
     ...(leftMs === undefined ? {} : { confirmByMs: wallMs(situation.nowMs + leftMs) }),
+    ...(silentMs === undefined ? {} : { silentByMs: wallMs(silentMs) }),
     servers: state.servers.map((server) => ({
       mac: server.mac,
       server: server.server,
