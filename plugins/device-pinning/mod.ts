@@ -33,9 +33,10 @@ import {
   type Wish,
 } from "./compile.ts";
 import { type Config, config } from "./config.ts";
-import { type Carried, type Ended, findConnection, forgetConnections, NOTHING, readTable } from "./kernel.ts";
+import { Ending } from "./ending.ts";
+import { type Carried, findConnection, NOTHING, readTable } from "./kernel.ts";
+import { MoveWatch } from "./moving.ts";
 import { multicastWays } from "./multicast.ts";
-import { Nudger } from "./nudge.ts";
 import { number, type Numbering } from "./numbers.ts";
 import { besideTunnel } from "./near.ts";
 import { isTunnelDead, ruleOutcome } from "./policy.ts";
@@ -104,7 +105,8 @@ class Pinning {
   readonly #proxyWatch = new PeerWatch();
   readonly #peerWatch = new PeerWatch();
   readonly #tunnelWatch = new TunnelWatch();
-  readonly #nudger = new Nudger(openNative());
+  readonly #moveWatch = new MoveWatch();
+  readonly #ending: Ending;
   #config: Config;
   #numbering: Numbering = { numbers: {}, last: 0 };
   /** What was claimed last, without what it carried over. */
@@ -122,6 +124,7 @@ class Pinning {
 
   constructor(private readonly ctx: Context<Config>) {
     this.#config = ctx.config;
+    this.#ending = new Ending(ctx, openNative());
     this.#ways = ctx.facts.watch("link-way/");
     this.#paths = ctx.facts.watch("path/");
     this.#peers = ctx.facts.watch("peer/");
@@ -199,6 +202,7 @@ class Pinning {
     }
     const key = this.#keyOf(wish);
     if (key !== this.#claimed) {
+      await this.#ending.before(former, wish);
       this.#counted = await readTable(TABLE) ?? this.#counted;
       await ctx.claim("rules", [
         { kind: "nftTable", family: "inet", name: TABLE, body: compile(wish, this.#counted) },
@@ -210,7 +214,7 @@ class Pinning {
       await this.#save();
       this.#publish(wish);
     }
-    await this.#endConnections(former, wish);
+    await this.#ending.follow(former, wish);
   }
 
   /** Everything that the table follows from, as it is now. */
@@ -236,6 +240,9 @@ class Pinning {
       ways: [...this.#ways.current.values()],
       paths: [...this.#paths.current.values()],
     }, nowMs);
+    const isDead = isTunnelDead({ peerGone, tunnel });
+    const isWished = this.#config.nonTcp === "tunnel";
+    const moving = this.#moveWatch.look({ isDead, isWished, isUp: tunnel.state === "up" }, nowMs);
     this.#numbering = number(this.#config.rules.map(({ name }) => name), this.#numbering, MAX_RULE_NUMBER);
     return {
       config: this.#config,
@@ -244,6 +251,7 @@ class Pinning {
       proxyGone,
       peerGone,
       tunnel,
+      moving,
       tcpWay,
       interfaces: links.map((link) => link.interface),
       near: links.flatMap(({ observed }) => nearOf(observed)),
@@ -261,38 +269,6 @@ class Pinning {
   #keyOf({ config: _, numbers: __, tcpWay: ___, ways, tunnel, ...rest }: Wish): string {
     const withoutReason = <T extends { reason?: string }>({ reason: _, ...thing }: T) => thing;
     return JSON.stringify([this.#generation, rest, withoutReason(tunnel), ways.map(withoutReason)]);
-  }
-
-  /** Connections that cannot go on where they went are forgotten: TCP ends, the rest is decided anew. */
-  async #endConnections(former: Wish | undefined, now: Wish): Promise<void> {
-    const ended: Ended[] = [];
-    for (const { mark, link, usable, reason } of now.ways) {
-      const was = former?.ways.find((way) => way.link === link);
-      if (was?.usable === usable) continue;
-      if (was) {
-        this.ctx.log.info(`Link "${link}" is ${usable ? "alive again" : "dead"}`, usable ? {} : { reason });
-      }
-      if (!usable) ended.push(...await forgetConnections(mark, LINK_MARK_MASK));
-    }
-    if (now.proxyGone !== (former?.proxyGone ?? false)) {
-      this.ctx.log.warn(
-        now.proxyGone ? "No peer answers the proxy: what it carries ends" : "A peer answers again",
-      );
-      if (now.proxyGone) {
-        ended.push(...await forgetConnections(DECIDED, DECIDED | LINK_MARK_MASK | TUNNEL_CONNECTION_MARK));
-      }
-    }
-    const tunnelDead = isTunnelDead(now);
-    if (tunnelDead !== (former ? isTunnelDead(former) : false)) {
-      const { reason } = now.tunnel;
-      this.ctx.log.info(tunnelDead ? "The tunnel is down" : "The tunnel is up", tunnelDead ? { reason } : {});
-      if (tunnelDead) {
-        ended.push(...await forgetConnections(TUNNEL_CONNECTION_MARK, TUNNEL_CONNECTION_MARK));
-      }
-    }
-    void this.#nudger.nudge(now.lan.interface, ended, this.ctx.signal).catch((error) =>
-      this.ctx.log.warn("Cannot end connections at once", { reason: String(error) })
-    );
   }
 
   /** Facts that follow from the settings. */
