@@ -13,6 +13,7 @@ import { addressText, type Clause, clausesOf, domainsOf, rangeOf } from "./claus
 import { groupClauses } from "./groups.ts";
 import type { Carried, Family } from "./kernel.ts";
 import type { Moving } from "./moving.ts";
+import { askers, type Resolvers } from "./names.ts";
 import { bondedOutcome, exceptions, type Outcome, ruleOutcome, type Situation } from "./policy.ts";
 
 /** The table's name; its family is inet. */
@@ -36,6 +37,8 @@ export interface Wish extends Situation {
   interfaces: string[];
   /** Subnets of the links, CIDR: the modems' own pages are there. */
   near: string[];
+  /** Links whose own resolver can be asked, on ports of the LAN's address. */
+  resolvers?: Resolvers;
   /** Who is not to stay where it is. */
   moving?: Moving;
   /** Number of every rule, for marks, counters and sets. */
@@ -56,11 +59,13 @@ export function compile(wish: Wish, carried: Carried): string {
   for (const name of [lan.interface, ...wish.interfaces]) requireSafe(name);
   const rules = config.rules.filter(({ enabled, name }) => enabled && numbers.has(name));
   const { open, closed } = exceptions(config);
-  const device = quoted(lan.interface);
+  const device = quoted(lan.interface), boxAddress = lan.address.split("/")[0]!;
   const links = anyOf([...new Set(wish.interfaces)].sort().map(quoted));
   const ways = wish.ways.filter(({ usable }) => usable);
   const near = byFamily([lan.address, ...wish.near]);
   const home = byFamily([lan.address]);
+  const asking = askers(wish, wish.resolvers ?? []);
+  const asks = "meta l4proto { tcp, udp } th dport";
   /** Starts a rule that holds for devices behind the kill-switch only; undefined where there are none. */
   const ifClosed = config.whenPeerGone === "block"
     ? open.length > 0 ? `ether saddr != ${anyOf(open)} ` : ""
@@ -155,8 +160,28 @@ export function compile(wish: Wish, carried: Carried): string {
       `ct mark set 0x${hex(DECIDED)}`,
       "goto bonded",
     ]],
+    ...asking.length > 0
+      ? [["names", [
+        "type nat hook prerouting priority dstnat; policy accept",
+        `iifname != ${device} return`,
+        ...asking.map(({ port, macs }) =>
+          `ether saddr ${anyOf(macs)} ip daddr ${boxAddress} ${asks} 53 dnat ip to ${boxAddress}:${port}`
+        ),
+      ]] as [string, string[]]]
+      : [],
     ["input", [
       "type filter hook input priority filter - 10; policy accept",
+      // Nobody else's questions leave by a link; and who has asked by IPv6 asks once more by IPv4.
+      ...(wish.resolvers ?? []).length > 0
+        ? [
+          `iifname ${device} ${asks} ${
+            anyOf(wish.resolvers!.map(({ port }) => String(port)))
+          } ct status ! dnat goto refuse`,
+        ]
+        : [],
+      ...asking.map(({ macs }) =>
+        `iifname ${device} ether saddr ${anyOf(macs)} meta nfproto ipv6 ${asks} 53 goto refuse`
+      ),
       // Answers would have to be fetched past the peer.
       ...proxyGone ? closedOnly(`iifname ${device} meta l4proto { tcp, udp } th dport 53 goto refuse`) : [],
       // The box itself serves nobody at the other end.

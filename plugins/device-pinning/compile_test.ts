@@ -260,6 +260,82 @@ Deno.test(
   },
 );
 
+/** Serves who asks it on ports of the box's addresses, by UDP: says which port was asked. */
+const ANSWERER =
+  `for (const [hostname, port] of [["192.168.100.1", 53], ["192.168.100.1", 5337], ["fd02::1", 53]]) {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname, port });
+  void (async () => {
+    for await (const [, from] of socket) await socket.send(new TextEncoder().encode(String(port)), from);
+  })();
+  const listener = Deno.listen({ hostname, port });
+  void (async () => {
+    for await (const connection of listener) {
+      await connection.write(new TextEncoder().encode(String(port)));
+      connection.close();
+    }
+  })();
+}
+console.log("on");`;
+
+/** Which port of the box answers a device's question there, by each protocol; `none` when it is refused. */
+const ASKER = `const [hostname, port] = [Deno.args[0], Number(Deno.args[1])];
+const text = (bytes) => new TextDecoder().decode(bytes);
+const udp = Deno.listenDatagram({ transport: "udp", hostname: hostname.includes(":") ? "::" : "0.0.0.0", port: 0 });
+const byUdp = (async () => {
+  for (let count = 0; count < 2; count++) await udp.send(new Uint8Array(20), { transport: "udp", hostname, port });
+  return text((await udp.receive())[0]);
+})();
+const byTcp = (async () => {
+  const connection = await Deno.connect({ hostname, port });
+  const bytes = new Uint8Array(9);
+  return text(bytes.subarray(0, await connection.read(bytes)));
+})();
+const late = new Promise((resolve) => setTimeout(() => resolve("none"), 1000));
+console.log((await Promise.all([byUdp, byTcp].map((one) => Promise.race([one.catch(() => "none"), late])))).join());
+Deno.exit();`;
+
+Deno.test(
+  inKernel(
+    "questions of a pinned device go to its link's resolver, and of nobody else, however they are asked",
+  ),
+  async () => {
+    await using box = await Box.up();
+    const answerer = new Deno.Command("ip", {
+      args: ["netns", "exec", box.box, Deno.execPath(), "eval", "--unstable-net", ANSWERER],
+      stdout: "piped",
+    }).spawn();
+    const reader = answerer.stdout.getReader();
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    await Deno.writeTextFile(file, ASKER);
+    try {
+      await reader.read();
+      const ask = async (address: string, port: number) =>
+        (await box.inDevice([
+          ...[Deno.execPath(), "run", "-A", "--quiet", "--no-lock", "--unstable-net"],
+          ...[file, address, String(port)],
+        ])).trim();
+      const rules = [{ name: "tv", match: { device: MAC }, way: "link", link: "cable" }];
+      const resolvers = [{ link: "cable", port: 5337, servers: ["192.168.12.1"] }];
+      await box.load(compile(wish(settings({}), { resolvers }), NOTHING));
+      assert.equal(await ask("192.168.100.1", 53), "53,53");
+      assert.equal(await ask("fd02::1", 53), "53,53");
+      assert.equal(await ask("192.168.100.1", 5337), "none,none", "nobody asks there by himself");
+      await box.load(compile(wish(settings({ rules }), { resolvers }), NOTHING));
+      assert.equal(await ask("192.168.100.1", 53), "5337,5337");
+      assert.equal(await ask("fd02::1", 53), "none,none", "it asks again by IPv4");
+      await box.load(compile(wish(settings({ rules, whenPeerGone: "block" }), { resolvers }), NOTHING));
+      assert.equal(await ask("192.168.100.1", 53), "53,53", "not with the kill-switch");
+      await box.load(compile(wish(settings({ rules }), {}), NOTHING));
+      assert.equal(await ask("192.168.100.1", 53), "53,53", "its resolver is gone");
+    } finally {
+      answerer.kill("SIGKILL");
+      await reader.cancel();
+      await answerer.status;
+      await Deno.remove(file);
+    }
+  },
+);
+
 Deno.test(
   inKernel("the tunnel takes what nothing else is said of, and nothing leaves past it while it is away"),
   async () => {

@@ -6,10 +6,10 @@ import {
   definePlugin,
   type DeviceFact,
   type DomainHitsFact,
-  type DomainRulesFact,
   type InterfaceFact,
   type Json,
   LINK_MARK_MASK,
+  type LinkResolverFact,
   type LinkWayFact,
   nearOf,
   OtbError,
@@ -21,7 +21,7 @@ import {
   type View,
 } from "../../core/plugin.ts";
 import { check, shadowed } from "./check.ts";
-import { domainsOf, isForEveryTarget, macsOf } from "./clauses.ts";
+import { macsOf } from "./clauses.ts";
 import {
   compile,
   DECIDED,
@@ -34,9 +34,10 @@ import {
 } from "./compile.ts";
 import { type Config, config } from "./config.ts";
 import { Ending } from "./ending.ts";
+import { factsOf } from "./facts.ts";
 import { type Carried, findConnection, NOTHING, readTable } from "./kernel.ts";
 import { MoveWatch } from "./moving.ts";
-import { multicastWays } from "./multicast.ts";
+import { namesSentence, resolversOf } from "./names.ts";
 import { number, type Numbering } from "./numbers.ts";
 import { besideTunnel } from "./near.ts";
 import { isTunnelDead, ruleOutcome } from "./policy.ts";
@@ -56,6 +57,8 @@ import {
 const LOOK_MS = 500, COUNT_MS = 10_000;
 /** The store is written at most this often: hit counts of the last minute may be lost with the power. */
 const SAVE_MS = 60_000;
+
+const DNS_PORT = 53;
 
 let running: Pinning | undefined;
 
@@ -100,6 +103,7 @@ class Pinning {
   readonly #tunnels: View<ReadonlyMap<string, TunnelFact>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #tcpWays: View<ReadonlyMap<string, TcpWayFact>>;
+  readonly #resolvers: View<ReadonlyMap<string, LinkResolverFact>>;
   readonly #linkWatch = new LinkWatch();
   /** Of the peer for the proxy, and of the peer for anything. */
   readonly #proxyWatch = new PeerWatch();
@@ -132,6 +136,7 @@ class Pinning {
     this.#named = ctx.facts.watch("domain-hits");
     this.#tunnels = ctx.facts.watch("tunnel");
     this.#tcpWays = ctx.facts.watch("tcp-way");
+    this.#resolvers = ctx.facts.watch("link-resolver/");
     this.#interfaces = ctx.facts.watch("interface/");
   }
 
@@ -154,7 +159,7 @@ class Pinning {
       clearInterval(looking);
       clearInterval(counting);
     });
-    for (const view of [this.#ways, this.#peers, this.#tcpWays, ctx.links, ctx.network]) {
+    for (const view of [this.#ways, this.#peers, this.#tcpWays, this.#resolvers, ctx.links, ctx.network]) {
       ctx.defer(view.subscribe(soon));
     }
     // Facts of the tunnel's paths come several times a second, and say nothing here.
@@ -251,6 +256,7 @@ class Pinning {
       proxyGone,
       peerGone,
       tunnel,
+      resolvers: resolversOf(this.#resolvers.current),
       moving,
       tcpWay,
       interfaces: links.map((link) => link.interface),
@@ -272,38 +278,8 @@ class Pinning {
   }
 
   /** Facts that follow from the settings. */
-  #publish({ config, numbers, ...situation }: Wish): void {
-    const facts = new Map<string, object>();
-    const byDomain: DomainRulesFact["rules"] = [];
-    for (const rule of config.rules) {
-      const domains = domainsOf(rule.match);
-      const number = numbers.get(rule.name);
-      if (!rule.enabled || number === undefined) continue;
-      const outcome = ruleOutcome(rule, { config, ...situation });
-      if (domains.length > 0) {
-        facts.set(`dns-set/rule-${number}`, { table: `inet ${TABLE}`, ...setNames(number), domains });
-      } else if (outcome.kind !== "bonded" || !isForEveryTarget(rule)) {
-        // What leaves by a link or is refused never comes to the proxy.
-        continue;
-      }
-      byDomain.push({
-        rule: rule.name,
-        domains,
-        devices: macsOf(rule.match, config.devices),
-        ports: rule.match.ports,
-        way: outcome.kind === "refuse" ? "block" : outcome.kind,
-        mark: outcome.kind === "link" ? outcome.way.mark : 0,
-      });
-    }
-    for (const [mac, { name }] of Object.entries(config.devices)) {
-      if (name !== undefined) facts.set(`device-name/${mac}`, { mac, name });
-    }
-    facts.set("domain-rules", { rules: byDomain.some(({ domains }) => domains.length > 0) ? byDomain : [] });
-    for (const way of multicastWays({ config, ...situation })) facts.set(`multicast-way/${way.link}`, way);
-    const own = Object.entries(config.devices).flatMap(([mac, { whenPeerGone }]) =>
-      whenPeerGone ? [[mac, whenPeerGone]] : []
-    );
-    facts.set("when-peer-gone", { way: config.whenPeerGone, devices: Object.fromEntries(own) });
+  #publish(wish: Wish): void {
+    const facts = factsOf(wish);
     for (const key of this.#published) if (!facts.has(key)) this.ctx.facts.publish(key, undefined);
     for (const [key, value] of facts) this.ctx.facts.publish(key, value);
     this.#published = new Set(facts.keys());
@@ -429,7 +405,11 @@ class Pinning {
     const flow = parseFlow(of);
     const device = findDevice(flow?.source ?? of.trim(), wish, this.#seen.current.values());
     if (!flow) {
-      if (device) return { device, sentences: deviceSentences(device.mac, wish) } as unknown as Json;
+      if (device) {
+        const names = namesSentence(device.mac, wish, wish.resolvers ?? []);
+        const sentences = [...deviceSentences(device.mac, wish), ...names ? [names] : []];
+        return { device, sentences } as unknown as Json;
+      }
       throw new OtbError(
         "device-unknown",
         `Cannot say why as it must be a device, or a flow like "192.168.100.20 -> 203.0.113.5:443/tcp": current value is "${of}"`,
@@ -441,7 +421,9 @@ class Pinning {
       const { set4, set6 } = setNames(wish.numbers.get(rule) ?? 0);
       return [set4, set6].some((set) => answers?.answers.get(set)?.some((one) => one.address === address));
     };
-    const near = nearSentence(flow.target, wish);
+    const isName = flow.target === wish.lan.address.split("/")[0] && flow.port === DNS_PORT;
+    const near = (isName ? namesSentence(device?.mac, wish, wish.resolvers ?? []) : undefined) ??
+      nearSentence(flow.target, wish);
     if (near) {
       return {
         flow: of,

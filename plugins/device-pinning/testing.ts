@@ -106,6 +106,7 @@ export const anyWish: fc.Arbitrary<Wish> = fc.tuple(
   ([config, tunnel, moving, proxyGone, fibre, cable]) =>
     wish(config, {
       moving,
+      resolvers: [{ link: "fibre", port: 5336, servers: [] }, { link: "cable", port: 5337, servers: [] }],
       proxyGone,
       peerGone: proxyGone && tunnel !== "up",
       tunnel: { state: tunnel, ...tunnel === "up" ? { mtu: 1400 } : { reason: "it is cut" } },

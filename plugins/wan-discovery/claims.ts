@@ -13,7 +13,8 @@ const METRIC = 5000;
 /** A link as others see it. */
 export function linkFact({ device, gateway, lanAddress, description }: PlannedLink, grant?: Grant): LinkFact {
   const address = lanAddress ?? (grant && `${grant.address}/${grant.prefixLength}`);
-  return { interface: device, address, gateway, description };
+  const resolvers = grant && grant.dns.length > 0 ? grant.dns : undefined;
+  return { interface: device, address, gateway, description, resolvers };
 }
 
 /** The links that a person set by hand, whatever their names: their ports are left to them. */
