@@ -214,6 +214,8 @@ export interface LinkFact {
   description?: string;
   /** It was there and is not now, and why, for a person; its place is kept, and nothing is claimed for it. */
   away?: string;
+  /** Resolvers that its modem told, IPv4; hostile input. */
+  resolvers?: string[];
 }
 
 /** How a link is, in words. Published as the fact `link-health/<name>`; `down` takes the link out of use. */
@@ -452,6 +454,17 @@ export interface ResolverFact {
   localDomains?: string[];
   /** `up`: the peer's resolver answers; `degraded`: another one does; `down`: nobody; `unknown`: nobody asked yet. */
   state: "up" | "degraded" | "down" | "unknown";
+}
+
+/**
+ * Who asks a link's own resolver, over that link, for devices that are pinned to it: a port of the LAN's address, UDP and TCP.
+ * Published as the fact `link-resolver/<link>`; the questions are led there by who pins.
+ */
+export interface LinkResolverFact {
+  link: string;
+  port: number;
+  /** Whom it asks: IPv4 addresses. */
+  servers: string[];
 }
 
 /**

@@ -13,6 +13,7 @@ import {
 } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
 import { Forwarder } from "./forwarder.ts";
+import { LinkListeners } from "./link_names.ts";
 import { listen, LOOPBACK } from "./listen.ts";
 import { isServing, reasonOf, unboundProgram } from "./unbound.ts";
 import { unboundConfig } from "./unbound_config.ts";
@@ -49,10 +50,11 @@ async function startBox(ctx: Context<Config>): Promise<void> {
     direct: () => mayGoDirectly([...peers.current.values()], policy.current.get("when-peer-gone")),
     emptied: emptiedTeller(ctx),
   });
+  const linkListeners = new LinkListeners(ctx);
   const prefixes = ctx.facts.watch<LanPrefixFact>("lan-prefix");
   const follow = () => {
     const { lan } = ctx.network.current;
-    forwarder.rebinding.own = [
+    forwarder.rebinding.own = linkListeners.own = [
       ...lan ? [lan.address] : [],
       ...ctx.links.current.flatMap(({ observed: { address, gateway } }) =>
         [address, gateway].filter((one) => one !== undefined)
@@ -69,6 +71,7 @@ async function startBox(ctx: Context<Config>): Promise<void> {
   });
   let told = "";
   const tell = () => {
+    linkListeners.follow();
     const { refused, malformed } = listening;
     const { state, account } = forwarder;
     const text = JSON.stringify([state, account, refused, malformed]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { config } from "./config.ts";
-import { addressesIn, Rebinding } from "./rebinding.ts";
+import { addressesIn, OUTSIDE_HOME4, OUTSIDE_HOME6, Rebinding } from "./rebinding.ts";
 import { answerBytes, query } from "./testing.ts";
 import { nameOf, Rcode, rcodeOf } from "./wire.ts";
 import { unboundConfig } from "./unbound_config.ts";
@@ -202,6 +202,29 @@ Deno.test("any bytes behind the question: no crash, no endless walk, and nothing
     { numRuns: 3_000 },
   );
   assert.equal(addressesIn(new Uint8Array(5), 12), undefined);
+});
+
+Deno.test("an operator's own network may be private; what it says leads neither to the LAN nor to this box or its modems", () => {
+  const beyond = new Rebinding([], OUTSIDE_HOME4, OUTSIDE_HOME6);
+  beyond.own = ["192.168.100.1/24", "192.168.11.1", "192.168.11.2"];
+  for (const address of ["10.1.2.3", "100.64.0.9", "172.16.0.1", "192.168.55.1", "fd00::1", "9.9.9.9"]) {
+    assert.equal(beyond.isLocalText(address), false, address);
+  }
+  for (
+    const address of [
+      "192.168.100.9",
+      "192.168.11.1",
+      "192.168.11.2",
+      "127.0.0.1",
+      "0.0.0.0",
+      "169.254.169.254",
+      "224.0.0.251",
+      "::1",
+      "fe80::1",
+      "::ffff:192.168.100.9",
+      "64:ff9b::192.168.100.9",
+    ]
+  ) assert.equal(beyond.isLocalText(address), true, address);
 });
 
 Deno.test("domains are taken as people write them, and nothing else is", () => {

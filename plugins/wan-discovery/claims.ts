@@ -16,7 +16,8 @@ export function linkFact(
   grant?: Grant,
 ): LinkFact {
   const address = lanAddress ?? (grant && `${grant.address}/${grant.prefixLength}`);
-  return { interface: device, address, gateway, description, away };
+  const resolvers = grant && grant.dns.length > 0 ? grant.dns : undefined;
+  return { interface: device, address, gateway, description, resolvers, away };
 }
 
 /** The links that a person set by hand, whatever their names: their ports are left to them. */
