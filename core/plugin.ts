@@ -158,7 +158,19 @@ export interface PathFact {
 export interface FirstPathFact {
   /** How streams use the other links: by Multipath TCP of the kernel, or striped over a connection for each. */
   transport: "mptcp" | "striped";
-  choices: { link: string; interface: string; source: string; weight: number }[];
+  choices: {
+    link: string;
+    interface: string;
+    source: string;
+    weight: number;
+    /** How the Internet sees the link, as far as is known: what was connected by another address is lost. */
+    publicAddress?: string;
+  }[];
+}
+
+/** Which congestion control streams are to use. Published as the fact `congestion`; `auto` leaves it to who knows the link. */
+export interface CongestionFact {
+  wish: "auto" | "cubic" | "bbr";
 }
 
 /**
@@ -211,6 +223,11 @@ export interface LinkHealthFact {
   reason?: string;
   /** Milliseconds since the epoch. */
   sinceMs: number;
+  /**
+   * How often questions over it were answered: by the peer, or by others on the Internet while the peer was silent. Only a count
+   * that grows proves anything of now; it begins anew with its plugin.
+   */
+  answers?: { peer: number; internet: number };
 }
 
 /**
@@ -248,7 +265,10 @@ export interface MulticastWayFact {
   devices: string[];
 }
 
-/** Whether the peer can be reached at all. Published as the fact `peer/<name>`. */
+/**
+ * Whether the peer can be reached at all. Published as the fact `peer/<name>`. It is `down` only where a link reaches the Internet and
+ * the peer is not reached; while no link works nobody knows.
+ */
 export interface PeerFact {
   state: "up" | "down" | "unknown";
   reason?: string;
@@ -428,6 +448,8 @@ export interface ProxyTargetFact {
 export interface ResolverFact {
   address: string;
   port: number;
+  /** Domains whose names may lead into the LAN, each with everything below it; answers of all others that do are refused. */
+  localDomains?: string[];
   /** `up`: the peer's resolver answers; `degraded`: another one does; `down`: nobody; `unknown`: nobody asked yet. */
   state: "up" | "degraded" | "down" | "unknown";
 }

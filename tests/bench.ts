@@ -75,7 +75,7 @@ ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} 
   --minutes N  how long "loaded" looks (default 60) and "soak" spoils (default 30)
   --seed N     which faults "soak" does (default 1); the same again shows the same
   --transport NAME
-               what "soak" carries TCP by, mptcp or striped (default mptcp)
+               what "soak" carries TCP by, striped or mptcp (default striped)
   --only TEXT  only cases whose name contains TEXT
 `;
 

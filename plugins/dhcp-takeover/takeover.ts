@@ -21,7 +21,7 @@ import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
 import { dnsmasqProgram, isServing, reasonOf } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
-import { deviceNames, dnsSets, resolverOf, serverOf } from "./facts.ts";
+import { deviceNames, dnsSets, localDomainsOf, resolverOf, serverOf } from "./facts.ts";
 import { contains, networkOf, type Range, toNumber } from "./ipv4.ts";
 import { announcement, leaks } from "./ipv6.ts";
 import { LeaseWatch } from "./lease_watch.ts";
@@ -89,6 +89,7 @@ export class Takeover {
   readonly #resolvers: View<ReadonlyMap<string, ResolverFact>>;
   /** Kept while the resolver's plugin starts anew. */
   #resolver: string | undefined;
+  #localDomains: string[] = [];
   readonly #epochMs: number;
   readonly #startMs: number;
   #config: Config;
@@ -444,6 +445,8 @@ export class Takeover {
   #planNow(how: "trial" | "confirmed" | "for-modem"): ServePlan | undefined {
     const { lan } = this.ctx.network.current;
     if (!lan || !networkOf(lan.address)) return undefined;
+    const resolver = this.#resolvers.current.get("resolver");
+    if (resolver) this.#localDomains = localDomainsOf(resolver);
     const around = {
       lan,
       links: this.ctx.links.current,
@@ -452,7 +455,8 @@ export class Takeover {
       refused: this.#lookout.refused(this.#nowMs),
       names: [...deviceNames(this.#names.current)],
       sets: dnsSets(this.#sets.current),
-      resolver: this.#resolver = resolverOf(this.#resolvers.current.get("resolver")) ?? this.#resolver,
+      resolver: this.#resolver = resolverOf(resolver) ?? this.#resolver,
+      localDomains: this.#localDomains,
     };
     if (how !== "for-modem") return planServing(how, this.#config, around);
     const modem = receiver(this.#state.servers);

@@ -3,9 +3,6 @@
 import ipaddr from "ipaddr.js";
 import { endOfAnyName, failure, nameOf, type Query, Rcode } from "./wire.ts";
 
-/** Domains that may answer with addresses of the LAN: Plex gives each server at home a certificate under such a name. */
-export const MAY_ANSWER_LOCALLY = ["plex.direct"];
-
 /** IPv4 addresses that no name of the Internet has (RFC 6890): this host, private, shared, loopback, link-local, group, reserved. */
 export const LOCAL4 = [
   "0.0.0.0/8",
@@ -43,7 +40,8 @@ const local4 = LOCAL4.map(parse), local6 = LOCAL6.map(parse);
 export class Rebinding {
   #own: Cidr[] = [];
 
-  constructor(private readonly exceptions: readonly string[] = MAY_ANSWER_LOCALLY) {}
+  /** @param localDomains which may lead here, each with everything below it */
+  constructor(private readonly localDomains: readonly string[]) {}
 
   /** Addresses and networks of the box, its LAN and its modems, CIDR or bare. */
   set own(cidrs: string[]) {
@@ -62,7 +60,7 @@ export class Rebinding {
    */
   guard(query: Query, response: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const name = nameOf(query);
-    if (this.exceptions.some((domain) => name === domain || name.endsWith(`.${domain}`))) return response;
+    if (this.localDomains.some((domain) => name === domain || name.endsWith(`.${domain}`))) return response;
     const addresses = addressesIn(response, query.questionEnd);
     if (!addresses) return failure(query, Rcode.serverFailure);
     return addresses.some((address) => this.isLocal(address)) ? failure(query, Rcode.noError) : response;

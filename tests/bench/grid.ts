@@ -1,11 +1,9 @@
 // `otb bench grid`: mixes of links as homes have them, each transport beside what the links carry, in the same run.
 import type { LinkSpec } from "../lab/parse.ts";
-import { median, round } from "../measure.ts";
+import { median, PAYLOAD_SHARE, round } from "../measure.ts";
 import { type Transport, TRANSPORTS, World } from "../world.ts";
 import { mix } from "./mixes.ts";
 
-/** What a link carries as payload of TCP, of its rate: 1,420 of 1,500 bytes, less the frames of the proxy. */
-const PAYLOAD_SHARE = 0.945;
 const WAYS = ["down", "up"] as const;
 type Way = typeof WAYS[number];
 

@@ -57,6 +57,7 @@ class Names {
         "config",
         "set",
         `resolver.secondWay=["${SECOND_WAY}"]`,
+        'resolver.localDomains=["plex.direct","home.example"]',
         // By addresses, so that what links are tried with needs no names of modems.
         'wan-discovery.portalPage="http://203.0.113.10/"',
         'wan-discovery.stunServers=["203.0.113.10:3478"]',
@@ -86,8 +87,9 @@ class Names {
       `--listen-address=${address}`,
       "--except-interface=nothing",
       `--address=/example/${answer}`,
-      // Names that lead into the LAN: of somebody who wishes ill, and of Plex.
+      // Names that lead into the LAN: of somebody who wishes ill, of the owner, and of Plex.
       `--address=/evil.example/${DEVICE}`,
+      `--address=/home.example/${DEVICE}`,
       `--address=/plex.direct/${DEVICE}`,
       // More than fits a UDP packet.
       `--txt-record=long.example,${Array(10).fill("x".repeat(200)).join(",")}`,
@@ -137,7 +139,9 @@ class Names {
     for (const from of ["device", "box"] as const) {
       assert.match((await this.ask(`${this.#count++}.evil.example`, from)).answer, /^none/, from);
     }
-    assert.equal((await this.ask(`n${this.#count++}.plex.direct`)).answer, DEVICE);
+    for (const domain of ["plex.direct", "home.example"]) {
+      assert.equal((await this.ask(`n${this.#count++}.${domain}`)).answer, DEVICE, domain);
+    }
     assert.equal((await this.ask("otb.local")).answer, BOX);
   }
 
