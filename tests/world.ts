@@ -10,7 +10,7 @@ export const PEER_ADDRESS = "198.51.100.11";
 export const SERVER_ADDRESS = "203.0.113.10";
 export const SERVER_PORT = 8080;
 /** Somebody else on the Internet, who answers echo requests and nothing more. */
-const BYSTANDER_ADDRESS = "198.51.100.22";
+export const BYSTANDER_ADDRESS = "198.51.100.22";
 /** What can carry TCP. */
 export const TRANSPORTS = ["mptcp", "striped"] as const;
 export type Transport = typeof TRANSPORTS[number];

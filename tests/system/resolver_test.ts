@@ -3,14 +3,14 @@
 import { strict as assert } from "node:assert";
 import { Lines } from "../lab/programs.ts";
 import { links } from "../measure.ts";
-import { PEER_ADDRESS, World } from "../world.ts";
+import { BYSTANDER_ADDRESS, PEER_ADDRESS, World } from "../world.ts";
 
 /** Whom the peer's resolver asks, and the public one that is the second way; each answers for everything in `example`. */
 const FORWARD_TO = "203.0.113.10", SECOND_WAY = "203.0.113.53";
 const BY_PEER = "192.0.2.1", BY_SECOND = "192.0.2.2";
 const BOX = "192.168.100.1", DEVICE = "192.168.100.9";
 /** wan-discovery's `resolvers`: it asks them for one name of its own, and never for a device. */
-const PROBED = "1.1.1.1, 8.8.8.8, 9.9.9.9";
+const PROBED = `1.1.1.1, 8.8.8.8, 9.9.9.9, ${BYSTANDER_ADDRESS}`;
 
 async function output(world: World, role: string, words: string[]): Promise<string> {
   const { stdout, stderr, success } = await world.lab.spawn(role, words, {
