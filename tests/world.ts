@@ -12,7 +12,7 @@ export const SERVER_PORT = 8080;
 /** Somebody else on the Internet, who answers echo requests and nothing more. */
 export const BYSTANDER_ADDRESS = "198.51.100.22";
 /** What can carry TCP. */
-export const TRANSPORTS = ["mptcp", "striped"] as const;
+export const TRANSPORTS = ["striped", "mptcp"] as const;
 export type Transport = typeof TRANSPORTS[number];
 
 /** Until every plugin is ready; half a dozen boxes may start beside this one. */
@@ -270,7 +270,7 @@ export class World {
   async over(transport: Transport): Promise<void> {
     await this.box.otb(["config", "set", `mptcp-scheduler.transport=${transport}`, "--yes"]);
     await this.box.until(({ links, plugins }) =>
-      links.every(({ path }) => path?.state === "active") &&
+      links.every(({ tier, path }) => tier === "never" || path?.state === "active") &&
       plugins.some(({ name, status }) => name === "socks-proxy" && status.transport === transport)
     );
   }

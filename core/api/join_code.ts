@@ -59,6 +59,10 @@ export function decodeJoinCode(text: string): JoinCode {
       "Make a new one on the peer: sudo otb peer box add NAME",
     );
   }
+  // Cut within its first letters.
+  if (bare !== "" && [PREFIX, SHARED_PREFIX].some((prefix) => prefix.startsWith(bare))) {
+    throw refuse("is not complete", "join-code-incomplete");
+  }
   const isShared = bare.startsWith(SHARED_PREFIX);
   if (!isShared && !bare.startsWith(PREFIX)) throw refuse(`must start with "${PREFIX}"`);
   const rest = bare.slice(PREFIX.length);

@@ -1,6 +1,7 @@
 // The core while it runs: claims links and LAN, leads the plugins, answers clients.
 import type { Core, LogLine, PluginReport, StatusReport } from "../client.ts";
 import { Changes, type Effective } from "../config/changes.ts";
+import { checkLan, checkLanPlace } from "../config/lan.ts";
 import type { NetworkSettings } from "../config/network.ts";
 import { Revisions } from "../config/revisions.ts";
 import type { Secrets } from "../config/secrets.ts";
@@ -37,6 +38,7 @@ import { Supervisor } from "../supervisor/supervisor.ts";
 import { Boxes, boxReports, later } from "./boxes.ts";
 import { coreClaims } from "./core_claims.ts";
 import { BOX_SECRETS, rejoin } from "./join.ts";
+import { LatePlugins } from "./late_plugins.ts";
 import type { StatePlaces } from "./places.ts";
 import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
@@ -45,8 +47,8 @@ import { VERSION } from "./version.ts";
 
 /** How long a change may take until every plugin is ready again. */
 const SETTLE_MS = 20_000;
-/** How often it is looked at who listens on this machine. */
-const LISTENERS_EVERY_MS = 3_000;
+/** How often it is looked at who listens on this machine, and which plugins there are. */
+const LOOK_EVERY_MS = 3_000;
 
 /** How long a person is told of what nobody caught. */
 const TELL_UNCAUGHT_MS = 600_000;
@@ -77,6 +79,7 @@ export class RunningCore implements Core {
   readonly #facts = new FactBoard();
   readonly #boxes: Boxes;
   readonly #listeners = new Listeners();
+  readonly #latePlugins: LatePlugins;
   readonly #keptBlock: KeptBlock;
   readonly #startedAtMs = Date.now();
   /** Whether the disk takes what is written. */
@@ -99,7 +102,12 @@ export class RunningCore implements Core {
     this.#store = new PluginStore(db, (error) => this.storage.failed(error));
     this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
     this.#keptBlock = new KeptBlock(db);
-    this.#settings = new Settings(manifests, places.root, (network) => this.#observe(network));
+    this.#latePlugins = new LatePlugins(places.plugins, role, manifests.map(({ name }) => name));
+    this.#settings = new Settings(manifests, places.root, {
+      runs: true,
+      links: (network) => this.#observe(network),
+      places: () => net.observed?.interfaces,
+    });
     this.#changes = new Changes(new Revisions(db), {
       evaluate: (document) => this.#settings.evaluate(document),
       live: {
@@ -153,7 +161,10 @@ export class RunningCore implements Core {
     this.#tellInterfaces();
     net.onObserved(() => this.#tellInterfaces());
     this.#tellListeners();
-    const looking = setInterval(() => this.#tellListeners(), LISTENERS_EVERY_MS);
+    const looking = setInterval(() => {
+      this.#tellListeners();
+      this.#latePlugins.look();
+    }, LOOK_EVERY_MS);
     this.#watching.signal.addEventListener("abort", () => clearInterval(looking));
     this.#facts.subscribe((key) => key === "when-peer-gone" && this.#followKillSwitch());
     this.#network.subscribe(() => this.#followKillSwitch());
@@ -397,12 +408,14 @@ export class RunningCore implements Core {
   }
 
   #ownHealth(): StatusReport["health"] {
-    return [...this.#selfHealth(), ...this.#undoneHealth(), ...this.#linksHealth()];
+    return [...this.#selfHealth(), ...this.#undoneHealth(), ...this.#lanHealth(), ...this.#linksHealth()];
   }
 
   #selfHealth(): StatusReport["health"] {
     const { trouble } = this.storage;
     const own: StatusReport["health"] = trouble ? [{ plugin: "core", ...trouble }] : [];
+    const late = this.#latePlugins.condition;
+    if (late) own.push({ plugin: "core", ...late, sinceMs: this.#startedAtMs });
     if (this.#uncaught && Date.now() - this.#uncaught.atMs < TELL_UNCAUGHT_MS) {
       own.push({
         plugin: "core",
@@ -414,6 +427,20 @@ export class RunningCore implements Core {
       });
     }
     return own;
+  }
+
+  /** A LAN that was accepted once, by an earlier version or before its interface went. */
+  #lanHealth(): StatusReport["health"] {
+    const { lan } = this.#network.current;
+    if (!lan) return [];
+    return [...checkLan(lan), ...checkLanPlace(lan, this.#parts.net.observed?.interfaces)].map((
+      { code, message, next },
+    ) => ({
+      plugin: "core",
+      severity: "error" as const,
+      ...{ code, message, next },
+      sinceMs: this.#startedAtMs,
+    }));
   }
 
   #linksHealth(): StatusReport["health"] {

@@ -1,5 +1,6 @@
 // A change of settings from the command line: propose, show what it does, and ask whether to keep it.
 import type { Core, Difference, Json, ProposalResult } from "../client.ts";
+import { clearly } from "./answers.ts";
 import { printable } from "./format.ts";
 import { paint, Refused } from "./terminal.ts";
 import type { Cli } from "./verb.ts";
@@ -37,11 +38,9 @@ export async function change(core: Core, cli: Cli, options: ChangeOptions): Prom
     return;
   }
   terminal.out(`${told(result, options, core.live, terminal.colours).slice(0, -1).join("\n")}\n`);
-  const seconds = Math.max(1, Math.round((result.pending.revertsAtMs - Date.now()) / 1000));
-  terminal.out(`Keep this change? [Y/n] (reverts in ${seconds} s) `);
-  const answer = await readAnswer(result.pending.revertsAtMs - Date.now());
-  if (answer === undefined) terminal.out("\nNobody answered in time: the settings from before are back.\n");
-  else if (/^(y(es)?)?$/i.test(answer.trim())) {
+  const kept = await askInTime(result.pending.revertsAtMs, (text) => terminal.out(text));
+  if (kept === undefined) terminal.out("\nNobody answered in time: the settings from before are back.\n");
+  else if (kept) {
     await core.confirm();
     terminal.out("Kept.\n");
   } else {
@@ -58,7 +57,10 @@ function told(
   colours: boolean,
 ): string[] {
   if (result.differences.length === 0) return ["Nothing to change: the settings are so already."];
-  const lines = differenceLines(result.differences, colours);
+  const warned = (result.warnings ?? []).map(({ message, next }) =>
+    paint(colours, "yellow", printable(`Note: ${message}${next ? `. ${next}` : ""}`))
+  );
+  const lines = [...differenceLines(result.differences, colours), ...warned];
   if (dryRun) {
     return [
       ...lines,
@@ -103,6 +105,18 @@ export function shownValue(value: Json): string {
 /** Who changes something: the person behind sudo where there is one. */
 function author(): string {
   return Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "otb";
+}
+
+/** Whether the change is kept, asked until that is clear; undefined when nobody said so in time. */
+async function askInTime(revertsAtMs: number, out: (text: string) => void): Promise<boolean | undefined> {
+  for (let please = "";; please = "Please answer yes or no. ") {
+    const leftMs = revertsAtMs - Date.now();
+    out(`${please}Keep this change? [Y/n] (reverts in ${Math.max(1, Math.round(leftMs / 1000))} s) `);
+    const answer = await readAnswer(leftMs);
+    if (answer === undefined) return undefined;
+    const kept = clearly(answer, true);
+    if (kept !== undefined) return kept;
+  }
 }
 
 /** A line from the terminal; undefined when none came in time, empty at the end of input counts as no. */

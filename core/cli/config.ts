@@ -6,7 +6,7 @@ import { integer, string } from "@optique/core/valueparser";
 import { type ConfigSnapshot, difference, getPath, type Json, OtbError } from "../client.ts";
 import { change, differenceLines, shownPath, shownValue } from "./change.ts";
 import { parseAssignments } from "./assignments.ts";
-import { plural } from "./format.ts";
+import { plural, printable } from "./format.ts";
 import { yes } from "./options.ts";
 import { table } from "./table.ts";
 import { paint } from "./terminal.ts";
@@ -28,7 +28,7 @@ const get = verb("get", {
   run: ({ path }, { print, withCore, terminal: { colours } }) =>
     withCore(async (core) => {
       const snapshot = await core.config();
-      if (path === undefined) print(snapshot, () => leaves(snapshot, colours));
+      if (path === undefined) print(snapshot, () => everything(snapshot, colours));
       else {
         const value = at(snapshot.effective, path);
         if (value === undefined) {
@@ -38,9 +38,8 @@ const get = verb("get", {
             "otb config get lists them; otb config schema describes them.",
           );
         }
-        const isDefault = at(snapshot.document, path) === undefined;
-        print({ path, value, default: isDefault }, () =>
-          typeof value === "string" ? value : JSON.stringify(value, null, 2));
+        const set = at(snapshot.document, path);
+        print({ path, value, default: set === undefined }, () => leaves(set, value, colours, path));
       }
     }),
 });
@@ -173,13 +172,22 @@ function at({ network, plugins }: ConfigSnapshot["document"], path: string): Jso
   return getPath({ ...plugins, network } as Json, path.replace(/^plugins\./, ""));
 }
 
-function leaves({ revision, document, effective, pending }: ConfigSnapshot, colours: boolean): string[] {
-  const set = new Set(difference({}, document as unknown as Json).map(({ path }) => path));
-  const all = difference({}, effective as unknown as Json).map(({ path, after }) => {
-    const isSet = set.has(path);
-    const line = `${shownPath(path)} = ${shownValue(after!)}${isSet ? "" : "  # default"}`;
-    return paint(colours && !isSet, "dim", line);
+/** A line for every setting at `path` and below, a setting itself without its path; `set` is what of it a person said. */
+function leaves(set: Json | undefined, value: Json, colours: boolean, path = ""): string[] {
+  const said = new Set(difference(undefined, set, path).map(({ path }) => path));
+  return difference(undefined, value, path).map(({ path: found, after }) => {
+    const isSet = said.has(found);
+    const shown = found !== path
+      ? `${shownPath(found)} = ${shownValue(after!)}`
+      : typeof after === "string"
+      ? printable(after)
+      : shownValue(after!);
+    return paint(colours && !isSet, "dim", `${shown}${isSet ? "" : "  # default"}`);
   });
+}
+
+function everything({ revision, document, effective, pending }: ConfigSnapshot, colours: boolean): string[] {
+  const all = leaves(document as unknown as Json, effective as unknown as Json, colours);
   const waits = pending ? `, ${plural(1, "change")} waits (revision ${pending.revision})` : "";
   return [paint(colours, "dim", `# revision ${revision}${waits}`), ...all];
 }

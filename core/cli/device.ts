@@ -9,6 +9,7 @@ import { given, ifDead, yes } from "./options.ts";
 import { pinningPatch, type PinningSettings, readPinning, type Rule } from "./pinning.ts";
 import { table } from "./table.ts";
 import { UsageError } from "./terminal.ts";
+import { unknown } from "./unknown.ts";
 import { group, verb } from "./verb.ts";
 
 const deviceArgument = argument(string({ metavar: "DEVICE" }), {
@@ -207,11 +208,5 @@ async function find(core: Core, text: string) {
   const device = devices.find(({ name }) => name?.toLowerCase() === wanted) ??
     devices.find(({ addresses }) => addresses.includes(wanted));
   if (device) return { mac: device.mac, ...found };
-  throw new OtbError(
-    "device-unknown",
-    `Cannot find device "${text}" as it must be a MAC address or one of the devices: current value is "${
-      devices.map(({ mac, name }) => name ?? mac).join(", ") || "none"
-    }"`,
-    "otb device list",
-  );
+  throw unknown("device", text, devices.map(({ mac, name }) => name ?? mac), "a MAC address or one of");
 }

@@ -16,8 +16,19 @@ export const PLUGIN = "dhcp-takeover";
 export interface DhcpStatus {
   phase: string;
   sentence: string;
+  /** Whether the box serves now, and as what. */
+  serving: "no" | "trial" | "confirmed" | "for-modem";
   confirmByMs?: number;
-  servers: { mac: string; server: string; vendor: string; network: string; isAnswering: boolean }[];
+  /** When the box serves if every other server stays silent until then. */
+  silentByMs?: number;
+  servers: {
+    mac: string;
+    server: string;
+    router: string;
+    vendor: string;
+    network: string;
+    isAnswering: boolean;
+  }[];
   instructions: { title: string; server: string; url: string; en: string[]; fr: string[] }[];
   leaseCount: number;
   poolSize: number;
@@ -125,6 +136,10 @@ export const dhcpVerbs = group(
     unreserve,
   ],
   "sudo otb dhcp takeover",
+  "While the box serves, it is the devices' way out. Before it stops, or is taken away, give back with otb dhcp undo " +
+    "and switch the modem's DHCP server on: devices follow within minutes. One that is pulled out leads nobody: devices " +
+    "keep their addresses and reach nothing until the modem's server is on and they ask again, after 45 minutes at most " +
+    "by the usual settings, some only when their lease ends (12 hours); with cable or Wi-Fi off and on, at once.",
 );
 
 /** A verb that is an action of the plugin and shows how things stand then. */
@@ -172,8 +187,16 @@ export function statusLines(
   language: "en" | "fr",
   { terminal: { width } }: Pick<Cli, "terminal">,
 ): string[] {
-  const { sentence, servers, instructions, confirmByMs, leaseCount, poolSize } = found;
+  const { sentence, servers, instructions, confirmByMs, silentByMs, leaseCount, poolSize } = found;
   const lines = [sentence];
+  if (silentByMs !== undefined) {
+    const seconds = Math.round((silentByMs - Date.now()) / 1000);
+    lines.push(
+      seconds > 0
+        ? `If it does, the box serves addresses in ${seconds} s.`
+        : "The box serves addresses once everybody was asked once more.",
+    );
+  }
   if (poolSize > 0) lines.push(`${leaseCount} of ${poolSize} addresses are given (otb dhcp leases).`);
   if (confirmByMs !== undefined) {
     lines.push(

@@ -1,5 +1,6 @@
 // `otb doctor`: whether this machine can do what otb needs, each in one line with what to do.
 import { shut } from "./shut.ts";
+import { paint } from "./terminal.ts";
 import { verb } from "./verb.ts";
 
 /** What was looked at, and what came of it. */
@@ -31,8 +32,7 @@ export const doctorVerb = verb("doctor", {
 });
 
 function mark(state: Finding["state"], colours: boolean): string {
-  const colour = { ok: 32, warning: 33, error: 31 }[state];
-  return colours ? `\x1b[${colour}m${state.padEnd(7)}\x1b[0m` : state.padEnd(7);
+  return paint(colours, ({ ok: "green", warning: "yellow", error: "red" } as const)[state], state.padEnd(7));
 }
 
 async function mptcp(): Promise<Finding> {

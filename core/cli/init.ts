@@ -16,7 +16,7 @@ const cloud = verb("cloud", {
     }),
     port: withDefault(
       option("--port", integer({ min: 1, max: 65535, metavar: "PORT" }), {
-        description: message`TCP port to listen on (default 8443).`,
+        description: message`Port to listen on, TCP and UDP (default 8443).`,
       }),
       8443,
     ),
@@ -33,9 +33,10 @@ const cloud = verb("cloud", {
       made.joinCode,
       "",
       "This code holds the key of one box: give it to that box over a safe way, and to nobody else.",
-      "  here:       sudo otb up                     (or for good: sudo otb service install)",
-      "  on the box: sudo otb init box --join -      (then paste the code)",
-      "  once more:  sudo otb init code",
+      `  firewall:     let TCP and UDP to port ${port} in, at your provider too`,
+      "  here:         sudo otb up              (or for good: sudo otb service install)",
+      "  on the box:   sudo otb setup           (asks for the code; or: sudo otb init box --join -)",
+      "  once more:    sudo otb init code",
       "  one more box: sudo otb peer box add NAME",
     ]);
   },

@@ -48,7 +48,7 @@ export async function readJoinCode(
 }
 
 /** Everything there is; a person is done with the line that makes a code whole, wrong, or is empty. */
-async function readCode(
+export async function readCode(
   source: { read(buffer: Uint8Array): Promise<number | null> },
   isTyped: boolean,
 ): Promise<string> {

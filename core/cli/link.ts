@@ -5,7 +5,8 @@ import { argument, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
 import { type Core, getPath, type Json, OtbError } from "../client.ts";
 import { change } from "./change.ts";
-import { show } from "./link_show.ts";
+import { show, WATCHER } from "./link_show.ts";
+import { unknown } from "./unknown.ts";
 import { speedTest } from "./link_speed.ts";
 import { given, interfaceName, linkSettings, yes } from "./options.ts";
 import { table } from "./table.ts";
@@ -80,12 +81,16 @@ const set = verb("set", {
 });
 
 const remove = verb("remove", {
-  brief: "Remove a link.",
+  brief: "Remove a link that was set, or forget one that was found and is gone.",
   example: "sudo otb link remove lte",
   options: { name: nameArgument, yes },
   run: ({ name, yes }, cli) =>
     cli.withCore(async (core) => {
-      const { revision } = await known(core, name);
+      const { links, revision } = await known(core, name);
+      if (core.live && (await core.status()).links.some((link) => link.name === name && link.found)) {
+        await core.act(WATCHER, "forget", { link: name });
+        if (!Object.hasOwn(links, name)) return cli.print({ link: name }, () => `Link "${name}" forgotten.`);
+      }
       await change(core, cli, {
         base: revision,
         done: `Link "${name}" removed`,
@@ -155,17 +160,12 @@ async function read(core: Core): Promise<{ links: { [name: string]: LinkSettings
 
 /** @throws OtbError `link-unknown` */
 async function known(core: Core, name: string) {
-  const found = await read(core);
-  if (Object.hasOwn(found.links, name)) return found;
+  const settings = await read(core);
   // A link that was found can be given settings by its name.
-  if (core.live && (await core.status()).links.some((link) => link.name === name)) return found;
-  throw new OtbError(
-    "link-unknown",
-    `Cannot find link "${name}" as it must be one of the links: current value is "${
-      Object.keys(found.links).join(", ") || "none"
-    }"`,
-    "otb link list",
-  );
+  const found = core.live ? (await core.status()).links.map((link) => link.name) : [];
+  const names = [...new Set([...Object.keys(settings.links), ...found])];
+  if (names.includes(name)) return settings;
+  throw unknown("link", name, names);
 }
 
 function camelCase(option: string): string {

@@ -2,13 +2,14 @@
 import { message } from "@optique/core/message";
 import { argument, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { type Core, OtbError, type StatusReport } from "../client.ts";
+import type { Core, StatusReport } from "../client.ts";
 import { duration, lossWords, milliseconds, printable, rate } from "./format.ts";
 import { wrap } from "./table.ts";
+import { unknown } from "./unknown.ts";
 import { verb } from "./verb.ts";
 
-/** The plugin that watches links. */
-const WATCHER = "wan-discovery";
+/** The plugin that finds and watches links. */
+export const WATCHER = "wan-discovery";
 
 /** What the watcher tells of a link; what is absent is not known. */
 interface Described {
@@ -50,13 +51,7 @@ export const show = verb("show", {
       const { links } = await core.status();
       const link = links.find((link) => link.name === name);
       if (!link) {
-        throw new OtbError(
-          "link-unknown",
-          `Cannot find link "${name}" as it must be one of the links: current value is "${
-            links.map(({ name }) => name).join(", ") || "none"
-          }"`,
-          "otb link list",
-        );
+        throw unknown("link", name, links.map(({ name }) => name));
       }
       const described = await describe(core, check ? "preflight" : "describe", name);
       cli.print({ name, ...described, observed: link.observed, path: link.path }, () =>

@@ -4,6 +4,7 @@ import { runParser } from "@optique/core/facade";
 import { formatMessage, message } from "@optique/core/message";
 import type { Usage } from "@optique/core/usage";
 import { jsonText } from "../client.ts";
+import { asCalled, type Call, readCall } from "./called.ts";
 import { configVerbs } from "./config.ts";
 import { deviceVerbs } from "./device.ts";
 import { dhcpVerbs } from "./dhcp.ts";
@@ -19,6 +20,7 @@ import { downVerb, upVerb } from "./run.ts";
 import { serviceVerbs } from "./service.ts";
 import { setupVerb } from "./setup.ts";
 import { statusVerb } from "./status.ts";
+import { stopSignal } from "./stop_signal.ts";
 import { processTerminal, report, type Terminal, UsageError } from "./terminal.ts";
 import { type Cli, globalOptions, oneOf, type Parsed, type Verb, withCore } from "./verb.ts";
 import { versionVerb } from "./version.ts";
@@ -90,6 +92,7 @@ otb build builds what is missing. Start with: sudo ./otb demo`,
 export async function main(args: string[], terminal = processTerminal()): Promise<number> {
   // A command line that cannot be read must still be answered in the form that was asked for.
   let json = args.includes("--json");
+  const call = readCall(args);
   try {
     const parsed = parse(args, terminal);
     if (!parsed) return 0;
@@ -99,7 +102,8 @@ export async function main(args: string[], terminal = processTerminal()): Promis
     const cli: Cli = {
       state,
       json,
-      terminal,
+      call,
+      terminal: json ? terminal : toldAsCalled(terminal, call),
       // Only verbs that look at it outlive a Ctrl-C.
       get signal() {
         return signal ??= stopSignal();
@@ -108,43 +112,45 @@ export async function main(args: string[], terminal = processTerminal()): Promis
         terminal.out(
           json
             ? `${jsonText(value, terminal.tty ? 2 : 0)}\n`
-            : [human()].flat().map((line) => `${line}\n`).join(""),
+            : asCalled([human()].flat().map((line) => `${line}\n`).join(""), call),
         ),
       withCore: (body) => withCore(state, body),
     };
     return await run(cli) ?? 0;
   } catch (error) {
-    return report(error, json, terminal);
+    return report(error, json, call, terminal);
   }
+}
+
+/** The same terminal; command lines that are told to a person work as they stand. */
+function toldAsCalled(terminal: Terminal, call: Call): Terminal {
+  return Object.assign(Object.create(terminal), {
+    out: (text: string) => terminal.out(asCalled(text, call)),
+    err: (text: string) => terminal.err(asCalled(text, call)),
+  });
 }
 
 /** The help that fits a command line that could not be read. */
 function helpFor(args: string[]): string {
   const words: string[] = [];
-  let usage: Usage = VERBS.flatMap((verb) => verb.usage);
-  for (const word of args) {
-    const inner = usage.filter((term) => "terms" in term).flatMap((term) => term.terms.flat());
-    const found = VERBS.find((verb) => words.length === 0 && commandName(verb.usage) === word)?.usage;
-    if (!found && !inner.some((term) => term.type === "command" && term.name === word)) break;
+  let branches: Usage[] = VERBS.map(({ usage }) => usage);
+  for (const word of readCall(args).words) {
+    const found = branches.find((usage) => commandName(usage) === word);
+    if (!found) break;
     words.push(word);
-    usage = found ?? [];
+    branches = branchesOf(found);
   }
   return ["otb", ...words, "--help"].join(" ");
 }
 
-function commandName([term]: Usage): string | undefined {
-  return term?.type === "command" ? term.name : undefined;
+/** The command lines among which a usage chooses, groups of groups flattened. */
+function branchesOf(usage: Usage): Usage[] {
+  return usage.flatMap((term) => term.type === "exclusive" ? [...term.terms] : [])
+    .flatMap((branch) => commandName(branch) === undefined ? branchesOf(branch) : [branch]);
 }
 
-/** Aborted by the first Ctrl-C (or SIGTERM, SIGHUP); the second one ends the process on the spot. */
-function stopSignal(): AbortSignal {
-  const stopped = new AbortController();
-  const stop = () => {
-    if (stopped.signal.aborted) Deno.exit(130);
-    stopped.abort();
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, stop);
-  return stopped.signal;
+function commandName([term]: Usage): string | undefined {
+  return term?.type === "command" ? term.name : undefined;
 }
 
 // Verbs may leave a read of the terminal behind, so that the end is said.

@@ -4,6 +4,7 @@ import { optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { type BoxReport, OtbError } from "../client.ts";
+import { askClearly } from "./answers.ts";
 import { duration, plural } from "./format.ts";
 import { JOIN_WORD, joinDescription, readJoinCode } from "./join_word.ts";
 import { table } from "./table.ts";
@@ -35,7 +36,7 @@ const add = verb("add", {
         joinCode,
         "",
         `This code holds the key of "${name}": give it to that box over a safe way, and to nobody else.`,
-        "  on a new box:  sudo otb init box --join -   (then paste the code)",
+        "  on a new box:  sudo otb setup      (asks for the code; or: sudo otb init box --join -)",
         "  on one that has its settings: sudo otb peer join -",
         `  once more:     sudo otb peer box code ${name}`,
       ]);
@@ -85,7 +86,7 @@ const revoke = verb("revoke", {
           ? ` ${plural(box.open, "connection")} of it ${box.open === 1 ? "ends" : "end"} now.`
           : "";
         terminal.out(`${capital(who)} loses this peer until it joins with another code.${open}\n`);
-        if (!/^y(es)?$/i.test(prompt(`Revoke "${name}"? [y/N]`)?.trim() ?? "")) {
+        if (!askClearly(`Revoke "${name}"?`, false)) {
           terminal.out("Nothing was changed.\n");
           return 1;
         }

@@ -58,10 +58,15 @@ const make = verb("new", {
       ? directory
       : join(Deno.cwd(), directory);
     const files = await copyTemplate(name, target);
-    print({ name, directory: target, files }, () => [
+    const test = testCommand(target);
+    print({ name, directory: target, files, test }, () => [
       `Plugin "${name}" is in ${target}: ${files.join(", ")}.`,
-      `  try it:  deno test -A ${target}`,
-      "  read on: plugins/README.md",
+      `  test it: ${test}`,
+      directory === undefined
+        ? "  run it:  a running otb takes it up when it starts anew: sudo otb down, then sudo otb up"
+        : "  run it:  as a folder of plugins/, the only place that otb looks into",
+      "           (as a service otb runs a copy: sudo otb service install)",
+      `  read on: ${join(ROOT, "plugins", "README.md")}`,
     ]);
   },
 });
@@ -95,6 +100,17 @@ export const pluginVerbs = group(
   [list, make, act],
   "otb plugin list",
 );
+
+/** The command line that runs a plugin's tests with this otb's own Deno and packages, which need not be on PATH. */
+function testCommand(target: string): string {
+  const packages = Deno.env.get("DENO_DIR");
+  return [
+    ...packages === undefined ? [] : [`DENO_DIR=${packages}`],
+    Deno.execPath(),
+    ...["test", "-A", "--cached-only", "--no-lock", "--config", join(ROOT, "deno.json")],
+    target,
+  ].join(" ");
+}
 
 async function copyTemplate(name: string, target: string): Promise<string[]> {
   try {

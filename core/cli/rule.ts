@@ -9,6 +9,7 @@ import { given, ifDead, yes } from "./options.ts";
 import { pinningPatch, readPinning, type Rule } from "./pinning.ts";
 import { table } from "./table.ts";
 import { UsageError } from "./terminal.ts";
+import { unknown } from "./unknown.ts";
 import { group, verb } from "./verb.ts";
 
 const nameArgument = argument(string({ metavar: "NAME" }), { description: message`The rule's name.` });
@@ -229,7 +230,7 @@ function matches({ match }: Rule): string {
 function placed(rules: Rule[], rule: Rule, before: string | undefined): Rule[] {
   if (before === undefined) return [...rules, rule];
   const index = rules.findIndex(({ name }) => name === before);
-  if (index < 0) throw unknown(before, rules);
+  if (index < 0) throw unknown("rule", before, rules.map(({ name }) => name));
   return [...rules.slice(0, index), rule, ...rules.slice(index)];
 }
 
@@ -242,15 +243,5 @@ async function read(core: Core): Promise<{ rules: Rule[]; revision: number }> {
 async function known(core: Core, name: string) {
   const found = await read(core);
   if (found.rules.some((rule) => rule.name === name)) return found;
-  throw unknown(name, found.rules);
-}
-
-function unknown(name: string, rules: Rule[]): OtbError {
-  return new OtbError(
-    "rule-unknown",
-    `Cannot find rule "${name}" as it must be one of the rules: current value is "${
-      rules.map(({ name }) => name).join(", ") || "none"
-    }"`,
-    "otb rule list",
-  );
+  throw unknown("rule", name, found.rules.map(({ name }) => name));
 }

@@ -1,8 +1,10 @@
 // `otb up` and `otb down`: the core in the foreground, and its orderly end.
 import { message } from "@optique/core/message";
 import { option } from "@optique/core/primitives";
-import { jsonText } from "../client.ts";
+import { type Core, jsonText } from "../client.ts";
+import { lossAt, mayStop } from "./leaving.ts";
 import { logLine } from "./logs.ts";
+import { stopSignal } from "./stop_signal.ts";
 import { notRoot } from "./terminal.ts";
 import { verb } from "./verb.ts";
 
@@ -11,19 +13,27 @@ export const upVerb = verb("up", {
   brief: "Run this box or peer in the foreground until Ctrl-C; its log goes to standard error.",
   example: "sudo otb up",
   options: {},
-  async run(_, { state, json, print, terminal, signal }) {
+  async run(_, { state, json, print, terminal }) {
     // Composition stands above the CLI; only this verb reaches it.
     const { runCore } = await import("../main.ts");
+    let running: Core | undefined;
+    const signal = stopSignal(async () => {
+      const loss = terminal.interactive && running ? await lossAt(running) : undefined;
+      if (loss) terminal.err(`${loss.sentences.join("\n")}\nCtrl-C once more stops it all the same.\n`);
+      return loss !== undefined;
+    });
     await runCore({
       stateDirectory: state,
       signal,
       onLine: (line) => terminal.err(`${json ? jsonText(line) : logLine(line, terminal.colours)}\n`),
-      onStarted: (core) =>
+      onStarted: (core) => {
+        running = core;
         void core.status().then(({ role, pid, sentence }) =>
           print({ started: true, role, pid }, () => `${role} runs (${sentence}). Look at it with: otb status`)
         ).catch(() => {
           // Nobody reads there any more.
-        }),
+        });
+      },
     });
   },
 });
@@ -38,12 +48,17 @@ export const downVerb = verb("down", {
       description: message`Let devices behind a kill-switch out, too: they leave unprotected.`,
     }),
   },
-  async run({ open }, { print, withCore }) {
-    const { wasRunning, remains } = await withCore(async (core) => {
-      if (!core.live && Deno.uid() !== 0) throw notRoot("down");
-      return { wasRunning: core.live, remains: await core.stop({ open }) };
+  async run({ open }, cli) {
+    const stopped = await cli.withCore(async (core) => {
+      if (!core.live && Deno.uid() !== 0) throw notRoot();
+      const loss = await lossAt(core).catch(() => undefined);
+      if (!await mayStop(core, cli, loss)) return undefined;
+      const remains = await core.stop({ open });
+      return { stopped: true, wasRunning: core.live, remains, loss: loss?.sentences ?? [] };
     });
-    print({ stopped: true, wasRunning, remains }, () => [
+    if (!stopped) return 1;
+    const { wasRunning, remains } = stopped;
+    cli.print(stopped, () => [
       wasRunning
         ? "Stopped."
         : remains.length > 0

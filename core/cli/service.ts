@@ -1,6 +1,8 @@
 // `otb service`: otb as a unit of systemd, so that it starts with the machine and comes back after a crash.
 import { fileURLToPath } from "node:url";
 import { OtbError } from "../client.ts";
+import { asCalled } from "./called.ts";
+import { lossAt, mayStop } from "./leaving.ts";
 import { installRelease, removeReleases } from "./release.ts";
 import { serviceUnit } from "./service_unit.ts";
 import { shut } from "./shut.ts";
@@ -22,8 +24,8 @@ const install = verb("install", {
  *
  * @throws OtbError `not-root`, `no-systemd`, `not-initialised`, `release-not-safe`, `release-incomplete`, `systemctl-failed`
  */
-export async function installService({ state, print, withCore }: Cli): Promise<void> {
-  requireSystemd("service install");
+export async function installService({ state, call, print, withCore }: Cli): Promise<void> {
+  requireSystemd();
   await withCore(() => Promise.resolve());
   const closing = (await shut(state)).filter((finding) => finding.state !== "ok");
   const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -40,7 +42,7 @@ export async function installService({ state, print, withCore }: Cli): Promise<v
   print({ installed: UNIT_FILE, release: await Deno.realPath(current), closing }, () => [
     `Installed and started (${UNIT_FILE}). It runs a copy in ${current} that root alone can change; after a change here, install again.`,
     ...closing.flatMap(({ message, next }) => [message, ...next ? [`  next: ${next}`] : []]),
-    `Look at it with: ${current}/otb status`,
+    `Look at it with: ${asCalled("otb status", { ...call, name: `${current}/otb` })}`,
   ]);
 }
 
@@ -48,8 +50,13 @@ const remove = verb("remove", {
   brief: "Stop otb and no longer start it with the machine; settings stay.",
   example: "sudo otb service remove",
   options: {},
-  async run(_, { print, withCore }) {
-    requireSystemd("service remove");
+  async run(_, cli) {
+    const { print, withCore } = cli;
+    requireSystemd();
+    const mayGo = await withCore(async (core) => await mayStop(core, cli, await lossAt(core))).catch(() =>
+      true
+    );
+    if (!mayGo) return 1;
     const installed = await Deno.stat(UNIT_FILE).then(() => true, () => false);
     if (installed) {
       await systemctl("disable", "--now", UNIT);
@@ -73,8 +80,8 @@ export const serviceVerbs = group(
   "sudo otb service install",
 );
 
-function requireSystemd(verb: string): void {
-  if (Deno.uid() !== 0) throw notRoot(verb);
+function requireSystemd(): void {
+  if (Deno.uid() !== 0) throw notRoot();
   try {
     // sd_booted(3)
     Deno.statSync("/run/systemd/system");

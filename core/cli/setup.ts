@@ -1,12 +1,13 @@
 // `otb setup`: from nothing to a box that devices can use, as a dialogue that can be left and taken up again.
-import { connect, getPath, initialiseBox, OtbError, type StatusReport } from "../client.ts";
+import { getPath, initialiseBox, OtbError, type StatusReport } from "../client.ts";
+import { askClearly, askLine } from "./answers.ts";
 import { change } from "./change.ts";
 import { PLUGIN as DHCP } from "./dhcp.ts";
 import { installService } from "./service.ts";
-import { printable } from "./format.ts";
+import { readCode } from "./join_word.ts";
 import { leadDevices } from "./setup_dhcp.ts";
 import { type Seen, setupSteps, type Step, suggestLan } from "./setup_steps.ts";
-import { paint } from "./terminal.ts";
+import { notRoot, paint } from "./terminal.ts";
 import { type Cli, verb } from "./verb.ts";
 
 const POLL_MS = 1_000;
@@ -25,6 +26,8 @@ export const setupVerb = verb("setup", {
       print({ steps }, () => lines(steps, terminal.colours));
       return steps.every(({ done }) => done) ? 0 : 1;
     }
+    // What is asked here is done by root alone: nobody is asked in vain.
+    if (Deno.uid() !== 0) throw notRoot();
     for (;;) {
       const seen = await look(cli);
       const steps = setupSteps(seen);
@@ -45,15 +48,8 @@ export const setupVerb = verb("setup", {
 /** What is there so far, with everything that a running core tells. */
 type Looked = Seen & { status?: StatusReport };
 
-async function look({ state }: Cli): Promise<Looked> {
-  let core;
-  try {
-    core = await connect(state);
-  } catch (error) {
-    if (error instanceof OtbError && error.code === "not-initialised") return {};
-    throw error;
-  }
-  try {
+async function look({ withCore }: Cli): Promise<Looked> {
+  return await withCore(async (core): Promise<Looked> => {
     const { network } = (await core.config()).effective;
     const status = core.live ? await core.status() : undefined;
     const phase = status?.plugins.find(({ name }) => name === DHCP)?.status.phase;
@@ -63,9 +59,10 @@ async function look({ state }: Cli): Promise<Looked> {
       status,
       dhcp: typeof phase === "string" ? phase : undefined,
     };
-  } finally {
-    core.close();
-  }
+  }).catch((error) => {
+    if (error instanceof OtbError && error.code === "not-initialised") return {};
+    throw error;
+  });
 }
 
 /** Does one step with the person; false when that person wants to leave. */
@@ -76,7 +73,7 @@ async function take({ id, next }: Step, { role, lan, dhcp }: Seen, cli: Cli): Pr
       if (role !== undefined) {
         throw new OtbError("not-a-box", `Cannot set this up as it must be a box: current value is "${role}"`);
       }
-      const joinCode = ask("Join code, from otb init cloud on the peer:");
+      const joinCode = await askJoinCode(cli);
       if (!joinCode) return false;
       await attempt(cli, () => initialiseBox(cli.state, { joinCode }));
       return true;
@@ -84,13 +81,13 @@ async function take({ id, next }: Step, { role, lan, dhcp }: Seen, cli: Cli): Pr
     case "lan": {
       const names = ethernets();
       terminal.out(`Interfaces: ${names.join(", ") || "none"}\n`);
-      const device = ask("Which one leads to your devices?", names[0]);
+      const device = askLine("Which one leads to your devices?", names[0]);
       if (!device) return false;
       const inUse = Deno.networkInterfaces().filter(({ family, name }) =>
         family === "IPv4" && name !== device
       )
         .map(({ cidr }) => cidr);
-      const address = ask("The box's own address there:", suggestLan(inUse));
+      const address = askLine("The box's own address there:", suggestLan(inUse));
       if (!address) return false;
       await attempt(cli, () =>
         cli.withCore((core) =>
@@ -104,7 +101,7 @@ async function take({ id, next }: Step, { role, lan, dhcp }: Seen, cli: Cli): Pr
     }
     case "running": {
       if (hasSystemd()) {
-        if (!/^y/i.test(ask("Start otb now and with the machine?", "yes") ?? "")) return false;
+        if (!askClearly("Start otb now and with the machine?", true)) return false;
         await attempt(cli, () => installService(cli));
       } else terminal.out("There is no systemd here. In another terminal: sudo ./otb up\n");
       return await wait(cli, "Waiting until it runs", (seen) => seen.status !== undefined);
@@ -114,7 +111,6 @@ async function take({ id, next }: Step, { role, lan, dhcp }: Seen, cli: Cli): Pr
       return await awaitModems(cli);
     case "devices":
       return await leadDevices(cli, { phase: dhcp ?? "off", gateway: lan!.address.split("/")[0]! }, {
-        ask,
         wait: (what, done) => wait(cli, what, ({ status }) => status !== undefined && done(status)),
       });
     default:
@@ -168,9 +164,13 @@ async function attempt(cli: Cli, body: () => unknown): Promise<void> {
   }
 }
 
-/** A line from the person; undefined when it is empty or the input ends. */
-function ask(question: string, usual?: string): string | undefined {
-  return prompt(printable(question), usual === undefined ? usual : printable(usual))?.trim() || undefined;
+/** The code, in as many lines as a mail made of it; undefined when there is none, or the person leaves. */
+async function askJoinCode({ terminal, signal }: Cli): Promise<string | undefined> {
+  terminal.out("Join code, from otb init cloud on the peer: ");
+  const left = new Promise<undefined>((resolve) =>
+    signal.addEventListener("abort", () => resolve(undefined), { once: true })
+  );
+  return (await Promise.race([readCode(Deno.stdin, true), left]))?.trim() || undefined;
 }
 
 /** Names of Ethernet interfaces (sysfs(5)). */

@@ -1,12 +1,12 @@
 // The last step of `otb setup`: how devices come to use the box, by its own DHCP or by hand.
 import type { StatusReport } from "../client.ts";
+import { askClearly } from "./answers.ts";
 import { type DhcpStatus, PLUGIN, statusLines, terminalLanguage } from "./dhcp.ts";
+import { dhcpOf } from "./leaving.ts";
 import type { Cli } from "./verb.ts";
 
 /** What the dialogue lends. */
 export interface Dialogue {
-  /** A line from the person; undefined when it is empty or the input ends. */
-  ask(question: string, usual?: string): string | undefined;
   /** Looks again and again until it is done; false when the person ends it. */
   wait(what: string, done: (status: StatusReport) => boolean): Promise<boolean>;
 }
@@ -15,7 +15,7 @@ export interface Dialogue {
 export async function leadDevices(
   cli: Cli,
   { phase, gateway }: { phase: string; gateway: string },
-  { ask, wait }: Dialogue,
+  { wait }: Dialogue,
 ): Promise<boolean> {
   const { terminal } = cli;
   const act = (name: string) => cli.withCore((core) => core.act(PLUGIN, name));
@@ -24,9 +24,9 @@ export async function leadDevices(
       "Devices must use the box as their gateway. It can be their DHCP server: it says which other servers to\n" +
         "switch off and how, tries it, and gives back what nobody confirms.\n",
     );
-    const answer = ask("Shall the box give devices their addresses?", "yes");
+    const answer = askClearly("Shall the box give devices their addresses?", true);
     if (answer === undefined) return false;
-    if (!isYes(answer)) {
+    if (!answer) {
       terminal.out(`Then set ${gateway} as gateway in your own DHCP server, or by hand on a device.\n`);
       return await wait("Waiting for the first device", ({ connections }) => connections.total > 0);
     }
@@ -37,18 +37,20 @@ export async function leadDevices(
     const stood = await wait("Looking who gives addresses", (status) => {
       now = dhcpOf(status);
       if (!now) return false;
-      // Seconds that run and leases that come are no news.
-      const lines = statusLines({ ...now, confirmByMs: undefined, poolSize: 0 }, terminalLanguage(), cli);
-      const text = lines.join("\n");
-      if (text !== said) terminal.out(`\n${text}\n`);
-      said = text;
+      const text = (more: Partial<DhcpStatus>) =>
+        statusLines({ ...now!, ...more, confirmByMs: undefined, poolSize: 0 }, terminalLanguage(), cli).join(
+          "\n",
+        );
+      // Seconds that run and leases that come are no news; how many seconds it will be is said once.
+      const news = text({ silentByMs: undefined });
+      if (news !== said) terminal.out(`\n${text({})}\n`);
+      said = news;
       return ["trial", "confirmed", "off"].includes(now.phase);
     });
     if (!stood) return false;
     if (now!.phase !== "trial") return true;
     const works = askClearly(
-      ask,
-      "Try a device: switch its Wi-Fi or cable off and on, and open a page. Does it work? (yes, no)",
+      "Try a device: switch its Wi-Fi or cable off and on, and open a page. Does it work?",
     );
     if (works === undefined) {
       terminal.out("It is given back by itself unless kept: otb dhcp confirm\n");
@@ -59,25 +61,4 @@ export async function leadDevices(
     terminal.out("Given back. Switch the modem's own DHCP server on again.\n");
     return false;
   }
-}
-
-function dhcpOf({ plugins }: StatusReport): DhcpStatus | undefined {
-  const report = plugins.find(({ name }) => name === PLUGIN);
-  return report?.state === "ready" && report.status.phase
-    ? report.status as unknown as DhcpStatus
-    : undefined;
-}
-
-/** A clear yes or no, asked for until it comes; undefined when the person leaves. */
-export function askClearly(ask: Dialogue["ask"], question: string): boolean | undefined {
-  for (let text = question;; text = `Please answer yes or no. ${question}`) {
-    const answer = ask(text);
-    if (answer === undefined) return undefined;
-    if (isYes(answer)) return true;
-    if (/^n(o|on)?$/i.test(answer)) return false;
-  }
-}
-
-function isYes(answer: string): boolean {
-  return /^(y(es)?|o(ui)?)$/i.test(answer);
 }

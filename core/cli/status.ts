@@ -2,6 +2,7 @@
 import { message } from "@optique/core/message";
 import { option } from "@optique/core/primitives";
 import { connect, type Core, jsonText } from "../client.ts";
+import { asCalled } from "./called.ts";
 import { statusLines } from "./status_view.ts";
 import { shown } from "./terminal.ts";
 import { type Cli, verb } from "./verb.ts";
@@ -57,8 +58,8 @@ async function watch(cli: Cli): Promise<void> {
   }
 }
 
-function view({ terminal: { width, colours } }: Cli) {
-  return { width, colours, nowMs: Date.now() };
+function view({ call, terminal: { width, colours } }: Cli) {
+  return { width, colours, nowMs: Date.now(), told: (text: string) => asCalled(text, call) };
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

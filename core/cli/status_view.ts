@@ -19,6 +19,8 @@ export interface ViewOptions {
   width: number;
   colours: boolean;
   nowMs: number;
+  /** Command lines as they are to be typed, before lines are broken; absent: as they stand. */
+  told?(text: string): string;
 }
 
 const STATE_PAINTS = new Map<string, Paint>(Object.entries<Paint>({
@@ -40,9 +42,9 @@ const SEVERITY_PAINTS = new Map<string, Paint>([["error", "red"], ["warning", "y
 
 /** The lines of a status report. */
 export function statusLines(report: StatusReport, options: ViewOptions): string[] {
-  const { colours, nowMs, width } = options;
+  const { colours, nowMs, width, told = asItIs } = options;
   const { role, version, startedAtMs, peers, connections, pending } = report;
-  const lines = wrap(report.sentence, width).map((line) => paint(colours, "bold", line));
+  const lines = wrap(told(report.sentence), width).map((line) => paint(colours, "bold", line));
   lines.push(paint(
     colours,
     "dim",
@@ -52,7 +54,9 @@ export function statusLines(report: StatusReport, options: ViewOptions): string[
     const left = duration(pending.revertsAtMs - nowMs);
     lines.push(
       ...wrap(
-        `Revision ${pending.revision} waits and reverts in ${left}. Keep it: otb config confirm. Take it back: otb config revert.`,
+        told(
+          `Revision ${pending.revision} waits and reverts in ${left}. Keep it: otb config confirm. Take it back: otb config revert.`,
+        ),
         width,
       ).map((line) => paint(colours, "yellow", line)),
     );
@@ -198,7 +202,7 @@ function tunnelLoss(ways: PathDirection[]): string {
 /** A queue that stands, and as much of a path's rate in use as fills it. */
 const STANDING_MS = 10, PLATEAU_SHARE = 0.6;
 
-function health(conditions: HealthReport[], { width, colours }: ViewOptions): string[] {
+function health(conditions: HealthReport[], { width, colours, told = asItIs }: ViewOptions): string[] {
   const order = ["error", "warning", "info"];
   const sorted = [...conditions].sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
   if (sorted.length === 0) return [];
@@ -206,14 +210,18 @@ function health(conditions: HealthReport[], { width, colours }: ViewOptions): st
     "",
     paint(colours, "bold", plural(sorted.length, "thing") + " to know"),
     ...sorted.flatMap(({ severity, message, next, plugin }) => {
-      const [first = "", ...rest] = wrap(`${message} (${plugin})`, width - 10);
+      const [first = "", ...rest] = wrap(`${told(message)} (${plugin})`, width - 10);
       return [
         `${paint(colours, SEVERITY_PAINTS.get(severity) ?? "dim", printable(severity).padEnd(8))}${first}`,
         ...rest.map((line) => `        ${line}`),
-        ...next ? wrap(`next: ${next}`, width - 10).map((line) => `        ${line}`) : [],
+        ...next ? wrap(told(`next: ${next}`), width - 10).map((line) => `        ${line}`) : [],
       ];
     }),
   ];
+}
+
+function asItIs(text: string): string {
+  return text;
 }
 
 function painter(colours: boolean, stateColumn: number) {

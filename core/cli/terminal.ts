@@ -1,6 +1,7 @@
 // What the CLI prints and asks: colours only where they are wanted, one JSON object with --json, errors in one form. The one
 // place that writes to a terminal; whatever text of others comes by, no character of it steers the terminal.
 import { harmless, jsonText, OtbError, type Problem } from "../client.ts";
+import { asCalled, type Call, readCall } from "./called.ts";
 
 /** Streams of this process as far as verbs care; replaceable in tests. */
 export interface Terminal {
@@ -74,9 +75,15 @@ export class UsageError extends OtbError {
   }
 }
 
-/** Tells of an error and answers with the exit status. */
-export function report(error: unknown, json: boolean, terminal: Terminal): number {
-  const { code, message, next, problems } = known(error);
+/** Tells of an error of a command line, and answers with the exit status. */
+export function report(error: unknown, json: boolean, call: Call, terminal: Terminal): number {
+  const found = known(error);
+  const called = ({ message, next }: { message: string; next?: string }) => ({
+    message: asCalled(message, call),
+    next: next && asCalled(next, call),
+  });
+  const { code } = found, { message, next } = called(found);
+  const problems = found.problems?.map((problem) => ({ ...problem, ...called(problem) }));
   const line = message.replace(/\s*\n\s*/g, " ");
   if (json) terminal.out(`${jsonText({ error: { code, message: line, next, problems } })}\n`);
   else {
@@ -111,11 +118,11 @@ function known(error: unknown): { code: string; message: string; next?: string; 
 }
 
 /** The error of a verb that needs root. */
-export function notRoot(verb = ""): OtbError {
+export function notRoot(): OtbError {
   return new OtbError(
     "not-root",
     `Cannot do this as it must run as root: current value is "uid ${Deno.uid()}"`,
-    `sudo ./otb ${verb || Deno.args.join(" ")}`.trim(),
+    `sudo otb ${readCall(Deno.args).words.join(" ")}`,
   );
 }
 

@@ -6,12 +6,15 @@ import type { Mode, Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import { connect, type Core, OtbError } from "../client.ts";
+import { type Call, DEFAULT_STATE } from "./called.ts";
 import { notRoot, type Terminal } from "./terminal.ts";
 
 /** What every verb is given. */
 export interface Cli {
   state: string;
   json: boolean;
+  /** How it was called; what is printed for people follows it by itself (asCalled). */
+  call: Call;
   terminal: Terminal;
   /** Aborted by the first Ctrl-C; who never looks at it is ended by Ctrl-C as usual. */
   readonly signal: AbortSignal;
@@ -32,9 +35,6 @@ export type Outcome = void | number;
 
 /** A verb or a group of verbs. */
 export type Verb = Parser<"sync", Parsed, unknown>;
-
-/** Where state lies when --state says nothing. */
-export const DEFAULT_STATE = "/var/lib/otb";
 
 /** Options of every verb, before or after it. */
 export const globalOptions = object("Everywhere", {
@@ -65,11 +65,12 @@ export function verb<const T extends { readonly [name: string]: Parser<"sync", u
   }) as Verb;
 }
 
-/** Declares a group of verbs. */
-export function group(name: string, brief: string, verbs: Verb[], example: string): Verb {
+/** Declares a group of verbs; `about` is what a person should know beyond them. */
+export function group(name: string, brief: string, verbs: Verb[], example: string, about?: string): Verb {
   return command(name, oneOf(verbs), {
     brief: message`${text(brief)}`,
     usageLine: () => [{ type: "argument", metavar: "VERB" }],
+    ...about === undefined ? {} : { description: message`${text(about)}` },
     footer: message`Example: ${text(example)}`,
   }) as Verb;
 }

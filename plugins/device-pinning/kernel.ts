@@ -15,8 +15,8 @@ export const NOTHING: Carried = { counters: new Map(), answers: new Map() };
 /** A running connection as conntrack(8) lists it. */
 export interface Tracked {
   mark: number;
-  /** The address that the other side sees as its source: it tells who sent it out. */
-  seenAs: string;
+  /** The address as which it leaves this box: that of the link where it was translated, otherwise still the device's. */
+  leavesAs: string;
 }
 
 /** Reads counters, and with `answers` the DNS answers too; undefined when there is no such table. */
@@ -58,10 +58,13 @@ export interface Ended {
 }
 
 /** Has the kernel forget connections by their mark, so that their next packet is decided anew; gives those of TCP. */
-export async function forgetConnections(mark: number, mask: number): Promise<Ended[]> {
+export async function forgetConnections(mark: number, mask: number, protocol?: "tcp"): Promise<Ended[]> {
+  const only = protocol ? ["-p", protocol] : [];
   // Nothing found is exit status 1, and no failure.
   const families = await Promise.all(
-    ["ipv4", "ipv6"].map((family) => run("conntrack", ["-D", "-f", family, "-m", `${mark}/${mask}`])),
+    ["ipv4", "ipv6"].map((family) =>
+      run("conntrack", ["-D", "-f", family, ...only, "-m", `${mark}/${mask}`])
+    ),
   );
   return families.flatMap(({ stdout }) => parseEnded(stdout));
 }
@@ -91,12 +94,14 @@ export async function findConnection(
   return parseTracked(stdout);
 }
 
-/** The first line of `conntrack -L` that says something. Pure. */
+/** The first line of `conntrack -L` that says something of a connection that is not over yet. Pure. */
 export function parseTracked(text: string): Tracked | undefined {
   for (const line of text.split("\n")) {
+    // The kernel remembers for two minutes what has ended (nf_conntrack-sysctl), which tells nothing of now.
+    if (/^tcp\s.*\s(TIME_WAIT|CLOSE)\s/.test(line)) continue;
     const mark = /\bmark=(\d{1,10})\b/.exec(line)?.[1];
-    const [, seenAs] = [...line.matchAll(/\bdst=(\S+)/g)].map(([, address]) => address!);
-    if (mark && seenAs) return { mark: Number(mark), seenAs };
+    const [, leavesAs] = [...line.matchAll(/\bdst=(\S+)/g)].map(([, address]) => address!);
+    if (mark && leavesAs) return { mark: Number(mark), leavesAs };
   }
 }
 

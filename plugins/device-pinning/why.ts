@@ -207,6 +207,29 @@ function outcomeText(outcome: Outcome): string {
   }
 }
 
+/** A connection that runs, by what the kernel remembers of it. */
+export interface Running {
+  /** By which it was decided when it began. */
+  rule: string | null;
+  link: string | null;
+  forWantOfBond: boolean;
+  throughTunnel: boolean;
+  decided: boolean;
+  /** The box's address on the link; absent where it goes to the peer. */
+  leavesAs?: string;
+}
+
+/** Which way it goes, and with whose address others see it: the link's public one, or the peer's. */
+export function runningSentence({ rule, link, throughTunnel, decided, leavesAs }: Running): string {
+  if (!decided) return "One such connection runs; it began before the rules and goes its own way.";
+  const way = link
+    ? `by link "${link}", with that link's public address (the box has ${leavesAs} there)`
+    : `through the ${throughTunnel ? "tunnel to the peer" : "peer"}, with the peer's address`;
+  return `One such connection runs: it was decided by ${
+    rule ? `rule "${rule}"` : "no rule"
+  } when it began and goes ${way}.`;
+}
+
 function conditional(text: string): string {
   return text.replace(/^goes/, "would go").replace(/^leaves/, "would leave").replace(
     /^is refused/,

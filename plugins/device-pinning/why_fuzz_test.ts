@@ -32,5 +32,5 @@ fuzz("what conntrack prints is read line by line, in no time", hostileText(table
     assert.ok(!/\s/.test(source + target) && Number.isInteger(sourcePort) && Number.isInteger(targetPort));
   }
   const one = swift(() => parseTracked(text));
-  if (one) assert.ok(Number.isInteger(one.mark) && !/\s/.test(one.seenAs));
+  if (one) assert.ok(Number.isInteger(one.mark) && !/\s/.test(one.leavesAs));
 });

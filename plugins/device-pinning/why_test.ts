@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import type { DeviceFact } from "../../core/plugin.ts";
+import { parseTracked } from "./kernel.ts";
 import { MAC, settings, way, wish } from "./testing.ts";
 import {
   decide,
@@ -9,6 +10,7 @@ import {
   type Flow,
   nearSentence,
   parseFlow,
+  runningSentence,
   verdictJson,
   verdictSentences,
 } from "./why.ts";
@@ -125,6 +127,31 @@ Deno.test("dead links, a peer that is gone and the kill-switch", () => {
       now: { way: "bonded", by: "proxy" },
     },
   );
+});
+
+Deno.test("a connection that runs is told with the address that others see: the peer's, or the link's public one", () => {
+  const running = { rule: null, link: null, forWantOfBond: false, throughTunnel: false, decided: true };
+  assert.equal(
+    runningSentence(running),
+    "One such connection runs: it was decided by no rule when it began and goes through the peer, with the peer's address.",
+  );
+  assert.match(
+    runningSentence({ ...running, throughTunnel: true }),
+    /the tunnel to the peer, with the peer's address/,
+  );
+  assert.match(
+    runningSentence({ ...running, rule: "films", link: "cable", leavesAs: "192.168.1.125" }),
+    /by rule "films" .* by link "cable", with that link's public address \(the box has 192\.168\.1\.125 there\)\./,
+  );
+});
+
+Deno.test("a connection that has ended is none that runs", () => {
+  const line = (state: string, mark: number) =>
+    `tcp      6 100 ${state} src=192.168.1.125 dst=203.0.113.7 sport=4000 dport=443 ` +
+    `src=203.0.113.7 dst=192.168.1.125 sport=443 dport=4000 [ASSURED] mark=${mark} use=1\n`;
+  assert.equal(parseTracked(line("TIME_WAIT", 1) + line("CLOSE", 2)), undefined);
+  assert.equal(parseTracked(line("TIME_WAIT", 1) + line("ESTABLISHED", 3))?.mark, 3);
+  assert.equal(parseTracked(line("CLOSE_WAIT", 4))?.mark, 4, "one half is still open");
 });
 
 Deno.test("a device as a whole", () => {

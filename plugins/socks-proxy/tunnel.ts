@@ -9,6 +9,7 @@ import { FIRST_PAYLOAD, greet, type GreetSettings } from "./request.ts";
 import { Striping } from "./transport/striped/box.ts";
 import type { Way } from "./transport/striped/connect.ts";
 import { isReservedTarget, RESERVED_TARGET } from "./transport/striped/hello.ts";
+import type { CongestionWish } from "./transport/striped/line.ts";
 import { order, type Path, type Transport } from "./transport/transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -73,6 +74,8 @@ export interface TunnelSettings extends GreetSettings {
   bareMs?: number;
   /** Connections of devices that there is room for. */
   most?: number;
+  /** Congestion control of striped streams that a person wants. */
+  congestion?: () => CongestionWish;
 }
 
 /** Opens tunnels for LAN connections. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lanResources, linkResources } from "./claims.ts";
+import { lanResources, linkFact, linkResources } from "./claims.ts";
 import type { PlannedLink } from "./planner.ts";
 
 const LAN = { name: "lan0", mac: "02:00:00:00:00:01" };
@@ -50,4 +50,11 @@ Deno.test("a subnet within the LAN's is routed as the LAN's, behind its own rout
   const other = { ...GRANT, address: "192.168.7.9" };
   assert.deepEqual(routes(other, "192.168.7.1"), ["192.168.7.0/24 5001"]);
   assert.deepEqual(routes(other, "192.168.1.9"), ["192.168.7.0/24 5001", "192.168.1.0/24 5001"]);
+});
+
+Deno.test("others are told the resolvers that a modem told, and of none where it told none", () => {
+  const dns = ["192.168.1.1", "80.10.246.2"];
+  assert.deepEqual(linkFact(link({}), { ...GRANT, dns }).resolvers, dns);
+  assert.equal(linkFact(link({}), GRANT).resolvers, undefined);
+  assert.equal(linkFact(link({})).resolvers, undefined);
 });
