@@ -9,6 +9,8 @@ export const PEER_PORT = 8443;
 export const PEER_ADDRESS = "198.51.100.11";
 export const SERVER_ADDRESS = "203.0.113.10";
 export const SERVER_PORT = 8080;
+/** Somebody else on the Internet, who answers echo requests and nothing more. */
+export const BYSTANDER_ADDRESS = "198.51.100.22";
 /** What can carry TCP. */
 export const TRANSPORTS = ["striped", "mptcp"] as const;
 export type Transport = typeof TRANSPORTS[number];
@@ -246,7 +248,10 @@ export class World {
       `network.${name}=${JSON.stringify(value)}`
     );
     // Somebody on the Internet who answers, so that a peer that is gone is told from links that are silent.
-    settings.push(`wan-discovery.portalPage=http://${SERVER_ADDRESS}:${SERVER_PORT}/generate_204`);
+    settings.push(
+      `wan-discovery.resolvers=["${BYSTANDER_ADDRESS}"]`,
+      `wan-discovery.portalPage=http://${BYSTANDER_ADDRESS}/`,
+    );
     await this.box.otb(["config", "set", ...settings, "--yes"]);
   }
 

@@ -15,19 +15,20 @@ export class PeerReach {
   #missingSinceMs: number | undefined;
   #answeringSinceMs: number | undefined;
   #last: Answer = "silent";
-  /** What others had answered when it was first missed. */
+  /** What others had answered when it was last heard. */
   #answersBefore: number | undefined;
+  #isDoubted = false;
 
   /** Something is amiss, so that asking more often pays. */
   get doubtful(): boolean {
-    return this.#state !== "up" || this.#missingSinceMs !== undefined;
+    return this.#state !== "up" || this.#missingSinceMs !== undefined || this.#isDoubted;
   }
 
   heard(answer: Answer, nowMs: number): void {
     this.#last = answer;
     if (answer === "answered") {
       this.#answeringSinceMs ??= nowMs;
-      this.#missingSinceMs = undefined;
+      this.#missingSinceMs = this.#answersBefore = undefined;
     } else {
       this.#missingSinceMs ??= nowMs;
       this.#answeringSinceMs = undefined;
@@ -40,11 +41,12 @@ export class PeerReach {
    */
   state(nowMs: number, answers?: number): Pick<PeerFact, "state" | "reason"> {
     const missing = this.#missingSinceMs !== undefined && nowMs - this.#missingSinceMs >= GONE_AFTER_MS;
-    this.#answersBefore = this.#missingSinceMs === undefined || answers === undefined
+    this.#answersBefore = answers === undefined
       ? undefined
       : Math.min(this.#answersBefore ?? answers, answers);
+    this.#isDoubted = answers !== undefined && answers > this.#answersBefore!;
     // Where no link reaches anybody, nothing is known of it, and there is nowhere else to go.
-    const isLinks = this.#last === "silent" && this.#answersBefore === answers && answers !== undefined;
+    const isLinks = answers !== undefined && !this.#isDoubted && this.#last === "silent";
     // The first answer of a start is believed at once: there is nothing to come back from.
     const wait = this.#state === "down" ? BACK_AFTER_MS : 0;
     const back = this.#answeringSinceMs !== undefined && nowMs - this.#answeringSinceMs >= wait;

@@ -65,6 +65,13 @@ Deno.test("while no link reaches anybody nothing is known of the peer; others mu
   assert.equal(at(700, "silent", 1), "down");
   assert.equal(at(701, "answered", 1), "down");
   assert.equal(at(705, "answered", 1), "up");
+  // It was asked by others first, and found silent.
+  assert.equal(at(705.5, "answered", 2), "up");
+  assert.equal(reach.doubtful, false);
+  assert.equal(at(705.6, undefined, 3), "up");
+  assert.equal(reach.doubtful, true);
+  assert.equal(at(705.7, "answered", 3), "up");
+  assert.equal(reach.doubtful, false);
   // Its address answers, so a link reaches it.
   assert.equal(at(706, "refused", 1), "up");
   assert.equal(at(712, "refused", 1), "down");

@@ -2,6 +2,7 @@
 // Both sockets reset on close: an end is told only when the other side told it, and who dies resets what it carried.
 import { type AeadSession, Errno, type Native, openCapacity, PollEvents } from "../../core/native/ffi.ts";
 import type { Reactor } from "./reactor.ts";
+import { refuse } from "./refusal.ts";
 import { isLost } from "./vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -42,6 +43,8 @@ export interface Codec {
   readonly saysEnd?: boolean;
   /** It has said it. */
   readonly hasEnded?: boolean;
+  /** It has answered, and with nothing: a reset now says that the target refused or stayed silent. */
+  readonly isRefusal?: boolean;
   free(): void;
 }
 
@@ -278,7 +281,8 @@ export class Relay {
     this.reactor.forget(this.#plain.tag);
     this.reactor.forget(this.#sealed.tag);
     if (broken) {
-      this.native.abort(this.#plain.fd);
+      if (broken === this.#sealed && this.codec.isRefusal) refuse(this.native, this.#plain.fd);
+      else this.native.abort(this.#plain.fd);
       this.native.abort(this.#sealed.fd);
     } else {
       this.native.closeInOrder(this.#plain.fd);

@@ -12,7 +12,7 @@ import {
 import { readTarget, type Target } from "./address.ts";
 import { arena } from "./arena.ts";
 import type { Box, Boxes } from "./boxes.ts";
-import { Dials } from "./dial.ts";
+import { Dials, type DialSettings } from "./dial.ts";
 import type { Reactor } from "./reactor.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import type { Salts } from "./salts.ts";
@@ -70,6 +70,7 @@ export interface ServeSettings {
   boxes: Boxes;
   salts: Salts;
   targets: Targets;
+  lookup?: DialSettings["lookup"];
   /** Seconds since the epoch. */
   now(): number;
   counters: ServeCounters;
@@ -361,7 +362,7 @@ function dial(
     counters.bytesToPlain += first.length;
     relay.deliver(first);
   };
-  settings.dials.open(box, target, () => isOver, (plain) => plain ? connected(plain) : refused());
+  settings.dials.open(box, target, first, () => isOver, (plain) => plain ? connected(plain) : refused());
 }
 
 /** Frames both ways, with the response header before the first that goes back. */

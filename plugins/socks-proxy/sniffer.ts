@@ -3,6 +3,7 @@
 import { ADDRESS_BYTES, decodeAddress, Errno, type Native, PollEvents } from "../../core/native/ffi.ts";
 import { candidates, type DomainRule, ruleFor } from "./domain_rules.ts";
 import type { Reactor } from "./reactor.ts";
+import { refuse } from "./refusal.ts";
 import { type Codec, type Counters, type Registered, Relay, scratch } from "./relay.ts";
 import { serverName } from "./server_name.ts";
 import type { Tunnels } from "./tunnel.ts";
@@ -136,7 +137,8 @@ export class Sniffer {
       clearTimeout(timer);
       reactor.forget(tag);
       native.abort(fd);
-      this.#drop(plain);
+      reactor.forget(plain.tag);
+      refuse(native, plain.fd);
     };
   }
 

@@ -42,6 +42,8 @@ export interface PairOptions {
   hops?: boolean;
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
+  /** Addresses of names, for the peer. */
+  lookup?: (host: string) => Promise<string[]>;
   /** No link works, as far as the box knows. */
   isCutOff?: () => boolean;
 }
@@ -112,6 +114,7 @@ export class Pair {
         targets: new Targets(this.options.allow ?? ["127.0.0.0/8"]),
         now: () => Math.floor(Date.now() / 1000),
         counters: this.served,
+        lookup: this.options.lookup,
         bareMs: this.options.bareMs,
       },
       "127.0.0.1",

@@ -3,7 +3,7 @@
 import { strict as assert } from "node:assert";
 import { Lines } from "../lab/programs.ts";
 import { links } from "../measure.ts";
-import { PEER_ADDRESS, World } from "../world.ts";
+import { BYSTANDER_ADDRESS, PEER_ADDRESS, World } from "../world.ts";
 
 /** Whom the peer's resolver asks, and the public one that is the second way; each answers for everything in `example`. */
 const FORWARD_TO = "203.0.113.10", SECOND_WAY = "203.0.113.53";
@@ -12,7 +12,7 @@ const BOX = "192.168.100.1", DEVICE = "192.168.100.9";
 /** The second link, and its modem, which answers names of its operator in a network of that one. */
 const LINK = "cable", MODEM = "192.168.12.1", BY_OPERATOR = "10.77.0.1";
 /** wan-discovery's `resolvers`: it asks them for one name of its own, and never for a device. */
-const PROBED = "1.1.1.1, 8.8.8.8, 9.9.9.9";
+const PROBED = `1.1.1.1, 8.8.8.8, 9.9.9.9, ${BYSTANDER_ADDRESS}`;
 
 async function output(world: World, role: string, words: string[]): Promise<string> {
   const { stdout, stderr, success } = await world.lab.spawn(role, words, {

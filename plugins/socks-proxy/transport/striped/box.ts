@@ -117,6 +117,7 @@ export class Striping {
   ): Stripe {
     const nowMs = performance.now(), { bareMs = BARE_MS } = this.settings;
     const stripe: Stripe = new Stripe(this.#host, plain, {
+      isDevice: true,
       onEnd: (broken) => {
         this.#streams.delete(stripe);
         if (broken === "far" && !stripe.isAnswered) this.#asking.doubt();

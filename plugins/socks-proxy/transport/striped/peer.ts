@@ -5,7 +5,7 @@ import type { Box, Boxes } from "../../boxes.ts";
 import type { Dials } from "../../dial.ts";
 import type { Reactor } from "../../reactor.ts";
 import { type Codec, type Counters, type Registered, scratch } from "../../relay.ts";
-import { ACK, HEAD_BYTES, RESET, writeHead } from "./frames.ts";
+import { ACK, firstBytes, HEAD_BYTES, RESET, writeHead } from "./frames.ts";
 import { ASK, JOIN, readHello } from "./hello.ts";
 import { BARE_MS, Host, Memory } from "./host.ts";
 import type { CongestionWish } from "./line.ts";
@@ -120,7 +120,7 @@ export class Assembly {
       for (const { sealed, codec } of arrivals) this.#answer(sealed, codec, RESET);
     };
     place.end = refused;
-    dials.open(box, target, () => isOver, (plain) => {
+    dials.open(box, target, firstBytes(first.came), () => isOver, (plain) => {
       if (!plain) return refused();
       if (isOver) {
         reactor.forget(plain.tag);

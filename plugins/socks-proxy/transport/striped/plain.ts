@@ -1,6 +1,7 @@
 // The plain connection of a striped stream: to a device on the box, to a target on the peer.
 import { Errno, type Native, PollEvents } from "../../../../core/native/ffi.ts";
 import type { OnEvents, Reactor } from "../../reactor.ts";
+import { refuse } from "../../refusal.ts";
 import type { Registered } from "../../relay.ts";
 import { isLost } from "../../vanished.ts";
 
@@ -82,10 +83,11 @@ export class PlainSide {
     this.native.shutdown(this.#fd);
   }
 
-  /** @param inOrder both directions have ended; otherwise it hears a reset */
-  close(inOrder: boolean): void {
+  /** @param how both directions have ended; otherwise it hears a reset, by which its next one to that target is refused */
+  close(how: "in order" | "reset" | "refuse"): void {
     this.reactor.forget(this.#tag);
-    if (inOrder) this.native.closeInOrder(this.#fd);
+    if (how === "refuse") refuse(this.native, this.#fd);
+    else if (how === "in order") this.native.closeInOrder(this.#fd);
     else this.native.abort(this.#fd);
   }
 }
