@@ -7,8 +7,8 @@ import { duration, lossWords, milliseconds, printable, rate } from "./format.ts"
 import { wrap } from "./table.ts";
 import { verb } from "./verb.ts";
 
-/** The plugin that watches links. */
-const WATCHER = "wan-discovery";
+/** The plugin that finds and watches links. */
+export const WATCHER = "wan-discovery";
 
 /** What the watcher tells of a link; what is absent is not known. */
 interface Described {

@@ -239,7 +239,13 @@ class Pinning {
     const tunnelUp = this.#isTunnelUp();
     // Whoever has a tunnel to it has the peer.
     const peerGone = this.#peerWatch.look(tunnelUp ? [{ state: "up" }] : peers, nowMs, waits);
-    const tunnel = this.#tunnelWatch.look(this.#tunnels.current.get("tunnel"), tunnelUp, nowMs);
+    const answers = links.flatMap(({ health }) => health?.answers ?? []);
+    const tunnel = this.#tunnelWatch.look(
+      this.#tunnels.current.get("tunnel"),
+      tunnelUp,
+      nowMs,
+      answers.length > 0 ? answers.reduce((sum, { peer, internet }) => sum + peer + internet, 0) : undefined,
+    );
     const ways = this.#linkWatch.look({
       links,
       ways: [...this.#ways.current.values()],
@@ -343,7 +349,10 @@ class Pinning {
       whenPeerGone: this.#config.whenPeerGone,
       nonTcp: this.#config.nonTcp,
       links: Object.fromEntries(
-        (wish?.ways ?? []).map(({ link, usable, reason }) => [link, usable ? "alive" : `dead: ${reason}`]),
+        (wish?.ways ?? []).map(({ link, usable, reason }) => [
+          link,
+          usable ? reason ? `waits: ${reason}` : "alive" : `dead: ${reason}`,
+        ]),
       ),
       refused: this.#counted.counters.get("refused")?.packets ?? 0,
       rules: this.rules(),

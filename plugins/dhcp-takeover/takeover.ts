@@ -61,6 +61,18 @@ const LOOK_FIRST_MS = 1_500;
 /** A trial that is not ended by then is ended by timeout(1): we hang. */
 const HANG_MS = 60_000;
 
+/** When a server was heard: as the fact says, and when that and its last offer were by the machine's clock. */
+interface Dates {
+  lastSeenMs: number;
+  seenMs: number;
+  offeredMs: number;
+}
+
+/** Whether a date is later than the former one by more than two readings of clocks differ. */
+function isNews(formerMs = -Infinity, ms: number): boolean {
+  return ms > formerMs + 250;
+}
+
 /** Everything the plugin does. */
 export class Takeover {
   readonly #recipes = readRecipes(new URL("recipes/", import.meta.url));
@@ -83,7 +95,8 @@ export class Takeover {
   #config: Config;
   #state: State;
   #stored = "";
-  #heardAt = new Map<string, number>();
+  /** When each server was last told of, as it was told and by our own clock. */
+  #heardAt = new Map<string, Dates>();
   #probedAt: number | undefined;
   #wantedMs: number | undefined;
   #plan: ServePlan | undefined;
@@ -134,7 +147,7 @@ export class Takeover {
     const servers = ctx.facts.watch<DhcpServerFact>("dhcp-server/");
     const probes = ctx.facts.watch<DhcpProbeFact>("dhcp-probe/");
     // What was heard before this run is told again if it still holds.
-    for (const [key, { lastSeenMs }] of servers.current) this.#heardAt.set(key, lastSeenMs);
+    for (const [key, fact] of servers.current) this.#heardAt.set(key, this.#datesOf(fact));
     const timer = setInterval(() => this.#tick(), TICK_MS);
     const unsubscribe = [
       servers.subscribe((facts) => this.#takeServers(facts)),
@@ -264,12 +277,25 @@ export class Takeover {
   #takeServers(facts: ReadonlyMap<string, DhcpServerFact>): void {
     const own = this.ctx.network.current.lan?.address.split("/")[0];
     for (const [key, fact] of facts) {
-      if (this.#heardAt.get(key) === fact.lastSeenMs) continue;
-      this.#heardAt.set(key, fact.lastSeenMs);
+      const former = this.#heardAt.get(key), dates = this.#datesOf(fact);
+      if (former?.lastSeenMs === dates.lastSeenMs) continue;
+      this.#heardAt.set(key, dates);
+      if (!isNews(former?.seenMs, dates.seenMs)) continue;
       const server = serverOf(fact);
-      if (server && fact.onLan && server.server !== own) this.#step({ kind: "heard", server });
+      const isRefusal = !isNews(former?.offeredMs, dates.offeredMs);
+      if (server && fact.onLan && server.server !== own) this.#step({ kind: "heard", server, isRefusal });
     }
     for (const key of this.#heardAt.keys()) if (!facts.has(key)) this.#heardAt.delete(key);
+  }
+
+  /** Whoever set the system's clock let nobody be heard: the dates of all change together then. */
+  #datesOf({ lastSeenMs, offeredMs }: DhcpServerFact): Dates {
+    const own = (ms: number) => this.#nowMs - (this.ctx.clock.now() - ms);
+    return {
+      lastSeenMs,
+      seenMs: own(lastSeenMs),
+      offeredMs: offeredMs === undefined ? -Infinity : own(offeredMs),
+    };
   }
 
   #takeProbes(facts: ReadonlyMap<string, DhcpProbeFact>): void {

@@ -6,6 +6,7 @@ import type { Box } from "./boxes.ts";
 import type { Reactor } from "./reactor.ts";
 import type { Registered } from "./relay.ts";
 import type { Targets } from "./targets.ts";
+import { patience } from "./vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -98,6 +99,7 @@ class Dial {
       return;
     }
     native.setNoDelay(this.#fd, true);
+    native.setKeepalive(this.#fd, patience);
     this.#tag = reactor.add(this.#fd, PollEvents.out, (events) => {
       if (events & ~PollEvents.out && native.connectResult(this.#fd) < 0) return this.fail();
       all.delete(this);

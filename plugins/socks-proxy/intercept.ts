@@ -13,6 +13,7 @@ import { writeRecord } from "./address.ts";
 import type { Devices } from "./devices.ts";
 import type { Reactor } from "./reactor.ts";
 import type { Sniffer } from "./sniffer.ts";
+import { patience } from "./vanished.ts";
 
 /** Mark of intercepted packets: one bit, so that marks of others go on living beside it. */
 const MARK = "0x10000";
@@ -112,6 +113,7 @@ export class Interceptor {
     native.localAddress(this.#fd, own);
     // Inherited by what it accepts.
     native.setNoDelay(this.#fd, true);
+    native.setKeepalive(this.#fd, patience);
     this.port = decodeAddress(own).port;
     this.#tag = reactor.add(this.#fd, PollEvents.in, () => this.#accept());
   }

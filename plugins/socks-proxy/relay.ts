@@ -2,6 +2,7 @@
 // Both sockets reset on close: an end is told only when the other side told it, and who dies resets what it carried.
 import { type AeadSession, Errno, type Native, openCapacity, PollEvents } from "../../core/native/ffi.ts";
 import type { Reactor } from "./reactor.ts";
+import { isLost } from "./vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -120,6 +121,9 @@ export class Relay {
     reactor.handle(plain.tag, (events) => this.#onPlain(events));
     reactor.handle(sealed.tag, (events) => this.#onSealed(events));
     reactor.nudge(sealed.tag);
+    for (const side of codec.raw ? [this.#plain, this.#sealed] : [this.#plain]) {
+      reactor.lookAfter(side.tag, () => this.#look(side));
+    }
     this.#watch(this.#plain);
     this.#watch(this.#sealed);
     counters.open++;
@@ -149,6 +153,11 @@ export class Relay {
     if (this.#done) return;
     this.counters.resets++;
     this.#end(broken);
+  }
+
+  /** An end of the kernel's is not seen by who waits for the other side. */
+  #look(side: Side): void {
+    if (isLost(this.native.tcpInfo(side.fd), side.ended && side.shut)) this.#reset(side);
   }
 
   #onPlain(events: number): void {

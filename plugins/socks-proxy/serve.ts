@@ -22,6 +22,7 @@ import type { Targets } from "./targets.ts";
 import { randomBytes } from "./random.ts";
 import { KEEPALIVE_SECONDS } from "./transport/transport.ts";
 import { isReserved } from "./transport/striped/hello.ts";
+import type { CongestionWish } from "./transport/striped/line.ts";
 import { Assembly } from "./transport/striped/peer.ts";
 import { PROTOCOL_SAMPLE } from "./tunnel.ts";
 
@@ -76,6 +77,8 @@ export interface ServeSettings {
   most?: number;
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
+  /** Congestion control of striped streams that a person wants. */
+  congestion?: () => CongestionWish;
   /** Speaks SIP004 instead, for one box: its key is `legacyKey` of a password, and what it carries counts as that box's. */
   legacy?: { box: Box; key: Bytes };
 }

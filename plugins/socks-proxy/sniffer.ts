@@ -6,6 +6,7 @@ import type { Reactor } from "./reactor.ts";
 import { type Codec, type Counters, type Registered, Relay, scratch } from "./relay.ts";
 import { serverName } from "./server_name.ts";
 import type { Tunnels } from "./tunnel.ts";
+import { patience } from "./vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -119,6 +120,7 @@ export class Sniffer {
       clearTimeout(timer);
       if (native.connectResult(fd) < 0) return giveUp();
       native.setNoDelay(fd, true);
+      native.setKeepalive(fd, patience);
       // A fresh connection has room for the first bytes.
       if (native.write(fd, heard, 0, heard.length) !== heard.length) return giveUp();
       new Relay(

@@ -11,10 +11,13 @@ const SAFE_NAME = /^[\w.-]{1,15}$/;
 const METRIC = 5000;
 
 /** A link as others see it. */
-export function linkFact({ device, gateway, lanAddress, description }: PlannedLink, grant?: Grant): LinkFact {
+export function linkFact(
+  { device, gateway, lanAddress, description, away }: PlannedLink,
+  grant?: Grant,
+): LinkFact {
   const address = lanAddress ?? (grant && `${grant.address}/${grant.prefixLength}`);
   const resolvers = grant && grant.dns.length > 0 ? grant.dns : undefined;
-  return { interface: device, address, gateway, description, resolvers };
+  return { interface: device, address, gateway, description, resolvers, away };
 }
 
 /** The links that a person set by hand, whatever their names: their ports are left to them. */
@@ -27,9 +30,10 @@ export function configuredLinks(links: readonly Link[]): Configured[] {
 export function allResources(
   ports: readonly { name: string; mac: string }[],
   lan: Lan | undefined,
-  links: readonly PlannedLink[],
+  planned: readonly PlannedLink[],
   grantOf: (link: PlannedLink) => Grant | undefined,
 ): Map<string, Resource[]> {
+  const links = planned.filter(({ away }) => away === undefined);
   return new Map([
     // Ports that a person named are wanted on by the core too: none goes off in between when one of both lets go.
     ["ports", portResources(ports.map(({ name }) => name), links)],

@@ -89,8 +89,8 @@ function ownAddresses({ servers, ports }: Known): HealthCondition | undefined {
 function lanSubnet({ lan }: Known, links: PlannedLink[]): HealthCondition | undefined {
   if (!lan) return undefined;
   const [, length] = lan.address.split("/");
-  const same = links.filter(({ onLan, gateway, prefixLength }) =>
-    !onLan && subnetNumber(gateway, Math.min(prefixLength, Number(length))) ===
+  const same = links.filter(({ onLan, gateway, prefixLength, away }) =>
+    !onLan && !away && subnetNumber(gateway, Math.min(prefixLength, Number(length))) ===
       subnetNumber(lan.address, Math.min(prefixLength, Number(length)))
   );
   if (same.length === 0) return undefined;

@@ -1,6 +1,13 @@
 // The running search: frames in, evidence, plan, addresses, claims and facts out. The only part with I/O and time.
 import type { Native } from "../../core/native/ffi.ts";
-import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "../../core/plugin.ts";
+import {
+  type Context,
+  type DhcpProbeWantedFact,
+  type InterfaceFact,
+  type Json,
+  type Lan,
+  OtbError,
+} from "../../core/plugin.ts";
 import { ANY, BROADCAST, type Bytes, inside, readMac } from "./addresses.ts";
 import { allResources, configuredLinks } from "./claims.ts";
 import type { Config } from "./config.ts";
@@ -43,6 +50,8 @@ interface Searched {
 /** The search as a whole; `probe` looks at once and says what was found. */
 export interface Discovery {
   probe(): Promise<Json>;
+  /** Forgets a link that is out of sight. @throws OtbError `link-unknown`, `link-there` */
+  forget(name: string): Promise<void>;
 }
 
 /** Starts the search; it ends with the context. */
@@ -118,6 +127,29 @@ class Search implements Discovery {
       serverFact(server, this.#lan?.interface, this.#epochOf)
     );
     return JSON.parse(JSON.stringify({ servers, modems: this.#rows() }));
+  }
+
+  async forget(name: string): Promise<void> {
+    const link = this.#plan.links.find((link) => link.name === name);
+    if (!link) {
+      throw new OtbError(
+        "link-unknown",
+        `Cannot forget a link as it must be a found one: current value is "${name}"`,
+        "otb link list",
+      );
+    }
+    if (link.present) {
+      throw new OtbError(
+        "link-there",
+        `Cannot forget link "${name}" as its modem must be gone: current value is "${link.description} on ${link.interface}"`,
+        `Unplug it, leave it unused (otb link set ${name} --tier never), or have it ignored: ` +
+          `otb config set wan-discovery.modems.${link.mac}.ignore=true`,
+      );
+    }
+    // What is under way has an older memory in its hands.
+    await this.#following;
+    this.#memory = this.#memory.filter(({ mac }) => mac !== link.mac);
+    await this.#follow();
   }
 
   get #lan(): Lan | undefined {
@@ -328,7 +360,7 @@ class Search implements Discovery {
   /** A DHCP client for every link that needs an address of its own; one out of sight keeps its client. */
   #employ(nowMs: number): void {
     const planned = new Map(
-      this.#plan.links.filter(({ lanAddress }) => !lanAddress).map((link) => [link.mac, link]),
+      this.#plan.links.filter(({ lanAddress, away }) => !lanAddress && !away).map((link) => [link.mac, link]),
     );
     for (const [mac, { client, link }] of this.#clients) {
       const next = planned.get(mac);

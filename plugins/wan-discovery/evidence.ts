@@ -19,8 +19,8 @@ export interface ServerSeen {
   dns: string[];
   /** Options 60, 43 and 15: hints at the maker. */
   hints: string[];
-  /** Refused a foreign address, and offered nothing. */
-  refuses: boolean;
+  /** When it last offered an address; absent: it only refused. */
+  offeredMs?: number;
   lastSeenMs: number;
 }
 
@@ -98,7 +98,7 @@ export class Evidence {
       network: address && prefixLength ? network(`${address}/${prefixLength}`) : undefined,
       dns: reply.dns,
       hints: [reply.vendorClass, reply.vendorSpecific, reply.domain].filter((hint) => hint !== undefined),
-      refuses: reply.type === "nak",
+      offeredMs: reply.type === "nak" ? undefined : nowMs,
       lastSeenMs: nowMs,
     });
   }

@@ -45,12 +45,14 @@ export interface Known {
   wishes: { [mac: string]: Wish };
 }
 
-/** A link to be, or one that is out of sight (`present: false`) and keeps its place while its cable is out. */
+/** A link to be, or one that is out of sight (`present: false`) and keeps its place. */
 export interface PlannedLink {
   name: string;
   mac: string;
   slot: number;
   present: boolean;
+  /** Out of sight though there is a cable, and why; else it is back at once when the cable is. */
+  away?: string;
   /** The interface that the modem is behind. */
   interface: string;
   /** The device that the link is: the interface itself, or a macvlan on it. */
@@ -87,8 +89,8 @@ export interface Sighting {
 export const MOST_LINKS = 8;
 /** Modems remembered. */
 const MOST_MODEMS = 32;
-/** A link whose cable is out stays on the list this long. */
-const PARKED_MS = 86_400_000;
+/** A link that is out of sight stays on the list this long, unless a person forgets it. */
+const PARKED_MS = 7 * 86_400_000;
 const REMEMBER_STEP_MS = 600_000;
 
 /** Decides everything anew from what is known; the same evidence gives the same plan. */
@@ -104,17 +106,20 @@ export function plan(known: Known): Plan {
     links.push(link);
     memory.set(sighting.mac, remember(link, sighting, former, known.epochMs));
   }
-  for (const entry of known.memory) {
+  for (const entry of known.memory.toSorted(latest)) {
     const parked = park(entry, links, known);
     if (parked) links.push(parked);
   }
   const present = new Set(links.map(({ mac }) => mac));
   const kept = [...memory.values()].sort((a, b) =>
-    Number(present.has(b.mac)) - Number(present.has(a.mac)) || b.lastSeenMs - a.lastSeenMs ||
-    (a.mac < b.mac ? -1 : 1)
+    Number(present.has(b.mac)) - Number(present.has(a.mac)) || latest(a, b)
   ).slice(0, MOST_MODEMS);
   links.sort((a, b) => a.slot - b.slot);
   return { links, memory: kept, conditions: conditions(known, links, seen, refused) };
+}
+
+function latest(a: Memory, b: Memory): number {
+  return b.lastSeenMs - a.lastSeenMs || (a.mac < b.mac ? -1 : 1);
 }
 
 /** The addresses to ask for by ARP on an interface: routers that servers there name, and gateways of remembered modems. */
@@ -265,22 +270,25 @@ function isFresh({ mac, interface: device, gateway }: Memory, { stations, nowMs,
   );
 }
 
-/** A link whose cable is out: it keeps its place, and is back at once when the cable is. */
+/** A link that is out of sight: it keeps its place. Where its cable is out it keeps its address too, and is back at once. */
 function park(entry: Memory, links: PlannedLink[], { ports, lan, epochMs, wishes, configured }: Known) {
   const port = ports.find(({ name }) => name === entry.interface);
   const { mac, name, slot, interface: on, address, gateway, prefixLength, dns, description, own } = entry;
   const onLan = on === lan?.interface;
   if (
-    port?.carrier || !address && !(own && onLan) || wishes[mac]?.ignore ||
+    !address && !(own && onLan) || wishes[mac]?.ignore ||
     epochMs - entry.lastSeenMs > PARKED_MS ||
     links.some((link) => link.mac === mac || link.slot === slot || link.name === name) ||
     configured.some((link) => link.interface === on || link.name === name)
   ) return undefined;
+  // Who came after it may have its port.
+  const isOwn = own && !links.some((link) => link.device === on);
+  const away = port?.carrier || own && !isOwn ? `${description} does not answer on ${on}` : undefined;
   const parked: PlannedLink = {
-    ...{ name, mac, slot, present: false, interface: on, onLan, gateway, prefixLength, description },
-    device: own ? on : `otb-wan${slot}`,
+    ...{ name, mac, slot, present: false, away, interface: on, onLan, gateway, prefixLength, description },
+    device: isOwn ? on : `otb-wan${slot}`,
     deviceMac: own ? port?.mac ?? entry.macvlanMac : entry.macvlanMac,
-    lanAddress: own && onLan ? lan!.address : undefined,
+    lanAddress: isOwn && onLan ? lan!.address : undefined,
     former: address
       ? { address, prefixLength: boundedLength(prefixLength), router: gateway, dns }
       : undefined,

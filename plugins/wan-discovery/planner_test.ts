@@ -47,7 +47,7 @@ function known(moment: Moment, memory: Memory[]): Known {
         router,
         prefixLength: length ? Number(length) : undefined,
       },
-      ...{ dns: [], hints, refuses: false, lastSeenMs: 1_000_000 },
+      ...{ dns: [], hints, lastSeenMs: 1_000_000 },
     };
   });
   const stations = (moment.answers ?? []).map((text): StationSeen => {
@@ -73,14 +73,18 @@ function render(moment: Moment, memory: Memory[]): { text: string; memory: Memor
     const { name, mac, slot, device, deviceMac, lanAddress, server, fixed, present, description } = link;
     return [
       `${name}: ${mac} "${description}" slot ${slot} on ${link.interface} as ${device} ${deviceMac}` +
-      `${present ? "" : ", out of sight"}${
+      `${present ? "" : ", out of sight"}${link.away ? `: ${link.away}` : ""}${
         lanAddress ? `, the LAN's ${lanAddress}` : server ? `, asks ${server.address}` : ", keeps"
       }` +
       `${fixed ? ", fixed" : ""}`,
-      ...linkResources(link, grant, lan).map((resource) => `  ${Object.values(resource).join(" ")}`),
+      ...(link.away ? [] : linkResources(link, grant, lan)).map((resource) =>
+        `  ${Object.values(resource).join(" ")}`
+      ),
     ];
   });
-  const ports = portResources([], links).map((resource) => Object.values(resource).join(" "));
+  const ports = portResources([], links.filter(({ away }) => !away)).map((resource) =>
+    Object.values(resource).join(" ")
+  );
   const said = conditions.map(({ code, message }) => `! ${code}: ${message}`);
   for (const entry of next) {
     const address = [...held].find(([letter]) => macOf(letter) === entry.mac)?.[1];

@@ -19,6 +19,8 @@ export interface DhcpServerFact {
   network?: string;
   /** Milliseconds since the epoch. */
   lastSeenMs: number;
+  /** When it last offered an address; absent: it only refused. */
+  offeredMs?: number;
   /** Guessed by its Ethernet address and its own words. */
   vendor?: string;
   /** It is on the LAN's segment, where devices hear it. */
@@ -40,7 +42,7 @@ export function facts({ links, evidence, lan, grantOf, epochOf }: Findings): Map
   const found = new Map<string, object>();
   for (const link of links) {
     const grant = grantOf(link);
-    if (grant || link.lanAddress) found.set(`link/${link.name}`, linkFact(link, grant));
+    if (grant || link.lanAddress || link.away) found.set(`link/${link.name}`, linkFact(link, grant));
   }
   // Of a station with several servers, the one seen last.
   for (const server of evidence.servers.sort((a, b) => a.lastSeenMs - b.lastSeenMs)) {
@@ -58,12 +60,13 @@ export function facts({ links, evidence, lan, grantOf, epochOf }: Findings): Map
 
 /** One server as others see it. */
 export function serverFact(
-  { mac, server, interface: on, router, network, lastSeenMs, hints }: ServerSeen,
+  { mac, server, interface: on, router, network, lastSeenMs, offeredMs, hints }: ServerSeen,
   lan: string | undefined,
   epochOf: (seenMs: number) => number,
 ): DhcpServerFact {
   return {
     ...{ mac, server, interface: on, router, network, lastSeenMs: epochOf(lastSeenMs) },
+    offeredMs: offeredMs === undefined ? undefined : epochOf(offeredMs),
     vendor: guess(mac, hints).label,
     onLan: on === lan,
   };

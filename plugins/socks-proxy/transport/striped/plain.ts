@@ -2,6 +2,7 @@
 import { Errno, type Native, PollEvents } from "../../../../core/native/ffi.ts";
 import type { OnEvents, Reactor } from "../../reactor.ts";
 import type { Registered } from "../../relay.ts";
+import { isLost } from "../../vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -16,6 +17,7 @@ export class PlainSide {
   readonly #tag: number;
   #watched: number;
   #wantsMore = false;
+  #isShut = false;
 
   constructor(
     private readonly native: Native,
@@ -27,6 +29,11 @@ export class PlainSide {
     this.#tag = tag;
     this.#watched = watched;
     reactor.handle(tag, onEvents);
+  }
+
+  /** Whether it is gone without a word. */
+  get isLost(): boolean {
+    return isLost(this.native.tcpInfo(this.#fd), this.hasEnded && this.#isShut);
   }
 
   /** Reads up to `most` bytes; 0 when there are none now or no more at all, negative when it broke. */
@@ -71,6 +78,7 @@ export class PlainSide {
 
   /** Passes the other end's end on. */
   shutdown(): void {
+    this.#isShut = true;
     this.native.shutdown(this.#fd);
   }
 

@@ -48,6 +48,9 @@ export class Stripe implements Sink, Outcome, Hosted {
     this.#plain = new PlainSide(host.native, host.reactor, plain, (events) => this.#onPlain(events));
     this.#sender = new Sender(host, this.#plain, this.#carriers, this);
     this.#receiver = new Receiver(host, this.#plain, this.#carriers, this);
+    host.reactor.lookAfter(plain.tag, () => {
+      if (!this.isOver && this.#plain.isLost) this.#break("plain", true);
+    });
     host.lively(this);
   }
 
