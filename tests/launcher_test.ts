@@ -86,6 +86,18 @@ Deno.test("it finds its tree through symlinks, relative ones too", () => {
   assert.ok(out.includes(` ${LAUNCHER.replace(/otb$/, "")}core/cli/main.ts version`), out + err);
 });
 
+Deno.test("the CLI is told how otb was called, for what a person is to type next", () => {
+  using place = new Place();
+  place.program(
+    "deno",
+    `[ "$1" = --version ] && echo "deno ${version} (stable)" || echo "called $OTB_CALLED"`,
+  );
+  assert.equal(place.run(["version"]).out, `called ${LAUNCHER}\n`);
+  // Where it stands on PATH its name is enough.
+  Deno.symlinkSync(LAUNCHER, `${place.bin}/otb`);
+  assert.equal(place.run(["version"], `${place.bin}/otb`).out, "called otb\n");
+});
+
 Deno.test("lab, demo, bench, test and fuzz go to the tests' own CLI, help for them without any build", () => {
   using place = new Place().deno(version);
   for (const verb of ["lab", "demo", "bench", "test", "fuzz"]) {

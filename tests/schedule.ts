@@ -28,6 +28,7 @@ const SECONDS: { [file: string]: number } = {
   "tunnel_protocols_test.ts": 200,
   "tunnel_test.ts": 140,
   "addresses_test.ts": 150,
+  "setup_test.ts": 120,
   "clock_test.ts": 100,
   "dhcp_hostile_test.ts": 100,
   "resolver_test.ts": 100,
