@@ -44,8 +44,11 @@ export function facts({ links, evidence, lan, grantOf, epochOf }: Findings): Map
     const grant = grantOf(link);
     if (grant || link.lanAddress || link.away) found.set(`link/${link.name}`, linkFact(link, grant));
   }
-  // Of a station with several servers, the one seen last.
-  for (const server of evidence.servers.sort((a, b) => a.lastSeenMs - b.lastSeenMs)) {
+  // Of several with one Ethernet address, one on the LAN, where devices hear it; else the one seen last.
+  const isOnLan = ({ interface: on }: ServerSeen) => Number(on === lan);
+  for (
+    const server of evidence.servers.sort((a, b) => isOnLan(a) - isOnLan(b) || a.lastSeenMs - b.lastSeenMs)
+  ) {
     found.set(`dhcp-server/${server.mac}`, serverFact(server, lan, epochOf));
   }
   for (const { lastSeenMs, ...router } of evidence.routers) {
