@@ -7,7 +7,14 @@ const GRANT = { address: "192.168.1.104", prefixLength: 24, router: "192.168.1.1
 
 function link(more: Partial<PlannedLink>): PlannedLink {
   return {
-    ...{ name: "wan-lan0", mac: "02:00:00:00:01:01", slot: 1, present: true, interface: "lan0" },
+    ...{
+      name: "wan-lan0",
+      id: "02:00:00:00:01:01",
+      mac: "02:00:00:00:01:01",
+      slot: 1,
+      present: true,
+      interface: "lan0",
+    },
     ...{ device: "otb-wan1", deviceMac: "02:00:00:00:00:aa", onLan: true, gateway: "192.168.1.1" },
     ...{ prefixLength: 24, fixed: false, description: "" },
     ...more,
@@ -23,6 +30,19 @@ Deno.test("what devices send by a link on the LAN comes in by the LAN, not what 
     table.body,
     /ether daddr 02:00:00:00:00:aa ether saddr != 02:00:00:00:01:01 ip daddr != 192\.168\.1\.104 meta pkttype set host ether daddr set 02:00:00:00:00:01/,
   );
+});
+
+Deno.test("an address that another link has is translated on this link's interface alone, and answered for there", () => {
+  const onPort = link({ onLan: false, interface: "wan2", device: "wan2", slot: 2 });
+  const resources = linkResources(onPort, { ...GRANT, local: "192.168.1.109" });
+  const addresses = resources.flatMap((one) =>
+    one.kind === "address" ? [`${one.interface} ${one.cidr}`] : []
+  );
+  assert.deepEqual(addresses, ["wan2 192.168.1.109/24", "wan2 192.168.1.104/32"]);
+  const [table] = resources.filter((one) => one.kind === "nftTable");
+  assert.equal(table?.name, "otb_wan_link2");
+  assert.match(table!.body, /oifname "wan2" ip saddr != 192\.168\.1\.104 snat to 192\.168\.1\.104/);
+  assert.ok(linkResources(onPort, GRANT).every(({ kind }) => kind !== "nftTable"));
 });
 
 Deno.test("links on ports, without an address, or with the LAN's own need nothing of the kind, nor does a box without a LAN", () => {

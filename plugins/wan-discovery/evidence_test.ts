@@ -58,6 +58,7 @@ Deno.test("what is not seen again is forgotten, and everything behind a cable th
   evidence.noteStation("wan1", "192.168.2.1", mac(2), 50);
   evidence.forget(100, { serversMs: 60, stationsMs: 60, routersMs: 60 }, new Set(["lan0", "wan1"]));
   assert.deepEqual(evidence.servers.map(({ server }) => server), ["192.168.2.1"]);
+  evidence.noteJoin("lan0", "wan1", 60);
   evidence.unplugged("wan1");
-  assert.deepEqual([evidence.servers.length, evidence.stations.length], [0, 0]);
+  assert.deepEqual([evidence.servers.length, evidence.stations.length, evidence.joins.length], [0, 0, 0]);
 });

@@ -74,7 +74,13 @@ class Box {
     if (!this.net) return;
     const { seen, lan } = this;
     const stations = [...seen].map(([modem, on]) => ({
-      ...{ interface: on, mac: MODEMS[modem]!.mac, address: MODEMS[modem]!.gateway, lastSeenMs: 0 },
+      ...{
+        interface: on,
+        mac: MODEMS[modem]!.mac,
+        address: MODEMS[modem]!.gateway,
+        sinceMs: 0,
+        lastSeenMs: 0,
+      },
     }));
     const ports = PORTS.map((name) => {
       const { mac, carrier, addresses } = this.os.state.interfaces.find((device) => device.name === name)!;
@@ -87,6 +93,9 @@ class Box {
         ...{ mac: MODEMS[modem]!.mac, prefixLength: 24, dns: [], hints: [], lastSeenMs: 0 },
       })),
       configured: configuredLinks(this.links),
+      joins: [],
+      unheard: new Set(),
+      clashing: new Set(),
       wishes: this.names,
     });
     ({ links: this.found, memory: this.memory } = next);
