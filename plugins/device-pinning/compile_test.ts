@@ -4,7 +4,7 @@ import { compile, DECIDED, MOVES, OPEN, RULE_SHIFT, TABLE, type Wish } from "./c
 import { TUNNEL_CONNECTION_MARK } from "../../core/plugin.ts";
 import { NOTHING, parseTable } from "./kernel.ts";
 import { besideTunnel } from "./near.ts";
-import { anyWish, Box, MAC, run, script, settings, way, wish } from "./testing.ts";
+import { anyWish, Box, MAC, QUIET, run, script, settings, way, wish } from "./testing.ts";
 import { decide } from "./why.ts";
 
 function inKernel(name: string) {
@@ -142,6 +142,7 @@ Deno.test(inKernel("a decision holds for the whole connection, until its link is
     ],
     stdin: "piped",
     stdout: "piped",
+    env: QUIET,
   }).spawn();
   const writer = child.stdin.getWriter();
   const reader = child.stdout.getReader();
@@ -201,6 +202,7 @@ class Talkers implements AsyncDisposable {
       ],
       stdin: "piped",
       stdout: "piped",
+      env: QUIET,
     }).spawn();
     this.#writer = this.#child.stdin.getWriter();
     this.#reader = this.#child.stdout.getReader();

@@ -6,6 +6,8 @@ import type { Wish } from "./compile.ts";
 import type { Way } from "./policy.ts";
 
 export const LAN = { interface: "lan0", address: "192.168.100.1/24" };
+/** Deno asks for its newest version now and then: a name and a packet that nobody here sent. */
+export const QUIET = { DENO_NO_UPDATE_CHECK: "1" };
 /** The device of the namespaces below. */
 export const MAC = "02:00:00:00:00:0a";
 
@@ -121,7 +123,7 @@ export async function run(words: string[], input = ""): Promise<string> {
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    env: { LC_ALL: "C" },
+    env: { LC_ALL: "C", ...QUIET },
   }).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(input));
