@@ -27,7 +27,7 @@ const SECONDS: { [file: string]: number } = {
   "path_test.ts": 180,
   "tunnel_protocols_test.ts": 200,
   "tunnel_test.ts": 140,
-  "addresses_test.ts": 150,
+  "addresses_test.ts": 200,
   "setup_test.ts": 120,
   "clock_test.ts": 100,
   "dhcp_hostile_test.ts": 100,
