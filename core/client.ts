@@ -135,6 +135,8 @@ export interface Proposal {
 /** What became of a proposal; `problems` non-empty means refused and nothing changed. */
 export interface ProposalResult {
   problems: Problem[];
+  /** What is no reason to refuse it, but to be known. */
+  warnings?: Problem[];
   differences: Difference[];
   /** What would change or changed in the kernel, as command lines for a person. */
   plan: string[];

@@ -158,7 +158,19 @@ export interface PathFact {
 export interface FirstPathFact {
   /** How streams use the other links: by Multipath TCP of the kernel, or striped over a connection for each. */
   transport: "mptcp" | "striped";
-  choices: { link: string; interface: string; source: string; weight: number }[];
+  choices: {
+    link: string;
+    interface: string;
+    source: string;
+    weight: number;
+    /** How the Internet sees the link, as far as is known: what was connected by another address is lost. */
+    publicAddress?: string;
+  }[];
+}
+
+/** Which congestion control streams are to use. Published as the fact `congestion`; `auto` leaves it to who knows the link. */
+export interface CongestionFact {
+  wish: "auto" | "cubic" | "bbr";
 }
 
 /**
@@ -200,6 +212,10 @@ export interface LinkFact {
   gateway?: string;
   /** For a person: `Livebox at 192.168.1.1`. */
   description?: string;
+  /** It was there and is not now, and why, for a person; its place is kept, and nothing is claimed for it. */
+  away?: string;
+  /** Resolvers that its modem told, IPv4; hostile input. */
+  resolvers?: string[];
 }
 
 /** How a link is, in words. Published as the fact `link-health/<name>`; `down` takes the link out of use. */
@@ -209,6 +225,11 @@ export interface LinkHealthFact {
   reason?: string;
   /** Milliseconds since the epoch. */
   sinceMs: number;
+  /**
+   * How often questions over it were answered: by the peer, or by others on the Internet while the peer was silent. Only a count
+   * that grows proves anything of now; it begins anew with its plugin.
+   */
+  answers?: { peer: number; internet: number };
 }
 
 /**
@@ -246,7 +267,10 @@ export interface MulticastWayFact {
   devices: string[];
 }
 
-/** Whether the peer can be reached at all. Published as the fact `peer/<name>`. */
+/**
+ * Whether the peer can be reached at all. Published as the fact `peer/<name>`. It is `down` only where a link reaches the Internet and
+ * the peer is not reached; while no link works nobody knows.
+ */
 export interface PeerFact {
   state: "up" | "down" | "unknown";
   reason?: string;
@@ -426,8 +450,21 @@ export interface ProxyTargetFact {
 export interface ResolverFact {
   address: string;
   port: number;
+  /** Domains whose names may lead into the LAN, each with everything below it; answers of all others that do are refused. */
+  localDomains?: string[];
   /** `up`: the peer's resolver answers; `degraded`: another one does; `down`: nobody; `unknown`: nobody asked yet. */
   state: "up" | "degraded" | "down" | "unknown";
+}
+
+/**
+ * Who asks a link's own resolver, over that link, for devices that are pinned to it: a port of the LAN's address, UDP and TCP.
+ * Published as the fact `link-resolver/<link>`; the questions are led there by who pins.
+ */
+export interface LinkResolverFact {
+  link: string;
+  port: number;
+  /** Whom it asks: IPv4 addresses. */
+  servers: string[];
 }
 
 /**
@@ -452,6 +489,8 @@ export interface DhcpServerFact {
   vendor?: string;
   /** Milliseconds since the epoch; every answer to a probe renews it. */
   lastSeenMs: number;
+  /** When it last offered an address, milliseconds since the epoch; absent: it only refuses, and gives no stranger one. */
+  offeredMs?: number;
   onLan: boolean;
 }
 

@@ -24,7 +24,6 @@ const BENCHMARKS: Record<string, Benchmark> = {
       "mixes of links as homes have them, both ways: striped and Multipath TCP beside what the links carry",
     load: () => import("./bench/grid.ts"),
   },
-  unequal: { summary: "where kernel MPTCP fails; no bar", load: () => import("./bench/unequal.ts") },
   budget: {
     summary: "16.8 MB within the kernel's simult_flows budget",
     load: () => import("./bench/budget.ts"),
@@ -65,7 +64,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
 };
 
 const HELP = `Usage: sudo ./otb bench NAME [--json] [--rounds N] [--seconds N] [--minutes N] [--seed N]
-                            [--transport NAME] [--only TEXT]
+                            [--transport NAME] [--picture FILE] [--only TEXT]
 
 ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
 
@@ -75,7 +74,9 @@ ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} 
   --minutes N  how long "loaded" looks (default 60) and "soak" spoils (default 30)
   --seed N     which faults "soak" does (default 1); the same again shows the same
   --transport NAME
-               what "soak" carries TCP by, mptcp or striped (default mptcp)
+               what "soak" carries TCP by, striped or mptcp (default striped)
+  --picture FILE
+               "grid" draws what it measured there, as SVG
   --only TEXT  only cases whose name contains TEXT
 `;
 
@@ -88,6 +89,7 @@ export async function bench(args: string[]): Promise<number> {
     seed?: number;
     transport?: string;
     only?: string;
+    picture?: string;
   } = { rounds: 3, seconds: 10 };
   let json = false;
   let name: string | undefined;
@@ -105,6 +107,7 @@ export async function bench(args: string[]): Promise<number> {
     else if (word === "--transport" && ["mptcp", "striped"].includes(args[index + 1]!)) {
       options.transport = args[++index];
     } else if (word === "--only" && args[index + 1]) options.only = args[++index];
+    else if (word === "--picture" && args[index + 1]) options.picture = args[++index];
     else if (!word.startsWith("-") && name === undefined) name = word;
     else return refuse(`as the option is unknown or incomplete: current value is "${word}"`);
   }

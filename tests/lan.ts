@@ -6,7 +6,7 @@ import { untilServing } from "./lab/serving.ts";
 import { End, PEER_ADDRESS, PEER_PORT, ROOT } from "./world.ts";
 
 /** What a modem serves with. */
-export type ServerKind = "dnsmasq" | "udhcpd" | "dhcpd";
+export type ServerKind = "dnsmasq" | "udhcpd" | "dhcpd" | "refusing";
 /** What a device asks with. */
 export type ClientKind = "udhcpc" | "dhclient" | "dhcpcd";
 
@@ -185,6 +185,12 @@ export class House {
           `--dhcp-range=${net}.100,${net}.150,${leaseSeconds}`,
         ],
         ...[`--dhcp-leasefile=${folder}/leases`, "--pid-file="],
+      ],
+      // It cannot be switched off, but for one device it has no address to give.
+      refusing: [
+        ...["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0"],
+        ...["--bind-interfaces", "--dhcp-authoritative", `--dhcp-range=${net}.0,static`],
+        ...[`--dhcp-host=02:00:00:00:99:99,${net}.77`, `--dhcp-leasefile=${folder}/leases`, "--pid-file="],
       ],
       udhcpd: ["udhcpd", "-f", `${folder}/udhcpd.conf`],
       dhcpd: [

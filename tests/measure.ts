@@ -4,6 +4,9 @@ import type { LabSpec } from "./lab/lab.ts";
 /** Names for links in the order they are given. */
 const NAMES = ["fibre", "cable", "dsl", "lte", "sat", "phone", "radio", "village"];
 
+/** What a link carries as payload of TCP, of its rate: 1,420 of 1,500 bytes, less the frames of the proxy. */
+export const PAYLOAD_SHARE = 0.945;
+
 /** Links from `down/up/delay[/loss]` words; Mbit/s, one-way milliseconds, percent. */
 export function links(...words: string[]): LabSpec["links"] {
   return words.map((word, index) => {

@@ -6,7 +6,7 @@ export interface DhcpStatus {
   phase: string;
   serving: string;
   confirmByMs?: number;
-  servers: { server: string; isAnswering: boolean }[];
+  servers: { server: string; isAnswering: boolean; isRefusing: boolean }[];
   instructions: { title: string }[];
 }
 

@@ -9,8 +9,10 @@ export const PEER_PORT = 8443;
 export const PEER_ADDRESS = "198.51.100.11";
 export const SERVER_ADDRESS = "203.0.113.10";
 export const SERVER_PORT = 8080;
+/** Somebody else on the Internet, who answers echo requests and nothing more. */
+export const BYSTANDER_ADDRESS = "198.51.100.22";
 /** What can carry TCP. */
-export const TRANSPORTS = ["mptcp", "striped"] as const;
+export const TRANSPORTS = ["striped", "mptcp"] as const;
 export type Transport = typeof TRANSPORTS[number];
 
 /** Until every plugin is ready; half a dozen boxes may start beside this one. */
@@ -245,6 +247,11 @@ export class World {
     const settings = Object.entries(network).map(([name, value]) =>
       `network.${name}=${JSON.stringify(value)}`
     );
+    // Somebody on the Internet who answers, so that a peer that is gone is told from links that are silent.
+    settings.push(
+      `wan-discovery.resolvers=["${BYSTANDER_ADDRESS}"]`,
+      `wan-discovery.portalPage=http://${BYSTANDER_ADDRESS}/`,
+    );
     await this.box.otb(["config", "set", ...settings, "--yes"]);
   }
 
@@ -263,7 +270,7 @@ export class World {
   async over(transport: Transport): Promise<void> {
     await this.box.otb(["config", "set", `mptcp-scheduler.transport=${transport}`, "--yes"]);
     await this.box.until(({ links, plugins }) =>
-      links.every(({ path }) => path?.state === "active") &&
+      links.every(({ tier, path }) => tier === "never" || path?.state === "active") &&
       plugins.some(({ name, status }) => name === "socks-proxy" && status.transport === transport)
     );
   }

@@ -33,7 +33,11 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
   const settings = new Settings(
     manifests,
     places.root,
-    ({ links }) => observeLinks(links, { interfaces: [], routes: [] }),
+    {
+      runs: false,
+      links: ({ links }) => observeLinks(links, { interfaces: [], routes: [] }),
+      places: interfacesHere,
+    },
   );
   const changes = new Changes(revisions, { evaluate: (document) => settings.evaluate(document) });
   // A change that waited for its confirmation lost it with the core; one that is starting recovers by itself.
@@ -98,6 +102,15 @@ export async function offlineCore(places: StatePlaces): Promise<Core> {
     },
     close: () => db.close(),
   };
+}
+
+/** The interfaces of this network namespace (sysfs(5)); undefined where the kernel does not show them. */
+function interfacesHere(): { name: string }[] | undefined {
+  try {
+    return [...Deno.readDirSync("/sys/class/net")].map(({ name }) => ({ name }));
+  } catch {
+    return undefined;
+  }
 }
 
 function stoppedReport(manifest: Manifest) {

@@ -1,6 +1,7 @@
 // The core while it runs: claims links and LAN, leads the plugins, answers clients.
 import type { Core, LogLine, PluginReport, StatusReport } from "../client.ts";
 import { Changes, type Effective } from "../config/changes.ts";
+import { checkLan, checkLanPlace } from "../config/lan.ts";
 import type { NetworkSettings } from "../config/network.ts";
 import { Revisions } from "../config/revisions.ts";
 import type { Secrets } from "../config/secrets.ts";
@@ -102,7 +103,11 @@ export class RunningCore implements Core {
     this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
     this.#keptBlock = new KeptBlock(db);
     this.#latePlugins = new LatePlugins(places.plugins, role, manifests.map(({ name }) => name));
-    this.#settings = new Settings(manifests, places.root, (network) => this.#observe(network));
+    this.#settings = new Settings(manifests, places.root, {
+      runs: true,
+      links: (network) => this.#observe(network),
+      places: () => net.observed?.interfaces,
+    });
     this.#changes = new Changes(new Revisions(db), {
       evaluate: (document) => this.#settings.evaluate(document),
       live: {
@@ -403,7 +408,7 @@ export class RunningCore implements Core {
   }
 
   #ownHealth(): StatusReport["health"] {
-    return [...this.#selfHealth(), ...this.#undoneHealth(), ...this.#linksHealth()];
+    return [...this.#selfHealth(), ...this.#undoneHealth(), ...this.#lanHealth(), ...this.#linksHealth()];
   }
 
   #selfHealth(): StatusReport["health"] {
@@ -422,6 +427,20 @@ export class RunningCore implements Core {
       });
     }
     return own;
+  }
+
+  /** A LAN that was accepted once, by an earlier version or before its interface went. */
+  #lanHealth(): StatusReport["health"] {
+    const { lan } = this.#network.current;
+    if (!lan) return [];
+    return [...checkLan(lan), ...checkLanPlace(lan, this.#parts.net.observed?.interfaces)].map((
+      { code, message, next },
+    ) => ({
+      plugin: "core",
+      severity: "error" as const,
+      ...{ code, message, next },
+      sinceMs: this.#startedAtMs,
+    }));
   }
 
   #linksHealth(): StatusReport["health"] {

@@ -1,6 +1,7 @@
 // From a stored configuration to settings in force: the core's own schema first, then each plugin's, asked in its own code.
 import * as z from "zod";
-import type { Effective } from "../config/changes.ts";
+import type { Effective, Evaluation } from "../config/changes.ts";
+import { checkLanPlace, lanWarnings, type Place } from "../config/lan.ts";
 import { checkNetwork, networkSchema, type NetworkSettings } from "../config/network.ts";
 import { nearest, problemsOf } from "../config/problems.ts";
 import type { Document } from "../config/revisions.ts";
@@ -14,23 +15,41 @@ export function networkView({ role, lan, peers }: NetworkSettings): Network {
   return { role, lan, peers };
 }
 
+/** What settings are checked against. */
+export interface Machine {
+  /** Whether they are in force at once. */
+  runs: boolean;
+  /** How links look now under given network settings; without interfaces where nothing runs. */
+  links(network: NetworkSettings): Link[];
+  /** The interfaces that are there; undefined where nobody knows. */
+  places(): Place[] | undefined;
+}
+
 /** Evaluates documents; a plugin is asked the same question only once. */
 export class Settings {
   #answers = new Map<string, Promise<Inspection>>();
 
-  /** @param links how links look now under given network settings; without interfaces where nothing runs */
   constructor(
     private readonly manifests: Manifest[],
     private readonly root: string,
-    private readonly links: (network: NetworkSettings) => Link[],
+    private readonly machine: Machine,
   ) {}
 
-  async evaluate(document: Document): Promise<{ effective?: Effective; problems: Problem[] }> {
+  async evaluate(document: Document): Promise<Evaluation> {
     const parsed = networkSchema.safeParse(document.network);
     const problems = parsed.success
       ? checkNetwork(parsed.data)
       : problemsOf("network", parsed.error.issues, document.network, (path) =>
         knownNames(networkJsonSchema(), path));
+    const links = parsed.success ? this.machine.links(parsed.data) : [];
+    const warnings: Problem[] = [];
+    if (parsed.success && parsed.data.lan) {
+      const { lan } = parsed.data;
+      const places = this.machine.places();
+      // Settings may be made before the machine has all its ports, as in an image; while all runs, one that is not there is a slip.
+      (this.machine.runs ? problems : warnings).push(...checkLanPlace(lan, places));
+      warnings.push(...lanWarnings(lan, links, places));
+    }
     const names = this.manifests.map(({ name }) => name);
     for (const name of Object.keys(document.plugins)) {
       if (names.includes(name)) continue;
@@ -44,7 +63,7 @@ export class Settings {
     }
     // Where the network itself is refused, the plugins' schemas still speak: all problems are told at once.
     const world: World = parsed.success
-      ? { network: networkView(parsed.data), links: this.links(parsed.data) }
+      ? { network: networkView(parsed.data), links }
       : { network: { role: "box", peers: [] }, links: [] };
     const plugins: Effective["plugins"] = {};
     const configs = names.map((name) => document.plugins[name] ?? {});
@@ -64,6 +83,7 @@ export class Settings {
     return {
       effective: complete ? { network: parsed.data as unknown as Json, plugins } : undefined,
       problems,
+      warnings,
     };
   }
 

@@ -57,7 +57,10 @@ function told(
   colours: boolean,
 ): string[] {
   if (result.differences.length === 0) return ["Nothing to change: the settings are so already."];
-  const lines = differenceLines(result.differences, colours);
+  const warned = (result.warnings ?? []).map(({ message, next }) =>
+    paint(colours, "yellow", printable(`Note: ${message}${next ? `. ${next}` : ""}`))
+  );
+  const lines = [...differenceLines(result.differences, colours), ...warned];
   if (dryRun) {
     return [
       ...lines,

@@ -5,8 +5,8 @@ import { argument, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
 import { type Core, getPath, type Json, OtbError } from "../client.ts";
 import { change } from "./change.ts";
+import { show, WATCHER } from "./link_show.ts";
 import { unknown } from "./unknown.ts";
-import { show } from "./link_show.ts";
 import { speedTest } from "./link_speed.ts";
 import { given, interfaceName, linkSettings, yes } from "./options.ts";
 import { table } from "./table.ts";
@@ -81,12 +81,16 @@ const set = verb("set", {
 });
 
 const remove = verb("remove", {
-  brief: "Remove a link.",
+  brief: "Remove a link that was set, or forget one that was found and is gone.",
   example: "sudo otb link remove lte",
   options: { name: nameArgument, yes },
   run: ({ name, yes }, cli) =>
     cli.withCore(async (core) => {
-      const { revision } = await known(core, name);
+      const { links, revision } = await known(core, name);
+      if (core.live && (await core.status()).links.some((link) => link.name === name && link.found)) {
+        await core.act(WATCHER, "forget", { link: name });
+        if (!Object.hasOwn(links, name)) return cli.print({ link: name }, () => `Link "${name}" forgotten.`);
+      }
       await change(core, cli, {
         base: revision,
         done: `Link "${name}" removed`,

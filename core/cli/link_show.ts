@@ -8,8 +8,8 @@ import { wrap } from "./table.ts";
 import { unknown } from "./unknown.ts";
 import { verb } from "./verb.ts";
 
-/** The plugin that watches links. */
-const WATCHER = "wan-discovery";
+/** The plugin that finds and watches links. */
+export const WATCHER = "wan-discovery";
 
 /** What the watcher tells of a link; what is absent is not known. */
 interface Described {

@@ -22,10 +22,17 @@ export interface Effective {
   plugins: { [name: string]: Json };
 }
 
+/** What became of parsing and checking a document; `effective` is absent when a schema refuses it. */
+export interface Evaluation {
+  effective?: Effective;
+  problems: Problem[];
+  /** What is no reason to refuse, but to be known. */
+  warnings?: Problem[];
+}
+
 /** What a change needs of its surroundings. */
 export interface Surroundings {
-  /** Parses and checks a document; `effective` is absent when a schema refuses it. */
-  evaluate(document: Document): Promise<{ effective?: Effective; problems: Problem[] }>;
+  evaluate(document: Document): Promise<Evaluation>;
   /** Only where a core runs: what a change does to the running system. */
   live?: {
     /** What would change in the kernel, as command lines. @throws OtbError when two owners want one thing */
@@ -186,8 +193,9 @@ export class Changes {
   ): Promise<ProposalResult> {
     const differences = difference(current.document as unknown as Json, document as unknown as Json);
     if (differences.length === 0) return { problems: [], differences, plan: [], revision: current.revision };
-    const { effective, problems } = await this.surroundings.evaluate(document);
+    const { effective, problems, warnings = [] } = await this.surroundings.evaluate(document);
     if (!effective) return { problems, differences, plan: [] };
+    const said = warnings.length > 0 ? { warnings } : {};
     if (problems.length > 0) {
       // What stood before, as when a modem that a rule names was unplugged since, is no reason against another change.
       const former = await this.surroundings.evaluate(current.document);
@@ -197,7 +205,7 @@ export class Changes {
     }
     const { live } = this.surroundings;
     const plan = await live?.plan(effective) ?? [];
-    if (dryRun) return { problems: [], differences, plan };
+    if (dryRun) return { problems: [], differences, plan, ...said };
     const stored = this.revisions.append({
       base: newest,
       document,
@@ -206,7 +214,7 @@ export class Changes {
       state: live ? "pending" : "confirmed",
       revertsAtMs: live && Date.now() + this.confirmWithinMs,
     });
-    if (!live) return { problems: [], differences, plan, revision: stored.revision };
+    if (!live) return { problems: [], differences, plan, revision: stored.revision, ...said };
     try {
       await live.apply(effective);
       const why = await live.settle();
@@ -229,9 +237,16 @@ export class Changes {
     if (confirm) {
       this.revisions.setState(stored.revision, "confirmed");
       clearTimeout(this.#timer);
-      return { problems: [], differences, plan, revision: stored.revision };
+      return { problems: [], differences, plan, revision: stored.revision, ...said };
     }
-    return { problems: [], differences, plan, revision: stored.revision, pending: pendingOf(stored) };
+    return {
+      problems: [],
+      differences,
+      plan,
+      revision: stored.revision,
+      pending: pendingOf(stored),
+      ...said,
+    };
   }
 
   /** Applies the confirmed settings, then records it: a machine that lost its network needs no room on the disk to get it back. */

@@ -2,6 +2,7 @@
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
 import type { Problem } from "../plugin.ts";
+import { checkLan, overlap } from "./lan.ts";
 
 /** A name a person gives to a link or a peer. */
 export const NAME = /^[a-z][a-z0-9-]{0,14}$/;
@@ -80,6 +81,7 @@ export function checkNetwork(network: NetworkSettings): Problem[] {
   if (peers.length === 0) {
     refuse("peer-missing", "peers", "Cannot do without a peer as there must be one", 'Run "otb init" again.');
   }
+  if (lan) problems.push(...checkLan(lan));
   const byAddress = new Map<string, string>();
   for (const [name, link] of Object.entries(links)) {
     const at = (field: string) => `links.${name}.${field}`;
@@ -130,7 +132,7 @@ export function checkNetwork(network: NetworkSettings): Problem[] {
     }
     byAddress.set(own, name);
     // A modem on the LAN itself has its subnet there, and one address of the box does for both.
-    if (lan && lan.interface !== link.interface && overlaps(lan.address, link.address)) {
+    if (lan && lan.interface !== link.interface && overlap(lan.address, link.address)) {
       refuse(
         "lan-overlaps-link",
         "lan.address",
@@ -177,10 +179,6 @@ function inside(address: string, cidr: string): boolean {
   const [range, length] = ipaddr.parseCIDR(cidr);
   const parsed = ipaddr.parse(address);
   return parsed.kind() === range.kind() && parsed.match(range, length);
-}
-
-function overlaps(a: string, b: string): boolean {
-  return inside(a.split("/")[0]!, b) || inside(b.split("/")[0]!, a);
 }
 
 function subnet(cidr: string): string {

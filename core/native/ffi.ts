@@ -368,6 +368,8 @@ export interface TcpInfo {
   lost: number;
   /** Times the retransmission timer doubled since the last acknowledgement. */
   backoff: number;
+  /** Timeouts, and probes of a closed window or by keepalive, in a row without an answer. */
+  unanswered: number;
   /** Bytes in the send queue that were never sent. */
   notSentBytes: number;
 }
@@ -380,6 +382,7 @@ function decodeTcpInfo(view: DataView, at: number): TcpInfo {
   const u64 = (offset: number) => Number(view.getBigUint64(at + offset, true));
   return {
     state: view.getUint8(at),
+    unanswered: view.getUint8(at + 2) + view.getUint8(at + 3),
     backoff: view.getUint8(at + 4),
     mss: u32(16),
     unacked: u32(24),

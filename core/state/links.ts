@@ -48,7 +48,7 @@ export function observeLinks(
   return [...names].flatMap((name): Link[] => {
     const fact = settings[name]?.interface === undefined ? found.links.get(name) : undefined;
     if (fact && byHand.some((link) => isSameLink(link, fact))) return [];
-    const { interface: device, address, gateway, ...wished } = { ...fact, ...settings[name] };
+    const { interface: device, address, gateway, away, ...wished } = { ...fact, ...settings[name] };
     if (device === undefined) return [];
     const { tier = "primary", downMbps, upMbps } = wished as Partial<LinkSettings>;
     return [{
@@ -58,7 +58,9 @@ export function observeLinks(
       tier,
       downMbps,
       upMbps,
-      observed: observeLink({ interface: device, address, gateway }, observed),
+      observed: away === undefined
+        ? observeLink({ interface: device, address, gateway }, observed)
+        : { state: "down", reason: away, gateway },
       health: found.health.get(name),
     }];
   });

@@ -20,6 +20,17 @@ function state(settings: LinkSettings, observed: ObservedLinks): string {
   return [state, reason, address, gateway].map((word) => word ?? "-").join(" | ");
 }
 
+Deno.test("a found link that is away is down, for the reason that its finder gives, whatever its interface is like", () => {
+  const away = { interface: "wan1", address: "192.168.11.2/24", gateway: "192.168.11.1", away: "gone" };
+  for (const interfaces of [[], [wan1]]) {
+    const [link] = observeLinks({}, { interfaces, routes: [] }, {
+      links: new Map([["fibre", away]]),
+      health: new Map(),
+    });
+    assert.deepEqual(link!.observed, { state: "down", reason: "gone", gateway: "192.168.11.1" });
+  }
+});
+
 Deno.test("links say what the kernel shows and what is missing", () => {
   const cases: [string, LinkSettings, ObservedLinks, string][] = [
     ["all there", fibre, { interfaces: [wan1], routes: [] }, "up | - | 192.168.11.2 | 192.168.11.1"],

@@ -244,6 +244,8 @@ export function pluginEnvironment(): Record<string, string> {
     NO_COLOR: "1",
     DENO_NO_UPDATE_CHECK: "1",
     PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
+    // As the core has it (the launcher says why).
+    MALLOC_ARENA_MAX: "2",
   };
   for (const name of ["DENO_DIR", "HOME", "XDG_CACHE_HOME"]) {
     const value = Deno.env.get(name);

@@ -3,6 +3,7 @@
 // A connection is decided once, at its first packet from the LAN. The decision is kept in its connection mark, which this
 // plugin owns:
 //   0x0000ff00  the link it leaves by (as in LINK_MARK_MASK), 0 for the bond
+//   0x00010000  it is not TCP and spoke where it is not to stay: it is forgotten within moments, and decided anew
 //   0x00020000  it has been decided
 //   0x00040000  it leaves by a link for want of anything bonded, and not because a rule says so
 //   0x00080000  it has gone into the tunnel (TUNNEL_CONNECTION_MARK)
@@ -11,12 +12,14 @@ import { type Lan, LINK_MARK_MASK, OtbError, TUNNEL_CONNECTION_MARK } from "../.
 import { addressText, type Clause, clausesOf, domainsOf, rangeOf } from "./clauses.ts";
 import { groupClauses } from "./groups.ts";
 import type { Carried, Family } from "./kernel.ts";
+import type { Moving } from "./moving.ts";
+import { askers, type Resolvers } from "./names.ts";
 import { bondedOutcome, exceptions, type Outcome, ruleOutcome, type Situation } from "./policy.ts";
 
 /** The table's name; its family is inet. */
 export const TABLE = "otb_device_pinning";
 /** Bits of the connection mark. */
-export const DECIDED = 0x20000, OPEN = 0x40000, RULE_SHIFT = 20;
+export const MOVES = 0x10000, DECIDED = 0x20000, OPEN = 0x40000, RULE_SHIFT = 20;
 /** As many rules as their numbers have room for. */
 export const MAX_RULE_NUMBER = 0xfff;
 /** The set of what the tunnel's interface may be called; a link's own may start with otb too. */
@@ -34,6 +37,10 @@ export interface Wish extends Situation {
   interfaces: string[];
   /** Subnets of the links, CIDR: the modems' own pages are there. */
   near: string[];
+  /** Links whose own resolver can be asked, on ports of the LAN's address. */
+  resolvers?: Resolvers;
+  /** Who is not to stay where it is. */
+  moving?: Moving;
   /** Number of every rule, for marks, counters and sets. */
   numbers: ReadonlyMap<string, number>;
 }
@@ -52,11 +59,13 @@ export function compile(wish: Wish, carried: Carried): string {
   for (const name of [lan.interface, ...wish.interfaces]) requireSafe(name);
   const rules = config.rules.filter(({ enabled, name }) => enabled && numbers.has(name));
   const { open, closed } = exceptions(config);
-  const device = quoted(lan.interface);
+  const device = quoted(lan.interface), boxAddress = lan.address.split("/")[0]!;
   const links = anyOf([...new Set(wish.interfaces)].sort().map(quoted));
   const ways = wish.ways.filter(({ usable }) => usable);
   const near = byFamily([lan.address, ...wish.near]);
   const home = byFamily([lan.address]);
+  const asking = askers(wish, wish.resolvers ?? []);
+  const asks = "meta l4proto { tcp, udp } th dport";
   /** Starts a rule that holds for devices behind the kill-switch only; undefined where there are none. */
   const ifClosed = config.whenPeerGone === "block"
     ? open.length > 0 ? `ether saddr != ${anyOf(open)} ` : ""
@@ -116,6 +125,7 @@ export function compile(wish: Wish, carried: Carried): string {
         ? [`ether saddr ${anyOf(closed)} ct mark & 0x${hex(LINK_MARK_MASK)} != 0 goto refuse`]
         : [],
       ...closedOnly(`ct mark & 0x${hex(OPEN)} != 0 goto refuse`),
+      ...moves(wish.moving),
       // Comparisons, no map: while the table is replaced, a packet in the middle of the old one finds its maps empty, and
       // would be refused.
       `ct mark & 0x${hex(LINK_MARK_MASK)} == 0x0 ${peerGone ? "goto refuse" : "accept"}`,
@@ -150,8 +160,28 @@ export function compile(wish: Wish, carried: Carried): string {
       `ct mark set 0x${hex(DECIDED)}`,
       "goto bonded",
     ]],
+    ...asking.length > 0
+      ? [["names", [
+        "type nat hook prerouting priority dstnat; policy accept",
+        `iifname != ${device} return`,
+        ...asking.map(({ port, macs }) =>
+          `ether saddr ${anyOf(macs)} ip daddr ${boxAddress} ${asks} 53 dnat ip to ${boxAddress}:${port}`
+        ),
+      ]] as [string, string[]]]
+      : [],
     ["input", [
       "type filter hook input priority filter - 10; policy accept",
+      // Nobody else's questions leave by a link; and who has asked by IPv6 asks once more by IPv4.
+      ...(wish.resolvers ?? []).length > 0
+        ? [
+          `iifname ${device} ${asks} ${
+            anyOf(wish.resolvers!.map(({ port }) => String(port)))
+          } ct status ! dnat goto refuse`,
+        ]
+        : [],
+      ...asking.map(({ macs }) =>
+        `iifname ${device} ether saddr ${anyOf(macs)} meta nfproto ipv6 ${asks} 53 goto refuse`
+      ),
       // Answers would have to be fetched past the peer.
       ...proxyGone ? closedOnly(`iifname ${device} meta l4proto { tcp, udp } th dport 53 goto refuse`) : [],
       // The box itself serves nobody at the other end.
@@ -243,6 +273,14 @@ export function compile(wish: Wish, carried: Carried): string {
       `  chain ${name} {\n${lines.map((line) => `    ${line}\n`).join("")}  }`
     ),
   ].join("\n") + "\n";
+}
+
+/** What is not TCP and says something is marked to be moved, and held up once it can be. */
+function moves(moving: Moving | undefined): string[] {
+  if (!moving) return [];
+  const from = moving === "doubted" || moving === "leaving" ? TUNNEL_CONNECTION_MARK : OPEN;
+  const held = moving === "leaving" || moving === "returning" ? " drop" : "";
+  return [`meta l4proto != tcp ct mark & 0x${hex(from)} != 0 ct mark set ct mark or 0x${hex(MOVES)}${held}`];
 }
 
 function namedSet(name: string, type: string, { answers }: Carried): string {

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { compile, DECIDED, RULE_SHIFT, TABLE, type Wish } from "./compile.ts";
+import { compile, DECIDED, MOVES, OPEN, RULE_SHIFT, TABLE, type Wish } from "./compile.ts";
 import { TUNNEL_CONNECTION_MARK } from "../../core/plugin.ts";
 import { NOTHING, parseTable } from "./kernel.ts";
 import { besideTunnel } from "./near.ts";
@@ -181,6 +181,160 @@ Deno.test(inKernel("a decision holds for the whole connection, until its link is
     await Deno.remove(file);
   }
 });
+
+/** Sockets of the device that each send one datagram to 10.9.9.9 when they are told to. */
+class Talkers implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(private readonly box: Box) {
+    this.#child = new Deno.Command("ip", {
+      args: [
+        ...["netns", "exec", box.device, Deno.execPath(), "eval", "--unstable-net"],
+        `const sockets = [0, 1].map(() =>
+          Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 }));
+        for await (const [which] of Deno.stdin.readable) {
+          await sockets[which].send(new Uint8Array(8), { transport: "udp", hostname: "10.9.9.9", port: 9 }).catch(() => {});
+          console.log("sent");
+        }`,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    this.#reader = this.#child.stdout.getReader();
+  }
+
+  /** By which way what one says leaves. */
+  async by(which: 0 | 1): Promise<string> {
+    const before = await this.box.left();
+    await this.#writer.write(Uint8Array.of(which));
+    await this.#reader.read();
+    const after = await this.box.left();
+    return (["wan1", "wan2", "otb0"] as const).find((way) => after[way] > before[way]) ?? "none";
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer.close();
+    await this.#reader.cancel();
+    await this.#child.status;
+  }
+}
+
+Deno.test(
+  inKernel("who is not TCP changes between the tunnel and the way past it when it speaks, and not before"),
+  async () => {
+    await using box = await Box.up();
+    await using talkers = new Talkers(box);
+    const load = (moving: Wish["moving"], state: Wish["tunnel"]["state"]) =>
+      box.load(compile(wish(settings({}), { moving, tunnel: { state } }), NOTHING));
+    const flows = async () => {
+      const text = await box.inBox(["conntrack", "-L", "-p", "udp", "--orig-dst", "10.9.9.9"]);
+      return text.split("\n").filter(Boolean).length;
+    };
+    /** What the plugin does while things move. */
+    const forget = (bit: number) =>
+      box.inBox(["conntrack", "-D", "-m", `${MOVES | bit}/${MOVES | bit}`]).catch(() => "");
+    await load(undefined, "up");
+    assert.deepEqual([await talkers.by(0), await talkers.by(1)], ["otb0", "otb0"]);
+    await load("doubted", "waiting");
+    assert.equal(await talkers.by(0), "otb0");
+    await load("leaving", "down");
+    await forget(TUNNEL_CONNECTION_MARK);
+    assert.equal(await flows(), 1, "the silent one is still known, and can be called");
+    assert.equal(await talkers.by(0), "wan1", "who spoke before has moved at once");
+    assert.equal(await talkers.by(1), "none", "who speaks only now is held up for a moment");
+    await forget(TUNNEL_CONNECTION_MARK);
+    assert.equal(await talkers.by(1), "wan1");
+    await load("soon", "up");
+    assert.equal(await talkers.by(0), "wan1", "the tunnel may go again");
+    await load("returning", "up");
+    await forget(OPEN);
+    assert.equal(await flows(), 1, "the silent one is still known where it is");
+    assert.deepEqual([await talkers.by(0), await talkers.by(1)], ["otb0", "none"]);
+    await forget(OPEN);
+    assert.equal(await talkers.by(1), "otb0");
+    await forget(OPEN);
+    assert.equal(await flows(), 2, "who is back is left alone");
+  },
+);
+
+/** Serves who asks it on ports of the box's addresses, by UDP: says which port was asked. */
+const ANSWERER =
+  `for (const [hostname, port] of [["192.168.100.1", 53], ["192.168.100.1", 5337], ["fd02::1", 53]]) {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname, port });
+  void (async () => {
+    for await (const [, from] of socket) await socket.send(new TextEncoder().encode(String(port)), from);
+  })();
+  const listener = Deno.listen({ hostname, port });
+  void (async () => {
+    for await (const connection of listener) {
+      await connection.write(new TextEncoder().encode(String(port)));
+      connection.close();
+    }
+  })();
+}
+console.log("on");`;
+
+/** Which port of the box answers a device's question there, by each protocol; `none` when it is refused. */
+const ASKER = `const [hostname, port] = [Deno.args[0], Number(Deno.args[1])];
+const text = (bytes) => new TextDecoder().decode(bytes);
+const udp = Deno.listenDatagram({ transport: "udp", hostname: hostname.includes(":") ? "::" : "0.0.0.0", port: 0 });
+const byUdp = (async () => {
+  for (let count = 0; count < 2; count++) await udp.send(new Uint8Array(20), { transport: "udp", hostname, port });
+  return text((await udp.receive())[0]);
+})();
+const byTcp = (async () => {
+  const connection = await Deno.connect({ hostname, port });
+  const bytes = new Uint8Array(9);
+  return text(bytes.subarray(0, await connection.read(bytes)));
+})();
+const late = new Promise((resolve) => setTimeout(() => resolve("none"), 1000));
+console.log((await Promise.all([byUdp, byTcp].map((one) => Promise.race([one.catch(() => "none"), late])))).join());
+Deno.exit();`;
+
+Deno.test(
+  inKernel(
+    "questions of a pinned device go to its link's resolver, and of nobody else, however they are asked",
+  ),
+  async () => {
+    await using box = await Box.up();
+    const answerer = new Deno.Command("ip", {
+      args: ["netns", "exec", box.box, Deno.execPath(), "eval", "--unstable-net", ANSWERER],
+      stdout: "piped",
+    }).spawn();
+    const reader = answerer.stdout.getReader();
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    await Deno.writeTextFile(file, ASKER);
+    try {
+      await reader.read();
+      const ask = async (address: string, port: number) =>
+        (await box.inDevice([
+          ...[Deno.execPath(), "run", "-A", "--quiet", "--no-lock", "--unstable-net"],
+          ...[file, address, String(port)],
+        ])).trim();
+      const rules = [{ name: "tv", match: { device: MAC }, way: "link", link: "cable" }];
+      const resolvers = [{ link: "cable", port: 5337, servers: ["192.168.12.1"] }];
+      await box.load(compile(wish(settings({}), { resolvers }), NOTHING));
+      assert.equal(await ask("192.168.100.1", 53), "53,53");
+      assert.equal(await ask("fd02::1", 53), "53,53");
+      assert.equal(await ask("192.168.100.1", 5337), "none,none", "nobody asks there by himself");
+      await box.load(compile(wish(settings({ rules }), { resolvers }), NOTHING));
+      assert.equal(await ask("192.168.100.1", 53), "5337,5337");
+      assert.equal(await ask("fd02::1", 53), "none,none", "it asks again by IPv4");
+      await box.load(compile(wish(settings({ rules, whenPeerGone: "block" }), { resolvers }), NOTHING));
+      assert.equal(await ask("192.168.100.1", 53), "53,53", "not with the kill-switch");
+      await box.load(compile(wish(settings({ rules }), {}), NOTHING));
+      assert.equal(await ask("192.168.100.1", 53), "53,53", "its resolver is gone");
+    } finally {
+      answerer.kill("SIGKILL");
+      await reader.cancel();
+      await answerer.status;
+      await Deno.remove(file);
+    }
+  },
+);
 
 Deno.test(
   inKernel("the tunnel takes what nothing else is said of, and nothing leaves past it while it is away"),

@@ -58,10 +58,13 @@ export interface Ended {
 }
 
 /** Has the kernel forget connections by their mark, so that their next packet is decided anew; gives those of TCP. */
-export async function forgetConnections(mark: number, mask: number): Promise<Ended[]> {
+export async function forgetConnections(mark: number, mask: number, protocol?: "tcp"): Promise<Ended[]> {
+  const only = protocol ? ["-p", protocol] : [];
   // Nothing found is exit status 1, and no failure.
   const families = await Promise.all(
-    ["ipv4", "ipv6"].map((family) => run("conntrack", ["-D", "-f", family, "-m", `${mark}/${mask}`])),
+    ["ipv4", "ipv6"].map((family) =>
+      run("conntrack", ["-D", "-f", family, ...only, "-m", `${mark}/${mask}`])
+    ),
   );
   return families.flatMap(({ stdout }) => parseEnded(stdout));
 }

@@ -6,10 +6,10 @@ import {
   definePlugin,
   type DeviceFact,
   type DomainHitsFact,
-  type DomainRulesFact,
   type InterfaceFact,
   type Json,
   LINK_MARK_MASK,
+  type LinkResolverFact,
   type LinkWayFact,
   nearOf,
   OtbError,
@@ -21,7 +21,7 @@ import {
   type View,
 } from "../../core/plugin.ts";
 import { check, shadowed } from "./check.ts";
-import { domainsOf, isForEveryTarget, macsOf } from "./clauses.ts";
+import { macsOf } from "./clauses.ts";
 import {
   compile,
   DECIDED,
@@ -33,17 +33,11 @@ import {
   type Wish,
 } from "./compile.ts";
 import { type Config, config } from "./config.ts";
-import {
-  type Carried,
-  type Ended,
-  findConnection,
-  forgetConnections,
-  NOTHING,
-  readTable,
-  type Tracked,
-} from "./kernel.ts";
-import { multicastWays } from "./multicast.ts";
-import { Nudger } from "./nudge.ts";
+import { Ending } from "./ending.ts";
+import { factsOf } from "./facts.ts";
+import { type Carried, findConnection, NOTHING, readTable, type Tracked } from "./kernel.ts";
+import { MoveWatch } from "./moving.ts";
+import { namesSentence, resolversOf } from "./names.ts";
 import { number, type Numbering } from "./numbers.ts";
 import { besideTunnel } from "./near.ts";
 import { isTunnelDead, ruleOutcome } from "./policy.ts";
@@ -65,6 +59,8 @@ import {
 const LOOK_MS = 500, COUNT_MS = 10_000;
 /** The store is written at most this often: hit counts of the last minute may be lost with the power. */
 const SAVE_MS = 60_000;
+
+const DNS_PORT = 53;
 
 let running: Pinning | undefined;
 
@@ -109,12 +105,14 @@ class Pinning {
   readonly #tunnels: View<ReadonlyMap<string, TunnelFact>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #tcpWays: View<ReadonlyMap<string, TcpWayFact>>;
+  readonly #resolvers: View<ReadonlyMap<string, LinkResolverFact>>;
   readonly #linkWatch = new LinkWatch();
   /** Of the peer for the proxy, and of the peer for anything. */
   readonly #proxyWatch = new PeerWatch();
   readonly #peerWatch = new PeerWatch();
   readonly #tunnelWatch = new TunnelWatch();
-  readonly #nudger = new Nudger(openNative());
+  readonly #moveWatch = new MoveWatch();
+  readonly #ending: Ending;
   #config: Config;
   #numbering: Numbering = { numbers: {}, last: 0 };
   /** What was claimed last, without what it carried over. */
@@ -132,6 +130,7 @@ class Pinning {
 
   constructor(private readonly ctx: Context<Config>) {
     this.#config = ctx.config;
+    this.#ending = new Ending(ctx, openNative());
     this.#ways = ctx.facts.watch("link-way/");
     this.#paths = ctx.facts.watch("path/");
     this.#peers = ctx.facts.watch("peer/");
@@ -139,6 +138,7 @@ class Pinning {
     this.#named = ctx.facts.watch("domain-hits");
     this.#tunnels = ctx.facts.watch("tunnel");
     this.#tcpWays = ctx.facts.watch("tcp-way");
+    this.#resolvers = ctx.facts.watch("link-resolver/");
     this.#interfaces = ctx.facts.watch("interface/");
   }
 
@@ -161,7 +161,7 @@ class Pinning {
       clearInterval(looking);
       clearInterval(counting);
     });
-    for (const view of [this.#ways, this.#peers, this.#tcpWays, ctx.links, ctx.network]) {
+    for (const view of [this.#ways, this.#peers, this.#tcpWays, this.#resolvers, ctx.links, ctx.network]) {
       ctx.defer(view.subscribe(soon));
     }
     // Facts of the tunnel's paths come several times a second, and say nothing here.
@@ -209,6 +209,7 @@ class Pinning {
     }
     const key = this.#keyOf(wish);
     if (key !== this.#claimed) {
+      await this.#ending.before(former, wish);
       this.#counted = await readTable(TABLE) ?? this.#counted;
       await ctx.claim("rules", [
         { kind: "nftTable", family: "inet", name: TABLE, body: compile(wish, this.#counted) },
@@ -220,7 +221,7 @@ class Pinning {
       await this.#save();
       this.#publish(wish);
     }
-    await this.#endConnections(former, wish);
+    await this.#ending.follow(former, wish);
   }
 
   /** Everything that the table follows from, as it is now. */
@@ -240,12 +241,21 @@ class Pinning {
     const tunnelUp = this.#isTunnelUp();
     // Whoever has a tunnel to it has the peer.
     const peerGone = this.#peerWatch.look(tunnelUp ? [{ state: "up" }] : peers, nowMs, waits);
-    const tunnel = this.#tunnelWatch.look(this.#tunnels.current.get("tunnel"), tunnelUp, nowMs);
+    const answers = links.flatMap(({ health }) => health?.answers ?? []);
+    const tunnel = this.#tunnelWatch.look(
+      this.#tunnels.current.get("tunnel"),
+      tunnelUp,
+      nowMs,
+      answers.length > 0 ? answers.reduce((sum, { peer, internet }) => sum + peer + internet, 0) : undefined,
+    );
     const ways = this.#linkWatch.look({
       links,
       ways: [...this.#ways.current.values()],
       paths: [...this.#paths.current.values()],
     }, nowMs);
+    const isDead = isTunnelDead({ peerGone, tunnel });
+    const isWished = this.#config.nonTcp === "tunnel";
+    const moving = this.#moveWatch.look({ isDead, isWished, isUp: tunnel.state === "up" }, nowMs);
     this.#numbering = number(this.#config.rules.map(({ name }) => name), this.#numbering, MAX_RULE_NUMBER);
     return {
       config: this.#config,
@@ -254,6 +264,8 @@ class Pinning {
       proxyGone,
       peerGone,
       tunnel,
+      resolvers: resolversOf(this.#resolvers.current),
+      moving,
       tcpWay,
       interfaces: links.map((link) => link.interface),
       near: links.flatMap(({ observed }) => nearOf(observed)),
@@ -273,71 +285,9 @@ class Pinning {
     return JSON.stringify([this.#generation, rest, withoutReason(tunnel), ways.map(withoutReason)]);
   }
 
-  /** Connections that cannot go on where they went are forgotten: TCP ends, the rest is decided anew. */
-  async #endConnections(former: Wish | undefined, now: Wish): Promise<void> {
-    const ended: Ended[] = [];
-    for (const { mark, link, usable, reason } of now.ways) {
-      const was = former?.ways.find((way) => way.link === link);
-      if (was?.usable === usable) continue;
-      if (was) {
-        this.ctx.log.info(`Link "${link}" is ${usable ? "alive again" : "dead"}`, usable ? {} : { reason });
-      }
-      if (!usable) ended.push(...await forgetConnections(mark, LINK_MARK_MASK));
-    }
-    if (now.proxyGone !== (former?.proxyGone ?? false)) {
-      this.ctx.log.warn(
-        now.proxyGone ? "No peer answers the proxy: what it carries ends" : "A peer answers again",
-      );
-      if (now.proxyGone) {
-        ended.push(...await forgetConnections(DECIDED, DECIDED | LINK_MARK_MASK | TUNNEL_CONNECTION_MARK));
-      }
-    }
-    const tunnelDead = isTunnelDead(now);
-    if (tunnelDead !== (former ? isTunnelDead(former) : false)) {
-      const { reason } = now.tunnel;
-      this.ctx.log.info(tunnelDead ? "The tunnel is down" : "The tunnel is up", tunnelDead ? { reason } : {});
-      if (tunnelDead) {
-        ended.push(...await forgetConnections(TUNNEL_CONNECTION_MARK, TUNNEL_CONNECTION_MARK));
-      }
-    }
-    void this.#nudger.nudge(now.lan.interface, ended, this.ctx.signal).catch((error) =>
-      this.ctx.log.warn("Cannot end connections at once", { reason: String(error) })
-    );
-  }
-
   /** Facts that follow from the settings. */
-  #publish({ config, numbers, ...situation }: Wish): void {
-    const facts = new Map<string, object>();
-    const byDomain: DomainRulesFact["rules"] = [];
-    for (const rule of config.rules) {
-      const domains = domainsOf(rule.match);
-      const number = numbers.get(rule.name);
-      if (!rule.enabled || number === undefined) continue;
-      const outcome = ruleOutcome(rule, { config, ...situation });
-      if (domains.length > 0) {
-        facts.set(`dns-set/rule-${number}`, { table: `inet ${TABLE}`, ...setNames(number), domains });
-      } else if (outcome.kind !== "bonded" || !isForEveryTarget(rule)) {
-        // What leaves by a link or is refused never comes to the proxy.
-        continue;
-      }
-      byDomain.push({
-        rule: rule.name,
-        domains,
-        devices: macsOf(rule.match, config.devices),
-        ports: rule.match.ports,
-        way: outcome.kind === "refuse" ? "block" : outcome.kind,
-        mark: outcome.kind === "link" ? outcome.way.mark : 0,
-      });
-    }
-    for (const [mac, { name }] of Object.entries(config.devices)) {
-      if (name !== undefined) facts.set(`device-name/${mac}`, { mac, name });
-    }
-    facts.set("domain-rules", { rules: byDomain.some(({ domains }) => domains.length > 0) ? byDomain : [] });
-    for (const way of multicastWays({ config, ...situation })) facts.set(`multicast-way/${way.link}`, way);
-    const own = Object.entries(config.devices).flatMap(([mac, { whenPeerGone }]) =>
-      whenPeerGone ? [[mac, whenPeerGone]] : []
-    );
-    facts.set("when-peer-gone", { way: config.whenPeerGone, devices: Object.fromEntries(own) });
+  #publish(wish: Wish): void {
+    const facts = factsOf(wish);
     for (const key of this.#published) if (!facts.has(key)) this.ctx.facts.publish(key, undefined);
     for (const [key, value] of facts) this.ctx.facts.publish(key, value);
     this.#published = new Set(facts.keys());
@@ -401,7 +351,10 @@ class Pinning {
       whenPeerGone: this.#config.whenPeerGone,
       nonTcp: this.#config.nonTcp,
       links: Object.fromEntries(
-        (wish?.ways ?? []).map(({ link, usable, reason }) => [link, usable ? "alive" : `dead: ${reason}`]),
+        (wish?.ways ?? []).map(({ link, usable, reason }) => [
+          link,
+          usable ? reason ? `waits: ${reason}` : "alive" : `dead: ${reason}`,
+        ]),
       ),
       refused: this.#counted.counters.get("refused")?.packets ?? 0,
       rules: this.rules(),
@@ -463,7 +416,11 @@ class Pinning {
     const flow = parseFlow(of);
     const device = findDevice(flow?.source ?? of.trim(), wish, this.#seen.current.values());
     if (!flow) {
-      if (device) return { device, sentences: deviceSentences(device.mac, wish) } as unknown as Json;
+      if (device) {
+        const names = namesSentence(device.mac, wish, wish.resolvers ?? []);
+        const sentences = [...deviceSentences(device.mac, wish), ...names ? [names] : []];
+        return { device, sentences } as unknown as Json;
+      }
       throw new OtbError(
         "device-unknown",
         `Cannot say why as it must be a device, or a flow like "192.168.100.20 -> 203.0.113.5:443/tcp": current value is "${of}"`,
@@ -475,7 +432,9 @@ class Pinning {
       const { set4, set6 } = setNames(wish.numbers.get(rule) ?? 0);
       return [set4, set6].some((set) => answers?.answers.get(set)?.some((one) => one.address === address));
     };
-    const near = nearSentence(flow.target, wish);
+    const isName = flow.target === wish.lan.address.split("/")[0] && flow.port === DNS_PORT;
+    const near = (isName ? namesSentence(device?.mac, wish, wish.resolvers ?? []) : undefined) ??
+      nearSentence(flow.target, wish);
     if (near) {
       return {
         flow: of,

@@ -12,7 +12,7 @@ export interface Way {
   /** For whoever asks for no particular link; one of tier `never` is only for who is pinned to it. */
   general: boolean;
   usable: boolean;
-  /** Why not, in words. */
+  /** Why not, or what is the matter with it, in words. */
   reason?: string;
 }
 

@@ -100,10 +100,13 @@ export const anyConfig: fc.Arbitrary<Config> = fc.record({
 export const anyWish: fc.Arbitrary<Wish> = fc.tuple(
   anyConfig,
   fc.constantFrom<"up" | "waiting" | "down">("up", "up", "waiting", "down"),
+  fc.constantFrom<Wish["moving"]>(undefined, "doubted", "leaving", "soon", "returning"),
   ...[0, 1, 2].map(() => fc.boolean()),
 ).map(
-  ([config, tunnel, proxyGone, fibre, cable]) =>
+  ([config, tunnel, moving, proxyGone, fibre, cable]) =>
     wish(config, {
+      moving,
+      resolvers: [{ link: "fibre", port: 5336, servers: [] }, { link: "cable", port: 5337, servers: [] }],
       proxyGone,
       peerGone: proxyGone && tunnel !== "up",
       tunnel: { state: tunnel, ...tunnel === "up" ? { mtu: 1400 } : { reason: "it is cut" } },

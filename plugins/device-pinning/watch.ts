@@ -40,19 +40,31 @@ export class TunnelWatch {
   #known = false;
   /** Since when it is not as `#state` says. */
   #sinceMs: number | undefined;
+  /** What had been answered over links by then. */
+  #answersBefore: number | undefined;
 
-  /** @param device whether its interface is there: who died says nothing any more */
-  look(fact: TunnelFact | undefined, device: boolean, nowMs: number): Tunnel {
+  /**
+   * While no link works there is nowhere else to go: what it takes waits.
+   * @param answers how often somebody on the Internet has answered over any link; undefined: nobody asks
+   * @param device whether its interface is there: who died says nothing any more
+   */
+  look(fact: TunnelFact | undefined, device: boolean, nowMs: number, answers?: number): Tunnel {
     const up = fact?.state === "up" && device;
     this.#known ||= fact !== undefined && fact.state !== "unknown";
     if (up === (this.#state !== "down")) {
       if (up) this.#state = "up";
       this.#sinceMs = undefined;
     } else {
+      if (this.#sinceMs === undefined) this.#answersBefore = undefined;
       this.#sinceMs ??= nowMs;
+      this.#answersBefore = answers === undefined
+        ? undefined
+        : Math.min(this.#answersBefore ?? answers, answers);
       if (!up) this.#state = "waiting";
       const wait = up ? TUNNEL_BACK_AFTER_MS : this.#known ? TUNNEL_DOWN_AFTER_MS : TUNNEL_START_MS;
-      if (nowMs - this.#sinceMs >= wait) {
+      // At the start nothing runs that could wait.
+      const isLinks = !up && this.#known && answers !== undefined && answers === this.#answersBefore;
+      if (nowMs - this.#sinceMs >= wait && !isLinks) {
         this.#state = up ? "up" : "down";
         this.#sinceMs = undefined;
       }
@@ -76,7 +88,7 @@ export interface LinkEvidence {
   paths: PathFact[];
 }
 
-/** Which links are alive. */
+/** Which links are alive. While none works all stay as they are: there is nowhere else to go. */
 export class LinkWatch {
   readonly #memory = new Map<string, { alive: boolean; sinceMs: number | undefined; mark: number }>();
 
@@ -87,24 +99,29 @@ export class LinkWatch {
     for (const name of this.#memory.keys()) {
       if (!links.some((link) => link.name === name)) this.#memory.delete(name);
     }
+    const peerless = (link: Link) => {
+      const path = paths.find((candidate) => candidate.link === link.name);
+      return peerAnswers && link.tier !== "never" && (path?.state === "suspect" || path?.state === "down")
+        ? path.reason ?? "it stopped answering"
+        : undefined;
+    };
+    const badness = (link: Link) => {
+      const { health, observed, name } = link;
+      if (!ways.some((way) => way.link === name)) return observed.reason ?? "it has no way out";
+      return health?.state === "down" ? health.reason ?? "it is down" : peerless(link);
+    };
+    const someWork = links.some((link) => badness(link) === undefined);
     const judged = links.flatMap((link, index): (Way & { rank: number[] })[] => {
       const way = ways.find((candidate) => candidate.link === link.name);
-      const path = paths.find((candidate) => candidate.link === link.name);
       const { health } = link;
-      const gone = way ? undefined : link.observed.reason ?? "it has no way out";
-      const bad = gone ??
-        (health?.state === "down"
-          ? health.reason ?? "it is down"
-          : peerAnswers && link.tier !== "never" && (path?.state === "suspect" || path?.state === "down")
-          ? path.reason ?? "it stopped answering"
-          : undefined);
+      const bad = badness(link);
       // The first that is heard of a link is believed at once.
       const known = this.#memory.get(link.name);
       if (!known && !way) return [];
       const memory = known ?? { alive: bad === undefined, sinceMs: undefined, mark: way!.mark };
       this.#memory.set(link.name, memory);
       if (way) memory.mark = way.mark;
-      if (memory.alive === (bad === undefined)) memory.sinceMs = undefined;
+      if (memory.alive === (bad === undefined) || !someWork) memory.sinceMs = undefined;
       else {
         memory.sinceMs ??= nowMs;
         const wait = link.observed.state !== "up" ? 0 : memory.alive ? DEAD_AFTER_MS : ALIVE_AFTER_MS;
@@ -119,7 +136,9 @@ export class LinkWatch {
         mark: memory.mark,
         general: link.tier !== "never",
         usable: memory.alive,
-        ...memory.alive ? {} : { reason: bad ?? "it came back only now" },
+        ...memory.alive
+          ? bad === undefined ? {} : { reason: bad }
+          : { reason: bad ?? "it came back only now" },
         rank: [TIERS.indexOf(link.tier), health?.state === "degraded" ? 1 : 0, -(link.downMbps ?? 0), index],
       }];
     });

@@ -89,6 +89,24 @@ Deno.test("a tunnel that says nothing yet is given 10 s; one that never comes is
   assert.equal(playTunnel([0, "unknown"], [1, "down"], [5, "down"]), "waiting waiting down");
 });
 
+Deno.test("a tunnel is down only where somebody else is reached meanwhile; at the start nobody waits for that", () => {
+  const watch = new TunnelWatch();
+  const at = (seconds: number, state: "up" | "down", answers: number) =>
+    watch.look({ state, sinceMs: 0, interface: "otb0" }, true, seconds * 1000, answers).state;
+  assert.equal(at(0, "up", 3), "up");
+  assert.equal(at(1, "down", 3), "waiting");
+  assert.equal(at(600, "down", 3), "waiting");
+  assert.equal(at(601, "up", 3), "up");
+  assert.equal(at(602, "down", 3), "waiting");
+  assert.equal(at(605, "down", 4), "waiting");
+  assert.equal(at(606, "down", 4), "down");
+  assert.equal(at(607, "up", 4), "down");
+  assert.equal(at(609, "up", 4), "up");
+  const none = new TunnelWatch();
+  assert.equal(none.look(undefined, false, 0, 1).state, "waiting");
+  assert.equal(none.look(undefined, false, 10_000, 1).state, "down");
+});
+
 function link(name: string, extra: { tier?: Tier; downMbps?: number } & Partial<Link> = {}): Link {
   return { name, interface: `${name}0`, found: false, tier: "primary", observed: { state: "up" }, ...extra };
 }
@@ -141,6 +159,21 @@ Deno.test("a link whose carrier is gone is dead at once", () => {
   const restarted = new LinkWatch();
   usable(restarted, TWO, 0);
   assert.deepEqual(usable(restarted, { ...TWO, ways: [], paths: [] }, 1), ["fibre", "cable"]);
+});
+
+Deno.test("while no link works all stay as they were, silent or without carrier; the first that comes back decides about the others", () => {
+  const watch = new LinkWatch();
+  const health = { state: "down" as const, reason: "nothing answers over it", sinceMs: 0 };
+  const pulled = link("cable", { observed: { state: "down", reason: "it has no carrier" } });
+  const none = { links: [link("fibre", { health }), pulled], ways: [wayOf("fibre", 1)], paths: [] };
+  usable(watch, TWO, 0);
+  usable(watch, none, 1);
+  assert.deepEqual(usable(watch, none, 600), ["fibre", "cable"]);
+  assert.deepEqual(watch.look(none, 600_000).map(({ reason }) => reason), [
+    health.reason,
+    "it has no carrier",
+  ]);
+  assert.deepEqual(usable(watch, { ...none, links: [link("fibre"), pulled] }, 601), ["fibre"]);
 });
 
 Deno.test("when no path answers it is the peer's fault; a link's watcher is believed all the same", () => {

@@ -98,9 +98,9 @@ function dnsLines({ dns, address }: ServePlan): string[] {
     "bogus-priv",
     // The box's own resolver keeps them out by itself, and takes no network of documentation for private.
     ...(dns.resolvers.every((resolver) => resolver.startsWith("127.")) ? [] : [
-      "# No name of the Internet leads into this house, whoever was asked; Plex names each server at home so.",
+      "# No name of the Internet leads into this house, whoever was asked, but of domains that do so on purpose.",
       "stop-dns-rebind",
-      "rebind-domain-ok=/plex.direct/",
+      ...dns.localDomains.map((name) => `rebind-domain-ok=/${name.split(".").map(label).join(".")}/`),
     ]),
     "cache-size=5000",
     "# An answer that ran out is given once more while a new one is fetched, or cannot be (RFC 8767); dnsmasq does not wait",

@@ -47,7 +47,7 @@ export function dnsSets(facts: ReadonlyMap<string, DnsSetFact>): DnsSetFact[] {
     const domains = (Array.isArray(fact.domains) ? fact.domains : []).map((domain) =>
       String(domain).toLowerCase()
     )
-      .filter((domain) => domain.length <= 253 && domain.split(".").every((label) => LABEL.test(label)))
+      .filter(isDomain)
       .slice(0, left);
     left -= domains.length;
     return domains.length > 0 ? [{ table, set4, set6, domains }] : [];
@@ -60,4 +60,14 @@ export function resolverOf(fact: ResolverFact | undefined): string | undefined {
   const usable = isIpv4(String(address)) && String(address).startsWith("127.") &&
     Number.isInteger(port) && port! > 0 && port! < 65_536;
   return usable ? `${address}#${port}` : undefined;
+}
+
+/** The domains that the box's own resolver lets lead into the LAN. */
+export function localDomainsOf(fact: ResolverFact | undefined): string[] {
+  const { localDomains } = fact ?? {};
+  return (Array.isArray(localDomains) ? localDomains.map(String) : []).filter(isDomain).slice(0, MAX_SETS);
+}
+
+function isDomain(text: string): boolean {
+  return text.length <= 253 && text.split(".").every((label) => LABEL.test(label));
 }

@@ -10,6 +10,8 @@ export interface Server {
   network?: string;
   vendor?: string;
   heardMs: number;
+  /** How often in a row it refused without an offer, up to REFUSALS; absent: its last word was an offer. */
+  refusals?: number;
 }
 
 /**
@@ -41,6 +43,8 @@ export interface State {
   declined?: boolean;
   /** Why it was given back. */
   reason?: "undone" | "unconfirmed";
+  /** Servers that only refuse and that a person wants ours beside; an offer ends it. */
+  accepted?: Pick<Server, "mac" | "server">[];
 }
 
 /** What the settings say, in milliseconds. */
@@ -55,7 +59,12 @@ export interface Rules {
 /** What can happen; `takeover`, `recheck`, `confirm` and `undo` are a person's. */
 export type Event =
   | { kind: "takeover" | "recheck" | "confirm" | "undo" | "tick" }
-  | { kind: "heard"; server: Omit<Server, "heardMs"> }
+  | {
+    kind: "heard";
+    server: Omit<Server, "heardMs" | "refusals">;
+    /** It refused, and offered nothing. */
+    isRefusal?: boolean;
+  }
   | { kind: "probed" };
 
 /** Servers remembered: a flood of invented ones fills no memory. */
@@ -64,6 +73,8 @@ const MAX_SERVERS = 16;
 const ANSWER_MS = 5_000;
 /** While nothing is under way, who was not heard for so long is forgotten. */
 const FORGOTTEN_MS = 600_000;
+/** A server that refused so often in a row offers nothing: one refusal may come before a slow offer. */
+const REFUSALS = 2;
 /** So many questions without any answer make a silence. */
 const PROBES_FOR_SILENCE = 2;
 
@@ -114,7 +125,7 @@ export function nextProbeMs(
   const last = probesMs.at(-1) ?? -Infinity;
   const looking = phase === "instructions" || phase === "checking";
   const everyMs = looking || phase === "given-back" ? Math.min(10_000, silenceMs / 3) : watchMs;
-  return looking && last < sinceMs ? sinceMs : last + everyMs;
+  return (looking || phase === "contested") && last < sinceMs ? sinceMs : last + everyMs;
 }
 
 /** When ours serves if nobody answers until then; undefined unless that is being made sure of. */
@@ -122,21 +133,33 @@ export function silentByMs(state: State, rules: Rules): number | undefined {
   return state.phase === "checking" ? quietSinceMs(state) + rules.silenceMs : undefined;
 }
 
-/** Servers that answered since they were last asked, or may still. */
-export function answering({ servers, probesMs }: State, nowMs: number, rules: Rules): Server[] {
-  const asked = probesMs.filter((probeMs) => probeMs <= nowMs - answerMs(rules)).at(-1) ?? -Infinity;
+/** Servers that answered since they were last asked, or may still; while nobody was asked, since the phase began. */
+export function answering({ servers, probesMs, sinceMs }: State, nowMs: number, rules: Rules): Server[] {
+  const asked = probesMs.filter((probeMs) => probeMs <= nowMs - answerMs(rules)).at(-1) ?? sinceMs;
   return servers.filter(({ heardMs }) => heardMs >= asked);
+}
+
+/** Whether a server answers only to refuse: it gives no new device an address. */
+export function isRefusing({ refusals = 0 }: Server): boolean {
+  return refusals >= REFUSALS;
+}
+
+/** Servers that answer, where ours can serve beside them when a person wants it; empty when one of them gives addresses. */
+export function acceptable(state: State, nowMs: number, rules: Rules): Server[] {
+  if (state.phase !== "instructions" && state.phase !== "contested") return [];
+  const all = answering(state, nowMs, rules);
+  return all.every(isRefusing) ? all : [];
 }
 
 /** The next state. What does not fit the phase changes nothing. */
 export function step(state: State, event: Event, nowMs: number, rules: Rules): State {
   switch (event.kind) {
     case "heard":
-      return heard(state, { ...event.server, heardMs: nowMs }, nowMs);
+      return heard(state, { ...event.server, heardMs: nowMs }, event.isRefusal ?? false, nowMs);
     case "probed":
       return { ...state, probesMs: [...state.probesMs, nowMs].slice(-16) };
     case "takeover":
-      return canStart(state) ? start(state, "person", nowMs, rules) : state;
+      return canStart(state) ? start(state, "person", nowMs, rules) : accept(state, nowMs, rules);
     case "recheck":
       return state.phase === "instructions" || state.phase === "contested" ? check(state, nowMs) : state;
     case "confirm":
@@ -167,9 +190,17 @@ function start(state: State, by: "person" | "settings", nowMs: number, rules: Ru
   return answering(state, nowMs, rules).length > 0 ? { ...next, phase: "instructions" } : next;
 }
 
+/** Said again where those that answer only refuse: ours is wanted beside them. */
+function accept(state: State, nowMs: number, rules: Rules): State {
+  const servers = acceptable(state, nowMs, rules);
+  if (servers.length === 0) return state;
+  const accepted = servers.map(({ mac, server }) => ({ mac, server }));
+  return check({ ...state, accepted: [...state.accepted ?? [], ...accepted].slice(-MAX_SERVERS) }, nowMs);
+}
+
 /** Silence is measured from here on, by new questions. */
 function check(state: State, nowMs: number): State {
-  return enter(state, "checking", nowMs, { probesMs: [] });
+  return enter(state, "checking", nowMs);
 }
 
 function confirm(state: State, nowMs: number): State {
@@ -177,20 +208,21 @@ function confirm(state: State, nowMs: number): State {
   return enter(rest, "confirmed", nowMs, { confirmed: true });
 }
 
-function heard(state: State, server: Server, nowMs: number): State {
-  const others = state.servers.filter(({ mac, server: address }) =>
-    mac !== server.mac || address !== server.server
-  );
-  const former = state.servers.find(({ mac, server: address }) =>
-    mac === server.mac && address === server.server
-  );
+function heard(state: State, server: Server, isRefusal: boolean, nowMs: number): State {
+  const isSame = (one: { mac: string; server: string }) =>
+    one.mac === server.mac && one.server === server.server;
+  if (isRefusal && state.accepted?.some(isSame)) return state;
+  const others = state.servers.filter((one) => !isSame(one));
+  const former = state.servers.find(isSame);
   // A server that only refuses names no router; what it said before still holds.
   const servers = [...others, {
     ...server,
     router: server.router ?? former?.router,
     network: server.network ?? former?.network,
+    ...(isRefusal ? { refusals: Math.min(REFUSALS, (former?.refusals ?? 0) + 1) } : {}),
   }].sort((a, b) => a.heardMs - b.heardMs).slice(-MAX_SERVERS);
-  const next = { ...state, servers };
+  const accepted = state.accepted?.filter((one) => !isSame(one));
+  const next = { ...state, servers, ...(accepted ? { accepted } : {}) };
   switch (state.phase) {
     case "checking":
       return enter(
@@ -200,9 +232,10 @@ function heard(state: State, server: Server, nowMs: number): State {
       );
     case "trial":
     case "confirmed":
-      return enter(next, "contested", nowMs, { probesMs: [] });
+      return enter(next, "contested", nowMs);
     case "given-back":
-      return enter(next, "off", nowMs);
+      // Who refuses serves nobody yet: devices are still led to it.
+      return isRefusal ? next : enter(next, "off", nowMs);
     default:
       return next;
   }
@@ -210,7 +243,7 @@ function heard(state: State, server: Server, nowMs: number): State {
 
 function giveBack(state: State, reason: "undone" | "unconfirmed", nowMs: number): State {
   const served = serving(state) !== "no";
-  const { trialSinceMs: _, confirmed: __, by: ___, ...rest } = state;
+  const { trialSinceMs: _, confirmed: __, by: ___, accepted: ____, ...rest } = state;
   const ended = { ...rest, declined: true, reason };
   // Where nobody served before there is nobody to lead to; asked twice, ours just stops.
   return enter(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
+  acceptable,
   answering,
   type Event,
   initial,
@@ -38,21 +39,21 @@ class Bench {
     return this;
   }
 
-  hear(server = LIVEBOX): this {
+  hear(server = LIVEBOX, isRefusal = false): this {
     this.heardMs = this.nowMs;
     this.unanswered = 0;
-    this.state = step(this.state, { kind: "heard", server }, this.nowMs, this.rules);
+    this.state = step(this.state, { kind: "heard", server, isRefusal }, this.nowMs, this.rules);
     return this;
   }
 
   /** Time passes, a tick a second; who wants to know is answered, and so is the question while the server is on. */
-  pass(seconds: number, isServerOn = false): this {
+  pass(seconds: number, isServerOn = false, isRefusal = false): this {
     for (let second = 0; second < seconds; second++) {
       this.nowMs += 1_000;
       if ((nextProbeMs(this.state, this.rules) ?? Infinity) <= this.nowMs) {
         this.be("probed");
         this.unanswered++;
-        if (isServerOn) this.hear();
+        if (isServerOn) this.hear(LIVEBOX, isRefusal);
       }
       this.be("tick");
     }
@@ -177,6 +178,65 @@ Deno.test("who answers is told from who answered", () => {
   assert.equal(answering(bench.state, bench.nowMs, RULES).length, 1);
   bench.pass(16);
   assert.equal(answering(bench.state, bench.nowMs, RULES).length, 0);
+});
+
+const BOX2 = { ...LIVEBOX, mac: "02:00:00:00:00:02", server: "192.168.2.1", router: "192.168.2.1" };
+
+/** Servers that are said to answer. */
+function accused({ state, nowMs, rules }: Bench): string[] {
+  return answering(state, nowMs, rules).map(({ server }) => server);
+}
+
+Deno.test("of two modems that were switched off, one that comes back is accused alone, from its first word on", () => {
+  for (const phase of ["confirmed", "trial", "checking"]) {
+    const bench = new Bench().hear().hear(BOX2).be("takeover");
+    bench.pass(16);
+    if (phase !== "checking") bench.pass(50);
+    if (phase === "confirmed") bench.be("confirm").pass(1_000);
+    assert.equal(bench.state.phase, phase);
+    bench.hear(BOX2);
+    for (let second = 0; second < 30; second++) {
+      assert.deepEqual(accused(bench), ["192.168.2.1"], `${phase}, after ${second} s`);
+      bench.pass(1).hear(BOX2);
+    }
+    // Nor by a run that starts just then.
+    bench.state = resume(JSON.parse(JSON.stringify(lasting(bench.state))), bench.nowMs);
+    assert.deepEqual(accused(bench), ["192.168.2.1"], `${phase}, after a restart`);
+  }
+});
+
+Deno.test("a server that only refuses: ours goes on beside it when a person says so again, until it offers", () => {
+  const bench = new Bench().hear(LIVEBOX, true).be("takeover").pass(30, true, true);
+  assert.equal(bench.at, "instructions/no");
+  assert.deepEqual(acceptable(bench.state, bench.nowMs, RULES).map(({ server }) => server), ["192.168.1.1"]);
+  assert.equal(bench.be("takeover").at, "checking/no");
+  assert.equal(bench.pass(60, true, true).at, "trial/trial");
+  assert.equal(bench.be("confirm").pass(1_000, true, true).at, "confirmed/confirmed");
+  bench.state = resume(JSON.parse(JSON.stringify(lasting(bench.state))), bench.nowMs);
+  assert.equal(bench.pass(1_000, true, true).at, "confirmed/confirmed", "also after a restart");
+  assert.equal(bench.hear().at, "contested/no");
+  // What was accepted is a server that gives nothing.
+  assert.equal(bench.pass(100, true).be("takeover").at, "contested/no");
+  bench.pass(100, true, true);
+  assert.equal(bench.be("takeover").pass(60, true, true).at, "confirmed/confirmed");
+});
+
+Deno.test("nobody goes on beside a server that offers, whether it refuses before that or another one only refuses", () => {
+  const slow = new Bench().hear().be("takeover");
+  for (let turn = 0; turn < 10; turn++) {
+    slow.pass(10).hear(LIVEBOX, true).pass(1).hear();
+    assert.deepEqual(acceptable(slow.state, slow.nowMs, RULES), []);
+    assert.equal(slow.be("takeover").at, "instructions/no");
+  }
+  const both = new Bench().hear().be("takeover").pass(5);
+  for (let turn = 0; turn < 10; turn++) both.pass(3).hear(BOX2).hear(LIVEBOX, true);
+  assert.equal(both.be("takeover").at, "instructions/no");
+});
+
+Deno.test("a refusal does not end the leading back: who refuses serves nobody yet", () => {
+  const bench = onTrial().be("undo");
+  assert.equal(bench.hear(LIVEBOX, true).at, "given-back/for-modem");
+  assert.equal(bench.hear().at, "off/no");
 });
 
 type Happening =

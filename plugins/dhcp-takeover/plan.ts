@@ -55,6 +55,8 @@ export interface ServePlan {
     domain: string;
     /** Addresses, one of this box with a port: `127.0.0.1#5335`. */
     resolvers: string[];
+    /** Whose names may lead into the LAN. */
+    localDomains: string[];
     /** What nftables sets learn from answers, as dnsmasq writes it. */
     sets: { domains: string[]; table: string; set4: string; set6: string }[];
   };
@@ -72,8 +74,9 @@ export interface Surroundings {
   refused: string[];
   names: [mac: string, name: string][];
   sets: { domains: string[]; table: string; set4: string; set6: string }[];
-  /** The box's own resolver. */
+  /** The box's own resolver, and which names it lets lead into the LAN. */
   resolver?: string;
+  localDomains?: string[];
 }
 
 /** The pool of a LAN where the settings say nothing starts here and has this many addresses. */
@@ -164,7 +167,7 @@ export function planGivingBack(modem: Server, config: Config, around: Surroundin
 }
 
 function common(config: Config, around: Surroundings) {
-  const { names, sets, resolver } = around;
+  const { names, sets, resolver, localDomains = [] } = around;
   const reservations = Object.entries(config.reservations).map(([mac, { address, name }]) => ({
     mac,
     address,
@@ -186,6 +189,7 @@ function common(config: Config, around: Surroundings) {
           domain: config.dns.domain,
           // Never a modem: its operator would see, and could bend, what the LAN asks.
           resolvers: config.dns.resolvers.length > 0 ? config.dns.resolvers : resolver ? [resolver] : [],
+          localDomains,
           sets,
         },
       }

@@ -73,22 +73,30 @@ Deno.test("property: no value, wherever it comes from, starts a line or an optio
     (value) => ({ holds: [{ mac: "02:00:00:00:00:01", address: value }] }),
     (value) => ({ names: [["02:00:00:00:00:01", value]] }),
     (value) => ({ captivePortalUrl: value }),
-    (value) => ({ dns: { domain: value, resolvers: [], sets: [] } }),
-    (value) => ({ dns: { domain: "lan", resolvers: [value], sets: [] } }),
+    (value) => ({ dns: { domain: value, resolvers: [], localDomains: [], sets: [] } }),
+    (value) => ({ dns: { domain: "lan", resolvers: [value], localDomains: [], sets: [] } }),
+    (value) => ({ dns: { domain: "lan", resolvers: ["9.9.9.9"], localDomains: [value], sets: [] } }),
     (value) => ({
       dns: {
         domain: "lan",
         resolvers: [],
+        localDomains: [],
         sets: [{ domains: [value], table: "inet otb_x", set4: "a", set6: "b" }],
       },
     }),
     (value) => ({
-      dns: { domain: "lan", resolvers: [], sets: [{ domains: ["a"], table: value, set4: "a", set6: "b" }] },
+      dns: {
+        domain: "lan",
+        resolvers: [],
+        localDomains: [],
+        sets: [{ domains: ["a"], table: value, set4: "a", set6: "b" }],
+      },
     }),
     (value) => ({
       dns: {
         domain: "lan",
         resolvers: [],
+        localDomains: [],
         sets: [{ domains: ["a"], table: "inet otb_x", set4: value, set6: "b" }],
       },
     }),

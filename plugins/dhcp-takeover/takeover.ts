@@ -21,7 +21,7 @@ import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
 import { dnsmasqProgram, isServing, reasonOf } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
-import { deviceNames, dnsSets, resolverOf, serverOf } from "./facts.ts";
+import { deviceNames, dnsSets, localDomainsOf, resolverOf, serverOf } from "./facts.ts";
 import { contains, networkOf, type Range, toNumber } from "./ipv4.ts";
 import { announcement, leaks } from "./ipv6.ts";
 import { LeaseWatch } from "./lease_watch.ts";
@@ -61,6 +61,18 @@ const LOOK_FIRST_MS = 1_500;
 /** A trial that is not ended by then is ended by timeout(1): we hang. */
 const HANG_MS = 60_000;
 
+/** When a server was heard: as the fact says, and when that and its last offer were by the machine's clock. */
+interface Dates {
+  lastSeenMs: number;
+  seenMs: number;
+  offeredMs: number;
+}
+
+/** Whether a date is later than the former one by more than two readings of clocks differ. */
+function isNews(formerMs = -Infinity, ms: number): boolean {
+  return ms > formerMs + 250;
+}
+
 /** Everything the plugin does. */
 export class Takeover {
   readonly #recipes = readRecipes(new URL("recipes/", import.meta.url));
@@ -77,12 +89,14 @@ export class Takeover {
   readonly #resolvers: View<ReadonlyMap<string, ResolverFact>>;
   /** Kept while the resolver's plugin starts anew. */
   #resolver: string | undefined;
+  #localDomains: string[] = [];
   readonly #epochMs: number;
   readonly #startMs: number;
   #config: Config;
   #state: State;
   #stored = "";
-  #heardAt = new Map<string, number>();
+  /** When each server was last told of, as it was told and by our own clock. */
+  #heardAt = new Map<string, Dates>();
   #probedAt: number | undefined;
   #wantedMs: number | undefined;
   #plan: ServePlan | undefined;
@@ -133,7 +147,7 @@ export class Takeover {
     const servers = ctx.facts.watch<DhcpServerFact>("dhcp-server/");
     const probes = ctx.facts.watch<DhcpProbeFact>("dhcp-probe/");
     // What was heard before this run is told again if it still holds.
-    for (const [key, { lastSeenMs }] of servers.current) this.#heardAt.set(key, lastSeenMs);
+    for (const [key, fact] of servers.current) this.#heardAt.set(key, this.#datesOf(fact));
     const timer = setInterval(() => this.#tick(), TICK_MS);
     const unsubscribe = [
       servers.subscribe((facts) => this.#takeServers(facts)),
@@ -263,12 +277,25 @@ export class Takeover {
   #takeServers(facts: ReadonlyMap<string, DhcpServerFact>): void {
     const own = this.ctx.network.current.lan?.address.split("/")[0];
     for (const [key, fact] of facts) {
-      if (this.#heardAt.get(key) === fact.lastSeenMs) continue;
-      this.#heardAt.set(key, fact.lastSeenMs);
+      const former = this.#heardAt.get(key), dates = this.#datesOf(fact);
+      if (former?.lastSeenMs === dates.lastSeenMs) continue;
+      this.#heardAt.set(key, dates);
+      if (!isNews(former?.seenMs, dates.seenMs)) continue;
       const server = serverOf(fact);
-      if (server && fact.onLan && server.server !== own) this.#step({ kind: "heard", server });
+      const isRefusal = !isNews(former?.offeredMs, dates.offeredMs);
+      if (server && fact.onLan && server.server !== own) this.#step({ kind: "heard", server, isRefusal });
     }
     for (const key of this.#heardAt.keys()) if (!facts.has(key)) this.#heardAt.delete(key);
+  }
+
+  /** Whoever set the system's clock let nobody be heard: the dates of all change together then. */
+  #datesOf({ lastSeenMs, offeredMs }: DhcpServerFact): Dates {
+    const own = (ms: number) => this.#nowMs - (this.ctx.clock.now() - ms);
+    return {
+      lastSeenMs,
+      seenMs: own(lastSeenMs),
+      offeredMs: offeredMs === undefined ? -Infinity : own(offeredMs),
+    };
   }
 
   #takeProbes(facts: ReadonlyMap<string, DhcpProbeFact>): void {
@@ -418,6 +445,8 @@ export class Takeover {
   #planNow(how: "trial" | "confirmed" | "for-modem"): ServePlan | undefined {
     const { lan } = this.ctx.network.current;
     if (!lan || !networkOf(lan.address)) return undefined;
+    const resolver = this.#resolvers.current.get("resolver");
+    if (resolver) this.#localDomains = localDomainsOf(resolver);
     const around = {
       lan,
       links: this.ctx.links.current,
@@ -426,7 +455,8 @@ export class Takeover {
       refused: this.#lookout.refused(this.#nowMs),
       names: [...deviceNames(this.#names.current)],
       sets: dnsSets(this.#sets.current),
-      resolver: this.#resolver = resolverOf(this.#resolvers.current.get("resolver")) ?? this.#resolver,
+      resolver: this.#resolver = resolverOf(resolver) ?? this.#resolver,
+      localDomains: this.#localDomains,
     };
     if (how !== "for-modem") return planServing(how, this.#config, around);
     const modem = receiver(this.#state.servers);

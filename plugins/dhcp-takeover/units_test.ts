@@ -5,7 +5,7 @@ import type { ResolverFact } from "../../core/plugin.ts";
 import { checkSettings } from "./check.ts";
 import { config } from "./config.ts";
 import { devices } from "./devices.ts";
-import { deviceNames, dnsSets, resolverOf, serverOf } from "./facts.ts";
+import { deviceNames, dnsSets, localDomainsOf, resolverOf, serverOf } from "./facts.ts";
 import { type Hold, holdsWith, quarantineWith, type Refused } from "./holds.ts";
 import { contains, isPrivate, maskOf, networkOf, toNumber, toText, without } from "./ipv4.ts";
 import { hostName, mergeLeases, parseLeases, shiftLeases } from "./leases.ts";
@@ -335,6 +335,12 @@ Deno.test("only a loopback resolver of this box is taken from others, and a mode
   const fact = (address: unknown, port: unknown) =>
     resolverOf({ address, port, state: "up" } as unknown as ResolverFact);
   assert.equal(fact("127.0.0.1", 5335), "127.0.0.1#5335");
+  const domains = ["plex.direct", "a\nuser=root", "a/b", "", 5, "x".repeat(300)];
+  assert.deepEqual(
+    localDomainsOf({ localDomains: domains } as unknown as ResolverFact),
+    ["plex.direct", "5"],
+  );
+  assert.deepEqual(localDomainsOf(undefined), []);
   for (
     const [address, port] of [["192.168.1.1", 53], ["127.0.0.1", 0], ["127.0.0.1", "53\nuser=root"], [
       "127.x",

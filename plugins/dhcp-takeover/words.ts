@@ -1,7 +1,7 @@
 // What people are told: conditions, status and panel. Pure.
 import type { HealthCondition, PanelBlock, Status } from "../../core/plugin.ts";
 import type { Rules, Server, State } from "./machine.ts";
-import { receiver, silentByMs } from "./machine.ts";
+import { acceptable, isRefusing, receiver, silentByMs } from "./machine.ts";
 import type { Router } from "./ipv6.ts";
 import { type Instruction, instructions, ipv6Instructions, type Recipe } from "./recipes.ts";
 
@@ -54,12 +54,15 @@ export function conditions(situation: Situation): HealthCondition[] {
     situation;
   const found: HealthCondition[] = [];
   const who = namesOf(answering.length > 0 ? answering : state.servers);
+  const isOnlyRefused = acceptable(state, situation.nowMs, situation.rules).length > 0;
   if (state.phase === "instructions") {
     found.push({
       code: "dhcp-switch-off",
       severity: "warning",
-      message: `The LAN's DHCP cannot be taken over yet: ${who} still answers`,
-      next: "Switch its DHCP server off; otb dhcp status says how.",
+      message: `The LAN's DHCP cannot be taken over yet: ${who} still answers${
+        isOnlyRefused ? `, ${REFUSES}` : ""
+      }`,
+      next: isOnlyRefused ? BESIDE : "Switch its DHCP server off; otb dhcp status says how.",
     });
   }
   if (state.phase === "trial") {
@@ -76,8 +79,12 @@ export function conditions(situation: Situation): HealthCondition[] {
     found.push({
       code: "dhcp-contested",
       severity: "error",
-      message: `Another DHCP server answers on the LAN, so ours is silent: ${who}`,
-      next: "Switch it off (otb dhcp status says how), or give back with otb dhcp undo.",
+      message: `Another DHCP server answers on the LAN, so ours is silent: ${who}${
+        isOnlyRefused ? `, ${REFUSES}` : ""
+      }`,
+      next: isOnlyRefused
+        ? BESIDE
+        : "Switch it off (otb dhcp status says how), or give back with otb dhcp undo.",
     });
   }
   if (state.phase === "given-back") {
@@ -150,6 +157,18 @@ export function conditions(situation: Situation): HealthCondition[] {
   return found;
 }
 
+/** What a server does that answers and serves nobody new, and what a person may do. */
+const REFUSES = "but only to refuse: it offers no address to a new device";
+const BESIDE =
+  "Switch its DHCP server off (otb dhcp status says how). Where that cannot be done, go on beside it: " +
+  "otb dhcp takeover. Devices that come back may then be refused by it once, and ask anew.";
+
+function besideWords({ state, nowMs, rules }: Situation): string {
+  return acceptable(state, nowMs, rules).length > 0
+    ? ` It answers only to refuse, and offers no address. ${BESIDE}`
+    : "";
+}
+
 /** Devices should leave by the box. */
 function isOurs({ phase }: State): boolean {
   return phase === "trial" || phase === "confirmed";
@@ -173,6 +192,7 @@ export function statusOf(situation: Situation): Status {
       network: server.network ?? "",
       vendor: server.vendor ?? "",
       isAnswering: answering.includes(server),
+      isRefusing: isRefusing(server),
     })),
     ipv6: situation.ipv6 ?? "",
     ipv6Routers: situation.leaks.map(({ mac, router, prefixes }) => ({ mac, router, prefixes })),
@@ -193,7 +213,9 @@ export function sentence(situation: Situation): string {
         ? `${namesOf(answering)} serves the LAN's addresses; the box could.`
         : "The box does not serve the LAN's addresses.";
     case "instructions":
-      return `Waiting for ${namesOf(answering.length > 0 ? answering : state.servers)} to be switched off.`;
+      return `Waiting for ${namesOf(answering.length > 0 ? answering : state.servers)} to be switched off.${
+        besideWords(situation)
+      }`;
     case "checking":
       return "Nobody else answers; making sure that it stays so.";
     case "trial":
@@ -203,7 +225,7 @@ export function sentence(situation: Situation): string {
     case "contested":
       return `Silent, as another server answers: ${
         namesOf(answering.length > 0 ? answering : state.servers)
-      }.`;
+      }.${besideWords(situation)}`;
     case "given-back":
       return "Given back: devices are led to the modem until its own server answers.";
   }

@@ -1,6 +1,6 @@
 // The peer's side: paths are told by the boxes' public addresses, and what is sent over each gets its congestion control.
 import type { Native } from "../../core/native/ffi.ts";
-import type { Context, Link, Resource } from "../../core/plugin.ts";
+import type { CongestionFact, Context, Link, Resource } from "../../core/plugin.ts";
 import type { Config } from "./config.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { pathFact, socketRates, totalRate } from "./path_fact.ts";
@@ -44,6 +44,7 @@ export class CloudPaths {
     void this.#claim().catch((error) =>
       ctx.log.warn("Cannot choose the congestion control of a path", { reason: String(error) })
     );
+    ctx.facts.publish("congestion", { wish: ctx.config.congestion } satisfies CongestionFact);
     const total = totalRate(paths);
     for (const [name, sample] of paths) {
       ctx.facts.publish(

@@ -12,12 +12,12 @@ const share = z.number().check(z.minimum(0.05), z.maximum(1));
 /** Every field has a default; descriptions become documentation. */
 export const config = z.strictObject({
   transport: described(
-    z._default(z.enum(["mptcp", "striped"]), "mptcp"),
-    "how a TCP stream uses several links: by the kernel's Multipath TCP, or striped over a connection per link",
+    z._default(z.enum(["striped", "mptcp"]), "striped"),
+    "how a TCP stream uses several links: striped over a connection per link, or by the kernel's Multipath TCP",
   ),
   congestion: described(
     z._default(z.enum(["auto", "cubic", "bbr"]), "auto"),
-    "congestion control of what is not striped; auto takes bbr on paths that lose packets without being full",
+    "congestion control of what this end sends; auto takes bbr on paths that lose packets without being full",
   ),
   maxBufferMb: described(
     z._default(z.number().check(z.int(), z.minimum(4), z.maximum(256)), 32),

@@ -12,6 +12,7 @@ export interface Candidate {
   capacity?: number;
   /** MPTCP does not pass it: a connection that starts here stays here. */
   stripped: boolean;
+  publicAddress?: string;
 }
 
 const UNKNOWN_RTT_MS = 50, UNKNOWN_CAPACITY = 20e6;
@@ -33,11 +34,12 @@ export function firstPaths(candidates: Candidate[]): Pick<FirstPathFact, "choice
   const rest = 1 - weights.reduce((total, weight) => total + weight, 0);
   if (weights.length > 0) weights[kept.indexOf(Math.max(...kept))]! += rest;
   return {
-    choices: ranked.map(({ link, interface: device, source }, index) => ({
+    choices: ranked.map(({ link, interface: device, source, publicAddress }, index) => ({
       link,
       interface: device,
       source,
       weight: Math.round((weights[index] ?? 0) * 20) / 20,
+      ...(publicAddress !== undefined && { publicAddress }),
     })).sort((a, b) => b.weight - a.weight),
   };
 }

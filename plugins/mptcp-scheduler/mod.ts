@@ -1,6 +1,14 @@
 // The plugin: on the box it owns routes, endpoints and first paths of all links; in the cloud the settings of the other end.
 import { type Native, openNative } from "../../core/native/ffi.ts";
-import { type Context, definePlugin, type Json, type Peer, type PeerFact } from "../../core/plugin.ts";
+import {
+  type CongestionFact,
+  type Context,
+  definePlugin,
+  type Json,
+  type Peer,
+  type PeerFact,
+  type TunnelPathFact,
+} from "../../core/plugin.ts";
 import { type Bytes, counters } from "./carried.ts";
 import { type Config, config } from "./config.ts";
 import { CloudPaths } from "./cloud.ts";
@@ -26,6 +34,7 @@ import {
 import { Overflow } from "./secondary.ts";
 import { Suspicion } from "./suspicion.ts";
 import { type PathSample, Telemetry } from "./telemetry.ts";
+import { TunnelView } from "./tunnel_view.ts";
 
 /** Beat while traffic flows, more rarely the more sockets there are to look at; and while nothing does. */
 const BUSY_MS = 100, BUSY_MS_PER_SOCKET = 0.2, IDLE_MS = 1_000;
@@ -90,6 +99,7 @@ class Scheduler {
   readonly #prober: Prober;
   readonly #overflow = new Overflow();
   readonly #peerReach = new PeerReach();
+  readonly #tunnel = new TunnelView();
   readonly #memories = new Map<string, Memory>();
   #slots = new Map<string, number>();
   #tokensSinceMs = new Map<number, number>();
@@ -130,8 +140,23 @@ class Scheduler {
         )
       ),
     );
+    const tunnelPaths = ctx.facts.watch<TunnelPathFact>("tunnel-path/");
+    ctx.defer(tunnelPaths.subscribe((facts) => this.#tunnelTold(facts.values())));
+    this.#tunnelTold(tunnelPaths.current.values());
     await this.#linksChanged();
     this.#beat();
+  }
+
+  #tunnelTold(facts: Iterable<TunnelPathFact>): void {
+    for (const name of this.#tunnel.take(facts, performance.now())) {
+      const memory = this.#memories.get(name);
+      if (!memory) continue;
+      // What was connected by the former address is lost, and the kernel does not know: its subflows are made anew.
+      memory.verdict.generation++;
+      this.ctx.log.info(`Link "${name}" has a new public address`, {
+        address: this.#tunnel.publicAddress(name)!,
+      });
+    }
   }
 
   get #peer(): Peer {
@@ -161,7 +186,13 @@ class Scheduler {
   }
 
   #routed(): UsableLink[] {
-    return routedLinks(this.ctx.links.current, this.#slots, (name) => this.#memory(name).congestion);
+    const nowMs = performance.now();
+    return routedLinks(
+      this.ctx.links.current,
+      this.#slots,
+      (name) => this.#memory(name).congestion,
+      (name) => this.#tunnel.mtu(name, nowMs),
+    );
   }
 
   #usable(): UsableLink[] {
@@ -184,6 +215,7 @@ class Scheduler {
       await this.ctx.store.keep("slots", Object.fromEntries(slots));
     }
     for (const name of [...this.#memories.keys()]) if (!names.includes(name)) this.#memories.delete(name);
+    this.#tunnel.keep(new Set(names));
     this.#tell(oddNetworks(this.ctx.links.current));
     await this.#apply();
     this.#publish(performance.now());
@@ -508,6 +540,7 @@ class Scheduler {
     this.#published = names;
     this.#publishWays(routed);
     this.#publishPeer(nowMs);
+    ctx.facts.publish("congestion", { wish: ctx.config.congestion } satisfies CongestionFact);
     ctx.facts.publish("first-path", {
       transport: ctx.config.transport,
       ...firstPaths(
@@ -521,6 +554,7 @@ class Scheduler {
             rttMs: memory.sample?.minRttMs ?? memory.probedRttMs,
             capacity: link.downMbps ? link.downMbps * 1e6 : memory.peak > 1e6 ? memory.peak : undefined,
             stripped: memory.stripped,
+            publicAddress: this.#tunnel.publicAddress(link.name),
           };
         }),
       ),
@@ -542,7 +576,11 @@ class Scheduler {
   }
 
   #publishPeer(nowMs: number): void {
-    const { state, reason } = this.#peerReach.state(nowMs);
+    const answers = this.ctx.links.current.flatMap(({ health }) => health?.answers?.internet ?? []);
+    const { state, reason } = this.#peerReach.state(
+      nowMs,
+      answers.length > 0 ? answers.reduce((sum, count) => sum + count, 0) : undefined,
+    );
     const { health, facts } = this.ctx;
     const { name, address, port } = this.#peer;
     if (state !== this.#peerFact.state) this.#peerFact = { state, sinceMs: this.ctx.clock.now() };

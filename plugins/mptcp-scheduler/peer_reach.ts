@@ -15,31 +15,45 @@ export class PeerReach {
   #missingSinceMs: number | undefined;
   #answeringSinceMs: number | undefined;
   #last: Answer = "silent";
+  /** What others had answered when it was last heard. */
+  #answersBefore: number | undefined;
+  #isDoubted = false;
 
   /** Something is amiss, so that asking more often pays. */
   get doubtful(): boolean {
-    return this.#state !== "up" || this.#missingSinceMs !== undefined;
+    return this.#state !== "up" || this.#missingSinceMs !== undefined || this.#isDoubted;
   }
 
   heard(answer: Answer, nowMs: number): void {
     this.#last = answer;
     if (answer === "answered") {
       this.#answeringSinceMs ??= nowMs;
-      this.#missingSinceMs = undefined;
+      this.#missingSinceMs = this.#answersBefore = undefined;
     } else {
       this.#missingSinceMs ??= nowMs;
       this.#answeringSinceMs = undefined;
     }
   }
 
-  /** What to say of it now. */
-  state(nowMs: number): Pick<PeerFact, "state" | "reason"> {
+  /**
+   * What to say of it now.
+   * @param answers how often others on the Internet have answered while it was silent (LinkHealthFact); undefined: nobody asks them
+   */
+  state(nowMs: number, answers?: number): Pick<PeerFact, "state" | "reason"> {
     const missing = this.#missingSinceMs !== undefined && nowMs - this.#missingSinceMs >= GONE_AFTER_MS;
+    this.#answersBefore = answers === undefined
+      ? undefined
+      : Math.min(this.#answersBefore ?? answers, answers);
+    this.#isDoubted = answers !== undefined && answers > this.#answersBefore!;
+    // Where no link reaches anybody, nothing is known of it, and there is nowhere else to go.
+    const isLinks = answers !== undefined && !this.#isDoubted && this.#last === "silent";
     // The first answer of a start is believed at once: there is nothing to come back from.
     const wait = this.#state === "down" ? BACK_AFTER_MS : 0;
     const back = this.#answeringSinceMs !== undefined && nowMs - this.#answeringSinceMs >= wait;
-    const next = missing ? "down" : back ? "up" : this.#state;
+    const gone = isLinks && this.#state !== "down" ? "unknown" : "down";
+    const next = missing ? gone : back ? "up" : this.#state;
     this.#state = next;
+    if (next === "unknown" && missing) return { state: next, reason: "no link reaches anybody" };
     if (next !== "down") return { state: next };
     const refused = "its address answers, but nothing listens on its port";
     return { state: next, reason: this.#last === "refused" ? refused : "no link reaches it" };

@@ -45,6 +45,38 @@ Deno.test("one link that hears of it is enough, and a refusal is told from silen
   );
 });
 
+Deno.test("while no link reaches anybody nothing is known of the peer; others must have answered since it was missed", () => {
+  const reach = new PeerReach();
+  const at = (seconds: number, answer: Answer | undefined, answers: number) => {
+    if (answer) reach.heard(answer, seconds * 1000);
+    return reach.state(seconds * 1000, answers).state;
+  };
+  assert.equal(at(0, "answered", 7), "up");
+  assert.equal(at(1, "silent", 7), "up");
+  assert.equal(at(6, "silent", 7), "unknown");
+  assert.equal(at(600, "silent", 7), "unknown");
+  assert.equal(at(601, "answered", 7), "up");
+  // Who counts was begun anew, and counts from nothing.
+  assert.equal(at(602, "silent", 7), "up");
+  assert.equal(at(603, undefined, 0), "up");
+  assert.equal(at(608, undefined, 0), "unknown");
+  assert.equal(at(609, undefined, 1), "down");
+  // All links fall silent as well: it is as gone as it was.
+  assert.equal(at(700, "silent", 1), "down");
+  assert.equal(at(701, "answered", 1), "down");
+  assert.equal(at(705, "answered", 1), "up");
+  // It was asked by others first, and found silent.
+  assert.equal(at(705.5, "answered", 2), "up");
+  assert.equal(reach.doubtful, false);
+  assert.equal(at(705.6, undefined, 3), "up");
+  assert.equal(reach.doubtful, true);
+  assert.equal(at(705.7, "answered", 3), "up");
+  assert.equal(reach.doubtful, false);
+  // Its address answers, so a link reaches it.
+  assert.equal(at(706, "refused", 1), "up");
+  assert.equal(at(712, "refused", 1), "down");
+});
+
 Deno.test("property: it is never down while something was heard in the last 5 s, and never up 5 s into silence", () => {
   const answers = fc.array(
     fc.tuple(fc.integer({ min: 1, max: 4_000 }), fc.constantFrom<Answer>("answered", "refused", "silent")),

@@ -249,3 +249,18 @@ Deno.test("what is odd about a link's network, and where Multipath TCP does not 
     "mptcp-unavailable",
   ]]);
 });
+
+Deno.test("a link that carries less than Ethernet has routes that say so", () => {
+  const links = [link("dsl", 1), link("fibre", 2)];
+  const narrow = routedLinks(
+    links,
+    assignSlots(["dsl", "fibre"], new Map()),
+    () => "cubic",
+    (name) => name === "dsl" ? 1400 : undefined,
+  );
+  const bound = routes(narrow).filter((resource) => resource.kind === "route" && resource.mtu !== undefined);
+  assert.deepEqual(said(bound), [
+    "route 4 wan1 192.168.11.2 1001 default 192.168.11.1 cubic 1400",
+    "route 4 wan1 192.168.11.2 254 default 192.168.11.1 4000 1400",
+  ]);
+});

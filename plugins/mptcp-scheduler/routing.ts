@@ -27,6 +27,8 @@ export interface UsableLink {
   prefixLength: number;
   gateway: string;
   congestion: string;
+  /** The largest IP packet that goes over it whole, where that is less than its interface takes. */
+  mtu?: number;
 }
 
 /** Links with everything known that routing needs, in the order of their slots; one of tier `never` is for who is pinned to it. */
@@ -34,6 +36,7 @@ export function routedLinks(
   links: Link[],
   slots: ReadonlyMap<string, number>,
   congestion: (link: string) => string,
+  mtu: (link: string) => number | undefined = () => undefined,
 ): UsableLink[] {
   return links.flatMap((link) => {
     const { state, address, prefixLength, gateway } = link.observed;
@@ -42,7 +45,15 @@ export function routedLinks(
       state !== "up" || !address || prefixLength === undefined || !gateway ||
       slot === undefined
     ) return [];
-    return [{ link, slot, address, prefixLength, gateway, congestion: congestion(link.name) }];
+    return [{
+      link,
+      slot,
+      address,
+      prefixLength,
+      gateway,
+      congestion: congestion(link.name),
+      mtu: mtu(link.name),
+    }];
   }).sort((a, b) => a.slot - b.slot);
 }
 
@@ -56,17 +67,26 @@ export function routes(links: UsableLink[]): Resource[] {
   const ranked = links.filter(isUsed).sort((a, b) =>
     TIER_RANK[a.link.tier] - TIER_RANK[b.link.tier] || a.slot - b.slot
   );
-  return links.flatMap(({ link, slot, address, prefixLength, gateway, congestion }): Resource[] => {
+  return links.flatMap(({ link, slot, address, prefixLength, gateway, congestion, mtu }): Resource[] => {
     const family = address.includes(":") ? 6 : 4;
     const table = FIRST_TABLE + slot;
+    const size = mtu === undefined ? {} : { mtu };
     const way = { kind: "route", family, interface: link.interface, source: address } as const;
     return [
       ...onLinkOf({ address, prefixLength, gateway }).map((to): Resource => ({ ...way, table, to })),
-      { ...way, table, to: "default", via: gateway, congestion },
+      // TCP announces what fits, so that neither end sends more from its first segment on.
+      { ...way, table, to: "default", via: gateway, congestion, ...size },
       { kind: "rule", family, priority: table, from: address, table },
       ...ranked.flatMap((other, index): Resource[] =>
         other.slot === slot
-          ? [{ ...way, table: MAIN_TABLE, to: "default", via: gateway, metric: DEFAULT_METRIC + index }]
+          ? [{
+            ...way,
+            table: MAIN_TABLE,
+            to: "default",
+            via: gateway,
+            metric: DEFAULT_METRIC + index,
+            ...size,
+          }]
           : []
       ),
     ];

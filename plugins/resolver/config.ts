@@ -13,6 +13,17 @@ const upstream = z.string().check(z.refine(
   "it must be an IPv4 address, with @port or #tls-name behind it where wanted: 9.9.9.9#dns.quad9.net",
 ));
 
+const domain = z.string().check(z.regex(
+  /^(?=.{1,253}$)((?!-)[a-z0-9-]{1,63}(?<!-))(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/,
+  "it must be a domain in small letters like home.example.org; everything below it is meant too",
+));
+
+/**
+ * What many homes have: Plex and Synology give a server at home a certificate under a name that holds its address, such as
+ * 192-168-1-9.….plex.direct.
+ */
+const WELL_KNOWN = ["plex.direct", "direct.quickconnect.to"];
+
 /** Every field has a default; descriptions become documentation. */
 export const config = z.strictObject({
   port: described(
@@ -23,6 +34,10 @@ export const config = z.strictObject({
     z._default(z.array(upstream).check(z.maxLength(3)), ["9.9.9.9#dns.quad9.net", "1.1.1.1#one.one.one.one"]),
     "resolvers that are asked when the peer's is late or silent: through the peer, and directly only while the peer " +
       "is gone and devices may leave past it; #name asks by TLS (box)",
+  ),
+  localDomains: described(
+    z._default(z.array(domain).check(z.maxLength(64)), WELL_KNOWN),
+    "domains whose names may lead into the LAN, each with everything below it; answers of all others that do are emptied (box)",
   ),
   forwardTo: described(
     z._default(z.array(upstream).check(z.maxLength(8)), []),

@@ -245,7 +245,7 @@ Deno.test("directly only when every peer is gone and the setting lets it; not kn
   using resolver = new Resolver(good(3));
   // With the kill-switch nobody is asked past the proxy, which is not there.
   const ask = async (direct: boolean) => {
-    const forwarder = new Forwarder(5335, [resolver.address], {
+    const forwarder = new Forwarder({ port: 5335, secondWay: [resolver.address], localDomains: [] }, {
       proxy: () => undefined,
       direct: () => direct,
     });
@@ -256,6 +256,25 @@ Deno.test("directly only when every peer is gone and the setting lets it; not kn
   assert.deepEqual(await ask(false), [2, "down"]);
   assert.equal(resolver.asked, 0);
   assert.deepEqual(await ask(true), [0, "degraded"]);
+});
+
+Deno.test("the owner's domain leads into the LAN by the second way too, another does not and is told of", async () => {
+  using resolver = new Resolver((asked, say) => void say(answerBytes(asked, [192, 168, 100, 9])));
+  const emptied: string[] = [];
+  const settings = { port: 5335, secondWay: [resolver.address], localDomains: ["home.example"] };
+  const forwarder = new Forwarder(settings, {
+    proxy: () => undefined,
+    direct: () => true,
+    emptied: (name) => emptied.push(name),
+  });
+  try {
+    assert.equal(addressIn(await forwarder.ask(query("nas.home.example"))), "192.168.100.9");
+    const other = await forwarder.ask(query("evil.example"));
+    assert.deepEqual([rcodeOf(other), other[7]], [Rcode.noError, 0]);
+    assert.deepEqual(emptied, ["evil.example"]);
+  } finally {
+    forwarder.close();
+  }
 });
 
 Deno.test("resolvers as they are written", () => {

@@ -1,10 +1,11 @@
 // The box's end: which ways a question may take now, and what is told of how they answer.
 import type { ResolverFact } from "../../core/plugin.ts";
+import type { Config } from "./config.ts";
 import { DOUBTED_AFTER, race } from "./race.ts";
 import { Rebinding } from "./rebinding.ts";
 import { connector, parseUpstream, type Proxy } from "./upstream.ts";
 import { Way } from "./way.ts";
-import { failure, type Query, Rcode } from "./wire.ts";
+import { failure, nameOf, type Query, Rcode } from "./wire.ts";
 
 /** The name of the first way. */
 export const PEER = "peer";
@@ -15,6 +16,8 @@ export interface Situation {
   proxy(): Proxy | undefined;
   /** The peer is gone, and what devices send may leave past it. */
   direct(): boolean;
+  /** This name led into the house; the name is hostile. */
+  emptied?(name: string): void;
 }
 
 /** Counters, for people. */
@@ -30,18 +33,22 @@ export interface Account {
 export class Forwarder {
   readonly account: Account = { asked: 0, failed: 0, rebinding: 0, answeredBy: {} };
   /** What no answer may lead to. */
-  readonly rebinding = new Rebinding();
+  readonly rebinding: Rebinding;
   readonly #through: Way[];
   readonly #straight: Way[];
   readonly #stop = new AbortController();
   /** How the last question that anybody answered, or nobody, was answered. */
   #last: "peer" | "second" | "directly" | "nobody" | undefined;
 
-  constructor(peerPort: number, secondWay: string[], private readonly situation: Situation) {
+  constructor(
+    { port, secondWay, localDomains }: Pick<Config, "port" | "secondWay" | "localDomains">,
+    private readonly situation: Situation,
+  ) {
+    this.rebinding = new Rebinding(localDomains);
     const second = secondWay.map((text) => ({ text, upstream: parseUpstream(text)! }));
     const proxy = () => situation.proxy();
     this.#through = [
-      new Way(PEER, connector({ address: "127.0.0.1", port: peerPort }, proxy)),
+      new Way(PEER, connector({ address: "127.0.0.1", port }, proxy)),
       ...second.map(({ text, upstream }) => new Way(text, connector(upstream, proxy))),
     ];
     this.#straight = second.map(({ text, upstream }) =>
@@ -89,7 +96,10 @@ export class Forwarder {
 
   #guarded(query: Query, response: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const guarded = this.rebinding.guard(query, response);
-    if (guarded !== response) this.account.rebinding++;
+    if (guarded !== response) {
+      this.account.rebinding++;
+      this.situation.emptied?.(nameOf(query));
+    }
     return guarded;
   }
 

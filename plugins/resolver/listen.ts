@@ -1,4 +1,4 @@
-// Where the LAN's DNS server asks: UDP and TCP on one loopback port. Bounded, whatever comes.
+// Where the LAN's DNS server asks, or a device itself: UDP and TCP on one port. Bounded, whatever comes.
 import { createSocket } from "node:dgram";
 import { accepted } from "../../core/plugin.ts";
 import { framed, messages, writeAll } from "./frames.ts";
@@ -23,10 +23,10 @@ export interface Listening {
   close(): void;
 }
 
-/** Listens on a loopback port, 0 for any. @throws Error when it is taken */
-export async function listen(port: number, ask: Ask): Promise<Listening> {
+/** Listens on a port, 0 for any, of loopback or of another address of this machine. @throws Error when it is taken */
+export async function listen(port: number, ask: Ask, hostname = LOOPBACK): Promise<Listening> {
   const socket = createSocket("udp4");
-  const listener = Deno.listen({ hostname: LOOPBACK, port });
+  const listener = Deno.listen({ hostname, port });
   let open = 0;
   const listening = { port: (listener.addr as Deno.NetAddr).port, refused: 0, malformed: 0, close };
   const answer = async (query: Query): Promise<Uint8Array<ArrayBuffer>> => {
@@ -56,7 +56,7 @@ export async function listen(port: number, ask: Ask): Promise<Listening> {
       close1(listener);
       reject(error);
     });
-    socket.bind(listening.port, LOOPBACK, () => resolve());
+    socket.bind(listening.port, hostname, () => resolve());
   });
   socket.on("error", () => {});
 

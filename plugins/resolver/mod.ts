@@ -13,12 +13,14 @@ import {
 } from "../../core/plugin.ts";
 import { type Config, config } from "./config.ts";
 import { Forwarder } from "./forwarder.ts";
+import { LinkListeners } from "./link_names.ts";
 import { listen, LOOPBACK } from "./listen.ts";
 import { isServing, reasonOf, unboundProgram } from "./unbound.ts";
 import { unboundConfig } from "./unbound_config.ts";
 import { parseUpstream } from "./upstream.ts";
 
 const STATUS_EVERY_MS = 1_000;
+const EMPTIED_EVERY_MS = 1_000;
 
 export default definePlugin<Config>({
   config,
@@ -39,18 +41,20 @@ export default definePlugin<Config>({
 });
 
 async function startBox(ctx: Context<Config>): Promise<void> {
-  const { port, secondWay } = ctx.config;
+  const { port, localDomains } = ctx.config;
   const socks5 = ctx.facts.watch<Socks5Fact>("socks5");
   const peers = ctx.facts.watch<PeerFact>("peer/");
   const policy = ctx.facts.watch<WhenPeerGoneFact>("when-peer-gone");
-  const forwarder = new Forwarder(port, secondWay, {
+  const forwarder = new Forwarder(ctx.config, {
     proxy: () => socks5.current.get("socks5"),
     direct: () => mayGoDirectly([...peers.current.values()], policy.current.get("when-peer-gone")),
+    emptied: emptiedTeller(ctx),
   });
+  const linkListeners = new LinkListeners(ctx);
   const prefixes = ctx.facts.watch<LanPrefixFact>("lan-prefix");
   const follow = () => {
     const { lan } = ctx.network.current;
-    forwarder.rebinding.own = [
+    forwarder.rebinding.own = linkListeners.own = [
       ...lan ? [lan.address] : [],
       ...ctx.links.current.flatMap(({ observed: { address, gateway } }) =>
         [address, gateway].filter((one) => one !== undefined)
@@ -67,12 +71,13 @@ async function startBox(ctx: Context<Config>): Promise<void> {
   });
   let told = "";
   const tell = () => {
+    linkListeners.follow();
     const { refused, malformed } = listening;
     const { state, account } = forwarder;
     const text = JSON.stringify([state, account, refused, malformed]);
     if (text === told) return;
     told = text;
-    ctx.facts.publish("resolver", { address: LOOPBACK, port, state } satisfies ResolverFact);
+    ctx.facts.publish("resolver", { address: LOOPBACK, port, state, localDomains } satisfies ResolverFact);
     ctx.publishStatus({ state, ...account, refused, malformed });
     for (const condition of conditions(state, forwarder.lastError)) {
       if (condition.holds) ctx.health.raise(condition);
@@ -82,6 +87,22 @@ async function startBox(ctx: Context<Config>): Promise<void> {
   tell();
   const timer = setInterval(tell, STATUS_EVERY_MS);
   ctx.defer(() => clearInterval(timer));
+}
+
+/** Tells of names that led into the house, so that who wanted them finds out; a page that asks for thousands tells of a few. */
+function emptiedTeller({ log }: Pick<Context<Config>, "log">): (name: string) => void {
+  let toldMs = -Infinity;
+  return (name) => {
+    if (performance.now() - toldMs < EMPTIED_EVERY_MS) return;
+    toldMs = performance.now();
+    log.info(
+      "A name led into the house, and its answer was emptied; the setting localDomains says which may",
+      {
+        // Only what a name on the Internet has.
+        name: name.replaceAll(/[^a-z0-9._-]/g, "?"),
+      },
+    );
+  };
 }
 
 /** Only when every peer is gone and the box's setting lets devices leave past it; not knowing is no. Pure. */

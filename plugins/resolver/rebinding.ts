@@ -3,9 +3,6 @@
 import ipaddr from "ipaddr.js";
 import { endOfAnyName, failure, nameOf, type Query, Rcode } from "./wire.ts";
 
-/** Domains that may answer with addresses of the LAN: Plex gives each server at home a certificate under such a name. */
-export const MAY_ANSWER_LOCALLY = ["plex.direct"];
-
 /** IPv4 addresses that no name of the Internet has (RFC 6890): this host, private, shared, loopback, link-local, group, reserved. */
 export const LOCAL4 = [
   "0.0.0.0/8",
@@ -28,6 +25,10 @@ export const LOCAL6 = [
   "ff00::/8",
 ];
 
+/** Of these, what is never beyond a link, not even in an operator's own network: this host, loopback, the segment, groups. */
+export const OUTSIDE_HOME4 = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"];
+export const OUTSIDE_HOME6 = LOCAL6.filter((cidr) => cidr !== "fc00::/7");
+
 const A = 1, AAAA = 28, SVCB = 64, HTTPS = 65;
 /** Parameters of a service that hold addresses (RFC 9460 section 14.3.2), and the bytes of one. */
 const HINTS: { [key: number]: 4 | 16 } = { 4: 4, 6: 16 };
@@ -37,13 +38,17 @@ interface Cidr {
   bytes: Uint8Array;
   length: number;
 }
-const local4 = LOCAL4.map(parse), local6 = LOCAL6.map(parse);
-
 /** What is local: the above, and this house's own addresses, public ones included. */
 export class Rebinding {
   #own: Cidr[] = [];
+  readonly #local4: Cidr[];
+  readonly #local6: Cidr[];
 
-  constructor(private readonly exceptions: readonly string[] = MAY_ANSWER_LOCALLY) {}
+  /** @param localDomains which may lead here, each with everything below it */
+  constructor(private readonly localDomains: readonly string[], local4 = LOCAL4, local6 = LOCAL6) {
+    this.#local4 = local4.map(parse);
+    this.#local6 = local6.map(parse);
+  }
 
   /** Addresses and networks of the box, its LAN and its modems, CIDR or bare. */
   set own(cidrs: string[]) {
@@ -62,18 +67,32 @@ export class Rebinding {
    */
   guard(query: Query, response: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const name = nameOf(query);
-    if (this.exceptions.some((domain) => name === domain || name.endsWith(`.${domain}`))) return response;
+    if (this.localDomains.some((domain) => name === domain || name.endsWith(`.${domain}`))) return response;
     const addresses = addressesIn(response, query.questionEnd);
     if (!addresses) return failure(query, Rcode.serverFailure);
     return addresses.some((address) => this.isLocal(address)) ? failure(query, Rcode.noError) : response;
   }
 
+  /** The same of an address as text. */
+  isLocalText(address: string): boolean {
+    return this.isLocal(bytesOf(address));
+  }
+
   /** Whether an address of 4 or 16 bytes leads into the house, straight or embedded in another. */
   isLocal(bytes: Uint8Array): boolean {
     const isIn = (cidr: Cidr) => contains(cidr, bytes);
-    if (this.#own.some(isIn) || (bytes.length === 4 ? local4 : local6).some(isIn)) return true;
+    if (this.#own.some(isIn) || (bytes.length === 4 ? this.#local4 : this.#local6).some(isIn)) return true;
     return bytes.length === 16 && embedded(bytes).some((inner) => this.isLocal(inner));
   }
+}
+
+/** Whether a text is an IPv4 address as people write it, of one station. */
+export function isUnicast4(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) && !contains(parse("224.0.0.0/3"), bytesOf(text));
+}
+
+function bytesOf(address: string): Uint8Array {
+  return Uint8Array.from(ipaddr.parse(address).toByteArray());
 }
 
 /** IPv4 addresses that an IPv6 address stands for: NAT64 (RFC 6052), 6to4 (RFC 3056), Teredo (RFC 4380), compatible (RFC 4291). */

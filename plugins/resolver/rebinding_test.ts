@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
-import { addressesIn, Rebinding } from "./rebinding.ts";
+import { config } from "./config.ts";
+import { addressesIn, OUTSIDE_HOME4, OUTSIDE_HOME6, Rebinding } from "./rebinding.ts";
 import { answerBytes, query } from "./testing.ts";
 import { nameOf, Rcode, rcodeOf } from "./wire.ts";
 import { unboundConfig } from "./unbound_config.ts";
@@ -42,7 +43,8 @@ const service = (key: number, value: Iterable<number>) => {
   return [0, 1, 0, 0, 1, 0, 3, 2, 0x68, 0x32, 0, key, inside.length >> 8, inside.length & 255, ...inside];
 };
 
-const house = new Rebinding();
+const { localDomains } = config.parse({});
+const house = new Rebinding([...localDomains, "home.example.org"]);
 house.own = ["192.168.100.1/24", "203.0.113.77", "203.0.113.1", "2001:db8:1:2::/64", "nonsense"];
 /** What becomes of an answer: passed on as it is, emptied, or a failure. */
 function outcome(message: Uint8Array<ArrayBuffer>, to = asked): string {
@@ -137,11 +139,28 @@ Deno.test("what cannot be read to its end is a failure, not an answer", () => {
   );
 });
 
-Deno.test("a domain that may is left alone with all below it, by the name that was asked for and no other", () => {
-  const plex = query("192-168-1-9.abc.PLEX.direct");
-  assert.equal(nameOf(plex), "192-168-1-9.abc.plex.direct");
-  assert.equal(outcome(response(plex, [record(1, [192, 168, 1, 9])]), plex), "passed");
-  for (const name of ["xplex.direct", "plex.direct.evil.example"]) {
+Deno.test("a domain that may, well known or the owner's, is left alone with all below it, by the name that was asked for and no other", () => {
+  assert.equal(nameOf(query("192-168-1-9.abc.PLEX.direct")), "192-168-1-9.abc.plex.direct");
+  for (
+    const name of [
+      "192-168-1-9.abc.PLEX.direct",
+      "192-168-1-9.nas.direct.quickconnect.to",
+      "home.example.org",
+      "nas.Home.example.org",
+    ]
+  ) {
+    const asked = query(name);
+    assert.equal(outcome(response(asked, [record(1, [192, 168, 1, 9])]), asked), "passed", name);
+  }
+  for (
+    const name of [
+      "xplex.direct",
+      "plex.direct.evil.example",
+      "example.org",
+      "athome.example.org",
+      "quickconnect.to",
+    ]
+  ) {
     const other = query(name);
     assert.equal(outcome(response(other, [record(1, [192, 168, 1, 9])]), other), "emptied", name);
   }
@@ -185,10 +204,44 @@ Deno.test("any bytes behind the question: no crash, no endless walk, and nothing
   assert.equal(addressesIn(new Uint8Array(5), 12), undefined);
 });
 
-Deno.test("unbound takes the list of local addresses as it is written", async () => {
-  const text = unboundConfig({ port: 5335, secondWay: [], forwardTo: [], validate: false });
-  assert.match(text, /private-address: 64:ff9b::c0a8:0\/112/);
-  assert.match(text, /private-domain: "plex.direct"/);
+Deno.test("an operator's own network may be private; what it says leads neither to the LAN nor to this box or its modems", () => {
+  const beyond = new Rebinding([], OUTSIDE_HOME4, OUTSIDE_HOME6);
+  beyond.own = ["192.168.100.1/24", "192.168.11.1", "192.168.11.2"];
+  for (const address of ["10.1.2.3", "100.64.0.9", "172.16.0.1", "192.168.55.1", "fd00::1", "9.9.9.9"]) {
+    assert.equal(beyond.isLocalText(address), false, address);
+  }
+  for (
+    const address of [
+      "192.168.100.9",
+      "192.168.11.1",
+      "192.168.11.2",
+      "127.0.0.1",
+      "0.0.0.0",
+      "169.254.169.254",
+      "224.0.0.251",
+      "::1",
+      "fe80::1",
+      "::ffff:192.168.100.9",
+      "64:ff9b::192.168.100.9",
+    ]
+  ) assert.equal(beyond.isLocalText(address), true, address);
+});
+
+Deno.test("domains are taken as people write them, and nothing else is", () => {
+  const isTaken = (domain: string) => config.safeParse({ localDomains: [domain] }).success;
+  for (const domain of ["plex.direct", "home.example.org", "corp", "xn--mnchen-3ya.example"]) {
+    assert.ok(isTaken(domain), domain);
+  }
+  for (
+    const domain of ["", ".", "*.example.org", ".example.org", "example.org.", "Example.org", "a b", "a/b"]
+  ) {
+    assert.ok(!isTaken(domain), domain);
+  }
+});
+
+Deno.test("unbound takes its configuration, and leaves it to each box which names may lead into its LAN", async () => {
+  const text = unboundConfig(config.parse({ forwardTo: ["9.9.9.9#dns.quad9.net"] }));
+  assert.doesNotMatch(text, /private-/);
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(file, text);

@@ -1,6 +1,5 @@
 // What unbound(8) is told at the peer (unbound.conf(5)). Pure.
 import type { Config } from "./config.ts";
-import { LOCAL4, LOCAL6, MAY_ANSWER_LOCALLY } from "./rebinding.ts";
 import { parseUpstream } from "./upstream.ts";
 
 /** The root's keys (https://data.iana.org/root-anchors/): of 2017, and of 2024, which signs from 2026 on. */
@@ -8,19 +7,6 @@ const ROOT_KEYS = [
   ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
   ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
 ];
-/** Addresses that no public name may have: a web page must not reach into a LAN by one (DNS rebinding). */
-const PRIVATE = [
-  ...LOCAL4,
-  ...LOCAL6,
-  // IPv4 ones that IPv6 addresses stand for: NAT64 (RFC 6052) and 6to4 (RFC 3056).
-  ...LOCAL4.flatMap((cidr) => {
-    const [address = "", length] = cidr.split("/");
-    const [a = 0, b = 0, c = 0, d = 0] = address.split(".").map(Number);
-    const words = [a * 256 + b, c * 256 + d].map((word) => word.toString(16)).join(":");
-    return [`64:ff9b::${words}/${96 + Number(length)}`, `2002:${words}::/${16 + Number(length)}`];
-  }),
-];
-
 /** The whole configuration; bounded memory of about 60 MB. */
 export function unboundConfig({ port, forwardTo, validate }: Config): string {
   const lines = [
@@ -52,8 +38,6 @@ export function unboundConfig({ port, forwardTo, validate }: Config): string {
     "hide-identity: yes",
     "hide-version: yes",
     "harden-algo-downgrade: yes",
-    ...PRIVATE.map((range) => `private-address: ${range}`),
-    ...MAY_ANSWER_LOCALLY.map((domain) => `private-domain: "${domain}"`),
     `module-config: "${validate ? "validator " : ""}iterator"`,
     ...(validate ? ROOT_KEYS.map((key) => `trust-anchor: "${key}"`) : []),
     'tls-cert-bundle: "/etc/ssl/certs/ca-certificates.crt"',

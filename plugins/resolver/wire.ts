@@ -66,6 +66,11 @@ export function rcodeOf(response: Uint8Array): number {
   return response[3]! & RCODE;
 }
 
+/** Whether a message was too long for UDP, and is to be asked for by TCP. */
+export function isCut(response: Uint8Array): boolean {
+  return (response[2]! & TRUNCATED) !== 0;
+}
+
 /** A copy with another id. */
 export function withId(message: Uint8Array, id: number): Bytes {
   const copy = Uint8Array.from(message);

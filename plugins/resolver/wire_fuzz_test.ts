@@ -136,7 +136,7 @@ fuzz(
   "what is passed on holds no local address that a reader to its end would find",
   hostile(guarded, 4_096),
   (bytes) => {
-    const question = query("www.example.org"), guard = new Rebinding();
+    const question = query("www.example.org"), guard = new Rebinding([]);
     const passed = swift(() => guard.guard(question, bytes));
     if (passed === bytes) {
       const found = addressesIn(bytes, question.questionEnd)!;

@@ -12,7 +12,9 @@ import {
 import { writeRecord } from "./address.ts";
 import type { Devices } from "./devices.ts";
 import type { Reactor } from "./reactor.ts";
+import { refusals } from "./refusal.ts";
 import type { Sniffer } from "./sniffer.ts";
+import { patience } from "./vanished.ts";
 
 /** Mark of intercepted packets: one bit, so that marks of others go on living beside it. */
 const MARK = "0x10000";
@@ -49,6 +51,7 @@ export function interception(
   const [type, ip, to] = family === 4
     ? ["ipv4_addr", "ip", `127.0.0.1:${port}`]
     : ["ipv6_addr", "ip6", `[::1]:${port}`];
+  const refused = refusals(family);
   return [
     { kind: "rule", family, priority: RULE_PRIORITY, mark: `${MARK}/${MARK}`, table: TABLE },
     { kind: "route", family, table: TABLE, to: "default", type: "local", interface: "lo" },
@@ -60,7 +63,7 @@ export function interception(
   set left_alone {
     type ${type}; flags interval; auto-merge
     elements = { ${[...new Set(ranges)].sort().join(", ")} }
-  }
+  }${refused.parts}
   chain prerouting {
     type filter hook prerouting priority mangle; policy accept;
     iifname != "${lan.interface}" return
@@ -68,6 +71,7 @@ export function interception(
     fib daddr type { local, ${family === 4 ? "broadcast, " : ""}multicast } return
     ${ip} daddr @left_alone return
     ct mark and ${TUNNELLED} != 0 return
+    ${refused.rule}
     meta l4proto tcp ${
         standIn ? "socket transparent 1" : `tproxy to ${to}`
       } meta mark set meta mark or ${MARK} accept
@@ -112,6 +116,7 @@ export class Interceptor {
     native.localAddress(this.#fd, own);
     // Inherited by what it accepts.
     native.setNoDelay(this.#fd, true);
+    native.setKeepalive(this.#fd, patience);
     this.port = decodeAddress(own).port;
     this.#tag = reactor.add(this.#fd, PollEvents.in, () => this.#accept());
   }

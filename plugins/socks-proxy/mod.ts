@@ -3,6 +3,7 @@ import { ADDRESS_BYTES, openNative } from "../../core/native/ffi.ts";
 import {
   type BoxesFact,
   type ClockFact,
+  type CongestionFact,
   type Context,
   definePlugin,
   type DevicePriorityFact,
@@ -16,6 +17,7 @@ import {
   LOW_PRIORITY_MARK,
   OtbError,
   type PathFact,
+  type PeerFact,
   type ProxyTargetFact,
   readBoxes,
   readKey,
@@ -40,6 +42,7 @@ import { Identity } from "./sip023.ts";
 import { LINK_LOGIN, type Login, Socks5 } from "./socks5.ts";
 import { StandIn } from "./stand_in.ts";
 import { Targets } from "./targets.ts";
+import type { CongestionWish } from "./transport/striped/line.ts";
 import { MptcpTransport, order } from "./transport/transport.ts";
 import { tunnelCounters, Tunnels } from "./tunnel.ts";
 
@@ -164,9 +167,12 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
       weight > 0 || paths.current.get(`path/${link}`)?.state === "active"
     );
   };
-  const most = mostConnections(native);
+  const most = mostConnections(native), congestion = congestionWish(ctx);
+  const peers = ctx.facts.watch<PeerFact>("peer/");
+  const isCutOff = () => peers.current.get(`peer/${peer.name}`)?.state === "unknown";
   const tunnels = new Tunnels({
     ...{ native, reactor, transport, psk, identity, now, choices, markOf, counters, ways, most },
+    ...{ isCutOff, congestion },
   });
   ctx.defer(() => tunnels.close());
   ctx.defer(firstPath.subscribe(() => tunnels.waysChanged()));
@@ -283,6 +289,12 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   return (next) => shares.take(next);
 }
 
+/** The congestion control that a person wants of what is sent. */
+function congestionWish(ctx: Context<Config>): () => CongestionWish {
+  const told = ctx.facts.watch<CongestionFact>("congestion");
+  return () => told.current.get("congestion")?.wish ?? "auto";
+}
+
 async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   const counters = serveCounters();
   const salts = new Salts(ctx.directory, () => ctx.clock.now());
@@ -300,9 +312,9 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   ctx.defer(offered.subscribe((facts) => targets.setOffered([...facts.values()])));
   const timer = setInterval(lookAtOwn, 10_000);
   ctx.defer(() => clearInterval(timer));
-  const most = mostConnections(native);
+  const most = mostConnections(native), congestion = congestionWish(ctx);
   const boxes = new Boxes(native, most);
-  const settings = { native, reactor, boxes, salts, targets, now, counters, most };
+  const settings = { native, reactor, boxes, salts, targets, now, counters, most, congestion };
   // Releases run in reverse: nothing new is taken, what flows comes to its end, what is left is reset.
   let server: Server | undefined = undefined;
   ctx.defer(() => server?.end());

@@ -16,6 +16,24 @@ import {
 } from "./testing.ts";
 import { roundTrip, withShadowsocks } from "./testing_shadowsocks.ts";
 
+Deno.test("a connection that begins while no link works waits for one, with what was said; without that reason it is reset", async () => {
+  let isCutOff = true;
+  await using pair = new Pair({ isCutOff: () => isCutOff });
+  using server = echo();
+  pair.stopServer();
+  const device = await pair.dial(server.port);
+  await device.write(Uint8Array.of(1, 2, 3));
+  await until(() => pair.tunnelled.unreachable >= 2);
+  pair.restartServer();
+  assert.deepEqual(await readExactly(device, 3), Uint8Array.of(1, 2, 3));
+  close(device);
+  pair.stopServer();
+  isCutOff = false;
+  const refused = await pair.dial(server.port);
+  await assert.rejects(readExactly(refused, 1));
+  close(refused);
+});
+
 Deno.test("bytes arrive whole both ways, whatever their size", async () => {
   await using pair = new Pair();
   using server = echo();

@@ -1,6 +1,7 @@
 // The event loop of the data plane: epoll over FFI on the plugin's own thread, sharing it fairly with Deno's loop.
 import { setImmediate } from "node:timers";
 import { Errno, type Native, type Poll, PollEvents, WAKE_TAG } from "../../core/native/ffi.ts";
+import { patience } from "./vanished.ts";
 
 /** Deno's own loop (settings, status, timers) runs at least this often while sockets are busy. */
 const YIELD_EVERY_MS = 5;
@@ -9,7 +10,7 @@ const LINGER_MS = 1;
 /** And before it sleeps it looks this often again: some 10 us at most, when nobody else wants the processor. */
 const LINGER_YIELDS = 32;
 const IDLE_WAIT_MS = 1_000;
-/** How often nudged descriptors are looked at without an event. */
+/** How often nudged descriptors, and a share of those that are looked after, are looked at without an event. */
 const NUDGE_MS = 1_000;
 const EVENTS = 256;
 /** How long a listener rests, and the answers after which it does: ENFILE is the whole machine's. */
@@ -30,6 +31,9 @@ export class Reactor {
   readonly #events = new Uint32Array(2 * EVENTS);
   readonly #handlers: (OnEvents | undefined)[] = [];
   readonly #nudged = new Set<number>();
+  /** By tag. */
+  readonly #looks = new Map<number, () => void>();
+  #round = this.#looks.values();
   /** By tag; sparse. */
   readonly #counted: (Counted | undefined)[] = [];
   #free: number[] = [];
@@ -83,6 +87,11 @@ export class Reactor {
     this.#nudged.add(tag);
   }
 
+  /** Calls back every quarter of a minute, event or not, until the tag is forgotten. */
+  lookAfter(tag: number, look: () => void): void {
+    this.#looks.set(tag, look);
+  }
+
   /** Tells when the tag is forgotten. */
   count(tag: number, counted: Counted): void {
     this.#counted[tag] = counted;
@@ -91,6 +100,7 @@ export class Reactor {
   /** Forgets a descriptor that is about to be closed. */
   forget(tag: number): void {
     this.#nudged.delete(tag);
+    this.#looks.delete(tag);
     this.#handlers[tag] = undefined;
     this.#counted[tag]?.left();
     this.#counted[tag] = undefined;
@@ -114,6 +124,7 @@ export class Reactor {
       this.#dispatch(count);
       if (performance.now() - nudgedMs > NUDGE_MS) {
         for (const tag of this.#nudged) this.#handlers[tag]?.(PollEvents.in);
+        this.#lookOn();
         nudgedMs = performance.now();
       }
       if (performance.now() - yieldedMs > YIELD_EVERY_MS) {
@@ -128,6 +139,15 @@ export class Reactor {
   stop(): void {
     this.#stopped = true;
     this.#poll.wake();
+  }
+
+  /** Looks at the next few: however many there are, each moment has little to do. */
+  #lookOn(): void {
+    for (let count = Math.ceil(this.#looks.size / patience.roundSeconds); count > 0; count--) {
+      const { done, value: look } = this.#round.next();
+      if (done) this.#round = this.#looks.values();
+      else look();
+    }
   }
 
   #dispatch(count: number): void {

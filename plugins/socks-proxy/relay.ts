@@ -2,6 +2,8 @@
 // Both sockets reset on close: an end is told only when the other side told it, and who dies resets what it carried.
 import { type AeadSession, Errno, type Native, openCapacity, PollEvents } from "../../core/native/ffi.ts";
 import type { Reactor } from "./reactor.ts";
+import { refuse } from "./refusal.ts";
+import { isLost } from "./vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -41,6 +43,8 @@ export interface Codec {
   readonly saysEnd?: boolean;
   /** It has said it. */
   readonly hasEnded?: boolean;
+  /** It has answered, and with nothing: a reset now says that the target refused or stayed silent. */
+  readonly isRefusal?: boolean;
   free(): void;
 }
 
@@ -120,6 +124,9 @@ export class Relay {
     reactor.handle(plain.tag, (events) => this.#onPlain(events));
     reactor.handle(sealed.tag, (events) => this.#onSealed(events));
     reactor.nudge(sealed.tag);
+    for (const side of codec.raw ? [this.#plain, this.#sealed] : [this.#plain]) {
+      reactor.lookAfter(side.tag, () => this.#look(side));
+    }
     this.#watch(this.#plain);
     this.#watch(this.#sealed);
     counters.open++;
@@ -149,6 +156,11 @@ export class Relay {
     if (this.#done) return;
     this.counters.resets++;
     this.#end(broken);
+  }
+
+  /** An end of the kernel's is not seen by who waits for the other side. */
+  #look(side: Side): void {
+    if (isLost(this.native.tcpInfo(side.fd), side.ended && side.shut)) this.#reset(side);
   }
 
   #onPlain(events: number): void {
@@ -269,7 +281,8 @@ export class Relay {
     this.reactor.forget(this.#plain.tag);
     this.reactor.forget(this.#sealed.tag);
     if (broken) {
-      this.native.abort(this.#plain.fd);
+      if (broken === this.#sealed && this.codec.isRefusal) refuse(this.native, this.#plain.fd);
+      else this.native.abort(this.#plain.fd);
       this.native.abort(this.#sealed.fd);
     } else {
       this.native.closeInOrder(this.#plain.fd);

@@ -63,11 +63,16 @@ class ClientCodec extends FrameCodec implements Codec {
   /** Bytes of a response header that is not complete. */
   #head: Bytes | undefined = NOTHING;
   #answered = false;
+  #isEmpty = true;
   /** As the answer has it: a peer of another kind just ends. */
   saysEnd = false;
 
   constructor(private readonly settings: GreetSettings, sealer: AeadSession, private readonly salt: Bytes) {
     super(sealer, undefined);
+  }
+
+  get isRefusal(): boolean {
+    return this.#answered && this.#isEmpty && !this.hasEnded;
   }
 
   get hasEnded(): boolean {
@@ -80,7 +85,10 @@ class ClientCodec extends FrameCodec implements Codec {
   }
 
   override open(input: Bytes, length: number, output: Bytes): number {
-    if (!this.#head) return super.open(input, length, output);
+    if (!this.#head) {
+      this.#isEmpty = false;
+      return super.open(input, length, output);
+    }
     const bytes = this.#head.length === 0 ? input.subarray(0, length) : arena.join(this.#head, input, length);
     // Kept until it is whole; what is not yet is copied, as the buffer is everybody's.
     const wait = () => {
@@ -107,6 +115,7 @@ class ClientCodec extends FrameCodec implements Codec {
     this.#answered = true;
     this.settings.counters.unanswered = 0;
     this.#head = undefined;
+    this.#isEmpty = opened === 0 && bytes.length === end;
     const rest = this.opener.openFrames(bytes, end, bytes.length - end, output, opened);
     return rest < 0 ? rest : opened + rest;
   }

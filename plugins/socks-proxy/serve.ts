@@ -12,7 +12,7 @@ import {
 import { readTarget, type Target } from "./address.ts";
 import { arena } from "./arena.ts";
 import type { Box, Boxes } from "./boxes.ts";
-import { Dials } from "./dial.ts";
+import { Dials, type DialSettings } from "./dial.ts";
 import type { Reactor } from "./reactor.ts";
 import { type Codec, type Counters, FrameCodec, type Registered, Relay, scratch } from "./relay.ts";
 import type { Salts } from "./salts.ts";
@@ -22,6 +22,7 @@ import type { Targets } from "./targets.ts";
 import { randomBytes } from "./random.ts";
 import { KEEPALIVE_SECONDS } from "./transport/transport.ts";
 import { isReserved } from "./transport/striped/hello.ts";
+import type { CongestionWish } from "./transport/striped/line.ts";
 import { Assembly } from "./transport/striped/peer.ts";
 import { PROTOCOL_SAMPLE } from "./tunnel.ts";
 
@@ -69,6 +70,7 @@ export interface ServeSettings {
   boxes: Boxes;
   salts: Salts;
   targets: Targets;
+  lookup?: DialSettings["lookup"];
   /** Seconds since the epoch. */
   now(): number;
   counters: ServeCounters;
@@ -76,6 +78,8 @@ export interface ServeSettings {
   most?: number;
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
+  /** Congestion control of striped streams that a person wants. */
+  congestion?: () => CongestionWish;
   /** Speaks SIP004 instead, for one box: its key is `legacyKey` of a password, and what it carries counts as that box's. */
   legacy?: { box: Box; key: Bytes };
 }
@@ -358,7 +362,7 @@ function dial(
     counters.bytesToPlain += first.length;
     relay.deliver(first);
   };
-  settings.dials.open(box, target, () => isOver, (plain) => plain ? connected(plain) : refused());
+  settings.dials.open(box, target, first, () => isOver, (plain) => plain ? connected(plain) : refused());
 }
 
 /** Frames both ways, with the response header before the first that goes back. */

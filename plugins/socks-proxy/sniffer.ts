@@ -3,9 +3,11 @@
 import { ADDRESS_BYTES, decodeAddress, Errno, type Native, PollEvents } from "../../core/native/ffi.ts";
 import { candidates, type DomainRule, ruleFor } from "./domain_rules.ts";
 import type { Reactor } from "./reactor.ts";
+import { refuse } from "./refusal.ts";
 import { type Codec, type Counters, type Registered, Relay, scratch } from "./relay.ts";
 import { serverName } from "./server_name.ts";
 import type { Tunnels } from "./tunnel.ts";
+import { patience } from "./vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -119,6 +121,7 @@ export class Sniffer {
       clearTimeout(timer);
       if (native.connectResult(fd) < 0) return giveUp();
       native.setNoDelay(fd, true);
+      native.setKeepalive(fd, patience);
       // A fresh connection has room for the first bytes.
       if (native.write(fd, heard, 0, heard.length) !== heard.length) return giveUp();
       new Relay(
@@ -134,7 +137,8 @@ export class Sniffer {
       clearTimeout(timer);
       reactor.forget(tag);
       native.abort(fd);
-      this.#drop(plain);
+      reactor.forget(plain.tag);
+      refuse(native, plain.fd);
     };
   }
 

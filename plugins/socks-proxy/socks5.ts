@@ -7,6 +7,7 @@ import { arena } from "./arena.ts";
 import type { Devices } from "./devices.ts";
 import type { Counted, Reactor } from "./reactor.ts";
 import type { Tunnels } from "./tunnel.ts";
+import { patience } from "./vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -113,6 +114,7 @@ export class Socks5 {
     this.port = decodeAddress(local).port;
     // Inherited by what it accepts.
     native.setNoDelay(this.#fd, true);
+    native.setKeepalive(this.#fd, patience);
     this.#tag = reactor.add(this.#fd, PollEvents.in, () => this.#accept());
     this.#sweep = setInterval(() => {
       for (const dialogue of this.#dialogues) {

@@ -42,6 +42,10 @@ export interface PairOptions {
   hops?: boolean;
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
+  /** Addresses of names, for the peer. */
+  lookup?: (host: string) => Promise<string[]>;
+  /** No link works, as far as the box knows. */
+  isCutOff?: () => boolean;
 }
 
 /** A box with SOCKS5 and a peer, both ours. */
@@ -59,6 +63,7 @@ export class Pair {
   readonly links: TestLinks | undefined;
   readonly #running = this.reactor.run();
   #salts: Salts | undefined;
+  #isServing = false;
 
   constructor(private readonly options: PairOptions = {}) {
     this.boxes = new Boxes(this.native, options.most);
@@ -81,6 +86,7 @@ export class Pair {
       counters: this.tunnelled,
       ways: striped ? () => this.links?.ways() ?? waysOf(striped) : undefined,
       bareMs: options.bareMs,
+      isCutOff: options.isCutOff,
     });
     this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);
   }
@@ -93,6 +99,7 @@ export class Pair {
   }
 
   #serve(port: number): Server {
+    this.#isServing = true;
     this.#salts?.close();
     this.#salts = new Salts(this.directory, () => Date.now());
     return new Server(
@@ -107,6 +114,7 @@ export class Pair {
         targets: new Targets(this.options.allow ?? ["127.0.0.0/8"]),
         now: () => Math.floor(Date.now() / 1000),
         counters: this.served,
+        lookup: this.options.lookup,
         bareMs: this.options.bareMs,
       },
       "127.0.0.1",
@@ -117,10 +125,16 @@ export class Pair {
 
   /** The server ends and a new one takes its port and files. */
   restartServer(): void {
-    const { port } = this.server;
+    this.stopServer();
+    this.server = this.#serve(this.server.port);
+  }
+
+  /** The server ends; another may take its place. */
+  stopServer(): void {
+    if (!this.#isServing) return;
+    this.#isServing = false;
     this.server.close();
     this.server.end();
-    this.server = this.#serve(port);
   }
 
   /** Waits until new streams are striped, where they are to be. */
@@ -137,8 +151,7 @@ export class Pair {
     this.socks.close();
     this.tunnels.close();
     this.links?.close();
-    this.server.close();
-    this.server.end();
+    this.stopServer();
     this.reactor.stop();
     await this.#running;
     this.#salts?.close();

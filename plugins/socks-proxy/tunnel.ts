@@ -9,6 +9,7 @@ import { FIRST_PAYLOAD, greet, type GreetSettings } from "./request.ts";
 import { Striping } from "./transport/striped/box.ts";
 import type { Way } from "./transport/striped/connect.ts";
 import { isReservedTarget, RESERVED_TARGET } from "./transport/striped/hello.ts";
+import type { CongestionWish } from "./transport/striped/line.ts";
 import { order, type Path, type Transport } from "./transport/transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -17,6 +18,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const CONNECT_MS = 2_500;
 /** The last one is given longer. */
 const LAST_CONNECT_MS = 10_000;
+/** While no link works there is nowhere else to go: it is tried again after a moment, for as long as most systems repeat a SYN. */
+const AGAIN_MS = 1_000, CUT_OFF_MS = 130_000;
 /** One connection in so many is asked whether it speaks MPTCP. */
 export const PROTOCOL_SAMPLE = 8;
 const NOTHING = new Uint8Array(0);
@@ -63,12 +66,16 @@ export interface TunnelSettings extends GreetSettings {
   /** The firewall mark for what is sent on behalf of who is at the other end of a descriptor; 0 for none. */
   markOf?(fd: number): number;
   counters: TunnelCounters;
+  /** No link works, as far as is known, and so nothing is known of the peer. */
+  isCutOff?(): boolean;
   /** Links that carry striped streams; absent: streams are not striped. */
   ways?(): Way[];
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
   /** Connections of devices that there is room for. */
   most?: number;
+  /** Congestion control of striped streams that a person wants. */
+  congestion?: () => CongestionWish;
 }
 
 /** Opens tunnels for LAN connections. */
@@ -161,6 +168,7 @@ class Connecting {
   #ended = false;
   #path: Path;
   #isStriped = false;
+  readonly #beganMs = performance.now();
 
   constructor(
     private readonly settings: TunnelSettings,
@@ -168,7 +176,7 @@ class Connecting {
     private readonly plain: Registered,
     private readonly target: Bytes,
     private first: Bytes,
-    private readonly paths: Path[],
+    private paths: Path[],
     private readonly mark: number,
     private readonly isAlone: boolean,
     private readonly striping: Striping | undefined,
@@ -193,7 +201,13 @@ class Connecting {
       this.#tag = reactor.add(this.#fd, PollEvents.out, (events) => this.#connected(events));
       return;
     }
-    this.giveUp(why);
+    const { isCutOff, counters, choices } = this.settings;
+    const nowMs = performance.now();
+    if (this.isAlone || !isCutOff?.() || nowMs - this.#beganMs > CUT_OFF_MS) return this.giveUp(why);
+    counters.unreachable++;
+    counters.lastError = why;
+    this.paths = order(choices(), Math.random());
+    this.#deadlineMs = nowMs + AGAIN_MS;
   }
 
   expire(now: number): void {

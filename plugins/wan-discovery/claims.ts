@@ -1,7 +1,7 @@
 // From a planned link with its address to what it wants of the kernel and to the fact that others read. Pure.
 import { type Lan, type Link, type LinkFact, onLinkOf, overlaps, type Resource } from "../../core/plugin.ts";
 import { network } from "./addresses.ts";
-import type { Grant } from "./lease.ts";
+import { type Grant, usedOf } from "./lease.ts";
 import type { Configured, PlannedLink } from "./planner.ts";
 
 const MAIN_TABLE = 254;
@@ -11,9 +11,13 @@ const SAFE_NAME = /^[\w.-]{1,15}$/;
 const METRIC = 5000;
 
 /** A link as others see it. */
-export function linkFact({ device, gateway, lanAddress, description }: PlannedLink, grant?: Grant): LinkFact {
-  const address = lanAddress ?? (grant && `${grant.address}/${grant.prefixLength}`);
-  return { interface: device, address, gateway, description };
+export function linkFact(
+  { device, gateway, lanAddress, description, away }: PlannedLink,
+  grant?: Grant,
+): LinkFact {
+  const address = lanAddress ?? (grant && `${usedOf(grant)}/${grant.prefixLength}`);
+  const resolvers = grant && grant.dns.length > 0 ? grant.dns : undefined;
+  return { interface: device, address, gateway, description, resolvers, away };
 }
 
 /** The links that a person set by hand, whatever their names: their ports are left to them. */
@@ -26,9 +30,10 @@ export function configuredLinks(links: readonly Link[]): Configured[] {
 export function allResources(
   ports: readonly { name: string; mac: string }[],
   lan: Lan | undefined,
-  links: readonly PlannedLink[],
+  planned: readonly PlannedLink[],
   grantOf: (link: PlannedLink) => Grant | undefined,
 ): Map<string, Resource[]> {
+  const links = planned.filter(({ away }) => away === undefined);
   return new Map([
     // Ports that a person named are wanted on by the core too: none goes off in between when one of both lets go.
     ["ports", portResources(ports.map(({ name }) => name), links)],
@@ -51,7 +56,7 @@ export function linkResources(link: PlannedLink, grant: Grant | undefined, lan?:
   }
   if (fixed) resources.push({ kind: "neighbour", interface: device, address: gateway, mac });
   if (!grant || lanAddress) return resources;
-  const { address, prefixLength } = grant;
+  const { prefixLength } = grant, address = usedOf(grant);
   const route = { kind: "route", family: 4, table: MAIN_TABLE, interface: device, source: address } as const;
   // Two modems may have one subnet, and one may have the LAN's: the kernel's own route would be ambiguous.
   resources.push({
@@ -62,7 +67,31 @@ export function linkResources(link: PlannedLink, grant: Grant | undefined, lan?:
   });
   const routes = onLinkOf({ address, prefixLength, gateway }).map((to) => besideLan(to, lan));
   for (const to of new Set(routes)) resources.push({ ...route, to, metric: METRIC + slot });
+  if (grant.local) resources.push(...translation(link, grant.address));
   return resources;
+}
+
+/**
+ * Another link has the address that this modem gave: what leaves here does so from that address, whatever this box uses, and who
+ * asks for it by ARP is answered, as it is here too. The kernel tracks connections, so that errors about packets find them as well.
+ */
+function translation({ device, slot }: PlannedLink, given: string): Resource[] {
+  if (!SAFE_NAME.test(device)) return [];
+  return [
+    { kind: "address", interface: device, cidr: `${given}/32`, noPrefixRoute: true },
+    {
+      kind: "nftTable",
+      family: "ip",
+      name: `otb_wan_link${slot}`,
+      // Before whoever else translates: the first one decides.
+      body: `
+  chain to_modem {
+    type nat hook postrouting priority srcnat - 10; policy accept;
+    oifname "${device}" ip saddr != ${given} snat to ${given}
+  }
+`,
+    },
+  ];
 }
 
 /** What lies within the LAN's network is routed as that, behind the LAN's own route: a part of it would hide devices. */
@@ -98,7 +127,7 @@ export function lanResources(
     const grant = grantOf(link);
     if (!grant || !link.onLan || link.device === link.interface) return [];
     return [
-      `ether type ip ether daddr ${link.deviceMac} ether saddr != ${link.mac} ip daddr != ${grant.address} ` +
+      `ether type ip ether daddr ${link.deviceMac} ether saddr != ${link.mac} ip daddr != ${usedOf(grant)} ` +
       `meta pkttype set host ether daddr set ${lan.mac}`,
     ];
   });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lanResources, linkResources } from "./claims.ts";
+import { lanResources, linkFact, linkResources } from "./claims.ts";
 import type { PlannedLink } from "./planner.ts";
 
 const LAN = { name: "lan0", mac: "02:00:00:00:00:01" };
@@ -7,7 +7,14 @@ const GRANT = { address: "192.168.1.104", prefixLength: 24, router: "192.168.1.1
 
 function link(more: Partial<PlannedLink>): PlannedLink {
   return {
-    ...{ name: "wan-lan0", mac: "02:00:00:00:01:01", slot: 1, present: true, interface: "lan0" },
+    ...{
+      name: "wan-lan0",
+      id: "02:00:00:00:01:01",
+      mac: "02:00:00:00:01:01",
+      slot: 1,
+      present: true,
+      interface: "lan0",
+    },
     ...{ device: "otb-wan1", deviceMac: "02:00:00:00:00:aa", onLan: true, gateway: "192.168.1.1" },
     ...{ prefixLength: 24, fixed: false, description: "" },
     ...more,
@@ -23,6 +30,19 @@ Deno.test("what devices send by a link on the LAN comes in by the LAN, not what 
     table.body,
     /ether daddr 02:00:00:00:00:aa ether saddr != 02:00:00:00:01:01 ip daddr != 192\.168\.1\.104 meta pkttype set host ether daddr set 02:00:00:00:00:01/,
   );
+});
+
+Deno.test("an address that another link has is translated on this link's interface alone, and answered for there", () => {
+  const onPort = link({ onLan: false, interface: "wan2", device: "wan2", slot: 2 });
+  const resources = linkResources(onPort, { ...GRANT, local: "192.168.1.109" });
+  const addresses = resources.flatMap((one) =>
+    one.kind === "address" ? [`${one.interface} ${one.cidr}`] : []
+  );
+  assert.deepEqual(addresses, ["wan2 192.168.1.109/24", "wan2 192.168.1.104/32"]);
+  const [table] = resources.filter((one) => one.kind === "nftTable");
+  assert.equal(table?.name, "otb_wan_link2");
+  assert.match(table!.body, /oifname "wan2" ip saddr != 192\.168\.1\.104 snat to 192\.168\.1\.104/);
+  assert.ok(linkResources(onPort, GRANT).every(({ kind }) => kind !== "nftTable"));
 });
 
 Deno.test("links on ports, without an address, or with the LAN's own need nothing of the kind, nor does a box without a LAN", () => {
@@ -50,4 +70,11 @@ Deno.test("a subnet within the LAN's is routed as the LAN's, behind its own rout
   const other = { ...GRANT, address: "192.168.7.9" };
   assert.deepEqual(routes(other, "192.168.7.1"), ["192.168.7.0/24 5001"]);
   assert.deepEqual(routes(other, "192.168.1.9"), ["192.168.7.0/24 5001", "192.168.1.0/24 5001"]);
+});
+
+Deno.test("others are told the resolvers that a modem told, and of none where it told none", () => {
+  const dns = ["192.168.1.1", "80.10.246.2"];
+  assert.deepEqual(linkFact(link({}), { ...GRANT, dns }).resolvers, dns);
+  assert.equal(linkFact(link({}), GRANT).resolvers, undefined);
+  assert.equal(linkFact(link({})).resolvers, undefined);
 });

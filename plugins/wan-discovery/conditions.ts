@@ -10,7 +10,7 @@ export function conditions(
   refused: Sighting[],
 ): HealthCondition[] {
   const found = [
-    sharedAddresses(links),
+    sharedAddresses(links.filter(({ id }) => !known.clashing.has(id))),
     answeredTwice(known, seen),
     ownAddresses(known),
     lanSubnet(known, links),
@@ -39,7 +39,7 @@ function sharedAddresses(links: PlannedLink[]): HealthCondition | undefined {
         `${group.map(({ name }) => `"${name}"`).join(" and ")} both have ${gateway}`
       )
         .join("; ")
-    }: they are told apart by their Ethernet addresses and all used`,
+    }: they are told apart by their Ethernet addresses and ports, and all used`,
     next:
       "Nothing needs to be done. To reach each one's web page, give them different addresses and subnets.",
   };
@@ -89,8 +89,8 @@ function ownAddresses({ servers, ports }: Known): HealthCondition | undefined {
 function lanSubnet({ lan }: Known, links: PlannedLink[]): HealthCondition | undefined {
   if (!lan) return undefined;
   const [, length] = lan.address.split("/");
-  const same = links.filter(({ onLan, gateway, prefixLength }) =>
-    !onLan && subnetNumber(gateway, Math.min(prefixLength, Number(length))) ===
+  const same = links.filter(({ onLan, gateway, prefixLength, away }) =>
+    !onLan && !away && subnetNumber(gateway, Math.min(prefixLength, Number(length))) ===
       subnetNumber(lan.address, Math.min(prefixLength, Number(length)))
   );
   if (same.length === 0) return undefined;

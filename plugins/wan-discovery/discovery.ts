@@ -1,19 +1,21 @@
 // The running search: frames in, evidence, plan, addresses, claims and facts out. The only part with I/O and time.
 import type { Native } from "../../core/native/ffi.ts";
 import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "../../core/plugin.ts";
-import { ANY, BROADCAST, type Bytes, inside, readMac } from "./addresses.ts";
+import { ANY, type Bytes, inside, readMac } from "./addresses.ts";
 import { allResources, configuredLinks } from "./claims.ts";
 import type { Config } from "./config.ts";
-import { CLIENT_PORT, decode, encode, SERVER_PORT } from "./dhcp.ts";
+import { CLIENT_PORT, decode, SERVER_PORT } from "./dhcp.ts";
 import { Evidence } from "./evidence.ts";
-import { arpFrame, arpProbe, parseAdvertisement, parseArp, parseUdp, udpFrame } from "./frames.ts";
+import { arpProbe, parseAdvertisement, parseArp, parseUdp } from "./frames.ts";
 import { isSearchable } from "./interfaces.ts";
-import { type Grant, LeaseClient, type Outgoing } from "./lease.ts";
+import { type Grant, LeaseClient, type Outgoing, usedOf } from "./lease.ts";
 import { type Memory, readMemory } from "./memory.ts";
 import { parsePppoeOffer, pppoeQuestion } from "./pppoe.ts";
+import { frameOf } from "./outgoing.ts";
 import { gatewaysToAsk, type Plan, plan, type PlannedLink } from "./planner.ts";
 import { COLLECT_MS, Prober } from "./prober.ts";
 import {
+  cannotForget,
   clashCondition,
   facts,
   floodConditions,
@@ -43,6 +45,8 @@ interface Searched {
 /** The search as a whole; `probe` looks at once and says what was found. */
 export interface Discovery {
   probe(): Promise<Json>;
+  /** Forgets a link that is out of sight. @throws OtbError `link-unknown`, `link-there` */
+  forget(name: string): Promise<void>;
 }
 
 /** Starts the search; it ends with the context. */
@@ -120,6 +124,15 @@ class Search implements Discovery {
     return JSON.parse(JSON.stringify({ servers, modems: this.#rows() }));
   }
 
+  async forget(name: string): Promise<void> {
+    const link = this.#plan.links.find((link) => link.name === name);
+    if (!link || link.present) throw cannotForget(name, link);
+    // What is under way has an older memory in its hands.
+    await this.#following;
+    this.#memory = this.#memory.filter(({ id }) => id !== link.id);
+    await this.#follow();
+  }
+
   get #lan(): Lan | undefined {
     return this.ctx.network.current.lan;
   }
@@ -153,9 +166,9 @@ class Search implements Discovery {
 
   /** Links whose addresses an earlier run left in the kernel go on, as if their modems had just answered. */
   #resume(): void {
-    for (const { mac, interface: on, own, slot, gateway, address } of this.#memory) {
+    for (const { mac, interface: on, own, slot, gateway, address, local } of this.#memory) {
       const device = this.#devices.find(({ name }) => name === (own ? on : `otb-wan${slot}`));
-      const held = device?.addresses.some((cidr) => cidr.split("/")[0] === address);
+      const held = device?.addresses.some((cidr) => cidr.split("/")[0] === (local ?? address));
       if (held && this.#searched.has(on)) this.#evidence.noteStation(on, gateway, mac, this.#nowMs());
     }
   }
@@ -233,9 +246,16 @@ class Search implements Discovery {
 
   #take(device: string, frame: Bytes): void {
     const port = this.#searched.get(device);
-    // Another interface of this box on the same segment, or our own DHCP server.
-    if (!port || frame.length < 14 || this.#own.has(readMac(frame, 6))) return;
+    if (!port || frame.length < 14) return;
     const nowMs = this.#nowMs();
+    const from = readMac(frame, 6);
+    // Another interface of this box on the same segment, or our own DHCP server.
+    if (this.#own.has(from)) {
+      for (const { name, mac } of this.#searched.values()) {
+        if (mac === from && name !== device) this.#evidence.noteJoin(device, name, nowMs);
+      }
+      return;
+    }
     const arp = parseArp(frame);
     if (arp) {
       if (arp.sender !== ANY) this.#heard(device, arp.sender, arp.senderMac, nowMs);
@@ -317,8 +337,11 @@ class Search implements Discovery {
       })),
       servers: this.#evidence.servers,
       stations: this.#evidence.stations,
+      joins: this.#evidence.joins,
       memory: this.#memory,
       configured: configuredLinks(ctx.links.current),
+      unheard: new Set([...this.#clients].flatMap(([id, { client }]) => client.isUnheard ? [id] : [])),
+      clashing: new Set([...this.#clients].flatMap(([id, { client }]) => client.clashes ? [id] : [])),
       wishes: ctx.config.modems,
     });
     this.#memory = this.#plan.memory;
@@ -328,45 +351,54 @@ class Search implements Discovery {
   /** A DHCP client for every link that needs an address of its own; one out of sight keeps its client. */
   #employ(nowMs: number): void {
     const planned = new Map(
-      this.#plan.links.filter(({ lanAddress }) => !lanAddress).map((link) => [link.mac, link]),
+      this.#plan.links.filter(({ lanAddress, away }) => !lanAddress && !away).map((link) => [link.id, link]),
     );
-    for (const [mac, { client, link }] of this.#clients) {
-      const next = planned.get(mac);
+    for (const [id, { client, link }] of this.#clients) {
+      const next = planned.get(id);
       const same = next && next.interface === link.interface && next.deviceMac === link.deviceMac &&
         next.gateway === link.gateway;
       if (same) continue;
-      if (this.ctx.config.modems[mac]?.ignore) this.#send(link, client.release());
-      this.#clients.delete(mac);
+      if (this.ctx.config.modems[link.mac]?.ignore) this.#send(link, client.release());
+      this.#clients.delete(id);
     }
-    for (const [mac, link] of planned) {
-      const known = this.#clients.get(mac);
+    for (const [id, link] of planned) {
+      const known = this.#clients.get(id);
       if (known) {
         known.link = link;
         if (link.present) known.client.retarget(link.server, nowMs);
       } else if (link.present) {
         const { deviceMac, server, former } = link;
-        const isTaken = (address: string) => this.#isTaken(address, mac);
-        const client = new LeaseClient({ mac: deviceMac, server, former }, isTaken, Math.random);
+        const client = new LeaseClient(
+          { mac: deviceMac, server, former },
+          (address) => this.#isTaken(address, id),
+          Math.random,
+          (address) => this.#isOtherLinks(address, id),
+        );
         if (former && this.#isHere(former, link.device)) client.resume(former);
-        this.#clients.set(mac, { client, link });
+        this.#clients.set(id, { client, link });
         this.#send(link, client.tick(nowMs));
       }
     }
   }
 
   /** Whether the kernel has the address on that device already. */
-  #isHere({ address }: Grant, device: string): boolean {
+  #isHere(grant: Grant, device: string): boolean {
     return this.#devices.some(({ name, addresses }) =>
-      name === device && addresses.some((cidr) => cidr.split("/")[0] === address)
+      name === device && addresses.some((cidr) => cidr.split("/")[0] === usedOf(grant))
     );
   }
 
+  /** Whether an address is another found link's. */
+  #isOtherLinks(address: string, id: string): boolean {
+    return [...this.#clients].some(([other, { client }]) => other !== id && client.claimed === address);
+  }
+
   /** Whether an address is in use by this box for something else, or by what was found. */
-  #isTaken(address: string, mac: string): boolean {
+  #isTaken(address: string, id: string): boolean {
     return this.#lan?.address.split("/")[0] === address ||
       // What is for the peer would stay on this box.
       this.ctx.network.current.peers.some((peer) => peer.address === address) ||
-      [...this.#clients].some(([other, { client }]) => other !== mac && client.claimed === address) ||
+      this.#isOtherLinks(address, id) ||
       this.#memory.some(({ gateway }) => gateway === address) ||
       this.#evidence.servers.some(({ server, router }) => server === address || router === address) ||
       this.ctx.links.current.some(({ name, observed }) =>
@@ -403,10 +435,10 @@ class Search implements Discovery {
   }
 
   #grantOf = (link: PlannedLink): Grant | undefined =>
-    this.#clients.get(link.mac)?.client.held ?? (link.present ? undefined : link.former);
+    this.#clients.get(link.id)?.client.held ?? (link.present ? undefined : link.former);
 
   #rows() {
-    return modemRows(this.#plan.links, ({ mac }) => this.#clients.get(mac)?.client);
+    return modemRows(this.#plan.links, ({ id }) => this.#clients.get(id)?.client);
   }
 
   #tell(): void {
@@ -419,7 +451,7 @@ class Search implements Discovery {
     for (const [key, fact] of found) ctx.facts.publish(key, fact);
     this.#published = new Set(found.keys());
 
-    const clashing = [...this.#clients.values()].filter(({ client }) => client.clashes && !client.held);
+    const clashing = [...this.#clients.values()].filter(({ client }) => client.clashes);
     const conditions = [
       ...this.#plan.conditions,
       ...maskCondition(links, this.#grantOf),
@@ -437,8 +469,8 @@ class Search implements Discovery {
 
   async #store(): Promise<void> {
     this.#memory = this.#memory.map((entry) => {
-      const held = this.#clients.get(entry.mac)?.client.held;
-      return held ? { ...entry, address: held.address } : entry;
+      const held = this.#clients.get(entry.id)?.client.held;
+      return held ? { ...entry, address: held.address, local: held.local } : entry;
     });
     const text = JSON.stringify(this.#memory);
     if (text === this.#stored) return;
@@ -452,27 +484,4 @@ class Search implements Discovery {
     bytes[0] = bytes[0]! & 0xfc | 0x02;
     return readMac(bytes, 0);
   }
-}
-
-/** What a link's client wants to send, in its frame. */
-function frameOf({ deviceMac, server, mac }: PlannedLink, outgoing: Outgoing): Bytes {
-  if (outgoing.kind === "arp-probe") return arpProbe(deviceMac, outgoing.address);
-  if (outgoing.kind === "arp-announcement") {
-    const { address } = outgoing;
-    return arpFrame({
-      ...{ operation: "request", senderMac: deviceMac, sender: address },
-      ...{ targetMac: "00:00:00:00:00:00", target: address },
-    });
-  }
-  const { message, toServer } = outgoing;
-  return udpFrame({
-    fromMac: deviceMac,
-    // To that modem alone, also where it reads "to everybody": another one with the same address must not answer.
-    toMac: server?.mac ?? mac,
-    from: message.clientAddress ?? ANY,
-    to: toServer ? server?.address ?? BROADCAST : BROADCAST,
-    fromPort: CLIENT_PORT,
-    toPort: SERVER_PORT,
-    payload: encode(message),
-  });
 }

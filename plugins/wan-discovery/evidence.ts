@@ -19,8 +19,8 @@ export interface ServerSeen {
   dns: string[];
   /** Options 60, 43 and 15: hints at the maker. */
   hints: string[];
-  /** Refused a foreign address, and offered nothing. */
-  refuses: boolean;
+  /** When it last offered an address; absent: it only refused. */
+  offeredMs?: number;
   lastSeenMs: number;
 }
 
@@ -29,6 +29,16 @@ export interface StationSeen {
   interface: string;
   address: string;
   mac: string;
+  /** Of its first and its last answer. */
+  sinceMs: number;
+  lastSeenMs: number;
+}
+
+/** Two interfaces of this box that are on one segment: what one sends, the other hears. */
+export interface JoinSeen {
+  /** Who heard. */
+  interface: string;
+  other: string;
   lastSeenMs: number;
 }
 
@@ -55,6 +65,7 @@ export class Evidence {
   #stations = new Map<string, StationSeen>();
   #routers = new Map<string, RouterSeen>();
   #concentrators = new Map<string, ConcentratorSeen>();
+  #joins = new Map<string, JoinSeen>();
   /** Tables that were full when somebody new came, and when that was last. */
   readonly floods = new Map<string, { interface: string; kind: "dhcp" | "ra"; lastSeenMs: number }>();
 
@@ -68,6 +79,10 @@ export class Evidence {
 
   get routers(): RouterSeen[] {
     return [...this.#routers.values()];
+  }
+
+  get joins(): JoinSeen[] {
+    return [...this.#joins.values()];
   }
 
   get concentrators(): ConcentratorSeen[] {
@@ -98,7 +113,7 @@ export class Evidence {
       network: address && prefixLength ? network(`${address}/${prefixLength}`) : undefined,
       dns: reply.dns,
       hints: [reply.vendorClass, reply.vendorSpecific, reply.domain].filter((hint) => hint !== undefined),
-      refuses: reply.type === "nak",
+      offeredMs: reply.type === "nak" ? undefined : nowMs,
       lastSeenMs: nowMs,
     });
   }
@@ -109,10 +124,15 @@ export class Evidence {
     const known = this.#stations.get(key);
     if (known) known.lastSeenMs = nowMs;
     else if (this.#answering(device, address) < MOST_STATIONS) {
-      this.#stations.set(key, { interface: device, address, mac, lastSeenMs: nowMs });
+      this.#stations.set(key, { interface: device, address, mac, sinceMs: nowMs, lastSeenMs: nowMs });
       return true;
     }
     return false;
+  }
+
+  /** Notes that an interface of this box hears another one; there are as many as it has pairs of them. */
+  noteJoin(device: string, other: string, nowMs: number): void {
+    this.#joins.set(`${device} ${other}`, { interface: device, other, lastSeenMs: nowMs });
   }
 
   noteAdvertisement(device: string, advertisement: Advertisement, nowMs: number): void {
@@ -125,6 +145,9 @@ export class Evidence {
   unplugged(device: string): void {
     for (const table of [this.#servers, this.#stations, this.#routers, this.#concentrators, this.floods]) {
       for (const [key, one] of table) if (one.interface === device) table.delete(key);
+    }
+    for (const [key, join] of this.#joins) {
+      if (join.interface === device || join.other === device) this.#joins.delete(key);
     }
   }
 
@@ -141,6 +164,7 @@ export class Evidence {
     };
     drop(this.#servers, longest.serversMs);
     drop(this.#stations, longest.stationsMs);
+    drop(this.#joins, longest.stationsMs);
     drop(this.#routers, longest.routersMs);
     drop(this.#concentrators, longest.serversMs);
     drop(this.floods, longest.serversMs);

@@ -35,15 +35,18 @@ Deno.test("a flood fills a table and no more, tells so, and does not push out wh
 Deno.test("a refusal tells of a server, and takes nothing from what its offer told", () => {
   const evidence = new Evidence();
   evidence.noteReply("lan0", offer("192.168.1.1", "nak"), mac(1), 0);
-  assert.deepEqual(evidence.servers.map(({ refuses, router }) => [refuses, router]), [[true, undefined]]);
+  assert.deepEqual(evidence.servers.map(({ offeredMs, router }) => [offeredMs, router]), [[
+    undefined,
+    undefined,
+  ]]);
   evidence.noteReply("lan0", offer("192.168.1.1"), mac(1), 1);
   evidence.noteReply("lan0", offer("192.168.1.1", "nak"), mac(1), 2);
   assert.deepEqual(
     evidence.servers.map((
-      { refuses, router, network, lastSeenMs },
-    ) => [refuses, router, network, lastSeenMs]),
+      { offeredMs, router, network, lastSeenMs },
+    ) => [offeredMs, router, network, lastSeenMs]),
     [
-      [false, "192.168.1.1", "192.168.1.0/24", 2],
+      [1, "192.168.1.1", "192.168.1.0/24", 2],
     ],
   );
 });
@@ -55,6 +58,7 @@ Deno.test("what is not seen again is forgotten, and everything behind a cable th
   evidence.noteStation("wan1", "192.168.2.1", mac(2), 50);
   evidence.forget(100, { serversMs: 60, stationsMs: 60, routersMs: 60 }, new Set(["lan0", "wan1"]));
   assert.deepEqual(evidence.servers.map(({ server }) => server), ["192.168.2.1"]);
+  evidence.noteJoin("lan0", "wan1", 60);
   evidence.unplugged("wan1");
-  assert.deepEqual([evidence.servers.length, evidence.stations.length], [0, 0]);
+  assert.deepEqual([evidence.servers.length, evidence.stations.length, evidence.joins.length], [0, 0, 0]);
 });

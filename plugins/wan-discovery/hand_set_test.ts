@@ -20,7 +20,8 @@ const MODEMS = [
   { mac: "02:00:00:00:00:bb", gateway: "192.168.2.1", address: "192.168.2.50" },
 ];
 const PORTS = ["wan1", "wan2"];
-const LAN = { interface: "wan2", address: "192.168.177.1/24" };
+/** A port that discovery holds too, and one that was mistyped. */
+const LANS = ["wan2", "wan77"].map((name) => ({ interface: name, address: "192.168.177.1/24" }));
 
 /** A box: `core` does what the running core does on a change, `discover` what discovery does when it looks. */
 class Box {
@@ -40,7 +41,7 @@ class Box {
   readonly database = new DatabaseSync(":memory:");
   net: Net | undefined;
   settings: { [name: string]: LinkSettings } = {};
-  lan: typeof LAN | undefined;
+  lan: typeof LANS[number] | undefined;
   names: { [mac: string]: { name?: string } } = {};
   /** Where modems are seen now. */
   seen = new Map<number, string>();
@@ -73,7 +74,13 @@ class Box {
     if (!this.net) return;
     const { seen, lan } = this;
     const stations = [...seen].map(([modem, on]) => ({
-      ...{ interface: on, mac: MODEMS[modem]!.mac, address: MODEMS[modem]!.gateway, lastSeenMs: 0 },
+      ...{
+        interface: on,
+        mac: MODEMS[modem]!.mac,
+        address: MODEMS[modem]!.gateway,
+        sinceMs: 0,
+        lastSeenMs: 0,
+      },
     }));
     const ports = PORTS.map((name) => {
       const { mac, carrier, addresses } = this.os.state.interfaces.find((device) => device.name === name)!;
@@ -83,9 +90,12 @@ class Box {
       ...{ nowMs: 0, epochMs: 0, freshMs: 1, lan, ports, stations, memory: this.memory },
       servers: [...seen].map(([modem, on]) => ({
         ...{ interface: on, server: MODEMS[modem]!.gateway, router: MODEMS[modem]!.gateway },
-        ...{ mac: MODEMS[modem]!.mac, prefixLength: 24, dns: [], hints: [], refuses: false, lastSeenMs: 0 },
+        ...{ mac: MODEMS[modem]!.mac, prefixLength: 24, dns: [], hints: [], lastSeenMs: 0 },
       })),
       configured: configuredLinks(this.links),
+      joins: [],
+      unheard: new Set(),
+      clashing: new Set(),
       wishes: this.names,
     });
     ({ links: this.found, memory: this.memory } = next);
@@ -140,8 +150,8 @@ const steps: fc.Arbitrary<[string, Step]> = fc.oneof(
     (box) => void box.seen.set(modem, on),
   ]),
   modem.map((modem): [string, Step] => [`modem ${modem} falls silent`, (box) => void box.seen.delete(modem)]),
-  fc.boolean().map((isSet): [string, Step] => [`lan ${isSet}`, (box) => {
-    box.lan = isSet ? LAN : undefined;
+  fc.constantFrom(...LANS, undefined).map((lan): [string, Step] => [`lan ${lan?.interface}`, (box) => {
+    box.lan = lan;
     return box.core();
   }]),
   fc.constant<[string, Step]>(["discovery looks", (box) => box.discover()]),

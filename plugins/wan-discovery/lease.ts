@@ -8,6 +8,8 @@ import type { ClientMessage, Reply } from "./dhcp.ts";
 /** What a modem gave, or once gave. */
 export interface Grant {
   address: string;
+  /** What the box has in its place, translated on the link's interface: another link was given the very same. */
+  local?: string;
   /** Bounded: of the address alone where the server told what no home or operator has. */
   prefixLength: number;
   router: string;
@@ -69,6 +71,7 @@ export class LeaseClient {
   #held: Grant | undefined;
   #alternatives = 0;
   #conflictMs = -Infinity;
+  #isUnheard = false;
 
   constructor(
     private target: Target,
@@ -76,6 +79,8 @@ export class LeaseClient {
     private readonly isTaken: (address: string) => boolean,
     /** 0 to 1. */
     private readonly random: () => number,
+    /** Whether one that is taken is so by another link alone: then this link can have it too, translated. */
+    private readonly isShared: (address: string) => boolean = () => false,
   ) {
     this.#wanted = target.former?.address;
   }
@@ -87,7 +92,8 @@ export class LeaseClient {
 
   /** The address that it has or is about to have: another link must not take it meanwhile. */
   get claimed(): string | undefined {
-    return (this.#held ?? this.#candidate)?.address;
+    const grant = this.#held ?? this.#candidate;
+    return grant && usedOf(grant);
   }
 
   /** `lease` while a server stands by it, `kept` without one. */
@@ -96,9 +102,14 @@ export class LeaseClient {
     return this.#phase === "bound" || this.#phase === "renew" || this.#phase === "rebind" ? "lease" : "kept";
   }
 
-  /** No address of its own was to be had: every one offered is in use by another link of this box. */
+  /** No address was to be had: every one offered is in use by this box, and could not be translated. */
   get clashes(): boolean {
-    return this.#alternatives >= ALTERNATIVES;
+    return this.#alternatives >= ALTERNATIVES && !this.#held;
+  }
+
+  /** Its server, which answers others, has left its questions without any answer. */
+  get isUnheard(): boolean {
+    return this.#isUnheard;
   }
 
   /** When `tick` has something to do, on the same clock. */
@@ -116,6 +127,7 @@ export class LeaseClient {
     const { address, mac } = this.target.server ?? {};
     if (address === server?.address && mac === server?.mac) return;
     this.target = { ...this.target, server };
+    this.#isUnheard = false;
     if (this.source !== "lease" && this.#phase !== "check") this.#select(nowMs);
   }
 
@@ -145,6 +157,7 @@ export class LeaseClient {
     const { server, mac } = this.target;
     // Two modems may have one address: only the station tells their replies apart.
     if (reply.xid !== this.#xid || reply.mac !== mac || fromMac !== server?.mac) return [];
+    this.#isUnheard = false;
     const { address, router } = reply;
     const renewing = this.#phase === "renew" || this.#phase === "rebind";
     if (reply.type === "nak" && (this.#phase === "request" || renewing)) {
@@ -157,16 +170,12 @@ export class LeaseClient {
     const grant: Grant = { address, prefixLength: boundedLength(reply.prefixLength), router, dns: reply.dns };
     if (isOddLength(reply.prefixLength)) grant.oddMask = reply.mask ?? "none";
     if (reply.type === "offer" && this.#phase === "select" && reply.server === server.address) {
-      if (this.isTaken(address)) return this.#askForAnother(grant, nowMs);
-      this.#candidate = grant;
-      this.#phase = "request";
-      this.#tries = 0;
-      return this.#request(nowMs);
+      return this.isTaken(address) ? this.#askForAnother(grant, nowMs) : this.#accept(grant, nowMs);
     }
     if (reply.type !== "ack" || !(renewing || this.#phase === "request")) return [];
     if (address !== this.#candidate?.address) return [];
     this.#term = term(reply, nowMs, this.random());
-    this.#candidate = grant;
+    this.#candidate = { ...grant, local: this.#candidate?.local };
     if (renewing) return this.#bind();
     this.#phase = "check";
     this.#tries = 0;
@@ -209,6 +218,7 @@ export class LeaseClient {
   #discover(nowMs: number): Outgoing[] {
     const { server, former } = this.target;
     const last = this.#held ?? this.#candidate ?? former;
+    this.#isUnheard ||= server !== undefined && this.#tries >= 2;
     if (!server && this.#held) {
       this.#phase = "kept";
       this.#dueMs = Infinity;
@@ -280,16 +290,24 @@ export class LeaseClient {
     }];
   }
 
+  #accept(offer: Grant, nowMs: number): Outgoing[] {
+    this.#candidate = offer;
+    this.#phase = "request";
+    this.#tries = 0;
+    return this.#request(nowMs);
+  }
+
   /** Takes an address without a lease, after the same check. */
   #keep(last: Grant, nowMs: number): Outgoing[] {
-    const address = this.isTaken(last.address)
+    const isUsable = last.local !== undefined && !this.isTaken(last.local);
+    const address = !isUsable && this.isTaken(last.address)
       ? alternative(last, this.isTaken, this.random())
       : last.address;
     if (!address) {
       this.#dueMs = nowMs + LAST_RETRY_MS;
       return [];
     }
-    this.#candidate = { ...last, address };
+    this.#candidate = { ...last, address, local: isUsable ? last.local : undefined };
     this.#term = undefined;
     this.#phase = "check";
     this.#tries = 0;
@@ -327,7 +345,11 @@ export class LeaseClient {
     this.#alternatives++;
     if (this.#wanted) this.#refused.add(this.#wanted);
     this.#wanted = nearest(offer, (one) => this.#refused.has(one) || this.isTaken(one));
-    if (!this.#wanted || this.clashes) {
+    if (!this.#wanted || this.#alternatives >= ALTERNATIVES) {
+      const local = this.isShared(offer.address)
+        ? alternative(offer, this.isTaken, this.random())
+        : undefined;
+      if (local) return this.#accept({ ...offer, local }, nowMs);
       this.#alternatives = ALTERNATIVES;
       // What was refused now may be free by then.
       this.#refused.clear();
@@ -350,6 +372,11 @@ export class LeaseClient {
     const base = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#tries++);
     return base + (2 * this.random() - 1) * RETRY_JITTER_MS;
   }
+}
+
+/** The address that the box itself uses. */
+export function usedOf({ address, local }: Grant): string {
+  return local ?? address;
 }
 
 /** T1, T2 and the end (RFC 2131 4.4.5), a little early by chance so that boxes do not renew in step. */

@@ -108,6 +108,51 @@ Deno.test("without a server the former address is used once ARP says that it is 
   assert.ok(modem.client.held && modem.client.held.address !== FORMER.address, modem.client.held?.address);
 });
 
+Deno.test("where all that a modem gives is another link's, it is taken too, with another one of the box in its place", () => {
+  const taken = ["192.168.1.50"];
+  const isOf = (others: string[]) =>
+    new LeaseClient(
+      { mac: MAC, server: SERVER },
+      (address) => taken.includes(address),
+      half,
+      (address) => others.includes(address),
+    );
+  const modem = new Modem(isOf(taken));
+  modem.until(61_000);
+  const { held, clashes } = modem.client;
+  assert.equal(held?.address, "192.168.1.50");
+  assert.match(held!.local!, /^192\.168\.1\.\d+$/);
+  assert.ok(!taken.includes(held!.local!) && held!.local !== SERVER.address);
+  assert.deepEqual([modem.client.claimed, clashes], [held!.local, false]);
+  assert.ok(
+    modem.said.includes("58.5 request 192.168.1.50 to the server"),
+    "the server hears its own address",
+  );
+  assert.equal(modem.client.held?.local, held!.local, "a renewal leaves it");
+  // After a restart, with what is remembered, and without the server.
+  const again = new Modem(
+    new LeaseClient({ mac: MAC, former: held }, (address) => taken.includes(address), half),
+  );
+  again.until(1_000);
+  assert.deepEqual([again.client.held?.address, again.client.held?.local], [held!.address, held!.local]);
+  // What the LAN or the peer has cannot be shared.
+  const clashing = new Modem(isOf([]));
+  clashing.until(50_000);
+  assert.deepEqual([clashing.client.held, clashing.client.clashes], [undefined, true]);
+});
+
+Deno.test("a server that leaves a link's own Ethernet address without any answer is noticed, until it answers", () => {
+  const modem = new Modem(client());
+  modem.silent = true;
+  modem.until(10_000);
+  assert.equal(modem.client.isUnheard, false);
+  modem.until(20_000);
+  assert.equal(modem.client.isUnheard, true);
+  modem.silent = false;
+  modem.until(60_000);
+  assert.deepEqual([modem.client.isUnheard, modem.client.held?.address], [false, "192.168.1.50"]);
+});
+
 Deno.test("an offered address that somebody uses is declined, and no other is asked for within ten seconds", () => {
   const modem = new Modem(client());
   modem.take(modem.client.tick(0));

@@ -25,6 +25,15 @@ export default definePlugin<Config>({
       summary: "Looks for DHCP servers and modems now, and says what was found",
       run: () => discovery!.probe(),
     },
+    forget: {
+      summary: "Forgets a link whose modem is gone",
+      args: linkArgument,
+      run: async (args) => {
+        const { link } = linkArgument.parse(args);
+        await discovery!.forget(link);
+        return { link };
+      },
+    },
     describe: {
       summary: "Says how a link is and what is known of it",
       args: linkArgument,

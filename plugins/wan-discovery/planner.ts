@@ -3,9 +3,10 @@ import { createHash } from "node:crypto";
 import { boundedLength, type HealthCondition, type Lan } from "../../core/plugin.ts";
 import { inside, range, toAddress } from "./addresses.ts";
 import { conditions } from "./conditions.ts";
-import type { ServerSeen, StationSeen } from "./evidence.ts";
+import type { JoinSeen, ServerSeen, StationSeen } from "./evidence.ts";
 import type { Grant } from "./lease.ts";
 import type { Memory } from "./memory.ts";
+import { identify } from "./twins.ts";
 import { guess } from "./vendors.ts";
 
 /** An interface that is searched. */
@@ -40,17 +41,26 @@ export interface Known {
   ports: Port[];
   servers: ServerSeen[];
   stations: StationSeen[];
+  joins: JoinSeen[];
   memory: Memory[];
   configured: Configured[];
+  /** Modems that leave the questions of their link's own Ethernet address unanswered, by their identities. */
+  unheard: ReadonlySet<string>;
+  /** Modems that gave no address that could be used, by their identities. */
+  clashing: ReadonlySet<string>;
   wishes: { [mac: string]: Wish };
 }
 
-/** A link to be, or one that is out of sight (`present: false`) and keeps its place while its cable is out. */
+/** A link to be, or one that is out of sight (`present: false`) and keeps its place. */
 export interface PlannedLink {
   name: string;
+  /** Tells its modem apart: its Ethernet address, and its port too where another modem has the same. */
+  id: string;
   mac: string;
   slot: number;
   present: boolean;
+  /** Out of sight though there is a cable, and why; else it is back at once when the cable is. */
+  away?: string;
   /** The interface that the modem is behind. */
   interface: string;
   /** The device that the link is: the interface itself, or a macvlan on it. */
@@ -76,6 +86,7 @@ export interface Plan {
 
 /** Modem seen on an interface now. */
 export interface Sighting {
+  id: string;
   mac: string;
   interface: string;
   gateway: string;
@@ -87,34 +98,39 @@ export interface Sighting {
 export const MOST_LINKS = 8;
 /** Modems remembered. */
 const MOST_MODEMS = 32;
-/** A link whose cable is out stays on the list this long. */
-const PARKED_MS = 86_400_000;
+/** A link that is out of sight stays on the list this long, unless a person forgets it. */
+const PARKED_MS = 7 * 86_400_000;
 const REMEMBER_STEP_MS = 600_000;
 
 /** Decides everything anew from what is known; the same evidence gives the same plan. */
 export function plan(known: Known): Plan {
   const seen = sightings(known);
   const links: PlannedLink[] = [];
-  const memory = new Map(known.memory.map((entry) => [entry.mac, entry]));
+  const memory = new Map(known.memory.map((entry) => [entry.id, entry]));
   const chosen = choosePlaces(seen, known);
+  const heirs = new Set(chosen.filter((one) => needsPort(one, chosen, known)).map(({ id }) => id));
+  chosen.sort((a, b) => Number(heirs.has(b.id)) - Number(heirs.has(a.id)));
   const refused = chosen.slice(MOST_LINKS);
   for (const sighting of chosen.slice(0, MOST_LINKS)) {
-    const former = memory.get(sighting.mac);
-    const link = place(sighting, former, links, known, memory);
+    const former = memory.get(sighting.id);
+    const link = place(sighting, former, links, known, memory, heirs.has(sighting.id));
     links.push(link);
-    memory.set(sighting.mac, remember(link, sighting, former, known.epochMs));
+    memory.set(sighting.id, remember(link, sighting, former, known.epochMs));
   }
-  for (const entry of known.memory) {
+  for (const entry of known.memory.toSorted(latest)) {
     const parked = park(entry, links, known);
     if (parked) links.push(parked);
   }
-  const present = new Set(links.map(({ mac }) => mac));
+  const present = new Set(links.map(({ id }) => id));
   const kept = [...memory.values()].sort((a, b) =>
-    Number(present.has(b.mac)) - Number(present.has(a.mac)) || b.lastSeenMs - a.lastSeenMs ||
-    (a.mac < b.mac ? -1 : 1)
+    Number(present.has(b.id)) - Number(present.has(a.id)) || latest(a, b)
   ).slice(0, MOST_MODEMS);
   links.sort((a, b) => a.slot - b.slot);
   return { links, memory: kept, conditions: conditions(known, links, seen, refused) };
+}
+
+function latest(a: Memory, b: Memory): number {
+  return b.lastSeenMs - a.lastSeenMs || (a.id < b.id ? -1 : 1);
 }
 
 /** The addresses to ask for by ARP on an interface: routers that servers there name, and gateways of remembered modems. */
@@ -129,14 +145,15 @@ export function gatewaysToAsk(
 }
 
 /** Modems that answer now: a router that a server names and that answers by ARP, or a remembered one that answers. */
-function sightings({ nowMs, freshMs, ports, servers, stations, memory, wishes }: Known): Sighting[] {
-  const found = new Map<string, Sighting>();
+function sightings(known: Known): Sighting[] {
+  const { nowMs, freshMs, ports, servers, stations, memory, wishes } = known;
+  const found = new Map<string, Omit<Sighting, "id">>();
   const own = new Set(ports.flatMap(({ addresses }) => addresses.map((cidr) => cidr.split("/")[0]!)));
   const there = new Set(ports.filter(({ carrier }) => carrier).map(({ name }) => name));
   const fresh = stations.filter(({ lastSeenMs, interface: device, address, mac }) =>
     nowMs - lastSeenMs <= freshMs && there.has(device) && !own.has(address) && !wishes[mac]?.ignore
   );
-  const note = (sighting: Sighting) => {
+  const note = (sighting: Omit<Sighting, "id">) => {
     const key = `${sighting.interface} ${sighting.mac}`;
     const former = found.get(key);
     if (!former || isBetter(sighting, former)) found.set(key, sighting);
@@ -153,18 +170,20 @@ function sightings({ nowMs, freshMs, ports, servers, stations, memory, wishes }:
         : answers.find(({ mac }) => memory.some((entry) => entry.mac === mac)));
     if (station) note({ mac: station.mac, interface: device, gateway: router, prefixLength, server });
   }
-  for (const { mac, gateway, prefixLength } of memory) {
+  for (const { mac, interface: device, gateway, prefixLength } of memory) {
+    // One of several with one Ethernet address is known by its port alone.
+    const isAlone = memory.every((other) => other.mac !== mac || other.interface === device);
     for (const station of fresh) {
-      if (station.mac === mac && station.address === gateway) {
+      if (station.mac === mac && station.address === gateway && (isAlone || station.interface === device)) {
         note({ mac, interface: station.interface, gateway, prefixLength: boundedLength(prefixLength) });
       }
     }
   }
-  return [...found.values()];
+  return identify([...found.values()], known);
 }
 
 /** Of two sightings of one modem on one interface: with a server, with its own server, the later seen, the lower address. */
-function isBetter(a: Sighting, b: Sighting): boolean {
+function isBetter(a: Omit<Sighting, "id">, b: Omit<Sighting, "id">): boolean {
   if (!a.server || !b.server) return a.server !== undefined;
   const own = Number(a.server.mac === a.mac) - Number(b.server.mac === b.mac);
   if (own !== 0) return own > 0;
@@ -174,9 +193,9 @@ function isBetter(a: Sighting, b: Sighting): boolean {
 
 /** One sighting a modem, known ones first; what a person configured is left to that. */
 function choosePlaces(seen: Sighting[], { memory, lan, configured }: Known): Sighting[] {
-  const remembered = new Map(memory.map((entry) => [entry.mac, entry]));
+  const remembered = new Map(memory.map((entry) => [entry.id, entry]));
   const rank = (sighting: Sighting) => {
-    const former = remembered.get(sighting.mac);
+    const former = remembered.get(sighting.id);
     if (former?.interface === sighting.interface) return 0;
     return sighting.interface === lan?.interface ? 2 : 1;
   };
@@ -187,10 +206,10 @@ function choosePlaces(seen: Sighting[], { memory, lan, configured }: Known): Sig
   );
   const best = new Map<string, Sighting>();
   for (const sighting of free.sort((a, b) => rank(a) - rank(b) || order(a, b))) {
-    if (!best.has(sighting.mac)) best.set(sighting.mac, sighting);
+    if (!best.has(sighting.id)) best.set(sighting.id, sighting);
   }
   return [...best.values()].sort((a, b) =>
-    Number(remembered.has(b.mac)) - Number(remembered.has(a.mac)) || order(a, b)
+    Number(remembered.has(b.id)) - Number(remembered.has(a.id)) || order(a, b)
   );
 }
 
@@ -199,13 +218,23 @@ function order(a: Sighting, b: Sighting): number {
   return text(a) < text(b) ? -1 : 1;
 }
 
+/**
+ * Whether a modem lets only the port's own Ethernet address through, as one does that became a bridge once its line was up, and
+ * nobody else behind the port serves by that address now: who had the port for what the modem was before gives way.
+ */
+function needsPort({ id, interface: on, server }: Sighting, seen: Sighting[], known: Known): boolean {
+  return known.unheard.has(id) && server !== undefined && on !== known.lan?.interface &&
+    !seen.some((other) => other.interface === on && other.id !== id && other.server);
+}
+
 /** Gives a modem its name, slot and device. */
 function place(
-  { mac, interface: on, gateway, prefixLength, server }: Sighting,
+  { id, mac, interface: on, gateway, prefixLength, server }: Sighting,
   former: Memory | undefined,
   links: PlannedLink[],
   known: Known,
   memory: ReadonlyMap<string, Memory>,
+  isHeir: boolean,
 ): PlannedLink {
   const { lan, ports, configured, wishes, stations, nowMs, freshMs } = known;
   const port = ports.find(({ name }) => name === on)!;
@@ -214,12 +243,12 @@ function place(
   // Who has the interface itself keeps it; another one gets it when nobody else on it had it.
   const claimed = links.some((link) => link.interface === on && link.device === on) ||
     configured.some((link) => link.interface === on) ||
-    !(stays && former!.own) &&
+    !isHeir && !(stays && former!.own) &&
       [...memory.values()].some((entry) =>
-        entry.mac !== mac && entry.interface === on && entry.own && isFresh(entry, known)
+        entry.id !== id && entry.interface === on && entry.own && isFresh(entry, known)
       );
   const fits = !onLan || inside(gateway, lan.address) && gateway !== lan.address.split("/")[0];
-  const own = fits && !claimed && (!stays || former!.own);
+  const own = fits && !claimed && (!stays || former!.own || isHeir);
   const taken = new Set(links.map(({ slot }) => slot));
   const slots = Array.from({ length: MOST_LINKS }, (_, index) => index + 1);
   const slot = former && !taken.has(former.slot)
@@ -230,11 +259,14 @@ function place(
   const names = new Set([
     ...links.map(({ name }) => name),
     ...configured.map(({ name }) => name),
-    ...[...memory.values()].filter((entry) => entry.mac !== mac).map(({ name }) => name),
+    ...[...memory.values()].filter((entry) => entry.id !== id).map(({ name }) => name),
     ...Object.entries(wishes).flatMap(([whose, { name }]) => whose !== mac && name ? [name] : []),
   ]);
+  // A name that a person gave is the first one's.
+  const wished = id === mac ? wishes[mac]?.name : undefined;
   return {
-    name: wishes[mac]?.name ?? unique(former?.name ?? hints.name ?? `wan-${plain(on)}`, names),
+    name: wished ?? unique(former?.name ?? hints.name ?? `wan-${plain(on)}`, names),
+    id,
     mac,
     slot,
     present: true,
@@ -247,7 +279,7 @@ function place(
     prefixLength,
     server: server && { address: server.server, mac: server.mac },
     former: former?.address && former.gateway === gateway
-      ? { address: former.address, prefixLength, router: gateway, dns: former.dns }
+      ? { address: former.address, local: former.local, prefixLength, router: gateway, dns: former.dns }
       : undefined,
     fixed: stations.some((station) =>
       station.interface === on && station.address === gateway && station.mac !== mac &&
@@ -265,24 +297,42 @@ function isFresh({ mac, interface: device, gateway }: Memory, { stations, nowMs,
   );
 }
 
-/** A link whose cable is out: it keeps its place, and is back at once when the cable is. */
+/** A link that is out of sight: it keeps its place. Where its cable is out it keeps its address too, and is back at once. */
 function park(entry: Memory, links: PlannedLink[], { ports, lan, epochMs, wishes, configured }: Known) {
   const port = ports.find(({ name }) => name === entry.interface);
-  const { mac, name, slot, interface: on, address, gateway, prefixLength, dns, description, own } = entry;
+  const { id, mac, name, slot, interface: on, address, local, gateway, prefixLength, dns, description, own } =
+    entry;
   const onLan = on === lan?.interface;
   if (
-    port?.carrier || !address && !(own && onLan) || wishes[mac]?.ignore ||
+    !address && !(own && onLan) || wishes[mac]?.ignore ||
     epochMs - entry.lastSeenMs > PARKED_MS ||
-    links.some((link) => link.mac === mac || link.slot === slot || link.name === name) ||
+    links.some((link) => link.id === id || link.slot === slot || link.name === name) ||
     configured.some((link) => link.interface === on || link.name === name)
   ) return undefined;
+  const isTaken = links.some((link) => link.device === on);
+  // Who has its port came in its place; on the LAN, beside it.
+  if (own && isTaken && !onLan) return undefined;
+  const isOwn = own && !isTaken;
+  const away = port?.carrier ? `${description} does not answer on ${on}` : undefined;
   const parked: PlannedLink = {
-    ...{ name, mac, slot, present: false, interface: on, onLan, gateway, prefixLength, description },
-    device: own ? on : `otb-wan${slot}`,
+    ...{
+      name,
+      id,
+      mac,
+      slot,
+      present: false,
+      away,
+      interface: on,
+      onLan,
+      gateway,
+      prefixLength,
+      description,
+    },
+    device: isOwn ? on : `otb-wan${slot}`,
     deviceMac: own ? port?.mac ?? entry.macvlanMac : entry.macvlanMac,
-    lanAddress: own && onLan ? lan!.address : undefined,
+    lanAddress: isOwn && onLan ? lan!.address : undefined,
     former: address
-      ? { address, prefixLength: boundedLength(prefixLength), router: gateway, dns }
+      ? { address, local, prefixLength: boundedLength(prefixLength), router: gateway, dns }
       : undefined,
     fixed: false,
   };
@@ -295,12 +345,13 @@ function remember(
   former: Memory | undefined,
   epochMs: number,
 ): Memory {
-  const { mac, name, interface: on, device, slot, gateway, prefixLength, description } = link;
+  const { id, mac, name, interface: on, device, slot, gateway, prefixLength, description } = link;
   const same = former?.gateway === gateway ? former : undefined;
   return {
-    ...{ mac, name, interface: on, own: device === on, slot, gateway, prefixLength, description },
+    ...{ id, mac, name, interface: on, own: device === on, slot, gateway, prefixLength, description },
     macvlanMac: former?.macvlanMac ?? (device === on ? madeUpMac(link.deviceMac, mac) : link.deviceMac),
     address: same?.address,
+    local: same?.local,
     dns: server?.dns ?? same?.dns ?? [],
     lastSeenMs: Math.floor(epochMs / REMEMBER_STEP_MS) * REMEMBER_STEP_MS,
   };

@@ -17,6 +17,10 @@ interface Moment {
   answers?: string[];
   configured?: { name: string; interface: string; gateway?: string }[];
   wishes?: Known["wishes"];
+  /** Pairs of interfaces on one segment: `wan1 wan2`. */
+  joins?: string[];
+  /** Letters of modems that do not answer their links' own Ethernet addresses. */
+  unheard?: string[];
   /** Notes an address as held, as a lease would: `A 192.168.1.50`. */
   holds?: string[];
 }
@@ -47,17 +51,23 @@ function known(moment: Moment, memory: Memory[]): Known {
         router,
         prefixLength: length ? Number(length) : undefined,
       },
-      ...{ dns: [], hints, refuses: false, lastSeenMs: 1_000_000 },
+      ...{ dns: [], hints, lastSeenMs: 1_000_000 },
     };
   });
   const stations = (moment.answers ?? []).map((text): StationSeen => {
     const [on = "", letter = "", address = ""] = text.split(" ");
-    return { interface: on, mac: macOf(letter), address, lastSeenMs: 1_000_000 };
+    return { interface: on, mac: macOf(letter), address, sinceMs: 0, lastSeenMs: 1_000_000 };
   });
   return {
     ...{ nowMs: 1_000_000, epochMs: 1_800_000_000_000, freshMs: 20_000, ports, servers, stations, memory },
     lan: lanInterface && lanAddress ? { interface: lanInterface, address: lanAddress } : undefined,
     ...{ configured: moment.configured ?? [], wishes: moment.wishes ?? {} },
+    unheard: new Set((moment.unheard ?? []).map(macOf)),
+    clashing: new Set(),
+    joins: (moment.joins ?? []).map((text) => {
+      const [on = "", other = ""] = text.split(" ");
+      return { interface: on, other, lastSeenMs: 1_000_000 };
+    }),
   };
 }
 
@@ -70,17 +80,21 @@ function render(moment: Moment, memory: Memory[]): { text: string; memory: Memor
     const address = [...held].find(([letter]) => macOf(letter) === link.mac)?.[1] ?? link.former?.address;
     const { gateway, prefixLength } = link;
     const grant = address ? { address, prefixLength, router: gateway, dns: [] } : undefined;
-    const { name, mac, slot, device, deviceMac, lanAddress, server, fixed, present, description } = link;
+    const { name, id, slot, device, deviceMac, lanAddress, server, fixed, present, description } = link;
     return [
-      `${name}: ${mac} "${description}" slot ${slot} on ${link.interface} as ${device} ${deviceMac}` +
-      `${present ? "" : ", out of sight"}${
+      `${name}: ${id} "${description}" slot ${slot} on ${link.interface} as ${device} ${deviceMac}` +
+      `${present ? "" : ", out of sight"}${link.away ? `: ${link.away}` : ""}${
         lanAddress ? `, the LAN's ${lanAddress}` : server ? `, asks ${server.address}` : ", keeps"
       }` +
       `${fixed ? ", fixed" : ""}`,
-      ...linkResources(link, grant, lan).map((resource) => `  ${Object.values(resource).join(" ")}`),
+      ...(link.away ? [] : linkResources(link, grant, lan)).map((resource) =>
+        `  ${Object.values(resource).join(" ")}`
+      ),
     ];
   });
-  const ports = portResources([], links).map((resource) => Object.values(resource).join(" "));
+  const ports = portResources([], links.filter(({ away }) => !away)).map((resource) =>
+    Object.values(resource).join(" ")
+  );
   const said = conditions.map(({ code, message }) => `! ${code}: ${message}`);
   for (const entry of next) {
     const address = [...held].find(([letter]) => macOf(letter) === entry.mac)?.[1];
@@ -129,8 +143,10 @@ const moment: fc.Arbitrary<Moment> = fc.record({
     ),
     { maxLength: 12 },
   ),
-}).map(({ lan, ports, places }) => ({
-  ...{ lan, ports },
+  unheard: fc.subarray(letters),
+  joins: fc.subarray(["lan0 wan1", "wan1 wan2", "wan2 lan0"]),
+}).map(({ lan, ports, places, unheard, joins }) => ({
+  ...{ lan, ports, unheard, joins },
   servers: places.filter(([, , , , serves]) => serves).map(([on, letter, gateway, length]) =>
     `${on} ${letter} ${gateway} ${gateway}/${length}`
   ),
@@ -145,7 +161,7 @@ Deno.test("whatever comes in whatever order: one link a modem, one name, slot an
         const seen = known(one, memory);
         const { links, memory: next } = plan(seen);
         assert.ok(links.length <= MOST_LINKS && next.length <= 32);
-        for (const field of ["mac", "name", "slot", "device"] as const) {
+        for (const field of ["id", "name", "slot", "device"] as const) {
           assert.equal(new Set(links.map((link) => link[field])).size, links.length, `${field} twice`);
         }
         for (const link of links.filter(({ present }) => present)) {
@@ -156,7 +172,7 @@ Deno.test("whatever comes in whatever order: one link a modem, one name, slot an
           );
           assert.ok(link.gateway !== one.lan?.split(/[ /]/)[1], "the box is not its own modem");
           assert.match(link.name, /^[a-z][a-z0-9-]{0,14}$/);
-          const former = memory.find(({ mac }) => mac === link.mac);
+          const former = memory.find(({ id }) => id === link.id);
           if (former) assert.equal(link.name, former.name, "a modem keeps its link's name");
         }
         const identities = [

@@ -1,9 +1,9 @@
 // What others are told of the search: facts for plugins, rows and conditions for people. Pure.
-import type { HealthCondition, InterfaceFact } from "../../core/plugin.ts";
+import { type HealthCondition, type InterfaceFact, OtbError } from "../../core/plugin.ts";
 import { linkFact } from "./claims.ts";
 import type { Evidence, ServerSeen } from "./evidence.ts";
 import { kindOf } from "./interfaces.ts";
-import type { Grant, LeaseClient } from "./lease.ts";
+import { type Grant, type LeaseClient, usedOf } from "./lease.ts";
 import type { PlannedLink } from "./planner.ts";
 import { guess } from "./vendors.ts";
 
@@ -19,6 +19,8 @@ export interface DhcpServerFact {
   network?: string;
   /** Milliseconds since the epoch. */
   lastSeenMs: number;
+  /** When it last offered an address; absent: it only refused. */
+  offeredMs?: number;
   /** Guessed by its Ethernet address and its own words. */
   vendor?: string;
   /** It is on the LAN's segment, where devices hear it. */
@@ -40,7 +42,7 @@ export function facts({ links, evidence, lan, grantOf, epochOf }: Findings): Map
   const found = new Map<string, object>();
   for (const link of links) {
     const grant = grantOf(link);
-    if (grant || link.lanAddress) found.set(`link/${link.name}`, linkFact(link, grant));
+    if (grant || link.lanAddress || link.away) found.set(`link/${link.name}`, linkFact(link, grant));
   }
   // Of a station with several servers, the one seen last.
   for (const server of evidence.servers.sort((a, b) => a.lastSeenMs - b.lastSeenMs)) {
@@ -58,12 +60,13 @@ export function facts({ links, evidence, lan, grantOf, epochOf }: Findings): Map
 
 /** One server as others see it. */
 export function serverFact(
-  { mac, server, interface: on, router, network, lastSeenMs, hints }: ServerSeen,
+  { mac, server, interface: on, router, network, lastSeenMs, offeredMs, hints }: ServerSeen,
   lan: string | undefined,
   epochOf: (seenMs: number) => number,
 ): DhcpServerFact {
   return {
     ...{ mac, server, interface: on, router, network, lastSeenMs: epochOf(lastSeenMs) },
+    offeredMs: offeredMs === undefined ? undefined : epochOf(offeredMs),
     vendor: guess(mac, hints).label,
     onLan: on === lan,
   };
@@ -79,7 +82,7 @@ export function modemRows(
     const client = clientOf(link);
     return {
       ...{ name, mac, interface: on, gateway, description },
-      address: lanAddress?.split("/")[0] ?? client?.held?.address ?? "",
+      address: lanAddress?.split("/")[0] ?? (client?.held ? usedOf(client.held) : ""),
       state: !present
         ? "out of sight"
         : lanAddress
@@ -176,4 +179,20 @@ export function oddConditions(
     } may be a way to the Internet, but has no gateway that could be found`,
     next: "otb link add NAME --interface IF --address ADDRESS --gateway IP",
   }];
+}
+
+/** Why a link is not forgotten: there is none, or it would be found again at once. */
+export function cannotForget(name: string, link: PlannedLink | undefined): OtbError {
+  return link
+    ? new OtbError(
+      "link-there",
+      `Cannot forget link "${name}" as its modem must be gone: current value is "${link.description} on ${link.interface}"`,
+      `Unplug it, leave it unused (otb link set ${name} --tier never), or have it ignored: ` +
+        `otb config set wan-discovery.modems.${link.mac}.ignore=true`,
+    )
+    : new OtbError(
+      "link-unknown",
+      `Cannot forget a link as it must be a found one: current value is "${name}"`,
+      "otb link list",
+    );
 }

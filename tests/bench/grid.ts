@@ -1,11 +1,11 @@
 // `otb bench grid`: mixes of links as homes have them, each transport beside what the links carry, in the same run.
+import type { Lab } from "../lab/lab.ts";
 import type { LinkSpec } from "../lab/parse.ts";
-import { median, round } from "../measure.ts";
+import { median, PAYLOAD_SHARE, round } from "../measure.ts";
 import { type Transport, TRANSPORTS, World } from "../world.ts";
+import { picture } from "./grid_picture.ts";
 import { mix } from "./mixes.ts";
 
-/** What a link carries as payload of TCP, of its rate: 1,420 of 1,500 bytes, less the frames of the proxy. */
-const PAYLOAD_SHARE = 0.945;
 const WAYS = ["down", "up"] as const;
 type Way = typeof WAYS[number];
 
@@ -26,13 +26,39 @@ const MIXES: { [name: string]: string[] } = {
   "1 to 50": ["100/50/10/50/0", "2/1/30/200/0"],
   "equal 20": ["20/20/10/100/0", "20/20/10/100/0"],
   "long and deep: 600 ms beside 5 ms": ["20/5/300/700/0", "20/5/2.5/20/0"],
+  "50 and 50 at 600 ms": ["50/50/10/100/0", "50/50/300/100/0"],
+  "Starlink 200 with gaps + DSL 20": ["200/20/35/80/0", "20/2/20/150/0"],
+  "phone that swings 30 to 3 + DSL 12": ["30/15/25/150/0", "12/1/20/200/0"],
 };
+
+/** What happens to the first link of a mix while it is measured, and what it then carries of its rate on average. */
+const MOVING: { [name: string]: { jitterMs?: number; share: number; everyMs: number; move: Move } } = {
+  "Starlink 200 with gaps + DSL 20": {
+    jitterMs: 15,
+    share: 1 - 0.2 / 15,
+    everyMs: 15_000,
+    async move(lab, { name }) {
+      await lab.cut(name);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await lab.restore(name);
+    },
+  },
+  "phone that swings 30 to 3 + DSL 12": {
+    share: 0.55,
+    everyMs: 8_000,
+    move: (lab, { name, downMbps, upMbps }, turn) =>
+      lab.set(name, turn % 2 === 0 ? { downMbps: downMbps / 10, upMbps: upMbps / 10 } : { downMbps, upMbps }),
+  },
+};
+type Move = (lab: Lab, first: LinkSpec, turn: number) => Promise<void>;
 
 interface Options {
   rounds?: number;
   seconds?: number;
   /** Only mixes whose name contains this. */
   only?: string;
+  /** Where the result is drawn. */
+  picture?: string;
 }
 
 /** One mix in one direction. */
@@ -47,12 +73,15 @@ export interface GridResult {
 }
 
 /** Measures one connection of `seconds`, of which the first 40 % are not counted, over each mix both ways. */
-export async function run({ rounds = 1, seconds = 20, only }: Options): Promise<{ results: GridResult[] }> {
+export async function run(
+  { rounds = 1, seconds = 20, only, picture: file }: Options,
+): Promise<{ results: GridResult[] }> {
   const results: GridResult[] = [];
   for (const [name, words] of Object.entries(MIXES)) {
     if (only && !name.includes(only)) continue;
     results.push(...await measure(name, mix(...words), rounds, seconds));
   }
+  if (file) await Deno.writeTextFile(file, picture(results));
   return { results };
 }
 
@@ -62,17 +91,28 @@ async function measure(
   rounds: number,
   seconds: number,
 ): Promise<GridResult[]> {
+  const moving = MOVING[name];
+  if (moving?.jitterMs) links[0] = { ...links[0]!, jitterMs: moving.jitterMs };
   await using world = await World.up(`grid${Deno.pid}`, { links });
+  // A lab's link changes with what is set of it.
+  const first = { ...links[0]! };
   const found = new Map<string, number[]>();
   for (let turn = 0; turn < rounds; turn++) {
     for (const transport of TRANSPORTS) {
       await world.over(transport);
       for (const way of WAYS) {
+        // A moving link is looked at for as many whole rounds as make a fair average.
+        const counted = moving ? 2 * moving.everyMs / 1000 : Math.round(seconds * 0.6);
+        const skipSeconds = Math.round(seconds * 0.4);
+        let turn = 0;
+        const timer = moving && setInterval(() => void moving.move(world.lab, first, turn++), moving.everyMs);
         const { mbps } = await world.transfer("device1", {
-          seconds,
-          skipSeconds: Math.round(seconds * 0.4),
+          seconds: skipSeconds + counted,
+          skipSeconds,
           upload: way === "up",
         });
+        clearInterval(timer);
+        if (moving) await world.lab.set(first.name, { downMbps: first.downMbps, upMbps: first.upMbps });
         const key = `${transport} ${way}`;
         found.set(key, [...found.get(key) ?? [], mbps]);
         console.error(`${name}: ${key} ${round(mbps)}`);
@@ -80,7 +120,11 @@ async function measure(
     }
   }
   return WAYS.map((way) => {
-    const rates = links.map((link) => PAYLOAD_SHARE * (way === "down" ? link.downMbps : link.upMbps));
+    const rates = links.map((_, index) => {
+      const link = index === 0 ? first : links[index]!;
+      const share = index === 0 ? moving?.share ?? 1 : 1;
+      return PAYLOAD_SHARE * share * (way === "down" ? link.downMbps : link.upMbps);
+    });
     const sumMbps = rates.reduce((sum, rate) => sum + rate, 0);
     const of = (transport: Transport) => round(median(found.get(`${transport} ${way}`)!), 1);
     const mbps = { mptcp: of("mptcp"), striped: of("striped") };

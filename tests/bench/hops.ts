@@ -1,11 +1,13 @@
 // Two encrypted hops on loopback in a namespace of their own, by three implementations: ours, shadowsocks-rust, shadowsocks-libev.
 import { ROOT } from "../world.ts";
 
-/** The implementations that are compared: all over plain TCP between the hops, ours over MPTCP too; `raw` is ours unencrypted. */
-export type Kind = "otb" | "otb-mptcp" | "shadowsocks-rust" | "shadowsocks-libev" | "raw";
+/** The implementations that are compared: all over plain TCP between the hops, ours striped and over MPTCP too; `raw` is ours unencrypted. */
+export type Kind = "otb" | "otb-striped" | "otb-mptcp" | "shadowsocks-rust" | "shadowsocks-libev" | "raw";
 
 export const SOCKS_PORT = 4001, PEER_PORT = 4002, TARGET_PORT = 4003;
 
+/** As every Linux tells it to programs (proc_pid_stat(5), USER_HZ). */
+const TICKS_A_SECOND = 100;
 const KEY = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
 
 /** Where shadowsocks-rust lies; `./otb test` and `./otb bench` put it there. */
@@ -84,17 +86,18 @@ export class Bench {
 
   /** Both hops of one implementation; SOCKS5 on SOCKS_PORT for all but `raw`, which leads to TARGET_PORT. */
   async hops(kind: Kind): Promise<Deno.ChildProcess[]> {
-    const started = kind === "otb" || kind === "otb-mptcp"
+    const ours = { otb: "tcp", "otb-striped": "striped", "otb-mptcp": "mptcp" } as const;
+    const started = kind in ours
       ? [
-        await this.script("relay_node", "peer", PEER_PORT, kind === "otb" ? "tcp" : "mptcp"),
-        await this.script("relay_node", "box", SOCKS_PORT, PEER_PORT),
+        await this.script("relay_node", "peer", PEER_PORT, ours[kind as keyof typeof ours]),
+        await this.script("relay_node", "box", SOCKS_PORT, PEER_PORT, ours[kind as keyof typeof ours]),
       ]
       : kind === "raw"
       ? [
         await this.script("relay_node", "raw", PEER_PORT, TARGET_PORT),
         await this.script("relay_node", "raw", SOCKS_PORT, PEER_PORT),
       ]
-      : await this.#shadowsocks(kind);
+      : await this.#shadowsocks(kind as "shadowsocks-rust" | "shadowsocks-libev");
     await this.#listening(SOCKS_PORT);
     await this.#listening(PEER_PORT);
     return started;
@@ -117,6 +120,16 @@ export class Bench {
     await Deno.writeTextFile(path, JSON.stringify(config));
     const [server, local] = rust ? [toolPath("ssserver"), toolPath("sslocal")] : ["ss-server", "ss-local"];
     return [this.start([server!, "-c", path]), this.start([local!, "-c", path])];
+  }
+
+  /** Processor seconds that processes have used (proc_pid_stat(5)). */
+  async seconds(children: Deno.ChildProcess[]): Promise<number> {
+    const ticks = await Promise.all(children.map(async ({ pid }) => {
+      const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return Number(fields[11]) + Number(fields[12]);
+    }));
+    return ticks.reduce((sum, one) => sum + one, 0) / TICKS_A_SECOND;
   }
 
   /** Waits until something listens on a port. */

@@ -58,7 +58,7 @@ interface Options {
 
 /** Faults for so many minutes. */
 export async function run(
-  { minutes = 30, seed = 1, transport = "mptcp", without = [] }: Options,
+  { minutes = 30, seed = 1, transport = "striped", without = [] }: Options,
 ): Promise<SoakResult> {
   const folder = await Deno.makeTempDir({ prefix: "otb" });
   await using disk = await SmallDisk.make(folder, "full", DISK_BYTES);

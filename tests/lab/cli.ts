@@ -4,7 +4,7 @@ import { parseLinks } from "./parse.ts";
 
 const HELP = `Usage: sudo ./otb lab VERB ...
 
-  up NAME [--links 100/20/10,30/10/25,...] [--devices N]   raise a lab; links are down/up Mbit/s / one-way delay ms [/ loss %]
+  up NAME [--links 100/20/10,30/10/25,...] [--devices N]   raise a lab; links are down/up Mbit/s / one-way delay ms [/ loss % [/ buffer ms]]
   down NAME                                               take it away
   list                                                    labs that are up
   set NAME LINK [--down MBPS] [--up MBPS] [--delay MS] [--jitter MS] [--loss PERCENT] [--queue BYTES]

@@ -56,6 +56,8 @@ interface State {
   cuts: { [device: string]: CutDrops };
   /** DHCP servers that run, by link. */
   servers?: { [link: string]: { pid: number; startTicks: string } };
+  /** How often each modem's public address was changed. */
+  addresses?: { [link: string]: number };
   owner?: { pid: number; startTicks: string };
 }
 
@@ -216,6 +218,35 @@ export class Lab {
     await run("ip", ["-n", this.namespace(modem), "address", "add", address, ...device]);
     const modems = this.state.spec.modems ??= [];
     modems[index - 1] = { ...spec, address, pool: undefined };
+    this.#save();
+  }
+
+  /**
+   * The operator gives a modem another public address, as many do each night. The modem forgets its connections; packets of
+   * those that go on get a new place in its NAT, a reset, or nothing.
+   */
+  async readdress(link: string, nat: "picks up" | "resets" | "drops"): Promise<void> {
+    const { modem, index } = this.#modem(link);
+    const addresses = this.state.addresses ??= {};
+    const next = addresses[link] = (addresses[link] ?? 0) + 1;
+    const [here, there] = [modem, "inet"].map((role) => this.namespace(role));
+    const strange = "ct state invalid tcp flags & (syn | rst) == 0";
+    const verdict = nat === "resets" ? "reject with tcp reset" : "drop";
+    const script = `
+      ip netns exec ${here} sh -ec '
+        echo ${nat === "picks up" ? 1 : 0} > /proc/sys/net/netfilter/nf_conntrack_tcp_loose
+        nft add table ip forgetful
+        nft delete table ip forgetful
+        ${
+      nat === "picks up"
+        ? ":"
+        : `nft "table ip forgetful { chain forward { type filter hook forward priority 0; ${strange} ${verdict}; }; }"`
+    }'
+      ip -n ${there} address replace 198.18.${index}.${4 * next + 1}/30 dev link${index}
+      ip -n ${here} address flush dev wan
+      ip -n ${here} address add 198.18.${index}.${4 * next + 2}/30 dev wan
+      ip -n ${here} route add default via 198.18.${index}.${4 * next + 1}`;
+    await run("sh", ["-ec", script]);
     this.#save();
   }
 

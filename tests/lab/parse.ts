@@ -25,10 +25,11 @@ const LIMITS = {
   upMbps: [0.1, 1000],
   delayMs: [0, 2000],
   lossPercent: [0, 50],
+  queueMs: [1, 5000],
 } as const;
 
 /**
- * Links from `down/up/delay[/loss]` words joined by commas: Mbit/s, one-way milliseconds, percent.
+ * Links from `down/up/delay[/loss[/buffer]]` words joined by commas: Mbit/s, one-way milliseconds, percent, milliseconds.
  *
  * @throws OtbError `links-invalid`
  */
@@ -37,16 +38,17 @@ export function parseLinks(text: string): LinkSpec[] {
   if (words.length > NAMES.length) throw refuse(`there may be at most ${NAMES.length}`, text);
   return words.map((word, index) => {
     const parts = word.split("/");
-    if (parts.length < 3 || parts.length > 4 || parts.some((part) => !/^\d+(\.\d+)?$/.test(part))) {
-      throw refuse("each must be down/up/delay or down/up/delay/loss", word);
+    if (parts.length < 3 || parts.length > 5 || parts.some((part) => !/^\d+(\.\d+)?$/.test(part))) {
+      throw refuse("each must be down/up/delay, with /loss and /buffer after it where wanted", word);
     }
-    const [downMbps, upMbps, delayMs, lossPercent = 0] = parts.map(Number) as [
+    const [downMbps, upMbps, delayMs, lossPercent = 0, queueMs] = parts.map(Number) as [
       number,
       number,
       number,
       number?,
+      number?,
     ];
-    const values = { downMbps, upMbps, delayMs, lossPercent };
+    const values = { downMbps, upMbps, delayMs, lossPercent, ...(queueMs !== undefined && { queueMs }) };
     checkLimits(values);
     return { name: NAMES[index]!, ...values };
   });

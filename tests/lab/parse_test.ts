@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseLinks } from "./parse.ts";
 
-Deno.test("links are read as down/up/delay with loss as a fourth part", () => {
-  assert.deepEqual(parseLinks("100/20/10,30/10/25/0.5"), [
+Deno.test("links are read as down/up/delay with loss as a fourth part and the buffer as a fifth", () => {
+  assert.deepEqual(parseLinks("100/20/10,30/10/25/0.5,18/1/20/0/300"), [
     { name: "fibre", downMbps: 100, upMbps: 20, delayMs: 10, lossPercent: 0 },
     { name: "cable", downMbps: 30, upMbps: 10, delayMs: 25, lossPercent: 0.5 },
+    { name: "dsl", downMbps: 18, upMbps: 1, delayMs: 20, lossPercent: 0, queueMs: 300 },
   ]);
 });
 
@@ -19,7 +20,9 @@ for (
     "1/1/-1",
     "1/1/2001",
     "1/1/1/51",
-    "1/1/1/1/1",
+    "1/1/1/1/0",
+    "1/1/1/1/5001",
+    "1/1/1/1/1/1",
     "a/b/c",
     "1/1/1,",
     " 1/1/1",

@@ -36,7 +36,7 @@ Deno.test("a takeover: instructions, silence, trial, confirmation; devices with 
   );
 });
 
-Deno.test("another server sends back to the instructions while checking, and silences ours afterwards, until it is gone", async () => {
+Deno.test("another server sends back to the instructions while checking, one that only refuses is gone past when a person says so, and a third alone is accused and silences ours until it is gone", async () => {
   await using house = await House.up(`rival${Deno.pid}`, LAN);
   await house.modem("modem", "192.168.1");
   await house.modem("rogue", "192.168.100", 9);
@@ -47,6 +47,16 @@ Deno.test("another server sends back to the instructions while checking, and sil
   await house.serve("modem", "udhcpd", "192.168.1");
   assert.equal((await until(house, "instructions")).serving, "no");
   await house.silence("modem");
+  await house.serve("modem", "refusing", "192.168.1");
+  await eventually("it is seen to refuse", async () => (await dhcp(house)).servers[0]?.isRefusing);
+  const { health: stuck } = await house.box.until(({ health }) =>
+    health.some(({ code, message }) => code === "dhcp-switch-off" && /but only to refuse/.test(message))
+  );
+  assert.match(
+    stuck.find(({ code }) => code === "dhcp-switch-off")!.next!,
+    /go on beside it: otb dhcp takeover/,
+  );
+  await house.box.otb(["dhcp", "takeover"]);
   await until(house, "trial");
   await house.box.otb(["dhcp", "confirm"]);
 
@@ -54,12 +64,19 @@ Deno.test("another server sends back to the instructions while checking, and sil
   const contested = await until(house, "contested");
   assert.equal(contested.serving, "no");
   const { health } = await house.box.status();
-  assert.match(health.find(({ code }) => code === "dhcp-contested")!.message, /192\.168\.100\.9/);
+  assert.match(
+    health.find(({ code }) => code === "dhcp-contested")!.message,
+    /so ours is silent: [^:]*192\.168\.100\.9$/,
+  );
+  assert.deepEqual(
+    contested.servers.filter(({ isAnswering }) => isAnswering).map(({ server }) => server),
+    ["192.168.100.9"],
+  );
   const crowd = await Crowd.up(house, "crowd");
   await crowd.order({ do: "join", macs: [1, 2, 3, 4, 5].map((count) => macOf(1, count)), rate: 5 });
   await eventually("the other server answers", () => crowd.acknowledged().size === 5);
   assert.deepEqual(
-    new Set(crowd.answers.map(({ server }) => server)),
+    new Set(crowd.answers.filter(({ type }) => type !== "nak").map(({ server }) => server)),
     new Set(["192.168.100.9"]),
     "ours is silent",
   );

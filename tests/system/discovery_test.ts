@@ -21,6 +21,16 @@ async function oneConnectionUsesAll(world: World): Promise<void> {
   assert.ok(parts.every((bytes) => bytes > 1_000_000), `they carried ${parts} bytes`);
 }
 
+/** What a shell says that runs in one of a world's namespaces. */
+async function readIn(world: World, role: string, script: string): Promise<string> {
+  const { success, stdout, stderr } = await world.lab.spawn(role, ["sh", "-ec", script], {
+    ...{ stdin: "null", stdout: "piped", stderr: "piped" } as const,
+  }).output();
+  const [said, failed] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  if (!success) throw new Error(`${script} failed: ${failed}`);
+  return said!;
+}
+
 /** Fails unless everything of a device for the Internet server goes through the peer, none of it past it by one modem, whose page is reached. */
 async function nothingInClear(world: World, modem: number, page: string): Promise<void> {
   const run = async (role: string, command: string[]) => {
@@ -102,7 +112,7 @@ Deno.test("a port per modem: each server's modem is a link, one connection uses 
   assert.match(await why("192.168.13.1"), /in clear and not through the peer/);
 });
 
-Deno.test("a single port with three modems, two of one subnet and one at the LAN's: three links, the LAN's address reused", async () => {
+Deno.test("a single port with three modems, two of one subnet and one at the LAN's: three links, the LAN's address reused; one that dies stays a link, down, until it is back or forgotten", async () => {
   await using world = await World.up(`shared${Deno.pid}`, {
     links: links("20/10/5", "20/10/10", "20/10/15"),
     modems: [
@@ -122,17 +132,60 @@ Deno.test("a single port with three modems, two of one subnet and one at the LAN
   assert.equal(status.links.filter(({ observed }) => observed.address === "192.168.1.5").length, 1);
   assert.equal(new Set(status.links.map(({ interface: on }) => on)).size, 3);
   await oneConnectionUsesAll(world);
+
+  const { name } = status.links.find(({ observed }) => observed.gateway === "192.168.8.1")!;
+  const [third] = links("20/10/5", "20/10/10", "20/10/15").slice(-1);
+  /** Waits until its modem is seen to be gone, and fails unless a person is told. */
+  const isMissed = async () => {
+    await world.lab.plug(third!.name, false);
+    const { sentence, health } = await world.box.until(({ links, sentence }) =>
+      links.some((link) =>
+        link.name === name && / does not answer on lan0$/.test(link.observed.reason ?? "")
+      ) &&
+      sentence.startsWith("2 of 3 links up")
+    );
+    assert.match(sentence, /^2 of 3 links up/);
+    assert.ok(
+      health.some(({ severity, message }) =>
+        severity === "warning" && message.includes(`Link "${name}" is not usable`)
+      ),
+    );
+    assert.match(await world.box.read(["link", "list"]), new RegExp(`^${name} `, "m"));
+  };
+  await isMissed();
+  const kept = await world.box.tryOtb(["link", "remove", status.links[0]!.name, "--yes"]);
+  assert.equal(kept.code, 1);
+  assert.match(kept.stdout, /Cannot forget link [^]* as its modem must be gone/);
+  await world.lab.plug(third!.name);
+  const { links: again } = await world.box.until(({ links }) => gateways(links).length === 3);
+  await leavesBy(world, again.find((link) => link.name === name)!, 3);
+  await isMissed();
+  await world.box.otb(["link", "remove", name, "--yes"]);
+  await world.box.until(({ links, sentence }) =>
+    links.length === 2 && sentence.startsWith("2 of 2 links up")
+  );
 });
 
 for (const cable of ["lan", "port"] as const) {
   const where = cable === "lan" ? "the LAN" : "a port";
-  Deno.test(`two modems with the very same address, each on ${where}: both are used`, async () => {
-    const same = { cable, address: "192.168.1.1/24", pool: ["192.168.1.100", "192.168.1.103"] } as ModemSpec;
+  const one = cable === "port" ? ", Ethernet address and single address to give" : "";
+  Deno.test(`two modems with the very same address${one}, each on ${where}: both are used`, async () => {
+    const same: ModemSpec = { cable, address: "192.168.1.1/24", pool: ["192.168.1.100", "192.168.1.103"] };
+    if (cable === "port") {
+      same.mac = "02:00:5e:10:77:01";
+      same.pool = ["192.168.1.100", "192.168.1.100"];
+    }
     await using world = await among(`same${cable}`, [{ ...same, dhcp: "dnsmasq" }, { ...same, dhcp: "isc" }]);
     const status = await world.box.until(({ links }) => gateways(links).length === 2);
     assert.deepEqual(gateways(status.links), ["192.168.1.1", "192.168.1.1"]);
-    const modems = await allLeave(world, status.links);
-    assert.deepEqual([...modems.values()].sort(), [1, 2]);
+    if (cable === "port") {
+      assert.deepEqual(status.links.map((link) => link.interface).sort(), ["wan1", "wan2"]);
+      for (const link of status.links) await leavesBy(world, link, link.interface === "wan1" ? 1 : 2);
+      assert.ok(status.health.every(({ code }) => code !== "address-clash"));
+    } else {
+      const modems = await allLeave(world, status.links);
+      assert.deepEqual([...modems.values()].sort(), [1, 2]);
+    }
     await world.box.until(({ health }) => health.some(({ code }) => code === "modems-share-address"));
   });
 }
@@ -174,7 +227,11 @@ Deno.test("a link keeps its name and its modem: cable out and in, another port, 
     box.until((status) => modemsOf(status).some(({ name, state }) => name === second && state === wanted));
   await lab.dhcp("cable", undefined);
   await box.down();
+  // A slip while nothing runs: warned of at once, in the status until it is mended.
+  const slip = await box.read(["lan", "set", "--interface", "eth77", "--address", "192.168.50.1/24"]);
+  assert.match(slip, /Note: Cannot use the LAN as its interface must be there \(.*wan1.*"eth77"/);
   await box.up();
+  await box.until(({ health }) => health.some(({ code }) => code === "lan-interface-missing"));
   await isNow("kept");
   await settles(second, 2, "wan1", "192.168.2.1");
   await lab.dhcp("cable", "udhcpd");
@@ -193,8 +250,42 @@ Deno.test("a link keeps its name and its modem: cable out and in, another port, 
   );
   await box.otb(["link", "remove", "wan1", "--yes"]);
   await settles(second, 2, "wan1", "192.168.2.1");
-  // A port that discovery holds may become the LAN's.
-  await box.otb(["lan", "set", "--interface", "wan1", "--address", "192.168.50.1/24", "--yes"]);
+  for (
+    const [device, address, said] of [
+      ["eth78", "192.168.50.1/24", /its interface must be there/],
+      ["lo", "192.168.50.1/24", /alone on its loopback/],
+      ["wan1", "192.168.50.0/24", /which name the network/],
+    ] as const
+  ) {
+    const refused = await box.tryOtb(["lan", "set", "--interface", device, "--address", address, "--yes"]);
+    assert.equal(refused.code, 1, device);
+    assert.match(refused.stdout, said);
+  }
+  // A port that discovery holds may become the LAN's, though what is the LAN's is not there.
+  const mended = ["lan", "set", "--interface", "wan1", "--address", "10.20.30.9/24", "--yes"];
+  assert.match(await box.read(mended), /Note: The LAN has the subnet of link/);
+  await box.until(({ health }) => health.every(({ code }) => code !== "lan-interface-missing"));
+
+  // A cable modem whose line comes up: other stations are behind it, and it lets one Ethernet address through.
+  const known = (await readIn(world, "box", "cat /sys/class/net/wan2/address")).trim();
+  await lab.dhcp("fibre", undefined);
+  await readIn(
+    world,
+    "modem1",
+    `ip link set lan address 02:00:00:00:77:77
+    nft 'table netdev one {
+      chain in {
+        type filter hook ingress device box priority 0
+        ether saddr != ${known} drop
+      }
+    }'`,
+  );
+  await lab.renumber("fibre", "10.66.0.1/24");
+  await lab.dhcp("fibre", "udhcpd");
+  const isBridged = ({ interface: device, observed }: Link) =>
+    device === "wan2" && observed.state === "up" && observed.gateway === "10.66.0.1";
+  const { links: bridged } = await box.until(({ links }) => links.some(isBridged));
+  await leavesBy(world, bridged.find(isBridged)!, 1);
 });
 
 Deno.test("single addresses, a huge pool, a server without a way out, and a modem at the box's own address", async () => {

@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import type { StatusReport } from "../../core/client.ts";
 import { links } from "../measure.ts";
-import { ROOT, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { PEER_ADDRESS, ROOT, SERVER_ADDRESS, SERVER_PORT, TRANSPORTS, World } from "../world.ts";
 
 const NAME = "probe.lab.example", ANSWER = "192.0.2.53", STUN_PORT = 3478;
 
@@ -48,6 +48,42 @@ async function raise(name: string, ...specs: string[]): Promise<World> {
     throw error;
   }
   return world;
+}
+
+/** How long all links are silent; `OTB_TEST_SILENCE` has it for longer. */
+const SILENCE_SECONDS = Number(Deno.env.get("OTB_TEST_SILENCE") ?? 20);
+
+/**
+ * A connection of a device that asks for its own address: it begins to ask at once, and ends its question when told; meanwhile it
+ * ticks, or says nothing. Resolves to what came of it.
+ */
+function asking(world: World, ticks: boolean): { finish(): Promise<string> } {
+  const code = `
+    try {
+      const one = await Deno.connect({ hostname: "${SERVER_ADDRESS}", port: ${SERVER_PORT} });
+      const say = (text) => one.write(new TextEncoder().encode(text));
+      await say("GET /whoami HTTP/1.1\\r\\nX-Said: ");
+      let last = "";
+      const ticking = ${ticks} && setInterval(() => say(".").catch((error) => last = error.name), 250);
+      await Deno.stdin.read(new Uint8Array(1));
+      clearInterval(ticking);
+      await say("\\r\\n\\r\\n");
+      console.log(last || (await new Response(one.readable).text()).trim().split("\\n").at(-1));
+    } catch (error) { console.log(error.name); }
+    Deno.exit();`;
+  const child = world.lab.spawn("device1", [Deno.execPath(), "eval", code], {
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  });
+  return {
+    async finish() {
+      const writer = child.stdin.getWriter();
+      await writer.write(Uint8Array.of(10)).catch(() => {});
+      const { stdout } = await child.output();
+      return new TextDecoder().decode(stdout).trim();
+    },
+  };
 }
 
 const healthOf = ({ links }: StatusReport, link: string) => links.find(({ name }) => name === link)?.health;
@@ -101,6 +137,44 @@ Deno.test("a link is looked at when it is new: public address, largest packet, M
 Deno.test("a silent cut, full queues and a login page: each is told as what it is, and the return too", async (t) => {
   await using world = await raise("health", "20/10/5", "20/10/15");
   await world.box.until((status) => status.links.every(({ health }) => health?.state === "up"));
+
+  for (const transport of TRANSPORTS) {
+    await t.step(
+      `${transport}: all links silent ends nothing: idle, ticking, downloading and begun meanwhile`,
+      async () => {
+        await world.over(transport);
+        const idle = asking(world, false), ticking = asking(world, true);
+        let bytes = 0;
+        const download = world.transfer("device1", {
+          bytes: 15_000_000,
+          onProgress: (progress) => bytes = progress.bytes,
+        });
+        while (bytes < 1e6) await new Promise((resolve) => setTimeout(resolve, 50));
+        for (const link of ["fibre", "cable"]) await world.lab.cut(link);
+        const cutMs = performance.now();
+        await new Promise((resolve) => setTimeout(resolve, 3_000));
+        const begun = asking(world, false);
+        await new Promise((resolve) =>
+          setTimeout(resolve, cutMs + SILENCE_SECONDS * 1000 - performance.now())
+        );
+        const { health } = await world.box.status();
+        for (const link of ["fibre", "cable"]) await world.lab.restore(link);
+        const backMs = performance.now();
+        const whole = await download;
+        console.log(
+          `${transport}: the download was whole ${
+            Math.round(performance.now() - backMs)
+          } ms after the return`,
+        );
+        assert.deepEqual(
+          [await idle.finish(), await ticking.finish(), await begun.finish(), whole.error, whole.checksumOk],
+          [PEER_ADDRESS, PEER_ADDRESS, PEER_ADDRESS, undefined, true],
+        );
+        assert.ok(!health.some(({ code }) => code === "peer-gone"), "who is not asked is not gone");
+        await world.box.until((status) => status.links.every(({ health }) => health?.state === "up"));
+      },
+    );
+  }
 
   await t.step("cut without traffic: down with a reason, and up again when it answers", async () => {
     await world.lab.cut("cable");

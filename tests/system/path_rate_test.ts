@@ -134,14 +134,25 @@ Deno.test("a link's rates are caps, both ways; a secondary joins in when the pri
   assert.equal((await full).checksumOk, true);
 });
 
-Deno.test("DSL with a deep buffer beside LTE that loses packets: one striped stream has nearly the sum of both, down and up", async () => {
-  // Kernel MPTCP has 16 to 36 % of it down: it waits for the deep queue, and takes the radio's loss for a full one.
-  const mixed = mix("18/1/20/300/0", "40/12/30/200/0.2");
-  await using world = await World.up(`mix${Deno.pid}`, { links: mixed });
-  await world.over("striped");
-  for (const upload of [false, true]) {
-    const { mbps, error } = await world.transfer("device1", { seconds: 14, skipSeconds: 6, upload });
-    const sum = mixed.reduce((all, link) => all + (upload ? link.upMbps : link.downMbps), 0);
-    assert.ok(mbps > 0.75 * sum, `${upload ? "up" : "down"}: ${mbps} of ${sum} Mbit/s ${error ?? ""}`);
-  }
-});
+/** Where kernel Multipath TCP has a sixth to two thirds of the sum: it waits for deep queues, and takes a radio's loss for a full one. */
+const HARD: { [name: string]: string[] } = {
+  "DSL with a deep buffer beside LTE that loses packets": ["18/1/20/300/0", "40/12/30/200/0.2"],
+  "a fibre beside DSL": ["100/100/4/20/0", "8/1/22/80/0"],
+  "cable beside a poor LTE": ["50/10/10/60/0", "20/5/40/150/1"],
+  "a satellite beside DSL": ["50/5/300/700/0", "12/1/25/100/0"],
+};
+
+for (const [index, [name, words]] of Object.entries(HARD).entries()) {
+  Deno.test(`${name}: one striped stream has nearly the sum of both, down and up`, async () => {
+    const mixed = mix(...words);
+    await using world = await World.up(`mix${index}${Deno.pid}`, { links: mixed });
+    await world.over("striped");
+    for (const upload of [false, true]) {
+      const { mbps, error } = await world.transfer("device1", { seconds: 14, skipSeconds: 7, upload });
+      const sum = mixed.reduce((all, link) => all + (upload ? link.upMbps : link.downMbps), 0);
+      const way = upload ? "up" : "down";
+      console.log(`${name}, ${way}: ${mbps.toFixed(1)} of ${sum} Mbit/s`);
+      assert.ok(mbps > 0.8 * sum, `${way}: ${mbps} of ${sum} Mbit/s ${error ?? ""}`);
+    }
+  });
+}

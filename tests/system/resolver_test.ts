@@ -3,14 +3,16 @@
 import { strict as assert } from "node:assert";
 import { Lines } from "../lab/programs.ts";
 import { links } from "../measure.ts";
-import { PEER_ADDRESS, World } from "../world.ts";
+import { BYSTANDER_ADDRESS, PEER_ADDRESS, World } from "../world.ts";
 
 /** Whom the peer's resolver asks, and the public one that is the second way; each answers for everything in `example`. */
 const FORWARD_TO = "203.0.113.10", SECOND_WAY = "203.0.113.53";
 const BY_PEER = "192.0.2.1", BY_SECOND = "192.0.2.2";
 const BOX = "192.168.100.1", DEVICE = "192.168.100.9";
+/** The second link, and its modem, which answers names of its operator in a network of that one. */
+const LINK = "cable", MODEM = "192.168.12.1", BY_OPERATOR = "10.77.0.1";
 /** wan-discovery's `resolvers`: it asks them for one name of its own, and never for a device. */
-const PROBED = "1.1.1.1, 8.8.8.8, 9.9.9.9";
+const PROBED = `1.1.1.1, 8.8.8.8, 9.9.9.9, ${BYSTANDER_ADDRESS}`;
 
 async function output(world: World, role: string, words: string[]): Promise<string> {
   const { stdout, stderr, success } = await world.lab.spawn(role, words, {
@@ -30,7 +32,7 @@ class Names {
   private constructor(readonly world: World) {}
 
   static async up(name: string): Promise<Names> {
-    const world = await World.up(`${name}${Deno.pid}`, { links: links("20/10/5", "20/10/10") }, {
+    const world = await World.up(`${name}${Deno.pid}`, { links: links("20/10/5", "20/10/10"), devices: 2 }, {
       start: false,
     });
     const names = new Names(world);
@@ -38,8 +40,20 @@ class Names {
       await output(world, "server", ["ip", "address", "add", `${SECOND_WAY}/32`, "dev", "lo"]);
       await output(world, "inet", ["ip", "route", "add", `${SECOND_WAY}/32`, "via", FORWARD_TO]);
       for (const [address, answer] of [[FORWARD_TO, BY_PEER], [SECOND_WAY, BY_SECOND]] as const) {
-        names.#serve(address, answer);
+        names.#serve("server", address, [
+          `--address=/example/${answer}`,
+          // Names that lead into the LAN: of somebody who wishes ill, of the owner, and of Plex.
+          `--address=/evil.example/${DEVICE}`,
+          `--address=/home.example/${DEVICE}`,
+          `--address=/plex.direct/${DEVICE}`,
+          // More than fits a UDP packet.
+          `--txt-record=long.example,${Array(10).fill("x".repeat(200)).join(",")}`,
+        ]);
       }
+      names.#serve("modem2", MODEM, [
+        `--address=/operator.test/${BY_OPERATOR}`,
+        `--address=/evil.operator.test/${DEVICE}`,
+      ]);
       // Everything that looks like DNS on its way through a modem, but what wan-discovery tries links with.
       for (const modem of ["modem1", "modem2"]) {
         await output(world, modem, [
@@ -57,6 +71,7 @@ class Names {
         "config",
         "set",
         `resolver.secondWay=["${SECOND_WAY}"]`,
+        'resolver.localDomains=["plex.direct","home.example"]',
         // By addresses, so that what links are tried with needs no names of modems.
         'wan-discovery.portalPage="http://203.0.113.10/"',
         'wan-discovery.stunServers=["203.0.113.10:3478"]',
@@ -73,8 +88,8 @@ class Names {
     return names;
   }
 
-  #serve(address: string, answer: string): void {
-    this.#servers.push(this.world.lab.spawn("server", [
+  #serve(role: string, address: string, answers: string[]): void {
+    this.#servers.push(this.world.lab.spawn(role, [
       "dnsmasq",
       "--keep-in-foreground",
       "--conf-file=/dev/null",
@@ -85,12 +100,7 @@ class Names {
       "--bind-interfaces",
       `--listen-address=${address}`,
       "--except-interface=nothing",
-      `--address=/example/${answer}`,
-      // Names that lead into the LAN: of somebody who wishes ill, and of Plex.
-      `--address=/evil.example/${DEVICE}`,
-      `--address=/plex.direct/${DEVICE}`,
-      // More than fits a UDP packet.
-      `--txt-record=long.example,${Array(10).fill("x".repeat(200)).join(",")}`,
+      ...answers,
       "--local-ttl=300",
     ], { stdin: "null", stdout: "null", stderr: "null" }));
   }
@@ -101,9 +111,12 @@ class Names {
   }
 
   /** What a device gets for a name from its router, or the box from its resolver, and after how many milliseconds. */
-  async ask(name = this.fresh(), from: "device" | "box" = "device"): Promise<{ answer: string; ms: number }> {
+  async ask(
+    name = this.fresh(),
+    from: "device1" | "device2" | "box" = "device1",
+  ): Promise<{ answer: string; ms: number }> {
     // From the box itself, past dnsmasq and whatever keeps devices from asking.
-    const [role, ipAddr, port] = from === "box" ? ["box", "127.0.0.1", 5335] : ["device1", BOX, 53];
+    const [role, ipAddr, port] = from === "box" ? ["box", "127.0.0.1", 5335] : [from, BOX, 53];
     const code = `const startMs = performance.now();
       const nameServer = { ipAddr: "${ipAddr}", port: ${port} };
       const signal = AbortSignal.timeout(8000);
@@ -122,10 +135,10 @@ class Names {
   }
 
   /** Asks for new names until one is answered so; bounded. */
-  async until(answer: string, boundMs = 60_000): Promise<void> {
+  async until(answer: string, boundMs = 60_000, ask = () => this.ask()): Promise<void> {
     const endMs = performance.now() + boundMs;
     for (;;) {
-      const got = await this.ask();
+      const got = await ask();
       if (got.answer === answer) return;
       assert.ok(performance.now() < endMs, `never ${answer}, last ${JSON.stringify(got)}`);
       await new Promise((resolve) => setTimeout(resolve, 200));
@@ -134,11 +147,41 @@ class Names {
 
   /** Fails unless names of the Internet lead nowhere in the LAN, however they are asked, and the LAN's own do. */
   async noRebinding(): Promise<void> {
-    for (const from of ["device", "box"] as const) {
+    for (const from of ["device1", "box"] as const) {
       assert.match((await this.ask(`${this.#count++}.evil.example`, from)).answer, /^none/, from);
     }
-    assert.equal((await this.ask(`n${this.#count++}.plex.direct`)).answer, DEVICE);
+    for (const domain of ["plex.direct", "home.example"]) {
+      assert.equal((await this.ask(`n${this.#count++}.${domain}`)).answer, DEVICE, domain);
+    }
     assert.equal((await this.ask("otb.local")).answer, BOX);
+  }
+
+  /**
+   * Fails unless a device that is pinned to a link finds what its operator alone knows, and everybody's names, and nobody else does;
+   * with the kill-switch it does not either.
+   */
+  async operatorsNames(): Promise<void> {
+    const { world: { box } } = this;
+    const mac = (await output(this.world, "device2", ["cat", "/sys/class/net/eth0/address"])).trim();
+    const pinned = async (name: string) => (await this.ask(name, "device2")).answer;
+    const name = () => `n${this.#count++}.operator.test`;
+    assert.match(await pinned(name()), /^none/, "before it is pinned");
+    const rules = [{ name: "tv", match: { device: mac }, way: "link", link: LINK }];
+    await box.otb(["config", "set", `device-pinning.rules=${JSON.stringify(rules)}`, "--yes"]);
+    await this.until(BY_OPERATOR, 30_000, () => this.ask(name(), "device2"));
+    assert.match((await this.ask(name())).answer, /^none/, "another device's questions stay");
+    assert.equal(await pinned("otb.local"), BOX);
+    assert.equal(await pinned(this.fresh()), BY_PEER, "what the operator does not know");
+    assert.match(await pinned(`n${this.#count++}.evil.operator.test`), /^none/, "it leads into the LAN");
+    for (const  of of[mac, `${mac} -> ${BOX}:53/udp`]) {
+      const { sentences } = await box.otb(["why", of]) as { sentences: string[] };
+      assert.match(sentences.join(" "), new RegExp(`own resolver \\(${MODEM}\\) over that link, in clear`));
+    }
+    await box.otb(["config", "set", 'device-pinning.whenPeerGone="block"', "--yes"]);
+    await this.until(BY_PEER, 30_000, () => this.ask(undefined, "device2"));
+    const before = await this.onLinks();
+    assert.match(await pinned(name()), /^none/, "in spite of the kill-switch");
+    assert.equal(await this.onLinks(), before);
   }
 
   /** Packets of DNS that the modems have seen. */
@@ -218,7 +261,7 @@ class Names {
   }
 }
 
-Deno.test("names are found through the bond and lead nowhere in the LAN, over a cut link, past a hung or killed resolver and a killed plugin; no DNS on any link", async () => {
+Deno.test("names are found through the bond and lead nowhere in the LAN, over a cut link, past a hung or killed resolver and a killed plugin; no DNS on any link but of who is pinned to it", async () => {
   await using names = await Names.up("dns");
   const { world } = names;
   const first = await names.ask();
@@ -267,6 +310,7 @@ Deno.test("names are found through the bond and lead nowhere in the LAN, over a 
   assert.ok(longestMs < 5_000, `${longestMs} ms`);
 
   assert.equal(await names.onLinks(), 0, "DNS was seen on a link");
+  await names.operatorsNames();
 });
 
 Deno.test("the peer is gone: cached names go on, others are asked past it where that is wished, and never with the kill-switch", async () => {

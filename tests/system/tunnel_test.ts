@@ -48,6 +48,14 @@ Deno.test("a killed tunnel or a deleted device of it, at the box or at the peer,
   for (const came of [flow.up!, flow.down!]) {
     assert.ok(came.received > 0.4 * came.sent, `${came.received} of ${came.sent}`);
   }
+  // Who was called through it can be called back minutes later; the tunnel's own packets are remembered for two at most.
+  for (const role of ["box", "site1"]) {
+    const tracked = await printed(world.lab, role, ["conntrack", "-L", "-p", "udp"]);
+    const longest = Math.max(
+      ...[...tracked.matchAll(/^udp +17 (\d+) .*ASSURED/gm)].map(([, seconds]) => Number(seconds)),
+    );
+    assert.ok(longest > 150, `${role}: ${tracked}`);
+  }
 });
 
 Deno.test("a modem that gives the tunnel another port, in the middle of it, costs nobody anything", async () => {

@@ -104,6 +104,17 @@ fn linger(fd: c_int, reset: bool) -> Outcome {
 
 /// A new socket; with it PLAIN_TCP when MPTCP was wanted but is not to be had.
 fn stream(family: c_int, mptcp: bool) -> Result<(Owned, c_int), Outcome> {
+    let (socket, plain) = open(family, mptcp)?;
+    // Urgent bytes stay in their place (RFC 6093 section 6); what a listener accepts inherits that. Left out of line, one that
+    // nobody asks for is lost. Multipath TCP knows none, and may not know the option.
+    let inline = socket.set(libc::SOL_SOCKET, libc::SO_OOBINLINE, 1);
+    if !mptcp || plain != 0 {
+        inline?;
+    }
+    Ok((socket, plain))
+}
+
+fn open(family: c_int, mptcp: bool) -> Result<(Owned, c_int), Outcome> {
     let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     unsafe {
         if mptcp {

@@ -58,6 +58,15 @@ class RawEnd {
   }
 }
 
+/** Sends a few bytes; the last of them urgent where asked (send(2), MSG_OOB). */
+function urge(fd: number, bytes: Bytes, isUrgent: boolean): void {
+  const libc = Deno.dlopen("libc.so.6", {
+    send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  });
+  assert.equal(Number(libc.symbols.send(fd, bytes, BigInt(bytes.length), isUrgent ? 1 : 0)), bytes.length);
+  libc.close();
+}
+
 /** Both ends of connections that go through a pair. */
 class Ends {
   readonly #listener: number;
@@ -145,6 +154,29 @@ export function conformance(name: string, options: PairOptions): void {
       assert.equal(both[hears].end, "reset");
       pair.native.close(both[hears].fd);
     }
+    ends.close();
+    await idle(pair);
+  });
+
+  Deno.test(`${name}: urgent bytes stay in their place, and none is lost`, async () => {
+    await using pair = await start();
+    const ends = new Ends(pair);
+    const both = await ends.open();
+    for (const [writes, reads] of [[0, 1], [1, 0]] as const) {
+      const said: number[] = [];
+      for (let turn = 0; turn < 200; turn++) {
+        const piece = noise(1 + turn % 3);
+        said.push(...piece);
+        // Every second one is urgent; some come before the other end has read the last, some after.
+        urge(both[writes].fd, piece, turn % 2 === 1);
+        if (turn % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      pair.native.shutdown(both[writes].fd);
+      await both[reads].hear();
+      assert.equal(both[reads].end, "end");
+      assert.deepEqual([...both[reads].bytes], said);
+    }
+    for (const { fd } of both) pair.native.close(fd);
     ends.close();
     await idle(pair);
   });

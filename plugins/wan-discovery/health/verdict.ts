@@ -41,6 +41,8 @@ export interface Seen {
   loss?: number;
   /** The peer does not answer over any link. */
   peerGone: boolean;
+  /** Since when the peer or its tunnel is missed, the later of both: it may be for want of links, and others wait to know. */
+  missedSinceMs?: number;
 }
 
 /** How a link is and since when, in the verdict's own time. */
@@ -60,6 +62,8 @@ export class LinkHealth {
   #lossy = false;
   #roundMs = -Infinity;
   #downWaitMs = DOWN_FIRST_MS;
+  /** Rounds that were answered, by whom (LinkHealthFact). */
+  readonly answers = { peer: 0, internet: 0 };
 
   constructor(nowMs: number) {
     this.#verdict = { state: "unknown", sinceMs: nowMs };
@@ -76,19 +80,20 @@ export class LinkHealth {
   }
 
   /** When the next round of probes is due; `everyMs` is for a link whose path nobody watches. */
-  nextRoundMs({ path, broken }: Seen, everyMs: number): number {
+  nextRoundMs({ path, broken, missedSinceMs }: Seen, everyMs: number): number {
     if (broken !== undefined) return Infinity;
     if (this.#verdict.state === "unknown") return this.#roundMs + DOUBT_MS;
     if (this.#verdict.state === "down") {
       return this.#roundMs + (this.#answeringSinceMs === undefined ? this.#downWaitMs : RETURN_MS);
     }
     if (this.#misses > 0) return this.#roundMs + DOUBT_MS;
+    if (missedSinceMs !== undefined && this.#roundMs < missedSinceMs) return missedSinceMs;
     if (path === "unwatched") return this.#roundMs + everyMs;
     if (path === "silent") {
       const waitMs = { peer: DISAGREE_MS, internet: everyMs, portal: DOUBT_MS, nothing: DOUBT_MS };
       return this.#roundMs + waitMs[this.#last?.kind ?? "nothing"];
     }
-    return this.#roundMs + PORTAL_CHECK_MS;
+    return this.#roundMs + (missedSinceMs === undefined ? PORTAL_CHECK_MS : everyMs);
   }
 
   /** Judges anew; `outcome` is that of a round that has just ended. */
@@ -97,6 +102,7 @@ export class LinkHealth {
     if (outcome) {
       this.#last = outcome;
       this.#roundMs = nowMs;
+      if (outcome.kind === "peer" || outcome.kind === "internet") this.answers[outcome.kind]++;
     }
     if (broken !== undefined) {
       // Who comes back with another cable or address is looked at anew.

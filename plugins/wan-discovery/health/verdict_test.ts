@@ -149,6 +149,20 @@ Deno.test("the peer's silence alone is the link's fault only while others reach 
   ]);
 });
 
+Deno.test("when the peer or its tunnel begins to be missed a link is asked at once, and answers are counted by who gave them", () => {
+  const health = new LinkHealth(0);
+  health.judge(seen(0, "answers"), peer);
+  assert.ok(health.nextRoundMs(seen(1_000, "answers"), 10_000) > 60_000);
+  const missed = seen(20_000, "answers", { missedSinceMs: 20_000 });
+  assert.ok(health.nextRoundMs(missed, 10_000) <= 20_000);
+  health.judge(missed, internet);
+  assert.equal(health.nextRoundMs(missed, 10_000), 30_000);
+  health.judge(seen(30_000, "silent", { missedSinceMs: 20_000 }), nothing);
+  health.judge(seen(31_000, "silent", { missedSinceMs: 20_000 }), internet);
+  health.judge(seen(32_000, "silent"), { kind: "portal", where: "http://hotel/" });
+  assert.deepEqual(health.answers, { peer: 1, internet: 2 });
+});
+
 Deno.test("loss that lasts degrades, and only cleanness that lasts ends that", () => {
   const health = new LinkHealth(0);
   const at = (nowMs: number, loss: number) => health.judge(seen(nowMs, "acknowledged", { loss })).state;

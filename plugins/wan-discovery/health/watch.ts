@@ -8,6 +8,7 @@ import type {
   LinkWayFact,
   PathFact,
   PeerFact,
+  TunnelFact,
   View,
 } from "../../../core/plugin.ts";
 import { OtbError } from "../../../core/plugin.ts";
@@ -35,6 +36,8 @@ interface Watched {
   asking: boolean;
   turn: number;
   said?: string;
+  /** The same without what changes all the time, for the log. */
+  heard?: string;
   preflightUntilMs: number;
   looking?: Promise<Preflight>;
   preflight?: Preflight;
@@ -62,11 +65,15 @@ class Watch implements HealthWatch {
   readonly #paths: View<ReadonlyMap<string, PathFact>>;
   readonly #ways: View<ReadonlyMap<string, LinkWayFact>>;
   readonly #peers: View<ReadonlyMap<string, PeerFact>>;
+  readonly #tunnels: View<ReadonlyMap<string, TunnelFact>>;
   readonly #routers: View<ReadonlyMap<string, { interface: string }>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #random: (bytes: number) => Bytes;
   #stored: { [link: string]: Preflight } = {};
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isPeerMissed = false;
+  #isTunnelMissed = false;
+  #missedSinceMs = 0;
   #rounds = new Set<Promise<void>>();
 
   constructor(private readonly ctx: Context<Config>, native: Native) {
@@ -75,6 +82,7 @@ class Watch implements HealthWatch {
     this.#paths = ctx.facts.watch("path/");
     this.#ways = ctx.facts.watch("link-way/");
     this.#peers = ctx.facts.watch("peer/");
+    this.#tunnels = ctx.facts.watch("tunnel");
     this.#routers = ctx.facts.watch("router-advertisement/");
     this.#interfaces = ctx.facts.watch("interface/");
   }
@@ -94,7 +102,9 @@ class Watch implements HealthWatch {
       await this.#asker.close();
       await Promise.allSettled(this.#rounds);
     });
-    for (const view of [this.#paths, this.#ways, this.#peers]) ctx.defer(view.subscribe(() => this.#beat()));
+    for (const view of [this.#paths, this.#ways, this.#peers]) {
+      ctx.defer(view.subscribe(() => this.#beat()));
+    }
     ctx.defer(ctx.links.subscribe(() => this.#beat()));
     this.#beat();
   }
@@ -177,9 +187,24 @@ class Watch implements HealthWatch {
       this.ctx.facts.publish(`link-health/${name}`, undefined);
       this.ctx.facts.publish(`preflight/${name}`, undefined);
     }
+    this.#lookForMissed();
     let calm = true;
     for (const link of this.ctx.links.current) calm = this.#consider(link) && calm;
     this.#timer = setTimeout(() => this.#beat(), calm ? IDLE_BEAT_MS : BEAT_MS);
+  }
+
+  /** Whether the peer and its tunnel are there, as far as others say. */
+  #lookForMissed(): void {
+    const peers = [...this.#peers.current.values()], tunnel = this.#tunnels.current.get("tunnel");
+    const isPeerMissed = peers.length > 0 && peers.every(({ state }) => state !== "up");
+    // Of who died, the last word stays for a while.
+    const isTunnelMissed = tunnel?.state !== "up" ||
+      !this.#interfaces.current.has(`interface/${tunnel.interface}`);
+    if (isPeerMissed && !this.#isPeerMissed || isTunnelMissed && !this.#isTunnelMissed) {
+      this.#missedSinceMs = this.#nowMs();
+    }
+    this.#isPeerMissed = isPeerMissed;
+    this.#isTunnelMissed = isTunnelMissed;
   }
 
   #watched(name: string): Watched {
@@ -223,10 +248,13 @@ class Watch implements HealthWatch {
   #see({ name, tier, observed }: Link, nowMs: number): Seen {
     const path = this.#paths.current.get(`path/${name}`);
     const peers = [...this.#peers.current.values()];
+    const seen = evidence(path, tier === "never");
     return {
       nowMs,
       broken: observed.state === "up" ? undefined : observed.reason ?? "its interface is not there",
-      path: evidence(path, tier === "never"),
+      // Of who is not reached over any link, no path says anything.
+      path: this.#isPeerMissed && seen === "answers" ? "silent" : seen,
+      missedSinceMs: this.#isPeerMissed || this.#isTunnelMissed ? this.#missedSinceMs : undefined,
       // A queue that is full loses too, and nothing is the matter with that link.
       loss: path?.lineLoss,
       peerGone: peers.length > 0 && peers.every(({ state }) => state === "down"),
@@ -261,12 +289,21 @@ class Watch implements HealthWatch {
   }
 
   #tell(name: string, watched: Watched, { state, reason, sinceMs }: Verdict): void {
-    const said = `${state} ${reason} ${sinceMs}`;
+    const { answers } = watched.health;
+    const said = `${state} ${reason} ${sinceMs} ${answers.peer} ${answers.internet}`;
     if (said === watched.said) return;
     watched.said = said;
     const epochMs = Math.round(this.ctx.clock.now() - (this.#nowMs() - sinceMs));
-    this.ctx.facts.publish(`link-health/${name}`, { state, reason, sinceMs: epochMs });
-    if (state !== "unknown") this.ctx.log.info(`Link "${name}" is ${state}`, { reason: reason ?? "" });
+    this.ctx.facts.publish(`link-health/${name}`, {
+      state,
+      reason,
+      sinceMs: epochMs,
+      answers: { ...answers },
+    });
+    const heard = `${state} ${reason}`;
+    if (state === "unknown" || heard === watched.heard) return;
+    watched.heard = heard;
+    this.ctx.log.info(`Link "${name}" is ${state}`, { reason: reason ?? "" });
   }
 
   #preflightIfNew(

@@ -6,6 +6,7 @@ import { Connector, type ConnectSettings, type Way } from "./connect.ts";
 import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
 import { helloOf, OPEN, TOKEN_BYTES } from "./hello.ts";
 import { BARE_MS, Host } from "./host.ts";
+import type { CongestionWish } from "./line.ts";
 import { Joining, type Ways } from "./joining.ts";
 import { Stripe } from "./stripe.ts";
 
@@ -21,6 +22,8 @@ export interface StripingSettings extends ConnectSettings {
   ways(): Way[];
   /** Streams without any connection are kept so long. */
   bareMs?: number;
+  /** Congestion control that a person wants. */
+  congestion?: () => CongestionWish;
 }
 
 /** A stream before its first connection stands. */
@@ -40,7 +43,7 @@ export class Striping {
 
   constructor(private readonly settings: StripingSettings) {
     const { native, reactor, counters } = settings;
-    this.#host = new Host(native, reactor, counters, FAREWELL_MS);
+    this.#host = new Host(native, reactor, counters, FAREWELL_MS, settings.congestion);
     this.#connector = new Connector(settings);
     this.#asking = new Asking(settings, this.#connector, () => this.#ways.all);
     this.waysChanged();
@@ -71,7 +74,7 @@ export class Striping {
     const names = new Set<string | undefined>(all.map(({ link }) => link));
     this.#ways = { all, has: (link) => link === undefined || names.has(link) };
     const moved = new Set<string | undefined>(
-      before.filter((old) => all.some(({ link, source }) => link === old.link && source !== old.source))
+      before.filter((old) => all.some((way) => way.link === old.link && isElsewhere(way, old)))
         .map(({ link }) => link),
     );
     // Weights change all the time, and there may be thousands of streams.
@@ -114,6 +117,7 @@ export class Striping {
   ): Stripe {
     const nowMs = performance.now(), { bareMs = BARE_MS } = this.settings;
     const stripe: Stripe = new Stripe(this.#host, plain, {
+      isDevice: true,
       onEnd: (broken) => {
         this.#streams.delete(stripe);
         if (broken === "far" && !stripe.isAnswered) this.#asking.doubt();
@@ -130,4 +134,11 @@ export class Striping {
     if (first.length > 0) stripe.said(first, carrier);
     return stripe;
   }
+}
+
+/** The link has another address than before, here or as the Internet sees it. */
+function isElsewhere(way: Way, old: Way): boolean {
+  return way.source !== old.source ||
+    way.publicAddress !== undefined && old.publicAddress !== undefined &&
+      way.publicAddress !== old.publicAddress;
 }

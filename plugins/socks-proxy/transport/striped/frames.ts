@@ -42,6 +42,15 @@ export function isAnswer(bytes: Bytes): boolean {
   return bytes.length === HEAD_BYTES && bytes[0] === ACK && bytes.every((byte, at) => at === 0 || byte === 0);
 }
 
+/** The first bytes of a stream, where frames begin with them. */
+export function firstBytes(frames: Bytes): Bytes {
+  const isFirst = frames.length > HEAD_BYTES && frames[0] === DATA &&
+    frames.subarray(4, HEAD_BYTES).every((byte) => byte === 0);
+  return isFirst
+    ? frames.subarray(HEAD_BYTES, HEAD_BYTES + frames[2]! + frames[3]! * 256)
+    : frames.subarray(0, 0);
+}
+
 /** Takes what is read. */
 export interface Sink {
   /** A piece of a chunk: `length` bytes at `at`, which belong at `offset` of the stream. */

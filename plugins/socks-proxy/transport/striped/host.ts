@@ -2,7 +2,7 @@
 import { ADDRESS_BYTES, decodeAddress, type Native } from "../../../../core/native/ffi.ts";
 import type { Reactor } from "../../reactor.ts";
 import type { Counters } from "../../relay.ts";
-import { Line } from "./line.ts";
+import { type CongestionWish, Line } from "./line.ts";
 import { Blocks, Held } from "./memory.ts";
 import { type Ticked, Ticker } from "./ticker.ts";
 
@@ -33,12 +33,16 @@ export class Host {
   readonly #ticker = new Ticker();
   readonly #lines = new Map<string, Line>();
 
-  /** @param farewellMs once all is said, the other end has so long to say its last */
+  /**
+   * @param farewellMs once all is said, the other end has so long to say its last
+   * @param congestion what a person wants
+   */
   constructor(
     readonly native: Native,
     readonly reactor: Reactor,
     readonly counters: Counters,
     readonly farewellMs: number,
+    private readonly congestion: (() => CongestionWish) | undefined,
     memory = new Memory(),
   ) {
     this.blocks = memory.blocks;
@@ -52,7 +56,7 @@ export class Host {
       this.native.remoteAddress(fd, address);
       name = decodeAddress(address).host;
     }
-    const line = this.#lines.get(name) ?? new Line();
+    const line = this.#lines.get(name) ?? new Line(this.congestion);
     // The longest unseen come first.
     this.#lines.delete(name);
     this.#lines.set(name, line);

@@ -26,8 +26,11 @@ export interface LineReading {
   lost: number;
 }
 
+/** What a person wants of all links; `auto`: what each needs. */
+export type CongestionWish = "auto" | "cubic" | "bbr";
+
 export class Line {
-  congestion: "cubic" | "bbr" = "cubic";
+  #found: "cubic" | "bbr" = "cubic";
   #fromMs = -Infinity;
   #maxQueueMs = 0;
   #minRttMs = 0;
@@ -41,6 +44,13 @@ export class Line {
   #bbrSegments = 0;
   #bbrLost = 0;
   #bbrFromMs = 0;
+
+  constructor(private readonly wish: () => CongestionWish = () => "auto") {}
+
+  get congestion(): "cubic" | "bbr" {
+    const wish = this.wish();
+    return wish === "auto" ? this.#found : wish;
+  }
 
   take({ rttMs, minRttMs, segments, lost }: LineReading, nowMs: number): void {
     this.#segments += segments;
@@ -58,7 +68,7 @@ export class Line {
     const isEmpty = this.#maxQueueMs <=
       Math.max(EMPTY_MS, EMPTY_SHARE * this.#minRttMs, EMPTY_SHARE_OF_LONGEST * this.#longestQueueMs);
     if (this.#lost > 0) this.#lastLossMs = nowMs;
-    if (this.congestion === "cubic") {
+    if (this.#found === "cubic") {
       if (this.#lost > 0) this.#score = isEmpty ? this.#score + this.#lost : Math.max(0, this.#score - 1);
       if (this.#score >= PROOF && nowMs >= this.#restUntilMs) this.#begin(nowMs);
       return;
@@ -79,13 +89,13 @@ export class Line {
   }
 
   #begin(nowMs: number): void {
-    this.congestion = "bbr";
+    this.#found = "bbr";
     this.#bbrFromMs = nowMs + LOOKED_AT_MS;
     this.#bbrSegments = this.#bbrLost = 0;
   }
 
   #end(): void {
-    this.congestion = "cubic";
+    this.#found = "cubic";
     this.#score = 0;
   }
 }

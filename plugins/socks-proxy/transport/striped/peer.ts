@@ -5,9 +5,10 @@ import type { Box, Boxes } from "../../boxes.ts";
 import type { Dials } from "../../dial.ts";
 import type { Reactor } from "../../reactor.ts";
 import { type Codec, type Counters, type Registered, scratch } from "../../relay.ts";
-import { ACK, HEAD_BYTES, RESET, writeHead } from "./frames.ts";
+import { ACK, firstBytes, HEAD_BYTES, RESET, writeHead } from "./frames.ts";
 import { ASK, JOIN, readHello } from "./hello.ts";
 import { BARE_MS, Host, Memory } from "./host.ts";
+import type { CongestionWish } from "./line.ts";
 import { Past } from "./past.ts";
 import { Stripe } from "./stripe.ts";
 
@@ -28,6 +29,8 @@ export interface AssemblySettings {
   dials: Dials;
   /** Streams without any connection are kept so long. */
   bareMs?: number;
+  /** Congestion control that a person wants. */
+  congestion?: () => CongestionWish;
 }
 
 /** A connection that has said its words. */
@@ -117,7 +120,7 @@ export class Assembly {
       for (const { sealed, codec } of arrivals) this.#answer(sealed, codec, RESET);
     };
     place.end = refused;
-    dials.open(box, target, () => isOver, (plain) => {
+    dials.open(box, target, firstBytes(first.came), () => isOver, (plain) => {
       if (!plain) return refused();
       if (isOver) {
         reactor.forget(plain.tag);
@@ -145,8 +148,8 @@ export class Assembly {
   #household(box: Box): Household {
     let household = this.#households.get(box);
     if (!household) {
-      const { native, reactor, counters } = this.settings;
-      const host = new Host(native, reactor, counters, FAREWELL_MS, this.#memory);
+      const { native, reactor, counters, congestion } = this.settings;
+      const host = new Host(native, reactor, counters, FAREWELL_MS, congestion, this.#memory);
       this.#households.set(box, household = { host, streams: new Map() });
     }
     return household;

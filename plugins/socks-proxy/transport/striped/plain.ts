@@ -1,7 +1,9 @@
 // The plain connection of a striped stream: to a device on the box, to a target on the peer.
 import { Errno, type Native, PollEvents } from "../../../../core/native/ffi.ts";
 import type { OnEvents, Reactor } from "../../reactor.ts";
+import { refuse } from "../../refusal.ts";
 import type { Registered } from "../../relay.ts";
+import { isLost } from "../../vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -16,6 +18,7 @@ export class PlainSide {
   readonly #tag: number;
   #watched: number;
   #wantsMore = false;
+  #isShut = false;
 
   constructor(
     private readonly native: Native,
@@ -27,6 +30,11 @@ export class PlainSide {
     this.#tag = tag;
     this.#watched = watched;
     reactor.handle(tag, onEvents);
+  }
+
+  /** Whether it is gone without a word. */
+  get isLost(): boolean {
+    return isLost(this.native.tcpInfo(this.#fd), this.hasEnded && this.#isShut);
   }
 
   /** Reads up to `most` bytes; 0 when there are none now or no more at all, negative when it broke. */
@@ -71,13 +79,15 @@ export class PlainSide {
 
   /** Passes the other end's end on. */
   shutdown(): void {
+    this.#isShut = true;
     this.native.shutdown(this.#fd);
   }
 
-  /** @param inOrder both directions have ended; otherwise it hears a reset */
-  close(inOrder: boolean): void {
+  /** @param how both directions have ended; otherwise it hears a reset, by which its next one to that target is refused */
+  close(how: "in order" | "reset" | "refuse"): void {
     this.reactor.forget(this.#tag);
-    if (inOrder) this.native.closeInOrder(this.#fd);
+    if (how === "refuse") refuse(this.native, this.#fd);
+    else if (how === "in order") this.native.closeInOrder(this.#fd);
     else this.native.abort(this.#fd);
   }
 }

@@ -64,6 +64,11 @@ export class Sender {
     return this.#outbox.next;
   }
 
+  /** Bytes that the other end has. */
+  get confirmed(): number {
+    return this.#outbox.acked;
+  }
+
   /** Something waits for longer than it should. */
   isOverdue(nowMs: number): boolean {
     return this.#outbox.find((chunk) => isLate(chunk, nowMs)) !== undefined;

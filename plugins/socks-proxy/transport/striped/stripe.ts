@@ -24,6 +24,8 @@ export interface StripeEvents {
   onEnd(broken: "plain" | "far" | undefined): void;
   /** A regular look while something is going on. */
   onBeat?(nowMs: number): void;
+  /** The plain side is a device, whose target is refused where the other end has reached none. */
+  isDevice?: boolean;
 }
 
 export class Stripe implements Sink, Outcome, Hosted {
@@ -48,6 +50,9 @@ export class Stripe implements Sink, Outcome, Hosted {
     this.#plain = new PlainSide(host.native, host.reactor, plain, (events) => this.#onPlain(events));
     this.#sender = new Sender(host, this.#plain, this.#carriers, this);
     this.#receiver = new Receiver(host, this.#plain, this.#carriers, this);
+    host.reactor.lookAfter(plain.tag, () => {
+      if (!this.isOver && this.#plain.isLost) this.#break("plain", true);
+    });
     host.lively(this);
   }
 
@@ -174,7 +179,10 @@ export class Stripe implements Sink, Outcome, Hosted {
 
   /** From a connection: the other end broke. */
   reset(): void {
-    if (this.#heard()) this.#break("far", false);
+    if (!this.#heard()) return;
+    // A target that was reached had been told what was said, or had said something.
+    const isReached = this.#sender.confirmed > 0 || this.#receiver.moved > 0;
+    this.#break("far", false, this.events.isDevice && !isReached ? "refuse" : "reset");
   }
 
   /** From within: one side did what ends it. */
@@ -225,16 +233,16 @@ export class Stripe implements Sink, Outcome, Hosted {
   /** Both directions are over, and both ends know: what is left is to close the connections in order. */
   #maybeDone(): void {
     if (this.isOver || !this.#sender.isDone || !this.#receiver.isDone) return;
-    this.#plain.close(true);
+    this.#plain.close("in order");
     this.#leave();
   }
 
   /** One side broke: the other gets a reset. @param tell the other end does not know yet */
-  #break(side: "plain" | "far", tell: boolean): void {
+  #break(side: "plain" | "far", tell: boolean, how: "reset" | "refuse" = "reset"): void {
     if (this.isOver) return;
     this.host.counters.resets++;
     this.#broken = side;
-    this.#plain.close(false);
+    this.#plain.close(how);
     if (!tell) return this.#closeAll();
     this.#leave();
   }
@@ -242,7 +250,11 @@ export class Stripe implements Sink, Outcome, Hosted {
   #leave(): void {
     this.#farewellMs = performance.now();
     // The last word over every connection, whatever waits in it.
-    for (const carrier of [...this.carriers]) this.greet(carrier);
+    for (const carrier of [...this.carriers]) {
+      // How far it came says whether the target was reached at all.
+      if (this.#broken) this.#receiver.greet(carrier);
+      this.greet(carrier);
+    }
     this.#sender.close();
     this.#receiver.close();
     if (this.carriers.length === 0 && this.#broken) this.#finish();
