@@ -35,7 +35,7 @@ const SECONDS: { [file: string]: number } = {
   "hot_plug_test.ts": 60,
   "disk_test.ts": 80,
   "soak_test.ts": 110,
-  "health_test.ts": 90,
+  "health_test.ts": 160,
   "dhcp_ipv6_test.ts": 60,
 };
 const UNKNOWN_SECONDS = 120;
