@@ -19,6 +19,7 @@ import { MAX_PATHS } from "./delivery.ts";
 import { BoxTold } from "./box_told.ts";
 import { Device } from "./device.ts";
 import { addressText, prefixText } from "./facts.ts";
+import { lanFlows, rememberFlows } from "./flow_times.ts";
 import type { Welcome } from "./greeting.ts";
 import { isFor, isFrom } from "./inner.ts";
 import { innerMtu } from "./inner_mtu.ts";
@@ -95,6 +96,9 @@ export class BoxTunnel implements Host {
 
   async start(): Promise<void> {
     const { ctx, native } = this;
+    const remember = () => rememberFlows(ctx, lanFlows(ctx.network.current.lan?.interface));
+    await remember();
+    ctx.defer(ctx.network.subscribe(() => void remember()));
     const [peer] = ctx.network.current.peers;
     if (!peer?.tunnelKey) {
       ctx.health.raise({

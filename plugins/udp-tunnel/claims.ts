@@ -1,6 +1,5 @@
 // What the tunnel wants of the kernel, at both ends. Pure.
 import type { Resource, TargetRule } from "../../core/plugin.ts";
-import { BOXES, DEVICES, flowTimes } from "./flow_times.ts";
 
 /** The TUN device. */
 export const DEVICE = "otb0";
@@ -10,8 +9,6 @@ const TABLE = 1158, LINK_MARKS = "0x0/0xff00";
 
 /** Flows that the peer tracks for one box at once, so that none fills the table of the others. */
 const MOST_FLOWS = 16_384;
-/** So many UDP flows of one box, or of one device of its LAN, are remembered for long. */
-const MOST_LASTING = 4_096, MOST_LASTING_EACH = 1_024;
 
 const sysctl = (name: string, value: string, optional = false): Resource => ({
   kind: "sysctl",
@@ -55,7 +52,7 @@ export function boxClaims({ lan, address, prefix, mtu, isUp }: BoxWish): Resourc
     type nat hook postrouting priority srcnat; policy accept;
     oifname "${DEVICE}" ip saddr != ${address} masquerade
   }
-${lan ? flowTimes(DEVICES, MOST_LASTING_EACH) + rememberFrom(lan) : ""}`,
+`,
     },
     ...families.map((family): Resource => ({
       kind: "route",
@@ -76,15 +73,6 @@ ${lan ? flowTimes(DEVICES, MOST_LASTING_EACH) + rememberFrom(lan) : ""}`,
       }))
       : [],
   ];
-}
-
-/** Whichever way a flow of the LAN leaves. */
-function rememberFrom(lan: string): string {
-  return `  chain forward {
-    type filter hook forward priority filter - 10; policy accept;
-    iifname "${lan}" jump remember
-  }
-`;
 }
 
 /** What the peer's kernel shall have. */
@@ -115,7 +103,7 @@ export function cloudClaims({ pool, gateway, targets, uplinks6, boxes }: CloudWi
       kind: "nftTable",
       family: "inet",
       name: "otb_udp_tunnel",
-      body: `${flowTimes(BOXES, MOST_LASTING)}
+      body: `
   chain input {
     type filter hook input priority filter - 10; policy accept;
     iifname != "${DEVICE}" return
@@ -127,7 +115,6 @@ export function cloudClaims({ pool, gateway, targets, uplinks6, boxes }: CloudWi
     type filter hook forward priority filter - 10; policy accept;
     tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
     oifname "${DEVICE}" jump to_boxes
-    iifname "${DEVICE}" jump remember
     iifname "${DEVICE}" jump from_boxes
   }
   chain to_boxes {

@@ -17,6 +17,7 @@ import { cloudClaims, DEVICE } from "./claims.ts";
 import type { Config } from "./config.ts";
 import { Device } from "./device.ts";
 import { addressText, pathFact, pathStatus, prefixText } from "./facts.ts";
+import { boxFlows, rememberFlows } from "./flow_times.ts";
 import type { Welcome } from "./greeting.ts";
 import { type InnerAddress, isFor, isFrom, keysOf, targetKey } from "./inner.ts";
 import { innerMtu } from "./inner_mtu.ts";
@@ -107,6 +108,7 @@ export class CloudTunnel implements Host {
       this.#device?.close();
     });
     await this.#claim();
+    await rememberFlows(ctx, boxFlows(DEVICE));
     void this.#pump.run().catch((error) =>
       ctx.log.error("The tunnel's loop ended", { reason: String(error) })
     );

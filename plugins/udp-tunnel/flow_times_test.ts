@@ -4,6 +4,7 @@ import { encodeAddress, openNative } from "../../core/native/ffi.ts";
 import { Namespace } from "../../core/native/testing.ts";
 import type { Resource } from "../../core/plugin.ts";
 import { boxClaims, cloudClaims, DEVICE } from "./claims.ts";
+import { boxFlows, lanFlows, rememberFlows } from "./flow_times.ts";
 
 const ignore = Deno.uid() !== 0 || Deno.build.os !== "linux";
 const PHONE = 5_060, NAMES = 53;
@@ -91,13 +92,22 @@ class End implements Disposable {
 
 const ends = {
   box: () =>
-    new End(boxClaims({ lan: "lan0", address: "203.0.113.33", mtu: 1400, isUp: true }), {
+    new End([
+      ...lanFlows("lan0"),
+      ...boxClaims({ lan: "lan0", address: "203.0.113.33", mtu: 1400, isUp: true }),
+    ], {
       in: "lan0",
       out: DEVICE,
     }),
   peer: () =>
     new End(
-      cloudClaims({ pool: "203.0.113.16/28", gateway: "203.0.113.17", targets: [], uplinks6: [], boxes: [] }),
+      [
+        ...boxFlows(DEVICE),
+        ...cloudClaims({
+          ...{ pool: "203.0.113.16/28", gateway: "203.0.113.17" },
+          ...{ targets: [], uplinks6: [], boxes: [] },
+        }),
+      ],
       { in: DEVICE, out: "out0" },
     ),
 };
@@ -131,3 +141,19 @@ for (const name of ["box", "peer"] as const) {
     },
   });
 }
+
+Deno.test("a kernel that cannot remember flows for so long is told of, and is no reason to go without a tunnel", async () => {
+  const raised: string[] = [];
+  let isAble = false;
+  const ctx = {
+    claim: () => isAble ? Promise.resolve() : Promise.reject(new Error("Operation not supported")),
+    health: { raise: ({ message }: { message: string }) => raised.push(message), clear: () => raised.pop() },
+  };
+  await rememberFlows(ctx as never, lanFlows("lan0"));
+  assert.equal(raised.length, 1);
+  assert.match(raised[0]!, /Operation not supported/);
+  isAble = true;
+  await rememberFlows(ctx as never, lanFlows("lan0"));
+  assert.deepEqual(raised, []);
+  assert.deepEqual(lanFlows(undefined), []);
+});
