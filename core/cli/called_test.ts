@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { asCalled, DEFAULT_STATE, readCall } from "./called.ts";
-import { VERBS } from "./main.ts";
+import { main, VERBS } from "./main.ts";
 
 const call = (name: string, ...args: string[]) => readCall(args, name);
 
@@ -15,6 +15,36 @@ Deno.test("a command line that is told names the otb that was called, and its st
   assert.equal(asCalled(elsewhere, call("./otb", "--state", "/tmp/my box")), elsewhere);
   assert.equal(asCalled("otb dhcp confirm", call("otb", "--state=$&")), "otb --state '$&' dhcp confirm");
   assert.equal(asCalled("otb --help", call("./otb")), "./otb --help");
+});
+
+/** What is printed when otb was called so. */
+async function printed(name: string, ...args: string[]): Promise<string> {
+  const former = Deno.env.get("OTB_CALLED");
+  Deno.env.set("OTB_CALLED", name);
+  try {
+    let text = "";
+    const take = (piece: string) => void (text += piece);
+    const silent = { tty: false, interactive: false, colours: false, width: 80, height: 24 };
+    assert.equal(await main(args, { ...silent, out: take, err: take, control: take }), 0);
+    return text;
+  } finally {
+    if (former === undefined) Deno.env.delete("OTB_CALLED");
+    else Deno.env.set("OTB_CALLED", former);
+  }
+}
+
+Deno.test("the example of a help can be copied as it stands, for any state; completion is a program and left alone", async () => {
+  assert.match(
+    await printed("./otb", "dhcp", "--help", "--state", "/x"),
+    /^Example: sudo \.\/otb dhcp takeover$/m,
+  );
+  for (const shell of ["bash", "zsh", "fish"]) {
+    assert.equal(
+      await printed("./otb", "completion", shell),
+      await printed("otb", "completion", shell),
+      shell,
+    );
+  }
 });
 
 Deno.test("what is typed on the other machine does not get this one's state", () => {

@@ -4,7 +4,7 @@ import { runParser } from "@optique/core/facade";
 import { formatMessage, message } from "@optique/core/message";
 import type { Usage } from "@optique/core/usage";
 import { jsonText } from "../client.ts";
-import { asCalled, type Call, readCall } from "./called.ts";
+import { asCalled, type Call, DEFAULT_STATE, readCall } from "./called.ts";
 import { configVerbs } from "./config.ts";
 import { deviceVerbs } from "./device.ts";
 import { dhcpVerbs } from "./dhcp.ts";
@@ -59,11 +59,14 @@ export function parse(
   args: string[],
   terminal: Terminal,
 ): (Parsed & { state: string; json: boolean }) | undefined {
-  const shown = Symbol("shown");
+  const done = Symbol("help or completion was printed");
+  // Help is about any state; completion is a program.
+  const call = { ...readCall(args), state: DEFAULT_STATE };
+  const shown = (text: string) => call.words[0] === "completion" ? text : asCalled(text, call);
   const parser = merge(globalOptions, oneOf(VERBS));
   const parsed: unknown = runParser(parser, "otb", args.length === 0 ? ["--help"] : args, {
-    help: { command: true, option: true, onShow: () => shown },
-    completion: { command: true, onShow: () => shown },
+    help: { command: true, option: true, onShow: () => done },
+    completion: { command: true, onShow: () => done },
     brief: message`Over The Box: joins several Internet links into one.`,
     footer:
       message`On one machine, to look, test and measure: otb demo | lab | test | bench (each has --help). 
@@ -74,7 +77,7 @@ otb build builds what is missing. Start with: sudo ./otb demo`,
     aboveError: "none",
     colors: terminal.colours,
     maxWidth: Math.max(60, Math.min(terminal.width, 100)),
-    stdout: (line) => terminal.control(`${line}\n`),
+    stdout: (line) => terminal.control(`${shown(line)}\n`),
     stderr: () => {},
     onError: (_status, error) => {
       throw new UsageError(
@@ -85,7 +88,7 @@ otb build builds what is missing. Start with: sudo ./otb demo`,
       );
     },
   });
-  return parsed === shown ? undefined : parsed as Parsed & { state: string; json: boolean };
+  return parsed === done ? undefined : parsed as Parsed & { state: string; json: boolean };
 }
 
 /** Runs one command line; answers with the exit status. */
