@@ -130,7 +130,9 @@ export class Assembly {
       place.dialled();
       const stripe = new Stripe(host, plain, { onEnd: (broken) => leave(broken === undefined) });
       stripe.isAnswered = true;
-      place.end = () => stripe.stop();
+      // Connections are read to their end: closed with words of the box unread, the kernel would reset them, and the box, which can
+      // join no more, would never hear that all is over.
+      place.end = () => stripe.abort();
       for (const { sealed, codec, came } of arrivals.splice(0)) {
         stripe.attach(sealed, codec, undefined, came);
       }
