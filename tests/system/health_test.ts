@@ -101,6 +101,7 @@ async function silence(world: World, transport: Transport): Promise<void> {
   let bytes = 0;
   const download = world.transfer("device1", {
     bytes: 15_000_000,
+    seconds: SILENCE_SECONDS + 300,
     onProgress: (progress) => bytes = progress.bytes,
   });
   while (bytes < 1e6) await new Promise((resolve) => setTimeout(resolve, 50));
