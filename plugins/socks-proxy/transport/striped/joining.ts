@@ -7,8 +7,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A stream that has moved so much, and goes on moving, gets every link. */
 const BULK_BYTES = 128 * 1024, GOES_ON_BYTES = 32 * 1024, GOES_ON_MS = 500;
-/** A link that did not connect is tried again after this long, ever longer up to the last. */
-const RETRY_FIRST_MS = 500, RETRY_LAST_MS = 8_000;
+/** A link that did not connect is tried again after this long, ever longer up to the last; to the shorter while no other carries. */
+const RETRY_FIRST_MS = 500, RETRY_LAST_MS = 8_000, RETRY_STRANDED_MS = 1_000;
 /** A link that may not carry any more is left after this time; it may only have been away for a moment. */
 const LEAVE_MS = 2_000;
 /** Who hears nothing to the first words of a stream for so long says them over another link, so often in all. */
@@ -24,7 +24,7 @@ export interface Ways {
 /** When a link that failed is tried again. */
 interface Retry {
   isConnecting: boolean;
-  atMs: number;
+  failedMs: number;
   waitMs: number;
 }
 
@@ -65,7 +65,9 @@ export class Joining {
     for (const way of ways.all) {
       const old = stripe.carriers.find(({ link }) => link === way.link);
       const retry = this.#retries?.get(way.link);
-      if (old && !old.isSilent || retry && (retry.isConnecting || retry.atMs > nowMs)) continue;
+      if (old && !old.isSilent || retry?.isConnecting) continue;
+      const waitMs = Math.min(retry?.waitMs ?? 0, isCarried ? RETRY_LAST_MS : RETRY_STRANDED_MS);
+      if (retry && nowMs < retry.failedMs + waitMs) continue;
       if (this.connector.isFull) return;
       this.#join(way, retry);
       // Who only needs one gets one.
@@ -93,7 +95,7 @@ export class Joining {
   /** One more connection. */
   #join(way: Way, { waitMs }: { waitMs: number } = { waitMs: RETRY_FIRST_MS / 2 }): void {
     const { stripe, token, target, mark, connector } = this;
-    const retry = { isConnecting: true, atMs: 0, waitMs: Math.min(RETRY_LAST_MS, 2 * waitMs) };
+    const retry = { isConnecting: true, failedMs: 0, waitMs: Math.min(RETRY_LAST_MS, 2 * waitMs) };
     (this.#retries ??= new Map()).set(way.link, retry);
     if (!stripe.isAnswered) {
       this.#opens++;
@@ -103,7 +105,7 @@ export class Joining {
     connector.connect(way, mark, words, (greeted) => {
       const nowMs = performance.now();
       retry.isConnecting = false;
-      retry.atMs = nowMs + retry.waitMs;
+      retry.failedMs = nowMs;
       if (stripe.isOver) return greeted && connector.drop(greeted);
       if (!greeted) return;
       const old = stripe.carriers.find(({ link }) => link === way.link);
