@@ -32,6 +32,8 @@ class Place implements Disposable {
         ...args,
         ...state ? ["--state", this.state] : [],
       ],
+      // The launcher that runs the tests says how it was called.
+      env: { OTB_CALLED: "" },
       stdin: input === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
@@ -387,6 +389,9 @@ Deno.test({
   async fn() {
     using place = new Place();
     await place.box();
+    // The folder of all tests' folders is for who runs them, where there is one.
+    const all = Deno.env.get("TMPDIR");
+    if (all) Deno.chmodSync(all, 0o711);
     Deno.chmodSync(place.folder, 0o755);
     Deno.chmodSync(place.state, 0o700);
     const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
@@ -406,7 +411,7 @@ Deno.test({
       const { code, stdout } = await new Deno.Command(terminal[0]!, {
         args: terminal.slice(1),
         stdin: "null",
-        env: { NO_COLOR: "1", HOME: "/nonexistent" },
+        env: { NO_COLOR: "1", HOME: "/nonexistent", OTB_CALLED: "" },
       }).output();
       const said = new TextDecoder().decode(stdout);
       assert.equal(code, 1, said);

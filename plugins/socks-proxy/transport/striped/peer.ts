@@ -132,7 +132,10 @@ export class Assembly {
       stripe.isAnswered = true;
       // Connections are read to their end: closed with words of the box unread, the kernel would reset them, and the box, which can
       // join no more, would never hear that all is over.
-      place.end = () => stripe.abort();
+      place.end = () => {
+        leave(false);
+        stripe.abort();
+      };
       for (const { sealed, codec, came } of arrivals.splice(0)) {
         stripe.attach(sealed, codec, undefined, came);
       }
