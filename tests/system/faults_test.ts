@@ -86,7 +86,8 @@ Deno.test("peer unreachable: connections end in bounded time and the health says
   assert.ok(performance.now() - started < 60_000);
   await world.box.until(({ health }) => health.some(({ code }) => code === "peer-unreachable"));
   await world.cloud.up();
-  assert.equal((await world.transfer("device1", { bytes: 1_000_000 })).checksumOk, true);
+  const recovered = await world.transfer("device1", { bytes: 1_000_000 });
+  assert.equal(recovered.checksumOk, true, recovered.error);
   await world.box.until(({ health }) => !health.some(({ code }) => code === "peer-unreachable"));
 });
 
