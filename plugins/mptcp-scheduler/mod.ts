@@ -38,6 +38,8 @@ import { TunnelView } from "./tunnel_view.ts";
 
 /** Beat while traffic flows, more rarely the more sockets there are to look at; and while nothing does. */
 const BUSY_MS = 100, BUSY_MS_PER_SOCKET = 0.2, IDLE_MS = 1_000;
+/** While the peer seems to be gone: what it carries must not be ended because nobody looked. */
+const DOUBTFUL_MS = 250;
 /** Below this a path carries no stream worth drawing conclusions from. */
 const QUIET_BITS = 100_000;
 /** Over what time a rate is smoothed, and how slowly a peak is forgotten, a beat. */
@@ -322,7 +324,11 @@ class Scheduler {
     );
     const busy = total > QUIET_BITS || carried > QUIET_BITS ||
       [...this.#memories.values()].some(({ verdict }) => verdict.out);
-    return busy ? Math.min(IDLE_MS, BUSY_MS + BUSY_MS_PER_SOCKET * samples.length) : IDLE_MS;
+    const { doubtful } = this.#peerReach;
+    // At once, and not with the facts for people.
+    if (doubtful) this.#publishPeer(nowMs);
+    const idleMs = doubtful ? DOUBTFUL_MS : IDLE_MS;
+    return busy ? Math.min(idleMs, BUSY_MS + BUSY_MS_PER_SOCKET * samples.length) : idleMs;
   }
 
   /** What the link carries now, whoever's it is. A beat is too short for a rate that people read or capacity is guessed from. */

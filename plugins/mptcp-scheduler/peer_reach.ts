@@ -55,6 +55,8 @@ export class PeerReach {
     this.#state = next;
     if (next === "unknown" && missing) return { state: next, reason: "no link reaches anybody" };
     if (next !== "down") return { state: next };
+    // It carries again, though it is not trusted yet: nobody must end what is carried.
+    if (this.#answeringSinceMs !== undefined) return { state: "unknown", reason: "it answers again" };
     const refused = "its address answers, but nothing listens on its port";
     return { state: next, reason: this.#last === "refused" ? refused : "no link reaches it" };
   }
