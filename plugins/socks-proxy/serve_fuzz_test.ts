@@ -5,7 +5,7 @@ import { fuzz } from "../../tests/fuzz/property.ts";
 import { type Bytes, changedBy, changes, cuts, noise, pieces } from "../../tests/fuzz/inputs.ts";
 import { writeRecord } from "./address.ts";
 import { REQUEST_HEAD, REQUEST_OVERHEAD, sealRequest } from "./sip022.ts";
-import { close, echo, Pair, readExactly } from "./testing.ts";
+import { close, echo, Pair, readExactly, until } from "./testing.ts";
 
 const native = openNative();
 const KEY = Uint8Array.from({ length: 32 }, (_, at) => at * 37 & 255);
@@ -69,6 +69,8 @@ fuzz(
     assert.deepEqual(await readExactly(box, 5), new TextEncoder().encode("hello"));
     assert.ok(pair.served.total <= served + 1, `${pair.served.total} served`);
     for (const connection of [...open, box]) close(connection);
+    // What is open when its reactor stops stays so: ten minutes of that took all descriptors.
+    await until(() => pair.served.open === 0 && pair.tunnelled.open === 0);
   },
   { cost: 40 },
 );
