@@ -277,9 +277,10 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
       severity: "error",
       ...(clock.current.get("clock")?.state === "wrong" ? CLOCK_WRONG : REJECTED),
     });
-    const crowding = shares.condition();
-    if (crowding) ctx.health.raise(crowding);
-    else ctx.health.clear("device-connections");
+    for (const [code, crowding] of Object.entries(shares.conditions())) {
+      if (crowding) ctx.health.raise(crowding);
+      else ctx.health.clear(code);
+    }
     if (hits.size > 0) {
       ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
     }
