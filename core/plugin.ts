@@ -6,6 +6,16 @@ import type { Resource } from "./net/model.ts";
 export { accepted } from "./accepted.ts";
 export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.ts";
 export type { Resource } from "./net/model.ts";
+export {
+  CONNECTION_MARK,
+  MARK,
+  markOf,
+  masked,
+  MOST_SLOTS,
+  ROUTING_TABLE,
+  RULE_PRIORITY,
+  RULE_SHIFT,
+} from "./net/numbers.ts";
 export { isRange, targetFilter, type TargetRule, targetRules } from "./targets.ts";
 
 /** The version of this contract; a manifest names the one it was written for. */
@@ -234,7 +244,7 @@ export interface LinkHealthFact {
 
 /**
  * The way out over one link alone, around the peer. Published as the fact `link-way/<name>` by the plugin that owns how
- * links are used: packets with `mark` (under LINK_MARK_MASK) leave by `table`, and only by that link.
+ * links are used: packets with `mark` (under MARK.link) leave by `table`, and only by that link.
  */
 export interface LinkWayFact {
   link: string;
@@ -243,18 +253,6 @@ export interface LinkWayFact {
   table: number;
   mark: number;
 }
-
-/**
- * The firewall mark's bits that choose a link, 0 for none; set by who pins, before nftables' priority mangle in prerouting, on packets
- * that come from devices (and not on what comes back to them); routed by who owns the links.
- */
-export const LINK_MARK_MASK = 0xff00;
-
-/**
- * The connection mark's bit of what has gone into the tunnel, set by who pins: it goes on there until it ends, and nobody else
- * can carry it any more.
- */
-export const TUNNEL_CONNECTION_MARK = 0x80000;
 
 /**
  * Devices whose multicast belongs to one link, as an operator's TV box has its channels there alone. Published as the fact
@@ -358,9 +356,6 @@ export interface DevicePriorityFact {
   high: string[];
   low: string[];
 }
-
-/** The firewall mark's bits that say how a device's connection to the peer is to be treated; set by the proxy on its own sockets. */
-export const DEVICE_PRIORITY_MASK = 0x3000000, HIGH_PRIORITY_MARK = 0x1000000, LOW_PRIORITY_MARK = 0x2000000;
 
 /** Which boxes belong to this peer. Published in the cloud as the fact `boxes` by the core; their keys are the secret `boxes`. */
 export interface BoxesFact {
@@ -610,7 +605,7 @@ export interface DomainRulesFact {
     /** Target ports like `443` or `8000-8100`; absent for those where names are said in clear: 80 and 443. */
     ports?: string[];
     way: "bonded" | "link" | "block";
-    /** For the way `link`: the firewall mark that leads there, under LINK_MARK_MASK. */
+    /** For the way `link`: the firewall mark that leads there, under MARK.link. */
     mark: number;
   }[];
 }

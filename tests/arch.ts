@@ -83,12 +83,12 @@ function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House)
     return allowed ? [] : breach("net/plan knows net/model and types of net/os, nothing else");
   }
   if (from === "core/net/model.ts") return breach("net/model knows nothing");
-  const below = ["core/accepted.ts", "core/near.ts", "core/targets.ts"];
+  const below = ["core/accepted.ts", "core/near.ts", "core/net/numbers.ts", "core/targets.ts"];
   if (below.includes(from)) {
-    return breach("accepted, near and targets know nothing of core");
+    return breach("accepted, near, numbers and targets know nothing of core");
   }
   if (from === "core/plugin.ts" && !["core/net/model.ts", ...below].includes(to)) {
-    return breach("the contract knows net/model, accepted, near and targets only");
+    return breach("the contract knows net/model, net/numbers, accepted, near and targets only");
   }
   if (to.startsWith("core/net/os_linux") && !from.startsWith("core/net/os_linux")) {
     // Whoever composes chooses the kernel; everything else works on the Os interface.

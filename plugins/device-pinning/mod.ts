@@ -2,36 +2,27 @@
 import * as z from "zod/mini";
 import { openNative } from "../../core/native/ffi.ts";
 import {
+  CONNECTION_MARK,
   type Context,
   definePlugin,
   type DeviceFact,
   type DomainHitsFact,
   type InterfaceFact,
   type Json,
-  LINK_MARK_MASK,
   type LinkResolverFact,
   type LinkWayFact,
   nearOf,
   OtbError,
   type PathFact,
   type PeerFact,
+  RULE_SHIFT,
   type TcpWayFact,
-  TUNNEL_CONNECTION_MARK,
   type TunnelFact,
   type View,
 } from "../../core/plugin.ts";
 import { check, shadowed } from "./check.ts";
 import { macsOf } from "./clauses.ts";
-import {
-  compile,
-  DECIDED,
-  MAX_RULE_NUMBER,
-  OPEN,
-  RULE_SHIFT,
-  setNames,
-  TABLE,
-  type Wish,
-} from "./compile.ts";
+import { compile, MAX_RULE_NUMBER, setNames, TABLE, type Wish } from "./compile.ts";
 import { type Config, config } from "./config.ts";
 import { Ending } from "./ending.ts";
 import { factsOf } from "./facts.ts";
@@ -466,13 +457,13 @@ class Pinning {
 
   #running({ mark, leavesAs }: Tracked, { ways }: Wish): Running {
     const ruleNumber = mark >>> RULE_SHIFT;
-    const link = ways.find((way) => way.mark === (mark & LINK_MARK_MASK))?.link ?? null;
+    const link = ways.find((way) => way.mark === (mark & CONNECTION_MARK.link))?.link ?? null;
     return {
       rule: Object.entries(this.#numbering.numbers).find(([, number]) => number === ruleNumber)?.[0] ?? null,
       link,
-      forWantOfBond: (mark & OPEN) !== 0,
-      throughTunnel: (mark & TUNNEL_CONNECTION_MARK) !== 0,
-      decided: (mark & DECIDED) !== 0,
+      forWantOfBond: (mark & CONNECTION_MARK.open) !== 0,
+      throughTunnel: (mark & CONNECTION_MARK.tunnelled) !== 0,
+      decided: (mark & CONNECTION_MARK.decided) !== 0,
       // What goes to the peer leaves that one, and not as the device that is tracked here.
       ...link === null ? {} : { leavesAs },
     };

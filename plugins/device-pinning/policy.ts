@@ -7,7 +7,7 @@ import type { Config, Rule } from "./config.ts";
 export interface Way {
   link: string;
   interface: string;
-  /** Under LINK_MARK_MASK. */
+  /** Under MARK.link. */
   mark: number;
   /** For whoever asks for no particular link; one of tier `never` is only for who is pinned to it. */
   general: boolean;

@@ -10,11 +10,10 @@ import {
   type DomainRulesFact,
   type FirstPathFact,
   type HealthCondition,
-  HIGH_PRIORITY_MARK,
   type InterfaceFact,
   isRange,
   type ListensFact,
-  LOW_PRIORITY_MARK,
+  MARK,
   OtbError,
   type PathFact,
   type PeerFact,
@@ -154,7 +153,7 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     if (high.length + low.length === 0 || native.remoteAddress(fd, client) < 0) return 0;
     const mac = deviceOf(client);
     if (mac === undefined) return 0;
-    return high.includes(mac) ? HIGH_PRIORITY_MARK : low.includes(mac) ? LOW_PRIORITY_MARK : 0;
+    return high.includes(mac) ? MARK.high : low.includes(mac) ? MARK.low : 0;
   };
   const psk = readKey(ctx.secret("psk"), "psk"), peerKey = peerKeyOf(ctx);
   const identity = peerKey && new Identity(native, peerKey, psk);
