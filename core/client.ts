@@ -13,13 +13,13 @@ import type {
   Status,
   TunnelFact,
   TunnelPathFact,
-} from "./plugin.ts";
+} from "./contract/mod.ts";
 
 export { initialiseBox, initialiseCloud } from "./api/init.ts";
 export { decodeJoinCode } from "./api/join_code.ts";
 export { VERSION } from "./api/version.ts";
 export { difference, getPath, mergePatch, patchAt } from "./config/patch.ts";
-export { OtbError } from "./plugin.ts";
+export { OtbError } from "./contract/mod.ts";
 export { Listeners } from "./state/listeners.ts";
 export { formatLine } from "./state/log.ts";
 export { harmless, jsonText, printable } from "./state/printable.ts";
@@ -35,7 +35,7 @@ export type {
   Tier,
   TunnelFact,
   TunnelPathFact,
-} from "./plugin.ts";
+} from "./contract/mod.ts";
 
 /** What one plugin is doing. */
 export interface PluginReport {

@@ -11,7 +11,7 @@ import { Secrets } from "./config/secrets.ts";
 import { Journal } from "./net/journal.ts";
 import { Net } from "./net/net.ts";
 import { OsLinux } from "./net/os_linux.ts";
-import { OtbError, type Role } from "./plugin.ts";
+import { OtbError, type Role } from "./contract/mod.ts";
 import { openDatabase } from "./state/database.ts";
 import { Logs } from "./state/log.ts";
 import { describeUncaught, spreadLastNet } from "./supervisor/last_net.ts";

@@ -26,8 +26,14 @@ export function breaches(house: House): string[] {
     ...house.edges.flatMap((edge) => edgeBreach(edge, house)),
     ...Object.entries(house.sources).flatMap(([path, text]) => programBreaches(path, text, house)),
     ...Object.entries(house.sources).flatMap(([path, text]) => printBreaches(path, text)),
+    ...Object.entries(house.sources).flatMap(([path, text]) =>
+      /^(plugins|tests)\//.test(path) && /from "[./]*core\/contract\/mod\.ts"/.test(text)
+        ? [`${path} imports the contract by its path: its name is @otb/plugin`]
+        : []
+    ),
     ...Object.entries(house.imports).flatMap(([name, target]) =>
-      /^npm:(@[^/@]+\/)?[^/@]+@\d+\.\d+\.\d+(-[\w.]+)?$/.test(target)
+      name === "@otb/plugin" && target === `./${CONTRACT}` ||
+        /^npm:(@[^/@]+\/)?[^/@]+@\d+\.\d+\.\d+(-[\w.]+)?$/.test(target)
         ? []
         : [`deno.json: "${name}" must be an npm package with its exact version, not "${target}"`]
     ),
@@ -40,6 +46,9 @@ export function isTest(path: string): boolean {
     /(^|\/)([^/]*_(test|bench)|testing[^/]*)\.tsx?$/.test(path);
 }
 
+/** What a plugin imports as @otb/plugin. */
+const CONTRACT = "core/contract/mod.ts";
+
 function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House): string[] {
   const breach = (rule: string) => [`${from} imports ${to}: ${rule}`];
   if (/^(jsr|https?):/.test(to)) {
@@ -51,11 +60,11 @@ function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House)
   if (isTest(to)) return breach("only tests import what is made for tests");
 
   if (room === "plugins") {
-    if (outside || to.startsWith(`plugins/${name}/`) || to === "core/plugin.ts") return [];
+    if (outside || to.startsWith(`plugins/${name}/`) || to === CONTRACT) return [];
     if (to === "core/native/ffi.ts") {
       return manifests[name]?.native ? [] : breach('native code needs "native": true in the manifest');
     }
-    return breach("a plugin knows core/plugin.ts, its own files and libraries, nothing else");
+    return breach("a plugin knows @otb/plugin, its own files and libraries, nothing else");
   }
   if (room === "webui") {
     return outside || to.startsWith("webui/") || to === "core/client.ts"
@@ -83,13 +92,12 @@ function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House)
     return allowed ? [] : breach("net/plan knows net/model and types of net/os, nothing else");
   }
   if (from === "core/net/model.ts") return breach("net/model knows nothing");
-  const below = ["core/accepted.ts", "core/near.ts", "core/net/numbers.ts", "core/targets.ts"];
-  if (below.includes(from)) {
-    return breach("accepted, near, numbers and targets know nothing of core");
+  if (from.startsWith("core/contract/")) {
+    return to.startsWith("core/contract/") || to === "core/net/model.ts" || to === "core/net/numbers.ts"
+      ? []
+      : breach("the contract knows itself, net/model and net/numbers only");
   }
-  if (from === "core/plugin.ts" && !["core/net/model.ts", ...below].includes(to)) {
-    return breach("the contract knows net/model, net/numbers, accepted, near and targets only");
-  }
+  if (from === "core/net/numbers.ts") return breach("net/numbers knows nothing");
   if (to.startsWith("core/net/os_linux") && !from.startsWith("core/net/os_linux")) {
     // Whoever composes chooses the kernel; everything else works on the Os interface.
     return from === "core/main.ts" || from.startsWith("core/api/")

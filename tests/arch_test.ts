@@ -13,7 +13,8 @@ function house(parts: Partial<House>): House {
 }
 
 const allowed: Edge[] = [
-  { from: "plugins/a/mod.ts", to: "core/plugin.ts" },
+  { from: "plugins/a/mod.ts", to: "core/contract/mod.ts" },
+  { from: "core/contract/context.ts", to: "core/net/model.ts", typeOnly: true },
   { from: "plugins/a/mod.ts", to: "plugins/a/config.ts" },
   { from: "plugins/a/mod.ts", to: "npm:/zod@4.6.7/mini" },
   { from: "plugins/native/mod.ts", to: "core/native/ffi.ts" },
@@ -44,11 +45,13 @@ const forbidden: Edge[] = [
   { from: "core/net/plan.ts", to: "core/net/os.ts" },
   { from: "core/net/plan.ts", to: "core/net/net.ts", typeOnly: true },
   { from: "core/net/plan.ts", to: "node:fs" },
-  { from: "core/net/model.ts", to: "core/plugin.ts", typeOnly: true },
-  { from: "core/plugin.ts", to: "core/client.ts", typeOnly: true },
+  { from: "core/net/model.ts", to: "core/contract/mod.ts", typeOnly: true },
+  { from: "core/net/numbers.ts", to: "core/net/model.ts", typeOnly: true },
+  { from: "plugins/a/mod.ts", to: "core/contract/context.ts", typeOnly: true },
+  { from: "core/contract/context.ts", to: "core/client.ts", typeOnly: true },
   { from: "core/cli/run.ts", to: "core/main.ts" },
   { from: "core/cli/link.ts", to: "core/config/patch.ts" },
-  { from: "webui/app.ts", to: "core/plugin.ts" },
+  { from: "webui/app.ts", to: "core/contract/mod.ts" },
 ];
 
 for (const edge of allowed) {
@@ -103,6 +106,14 @@ Deno.test("the CLI prints by its terminal alone", () => {
       [],
     );
   }
+});
+
+Deno.test("the contract has a name, which everybody outside of core uses", () => {
+  const text = `import type { Link } from "../../${"core/contract"}/mod.ts";`;
+  assert.equal(breaches(house({ sources: { "plugins/a/mod_test.ts": text } })).length, 1);
+  assert.deepEqual(breaches(house({ sources: { "core/net/net.ts": text } })), []);
+  assert.deepEqual(breaches(house({ imports: { "@otb/plugin": "./core/contract/mod.ts" } })), []);
+  assert.equal(breaches(house({ imports: { "@otb/plugin": "./plugins/a/mod.ts" } })).length, 1);
 });
 
 Deno.test("npm packages have exact versions", () => {

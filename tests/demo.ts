@@ -1,6 +1,6 @@
 // `otb demo`: the whole thing on one machine, measured while you watch. Raises a lab with the links of an ordinary home,
 // runs box and peer, loads each link alone and then all of them both ways, cuts one on the way, and stays up for exploring.
-import { OtbError } from "../core/plugin.ts";
+import { OtbError } from "@otb/plugin";
 import { type LinkSpec, parseLinks } from "./lab/parse.ts";
 import { PAYLOAD_SHARE, round, table } from "./measure.ts";
 import { type Transfer, type Transport, World } from "./world.ts";

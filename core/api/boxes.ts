@@ -2,7 +2,14 @@
 import { createHash } from "node:crypto";
 import type { BoxReport } from "../client.ts";
 import type { Secrets } from "../config/secrets.ts";
-import { type BoxesFact, type BoxKey, type Network, OtbError, readBoxes, type Status } from "../plugin.ts";
+import {
+  type BoxesFact,
+  type BoxKey,
+  type Network,
+  OtbError,
+  readBoxes,
+  type Status,
+} from "../contract/mod.ts";
 import { encodeJoinCode } from "./join_code.ts";
 import { ensureTunnelKey } from "./tunnel_key.ts";
 

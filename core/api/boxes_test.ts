@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { Secrets } from "../config/secrets.ts";
-import type { Network } from "../plugin.ts";
+import type { Network } from "../contract/mod.ts";
 import { Boxes, boxReports, firstBox } from "./boxes.ts";
 import { rejoin } from "./join.ts";
 import { decodeJoinCode, encodeJoinCode } from "./join_code.ts";

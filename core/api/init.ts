@@ -1,6 +1,6 @@
 // First steps of a new state directory: keys and the first revision, for a peer or for a box.
-import type { Role } from "../plugin.ts";
-import { OtbError } from "../plugin.ts";
+import type { Role } from "../contract/mod.ts";
+import { OtbError } from "../contract/mod.ts";
 import { Revisions } from "../config/revisions.ts";
 import { Secrets } from "../config/secrets.ts";
 import { openDatabase } from "../state/database.ts";

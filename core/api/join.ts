@@ -1,7 +1,7 @@
 // A box and the peer that it joined: the first time, and again with another code while settings stay.
 import type { Secrets } from "../config/secrets.ts";
 import type { Core, ProposalResult } from "../client.ts";
-import { type Json, type Network, OtbError } from "../plugin.ts";
+import { type Json, type Network, OtbError } from "../contract/mod.ts";
 import { decodeJoinCode, type JoinCode } from "./join_code.ts";
 
 /** Secrets of a box: its own key, and the peer's, by which it says who it is (absent: joined by a code of before). */

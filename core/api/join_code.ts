@@ -1,7 +1,7 @@
 // The one line that carries a new box everything it must know of its peer: address, port and keys, with a checksum.
 import { createHash } from "node:crypto";
 import ipaddr from "ipaddr.js";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 
 const PREFIX = "otb3-";
 /** Codes of before each box had a key: one key for all of them, and none of the peer. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz, swift } from "../../tests/fuzz/property.ts";
 import { hostileText } from "../../tests/fuzz/inputs.ts";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import { decodeJoinCode, encodeJoinCode } from "./join_code.ts";
 
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) =>

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import type { OtbError } from "../plugin.ts";
+import type { OtbError } from "../contract/mod.ts";
 import { decodeJoinCode, encodeJoinCode } from "./join_code.ts";
 
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) =>

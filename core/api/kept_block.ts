@@ -2,7 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import ipaddr from "ipaddr.js";
 import type { Resource } from "../net/model.ts";
-import type { Lan, WhenPeerGoneFact } from "../plugin.ts";
+import type { Lan, WhenPeerGoneFact } from "../contract/mod.ts";
 import { migrate } from "../state/database.ts";
 
 /** Under which claim of the core it is. */

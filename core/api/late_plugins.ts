@@ -1,5 +1,5 @@
 // Plugins that came to, or went from, the folder of a running core: they count with its next start, which a person is told.
-import type { HealthCondition, Role } from "../plugin.ts";
+import type { HealthCondition, Role } from "../contract/mod.ts";
 import { findPlugins } from "../supervisor/manifest.ts";
 
 /** Looks at the folder of plugins again and again. */

@@ -1,5 +1,5 @@
 // One core per state directory: a file lock that the kernel releases with the process (flock(2)).
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 
 /** Who only asks whether the lock is free has it for a moment: that is no reason not to start. */
 const TRIES = 40, TRY_AGAIN_MS = 25;

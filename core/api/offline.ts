@@ -6,7 +6,7 @@ import { Journal } from "../net/journal.ts";
 import { Net } from "../net/net.ts";
 import { OsLinux } from "../net/os_linux.ts";
 import { Secrets } from "../config/secrets.ts";
-import { type Network, OtbError } from "../plugin.ts";
+import { type Network, OtbError } from "../contract/mod.ts";
 import { openDatabase } from "../state/database.ts";
 import { observeLinks } from "../state/links.ts";
 import { readLines } from "../state/log.ts";

@@ -1,6 +1,6 @@
 // Where everything lies in the state directory and in the otb tree.
 import { createHash } from "node:crypto";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 
 /** Absolute paths of one otb installation and one state directory. */
 export interface StatePlaces {

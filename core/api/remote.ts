@@ -1,5 +1,5 @@
 // The running core as its clients see it, and the listener on the other end: one method of Core is one RPC method.
-import { accepted } from "../accepted.ts";
+import { accepted } from "../contract/accepted.ts";
 import type { Core, LogLine } from "../client.ts";
 import { listenUnix, Rpc } from "../supervisor/rpc.ts";
 

@@ -22,7 +22,7 @@ import {
   type TunnelFact,
   type TunnelPathFact,
   type WhenPeerGoneFact,
-} from "../plugin.ts";
+} from "../contract/mod.ts";
 import type { DatabaseSync } from "node:sqlite";
 import { interfaceChanges } from "../state/interfaces.ts";
 import { observeLinks, observeUplinks } from "../state/links.ts";

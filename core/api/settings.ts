@@ -5,7 +5,7 @@ import { checkLanPlace, lanWarnings, type Place } from "../config/lan.ts";
 import { checkNetwork, networkSchema, type NetworkSettings } from "../config/network.ts";
 import { nearest, problemsOf } from "../config/problems.ts";
 import type { Document } from "../config/revisions.ts";
-import type { Json, Link, Network, Problem, World } from "../plugin.ts";
+import type { Json, Link, Network, Problem, World } from "../contract/mod.ts";
 import { inspectPlugins } from "../supervisor/inspect.ts";
 import type { Inspection } from "../supervisor/inspect_main.ts";
 import type { Manifest } from "../supervisor/manifest.ts";

@@ -7,7 +7,7 @@ import type {
   ProposalResult,
   Revision,
 } from "../client.ts";
-import { type Json, OtbError, type Problem } from "../plugin.ts";
+import { type Json, OtbError, type Problem } from "../contract/mod.ts";
 import { difference, isObject, mergePatch } from "./patch.ts";
 import type { Document, Revisions, StoredRevision } from "./revisions.ts";
 

@@ -1,7 +1,7 @@
 // The history of the configuration: every version that was ever in force or waiting, in SQLite.
 import type { DatabaseSync } from "node:sqlite";
 import type { Revision } from "../client.ts";
-import { type Json, OtbError } from "../plugin.ts";
+import { type Json, OtbError } from "../contract/mod.ts";
 import { migrate, transaction } from "../state/database.ts";
 
 /** How many revisions are kept. */

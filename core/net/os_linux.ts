@@ -1,5 +1,5 @@
 // The only code that touches the kernel, with os_linux_watch: runs ip, nft and tc, reads and writes /proc/sys.
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import { canonicalSysctlValue } from "./canonical.ts";
 import { type Command, commandsOf } from "./commands.ts";
 import {

@@ -1,6 +1,6 @@
 // Opens the one SQLite file of a state directory, durable, with a version per component.
 import { DatabaseSync } from "node:sqlite";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 
 /**
  * Opens or creates the database: write-ahead log, every commit on disk before it returns.

@@ -1,5 +1,5 @@
 // From what the kernel shows to the facts about network devices that plugins follow. Pure.
-import type { InterfaceFact } from "../plugin.ts";
+import type { InterfaceFact } from "../contract/mod.ts";
 
 /** The part of an observed interface that becomes a fact. */
 export interface ObservedDevice extends Omit<InterfaceFact, "addresses"> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { InterfaceFact } from "../plugin.ts";
+import type { InterfaceFact } from "../contract/mod.ts";
 import { interfaceChanges, type ObservedDevice } from "./interfaces.ts";
 
 const wan1: ObservedDevice = {

@@ -1,5 +1,5 @@
 // From what is configured, what was found and what the kernel shows to the links as everybody sees them. Pure.
-import type { Link, LinkFact, LinkHealthFact, Tier } from "../plugin.ts";
+import type { Link, LinkFact, LinkHealthFact, Tier } from "../contract/mod.ts";
 
 /** Settings of one link, as in the `network` section of the configuration; without an interface they are about a found link. */
 export interface LinkSettings {

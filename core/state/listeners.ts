@@ -1,5 +1,5 @@
 // Who listens on this machine beyond loopback, as the kernel tells in /proc (proc_net_tcp(5), proc_pid_fd(5)).
-import type { Listener } from "../plugin.ts";
+import type { Listener } from "../contract/mod.ts";
 
 /** As include/net/tcp_states.h numbers them; a UDP socket that is connected to nobody is in the latter. */
 const LISTEN = "0A", CLOSE = "07";

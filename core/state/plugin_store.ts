@@ -1,6 +1,6 @@
 // What plugins remember: a table of values by plugin and key. What the disk does not take is kept in memory until it does.
 import type { DatabaseSync } from "node:sqlite";
-import type { Json } from "../plugin.ts";
+import type { Json } from "../contract/mod.ts";
 import { migrate, transaction } from "./database.ts";
 
 const STEPS = [

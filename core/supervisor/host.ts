@@ -15,7 +15,7 @@ import {
   type Resource,
   type Status,
   type Store,
-} from "../plugin.ts";
+} from "../contract/mod.ts";
 import { maskedTexts } from "../config/secrets.ts";
 import { LiveView } from "./live_view.ts";
 import { HostProgram } from "./host_program.ts";

@@ -1,5 +1,5 @@
 // Asks a plugin's own code about proposed settings, in a process that may do nothing else.
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import type { Inspection, InspectionRequest } from "./inspect_main.ts";
 import type { Manifest } from "./manifest.ts";
 import { pluginEnvironment } from "./process.ts";

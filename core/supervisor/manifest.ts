@@ -1,6 +1,6 @@
 // What a plugin says of itself without running any of its code: the `otb` part of its deno.json.
 import * as z from "zod";
-import { CONTRACT_VERSION, OtbError, type Role } from "../plugin.ts";
+import { CONTRACT_VERSION, OtbError, type Role } from "../contract/mod.ts";
 
 const claimKinds = z.enum([
   "address",

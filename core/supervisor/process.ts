@@ -1,6 +1,6 @@
 // One operating-system process of a plugin: spawned in its sandbox or found still running after a core crash,
 // spoken to over its own socket, watched, stopped.
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Hello } from "./protocol.ts";
 import { type Handler, listenUnix, Rpc } from "./rpc.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz, swift } from "../../tests/fuzz/property.ts";
 import { type Bytes, cuts, hostile, hostileText, pieces } from "../../tests/fuzz/inputs.ts";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import { parseManifest } from "./manifest.ts";
 import { Rpc, type Stream } from "./rpc.ts";
 

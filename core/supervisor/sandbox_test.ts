@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import { Backoff } from "./backoff.ts";
 import { parseManifest } from "./manifest.ts";
 import { sandboxFlags } from "./sandbox.ts";

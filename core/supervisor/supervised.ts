@@ -10,7 +10,7 @@ import {
   type Resource,
   type Role,
   type Status,
-} from "../plugin.ts";
+} from "../contract/mod.ts";
 import { Backoff } from "./backoff.ts";
 import type { FactBoard } from "./facts.ts";
 import type { LiveView } from "./live_view.ts";

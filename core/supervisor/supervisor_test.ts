@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import type { OtbError } from "../plugin.ts";
+import type { OtbError } from "../contract/mod.ts";
 import { withCore, writePlugin } from "./testing.ts";
 
 const address = `{ kind: "address", interface: "lan0", cidr: "192.168.100.1/24" }`;

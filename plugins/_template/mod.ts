@@ -1,5 +1,5 @@
 // my-plugin: follows the links, publishes a status, raises a health condition.
-import { definePlugin } from "../../core/plugin.ts";
+import { definePlugin } from "@otb/plugin";
 import { config } from "./config.ts";
 import { judge } from "./links_up.ts";
 

@@ -1,6 +1,6 @@
 // The plugin: keeps the machine's clock by what servers say over all links.
 import { openNative } from "../../core/native/ffi.ts";
-import { definePlugin, type LinkWayFact } from "../../core/plugin.ts";
+import { definePlugin, type LinkWayFact } from "@otb/plugin";
 import { type Config, config } from "./config.ts";
 import { Keeper } from "./keeper.ts";
 

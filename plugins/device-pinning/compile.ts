@@ -2,7 +2,7 @@
 //
 // A connection is decided once, at its first packet from the LAN. The decision is kept in its connection mark, which this
 // plugin owns (CONNECTION_MARK).
-import { CONNECTION_MARK, type Lan, OtbError, RULE_SHIFT } from "../../core/plugin.ts";
+import { CONNECTION_MARK, type Lan, OtbError, RULE_SHIFT } from "@otb/plugin";
 import { addressText, type Clause, clausesOf, domainsOf, rangeOf } from "./clauses.ts";
 import { groupClauses } from "./groups.ts";
 import type { Carried, Family } from "./kernel.ts";

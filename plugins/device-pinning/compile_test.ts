@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { compile, TABLE, type Wish } from "./compile.ts";
-import { CONNECTION_MARK, RULE_SHIFT } from "../../core/plugin.ts";
+import { CONNECTION_MARK, RULE_SHIFT } from "@otb/plugin";
 import { NOTHING, parseTable } from "./kernel.ts";
 import { besideTunnel } from "./near.ts";
 import { anyWish, Box, MAC, QUIET, run, script, settings, way, wish } from "./testing.ts";

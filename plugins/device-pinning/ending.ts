@@ -1,6 +1,6 @@
 // Ends what cannot go on where it went: the kernel forgets it, TCP ends at once, the rest is decided anew with its next packet.
 import type { Native } from "../../core/native/ffi.ts";
-import { CONNECTION_MARK, type Context } from "../../core/plugin.ts";
+import { CONNECTION_MARK, type Context } from "@otb/plugin";
 import type { Wish } from "./compile.ts";
 import { type Ended, forgetConnections } from "./kernel.ts";
 import { Nudger } from "./nudge.ts";

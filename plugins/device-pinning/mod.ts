@@ -19,7 +19,7 @@ import {
   type TcpWayFact,
   type TunnelFact,
   type View,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { check, shadowed } from "./check.ts";
 import { macsOf } from "./clauses.ts";
 import { compile, MAX_RULE_NUMBER, setNames, TABLE, type Wish } from "./compile.ts";

@@ -1,5 +1,5 @@
 // The plugin: the LAN's DHCP and DNS, taken over from modems with a person's help, and given back.
-import { definePlugin, type Json, OtbError } from "../../core/plugin.ts";
+import { definePlugin, type Json, OtbError } from "@otb/plugin";
 import { checkSettings } from "./check.ts";
 import { type Config, config } from "./config.ts";
 import { Takeover } from "./takeover.ts";

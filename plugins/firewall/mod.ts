@@ -7,7 +7,7 @@ import {
   type ListensFact,
   type Problem,
   type View,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { type Allowed, parseAllowed } from "./allow.ts";
 import { closed, inWords, sshPorts } from "./closed.ts";
 import { compile, TABLE } from "./compile.ts";

@@ -5,7 +5,7 @@ import {
   type InterfaceFact,
   type MulticastWayFact,
   type View,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { type Config, config } from "./config.ts";
 import { IgmpProxy } from "./igmpproxy.ts";
 import { CODES, type Plan, plan, TABLE } from "./plan.ts";

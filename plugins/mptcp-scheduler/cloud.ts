@@ -1,12 +1,6 @@
 // The peer's side: paths are told by the boxes' public addresses, and what is sent over each gets its congestion control.
 import type { Native } from "../../core/native/ffi.ts";
-import {
-  type CongestionFact,
-  type Context,
-  type Link,
-  type Resource,
-  ROUTING_TABLE,
-} from "../../core/plugin.ts";
+import { type CongestionFact, type Context, type Link, type Resource, ROUTING_TABLE } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { pathFact, socketRates, totalRate } from "./path_fact.ts";

@@ -1,6 +1,6 @@
 // Reads what links carry: by every beat from interfaces that are one link's alone, and by nft(8) only where they are shared.
 import type { Native } from "../../core/native/ffi.ts";
-import type { Lan, Log } from "../../core/plugin.ts";
+import type { Lan, Log } from "@otb/plugin";
 import { type Bytes, parseCounters, parseDevices, Rates, sharing, TABLE } from "./carried.ts";
 import type { UsableLink } from "./routing.ts";
 

@@ -8,7 +8,7 @@ import {
   type Peer,
   type PeerFact,
   type TunnelPathFact,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { type Bytes, counters } from "./carried.ts";
 import { type Config, config } from "./config.ts";
 import { CloudPaths } from "./cloud.ts";

@@ -11,7 +11,7 @@ import {
   type Resource,
   ROUTING_TABLE,
   RULE_PRIORITY,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 
 /** Behind a link's own default route. */
 const UNREACHABLE_METRIC = 10_000;

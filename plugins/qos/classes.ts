@@ -1,6 +1,6 @@
 // The classes of a link, which packets are in which, and the queue of each: HTB, or CAKE where the kernel has it. Pure.
-import type { Resource } from "../../core/plugin.ts";
-import { MARK } from "../../core/plugin.ts";
+import type { Resource } from "@otb/plugin";
+import { MARK } from "@otb/plugin";
 import { type Layer, OVERHEAD } from "./layer.ts";
 
 /** Numbers of classes: CAKE's tins of diffserv4 in its own order (tc-cake(8), "override"), so that one mark serves both. */

@@ -1,5 +1,5 @@
 // What interfaces have carried: bytes in and out as the kernel counts them.
-import { OtbError } from "../../core/plugin.ts";
+import { OtbError } from "@otb/plugin";
 
 /** Bytes since the interface is there. */
 export interface Carried {

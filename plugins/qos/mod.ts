@@ -1,6 +1,6 @@
 // The plugin: on the box it holds every link to its rate with calls first, in the cloud it does so for what goes to boxes.
 import * as z from "zod/mini";
-import { definePlugin, type Json, OtbError } from "../../core/plugin.ts";
+import { definePlugin, type Json, OtbError } from "@otb/plugin";
 import { Box } from "./box.ts";
 import { startCloud } from "./cloud.ts";
 import { type Config, config } from "./config.ts";

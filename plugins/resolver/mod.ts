@@ -10,7 +10,7 @@ import {
   type ResolverFact,
   type Socks5Fact,
   type WhenPeerGoneFact,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { type Config, config } from "./config.ts";
 import { Forwarder } from "./forwarder.ts";
 import { LinkListeners } from "./link_names.ts";

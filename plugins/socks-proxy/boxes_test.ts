@@ -1,7 +1,7 @@
 // Several boxes at one peer: each by its own key, none in another's way, and none after its key was revoked.
 import { strict as assert } from "node:assert";
 import { ADDRESS_BYTES, decodeAddress, openNative, SALT_BYTES } from "../../core/native/ffi.ts";
-import type { BoxKey } from "../../core/plugin.ts";
+import type { BoxKey } from "@otb/plugin";
 import { Boxes } from "./boxes.ts";
 import { REQUEST_OVERHEAD, sealRequest } from "./sip022.ts";
 import { Identity } from "./sip023.ts";

@@ -1,5 +1,5 @@
 // What the kernel is asked for so that no device of the LAN fills its table of connections, whatever the protocol. Pure.
-import type { Resource } from "../../core/plugin.ts";
+import type { Resource } from "@otb/plugin";
 
 /** New flows of one device, per second and at once; what comes faster is dropped unseen. */
 const PER_SECOND = 1_000, BURST = 4_000;

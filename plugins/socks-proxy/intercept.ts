@@ -11,7 +11,7 @@ import {
   type Resource,
   ROUTING_TABLE,
   RULE_PRIORITY,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { writeRecord } from "./address.ts";
 import type { Devices } from "./devices.ts";
 import type { Reactor } from "./reactor.ts";

@@ -22,7 +22,7 @@ import {
   readKey,
   type Socks5Fact,
   type Zone,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { Boxes } from "./boxes.ts";
 import { type Config, config } from "./config.ts";
 import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";

@@ -1,7 +1,7 @@
 // Targets that refused a device or stayed silent: its connection was answered for them before that was known, and is reset. What it
 // opens next is refused at the SYN, as the target itself would have done, so that programs go on to the next address of a name.
 import type { Native } from "../../core/native/ffi.ts";
-import { MARK } from "../../core/plugin.ts";
+import { MARK } from "@otb/plugin";
 
 /** How long it is refused, and how many targets of devices at once. */
 const SECONDS = 10, MOST = 4_096;

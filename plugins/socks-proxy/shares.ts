@@ -1,5 +1,5 @@
 // Each LAN device's share on a running box: of the proxy's connections and of the kernel's flows; and who wanted more.
-import type { Context, DeviceFact, HealthCondition } from "../../core/plugin.ts";
+import type { Context, DeviceFact, HealthCondition } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { Devices } from "./devices.ts";
 import { flowLimits, refusedFlows } from "./flow_limits.ts";

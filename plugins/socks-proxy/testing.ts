@@ -1,7 +1,7 @@
 // Both ends of the proxy in the test's own process, over loopback, with clock and key in the test's hand.
 import { Buffer } from "node:buffer";
 import { openNative } from "../../core/native/ffi.ts";
-import { accepted, type BoxKey } from "../../core/plugin.ts";
+import { accepted, type BoxKey } from "@otb/plugin";
 import { Boxes } from "./boxes.ts";
 import { Reactor } from "./reactor.ts";
 import { Salts } from "./salts.ts";

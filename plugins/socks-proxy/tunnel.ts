@@ -1,6 +1,6 @@
 // The box's end: takes one LAN connection to the peer over the transport, with the SIP022 request in one write.
 import { Errno, errnoName, PollEvents } from "../../core/native/ffi.ts";
-import type { FirstPathFact } from "../../core/plugin.ts";
+import type { FirstPathFact } from "@otb/plugin";
 import { arena } from "./arena.ts";
 import { JOINED_SHARE } from "./descriptors.ts";
 import type { Reactor } from "./reactor.ts";

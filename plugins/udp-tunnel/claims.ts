@@ -1,12 +1,5 @@
 // What the tunnel wants of the kernel, at both ends. Pure.
-import {
-  MARK,
-  masked,
-  type Resource,
-  ROUTING_TABLE,
-  RULE_PRIORITY,
-  type TargetRule,
-} from "../../core/plugin.ts";
+import { MARK, masked, type Resource, ROUTING_TABLE, RULE_PRIORITY, type TargetRule } from "@otb/plugin";
 
 /** The TUN device. */
 export const DEVICE = "otb0";

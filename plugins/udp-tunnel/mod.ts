@@ -1,6 +1,6 @@
 // The plugin: carries what the proxy does not, on the box and at the peer.
 import { openNative } from "../../core/native/ffi.ts";
-import { definePlugin } from "../../core/plugin.ts";
+import { definePlugin } from "@otb/plugin";
 import { BoxTunnel } from "./box.ts";
 import { check } from "./check.ts";
 import { CloudTunnel } from "./cloud.ts";

@@ -7,7 +7,7 @@ import {
   overlaps,
   type Resource,
   ROUTING_TABLE,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { network } from "./addresses.ts";
 import { type Grant, usedOf } from "./lease.ts";
 import type { Configured, PlannedLink } from "./planner.ts";

@@ -1,5 +1,5 @@
 // What a person should know of what was found, each with what to do about it. Pure.
-import type { HealthCondition } from "../../core/plugin.ts";
+import type { HealthCondition } from "@otb/plugin";
 import type { Known, PlannedLink, Sighting } from "./planner.ts";
 
 /** Looks at everything found for what does not work, or works only because it was fixed. */

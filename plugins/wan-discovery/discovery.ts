@@ -1,6 +1,6 @@
 // The running search: frames in, evidence, plan, addresses, claims and facts out. The only part with I/O and time.
 import type { Native } from "../../core/native/ffi.ts";
-import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "../../core/plugin.ts";
+import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "@otb/plugin";
 import { ANY, type Bytes, inside, readMac } from "./addresses.ts";
 import { allResources, configuredLinks } from "./claims.ts";
 import type { Config } from "./config.ts";

@@ -8,7 +8,7 @@ import { Journal } from "../../core/net/journal.ts";
 import { Net } from "../../core/net/net.ts";
 import { fakeInterface, OsFake } from "../../core/net/os_fake.ts";
 import { silent } from "../../core/net/testing.ts";
-import type { Link } from "../../core/plugin.ts";
+import type { Link } from "@otb/plugin";
 import { type LinkSettings, observeLinks } from "../../core/state/links.ts";
 import { allResources, configuredLinks, linkFact } from "./claims.ts";
 import type { Memory } from "./memory.ts";

@@ -1,7 +1,7 @@
 // The plugin: finds modems on every interface, gives each a link, and watches how the links are.
 import * as z from "zod/mini";
 import { openNative } from "../../core/native/ffi.ts";
-import { definePlugin } from "../../core/plugin.ts";
+import { definePlugin } from "@otb/plugin";
 import { type Config, config } from "./config.ts";
 import { type Discovery, startDiscovery } from "./discovery.ts";
 import { type HealthWatch, startHealth } from "./health/watch.ts";

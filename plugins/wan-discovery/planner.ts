@@ -1,6 +1,6 @@
 // From evidence to links: which modems there are, what each one's link is called, and which device and address it gets. Pure.
 import { createHash } from "node:crypto";
-import { boundedLength, type HealthCondition, type Lan } from "../../core/plugin.ts";
+import { boundedLength, type HealthCondition, type Lan } from "@otb/plugin";
 import { inside, range, toAddress } from "./addresses.ts";
 import { conditions } from "./conditions.ts";
 import type { JoinSeen, ServerSeen, StationSeen } from "./evidence.ts";

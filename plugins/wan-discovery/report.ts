@@ -1,5 +1,5 @@
 // What others are told of the search: facts for plugins, rows and conditions for people. Pure.
-import { type HealthCondition, type InterfaceFact, OtbError } from "../../core/plugin.ts";
+import { type HealthCondition, type InterfaceFact, OtbError } from "@otb/plugin";
 import { linkFact } from "./claims.ts";
 import type { Evidence, ServerSeen } from "./evidence.ts";
 import { kindOf } from "./interfaces.ts";

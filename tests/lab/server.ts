@@ -1,7 +1,7 @@
 // The Internet server of a lab: `GET /file?bytes=N` streams known bytes, `PUT /upload` checks them, `GET /whoami` says who asks,
 // `GET /generate_204` has nothing to say.
 // Raw sockets with large writes: it must never be what a measurement measures.
-import { accepted } from "../../core/accepted.ts";
+import { accepted } from "@otb/plugin";
 import { BLOCK, BLOCK_BYTES, Checker } from "./blocks.ts";
 import { Meter } from "./meter.ts";
 

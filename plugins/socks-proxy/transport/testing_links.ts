@@ -1,6 +1,6 @@
 // For tests only: links between the two ends of a pair, each a hop of its own that can be slowed, silenced and cut.
 import { encodeAddress, type Native } from "../../../core/native/ffi.ts";
-import { accepted } from "../../../core/plugin.ts";
+import { accepted } from "@otb/plugin";
 import { close } from "../testing.ts";
 import type { Way } from "./striped/connect.ts";
 import type { Path, Transport } from "./transport.ts";

@@ -1,7 +1,7 @@
 // How the box reaches the peer: one reliable stream per connection over all links. Kernel MPTCP is the first of its kind;
 // a striped transport for links that it does badly on takes the same place.
 import { encodeAddress, type Native } from "../../../core/native/ffi.ts";
-import type { FirstPathFact, Peer } from "../../../core/plugin.ts";
+import type { FirstPathFact, Peer } from "@otb/plugin";
 
 /** Below what modems forget: a silent connection keeps its place in their NAT. */
 export const KEEPALIVE_SECONDS = 55;

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { accepted } from "./accepted.ts";
-import { openNative } from "./native/ffi.ts";
+import { openNative } from "../native/ffi.ts";
 
 Deno.test("callers that are gone before they are taken are not the last", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
