@@ -3,7 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import ipaddr from "ipaddr.js";
 import type { Resource } from "../net/model.ts";
 import type { Lan, WhenPeerGoneFact } from "../contract/mod.ts";
-import { migrate } from "../state/database.ts";
+import { migrate, statement } from "../state/database.ts";
 
 /** Under which claim of the core it is. */
 export const KEPT_BLOCK = { owner: "core", key: "kept-block" };
@@ -38,7 +38,7 @@ export class KeptBlock {
     if (this.#isWritten) return;
     // One statement, so that there is never none.
     this.db.exec("INSERT INTO kept_block SELECT '[]' WHERE NOT EXISTS (SELECT 1 FROM kept_block)");
-    this.db.prepare("UPDATE kept_block SET resources = ?").run(this.#known);
+    statement(this.db, "UPDATE kept_block SET resources = ?").run(this.#known);
     this.#isWritten = true;
   }
 

@@ -1,7 +1,7 @@
 // What plugins remember: a table of values by plugin and key. What the disk does not take is kept in memory until it does.
 import type { DatabaseSync } from "node:sqlite";
 import type { Json } from "../contract/mod.ts";
-import { migrate, transaction } from "./database.ts";
+import { migrate, statement, transaction } from "./database.ts";
 
 const STEPS = [
   "CREATE TABLE plugin_store (plugin TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (plugin, key)) STRICT",
@@ -23,7 +23,7 @@ export class PluginStore {
   get(plugin: string, key: string): Json | null {
     const waiting = this.#waiting.get(JSON.stringify([plugin, key]));
     if (waiting !== undefined) return waiting;
-    const row = this.db.prepare("SELECT value FROM plugin_store WHERE plugin = ? AND key = ?").get(
+    const row = statement(this.db, "SELECT value FROM plugin_store WHERE plugin = ? AND key = ?").get(
       plugin,
       key,
     );
@@ -48,9 +48,10 @@ export class PluginStore {
         for (const [name, value] of values) {
           const [plugin, key] = JSON.parse(name) as [string, string];
           if (value === null) {
-            this.db.prepare("DELETE FROM plugin_store WHERE plugin = ? AND key = ?").run(plugin, key);
+            statement(this.db, "DELETE FROM plugin_store WHERE plugin = ? AND key = ?").run(plugin, key);
           } else {
-            this.db.prepare(
+            statement(
+              this.db,
               "INSERT INTO plugin_store VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
             ).run(plugin, key, JSON.stringify(value));
           }
