@@ -1,35 +1,13 @@
 // `otb bench grid`: mixes of links as homes have them, each transport beside what the links carry, in the same run.
 import type { Lab } from "../lab/lab.ts";
 import type { LinkSpec } from "../lab/parse.ts";
-import { median, PAYLOAD_SHARE, round } from "../measure.ts";
+import { links, median, PAYLOAD_SHARE, round } from "../measure.ts";
 import { type Transport, TRANSPORTS, World } from "../world.ts";
 import { picture } from "./grid_picture.ts";
-import { mix } from "./mixes.ts";
+import { MIXES } from "./mixes.ts";
 
 const WAYS = ["down", "up"] as const;
 type Way = typeof WAYS[number];
-
-/** `down/up/delay/queue/loss`: Mbit/s, one-way milliseconds, milliseconds, percent. */
-const MIXES: { [name: string]: string[] } = {
-  "fibre 100 + DSL 8": ["100/100/4/20/0", "8/1/22/80/0"],
-  "DSL 18 + LTE 40 with 0.2 % loss": ["18/1/20/300/0", "40/12/30/200/0.2"],
-  "cable 50 + poor LTE 20": ["50/10/10/60/0", "20/5/40/150/1"],
-  "satellite 50 + DSL 12": ["50/5/300/700/0", "12/1/25/100/0"],
-  "cable 30 + LTE 60 + DSL 12": ["30/5/15/60/0", "60/20/35/80/0", "12/2/45/150/0"],
-  "three DSL 5": ["5/1/25/120/0", "5/1/25/120/0", "5/1/25/120/0"],
-  "5G 300 + cable 100 + DSL 8": ["300/50/15/60/0", "100/10/12/80/0", "8/1/25/150/0"],
-  "one link with 0.5 % loss": ["40/20/25/100/0.5"],
-  "four links, one with 2 % loss": ["30/10/15/80/0", "20/5/25/100/0", "40/10/30/120/2", "10/2/20/150/0"],
-  "LTE 69 + ADSL 7": ["69/20/30/200/0.05", "7/0.8/20/250/0"],
-  "LTE 50 + ADSL 6 + LTE 70": ["50/15/30/150/0.1", "6/0.7/20/300/0", "70/25/25/150/0.05"],
-  "cable 400 + 5G 50": ["400/40/8/60/0", "50/20/25/100/0.05"],
-  "1 to 50": ["100/50/10/50/0", "2/1/30/200/0"],
-  "equal 20": ["20/20/10/100/0", "20/20/10/100/0"],
-  "long and deep: 600 ms beside 5 ms": ["20/5/300/700/0", "20/5/2.5/20/0"],
-  "50 and 50 at 600 ms": ["50/50/10/100/0", "50/50/300/100/0"],
-  "Starlink 200 with gaps + DSL 20": ["200/20/35/80/0", "20/2/20/150/0"],
-  "phone that swings 30 to 3 + DSL 12": ["30/15/25/150/0", "12/1/20/200/0"],
-};
 
 /** What happens to the first link of a mix while it is measured, and what it then carries of its rate on average. */
 const MOVING: { [name: string]: { jitterMs?: number; share: number; everyMs: number; move: Move } } = {
@@ -79,7 +57,7 @@ export async function run(
   const results: GridResult[] = [];
   for (const [name, words] of Object.entries(MIXES)) {
     if (only && !name.includes(only)) continue;
-    results.push(...await measure(name, mix(...words), rounds, seconds));
+    results.push(...await measure(name, links(...words), rounds, seconds));
   }
   if (file) await Deno.writeTextFile(file, picture(results));
   return { results };
