@@ -22,7 +22,8 @@ const BENCHMARKS: Record<string, Benchmark> = {
     load: () => import("./bench/aggregate.ts"),
   },
   grid: {
-    summary: "mixes of links as homes have them, both ways, one connection and eight: striped and Multipath " +
+    summary:
+      "mixes of links as homes have them, both ways, one connection and eight: striped and Multipath " +
       "TCP beside what the links carry and the best alone",
     usual: { rounds: 1 },
     load: () => import("./bench/grid.ts"),
@@ -31,13 +32,10 @@ const BENCHMARKS: Record<string, Benchmark> = {
     summary: "16.8 MB within the kernel's simult_flows budget",
     load: () => import("./bench/budget.ts"),
   },
-  stall: {
-    summary: "how long a download stops when a link is cut, against half a second",
-    load: () => import("./bench/stall.ts"),
-  },
-  flaps: {
-    summary: "a thousand flaps of the links under transfers: bytes and memory",
-    load: () => import("./bench/flaps.ts"),
+  failover: {
+    summary:
+      "links cut under a download, an upload and an idle session, and a thousand flaps: gaps, bytes, memory",
+    load: () => import("./bench/failover.ts"),
   },
   loaded: {
     summary: "links that are full both ways for an hour: none is called down",
@@ -67,7 +65,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
 };
 
 const HELP = `Usage: sudo ./otb bench NAME [--json] [--rounds N] [--seconds N] [--minutes N] [--seed N]
-                            [--transport NAME] [--picture FILE] [--only TEXT]
+                            [--flaps N] [--transport NAME] [--picture FILE] [--only TEXT]
 
 ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
 
@@ -76,8 +74,9 @@ ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} 
   --seconds N  length of each measured transfer (default 10)
   --minutes N  how long "loaded" looks (default 60) and "soak" spoils (default 30)
   --seed N     which faults "soak" does (default 1); the same again shows the same
+  --flaps N    how often links flap in the last part of "failover" (default 1000)
   --transport NAME
-               what "soak" carries TCP by, striped or mptcp (default striped)
+               what "soak" and "failover" carry TCP by, striped or mptcp (default striped)
   --picture FILE
                "grid" draws what it measured there, as SVG
   --only TEXT  only cases whose name contains TEXT
@@ -90,6 +89,7 @@ export async function bench(args: string[]): Promise<number> {
     seconds: number;
     minutes?: number;
     seed?: number;
+    flaps?: number;
     transport?: string;
     only?: string;
     picture?: string;
@@ -107,7 +107,9 @@ export async function bench(args: string[]): Promise<number> {
     else if (word === "--seconds" && number >= 4 && number <= 60) options.seconds = Number(args[++index]);
     else if (word === "--minutes" && number >= 1 && number <= 1440) options.minutes = Number(args[++index]);
     else if (word === "--seed" && number >= 0 && number < 2 ** 32) options.seed = Number(args[++index]);
-    else if (word === "--transport" && ["mptcp", "striped"].includes(args[index + 1]!)) {
+    else if (word === "--flaps" && Number.isInteger(number) && number >= 1 && number <= 100_000) {
+      options.flaps = Number(args[++index]);
+    } else if (word === "--transport" && ["mptcp", "striped"].includes(args[index + 1]!)) {
       options.transport = args[++index];
     } else if (word === "--only" && args[index + 1]) options.only = args[++index];
     else if (word === "--picture" && args[index + 1]) options.picture = args[++index];
