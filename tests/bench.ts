@@ -37,6 +37,12 @@ const BENCHMARKS: Record<string, Benchmark> = {
       "links cut under a download, an upload and an idle session, and a thousand flaps: gaps, bytes, memory",
     load: () => import("./bench/failover.ts"),
   },
+  fetch: {
+    summary:
+      "small fetches and pages over several links against the best alone, idle and beside a bulk download",
+    usual: { rounds: 10 },
+    load: () => import("./bench/fetch.ts"),
+  },
   loaded: {
     summary: "links that are full both ways for an hour: none is called down",
     load: () => import("./bench/loaded.ts"),
@@ -70,7 +76,7 @@ const HELP = `Usage: sudo ./otb bench NAME [--json] [--rounds N] [--seconds N] [
 ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
 
   --json       print one object
-  --rounds N   alternating rounds, the figures are medians (default 3; "grid" 1)
+  --rounds N   alternating rounds, the figures are medians (default 3; "grid" 1, "fetch" 10)
   --seconds N  length of each measured transfer (default 10)
   --minutes N  how long "loaded" looks (default 60) and "soak" spoils (default 30)
   --seed N     which faults "soak" does (default 1); the same again shows the same
