@@ -14,8 +14,9 @@ const SERIES = [
 ];
 const GROUP = SERIES.length * ROW + GAP;
 
-/** SVG that reads on light and dark pages. */
-export function picture(results: GridResult[]): string {
+/** SVG that reads on light and dark pages: what one connection had. */
+export function picture(all: GridResult[]): string {
+  const results = all.filter(({ connections }) => connections === 1);
   const width = LABEL + BAR * 1.1 + FIGURE, height = TOP + results.length * GROUP + 8;
   const legend = SERIES.map(({ name, colour }, index) =>
     `<rect x="${LABEL + index * 160}" y="10" width="10" height="10" fill="${colour}"/>` +
