@@ -1,11 +1,14 @@
 // What is concluded from figures of connections: rates and arrivals, windows, congestion control, shares of memory.
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
+import { HANDSHAKE_MS } from "../../serve.ts";
+import { Allowance, UNUSED_BYTES } from "./allowance.ts";
 import { WINDOW_UNIT } from "./frames.ts";
 import { Gauge, type Reading } from "./gauge.ts";
 import { Line } from "./line.ts";
 import { Blocks, Held, LEAST, LITTLE } from "./memory.ts";
 import { Past } from "./past.ts";
+import { KEPT_MS } from "./warm.ts";
 import { FIRST_WINDOW_BYTES, Window } from "./window.ts";
 
 const MIB = 2 ** 20;
@@ -162,4 +165,21 @@ Deno.test("what is past is known for more than a minute, and not for ever", () =
   assert.ok(past.has("one") && past.has("two") && past.has("three"));
   past.add("four", 140_000);
   assert.ok(!past.has("one") && past.has("three") && past.has("four"));
+});
+
+Deno.test("connections that wait in vain cost a link less than 5 MB a month, however often they are wanted", () => {
+  for (const everyMs of [100, 10_000, 600_000]) {
+    const allowance = new Allowance(0);
+    let made = 0;
+    for (let nowMs = 0; nowMs < 31 * 86_400_000; nowMs += everyMs) made += Number(allowance.spend(nowMs));
+    assert.ok(made > 100 && made * UNUSED_BYTES < 5e6, `${made * UNUSED_BYTES} bytes`);
+  }
+  // Those that are taken cost nothing.
+  const allowance = new Allowance(0);
+  for (let count = 0; count < 1_000; count++) {
+    assert.ok(allowance.spend(0));
+    allowance.giveBack();
+  }
+  // None meets the end that the peer sets those who say nothing.
+  assert.ok(KEPT_MS + 2_000 < HANDSHAKE_MS);
 });
