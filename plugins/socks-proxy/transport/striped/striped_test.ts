@@ -75,27 +75,60 @@ Deno.test("a long stream uses every link, and a short word with its answer one",
   close(device);
 });
 
-/** A download that says a little, and all of it once it is told to. */
+Deno.test("a device that reads nothing for a while costs the links nothing meanwhile, and misses no byte", async () => {
+  await using pair = new Pair({ striped: 2, hops: true });
+  await pair.ready();
+  let said = 0, isOver = false;
+  using server = listen(async (connection) => {
+    for (const piece = noise(65_536); !isOver; said += piece.length) await writeAll(connection, piece);
+    await connection.closeWrite();
+    await readAll(connection);
+  });
+  const device = await pair.dial(server.port);
+  await readExactly(device, SOME);
+  const { all } = pair.links!;
+  await until(() => all.every(({ down }) => down > 0));
+  // Until what is on its way has come.
+  for (let before = -1; before !== pair.served.bytesToSealed; await sleep(300)) {
+    before = pair.served.bytesToSealed;
+  }
+  const carried = () => all.reduce((sum, { up, down }) => sum + up + down, 0);
+  await sleep(500);
+  const before = carried();
+  await sleep(1_500);
+  assert.ok(carried() - before < LITTLE, `${carried() - before} bytes`);
+  isOver = true;
+  assert.equal((await readAll(device)).length, said - SOME);
+  close(device);
+});
+
+/** A download that says a little, and more than that once it is told to, until the second link has carried some of it. */
 async function hesitating(options: PairOptions) {
   const pair = new Pair({ hops: true, ...options });
   await pair.ready();
   const goOn = Promise.withResolvers<void>();
+  let said = LITTLE, isOver = false;
   const server = listen(async (connection) => {
     await writeAll(connection, noise(LITTLE));
     await goOn.promise;
-    await writeAll(connection, noise(BULK));
+    for (const piece = noise(65_536); !isOver; said += piece.length) await writeAll(connection, piece);
     await connection.closeWrite();
     await readAll(connection);
   });
   const device = await pair.dial(server.port);
   await readExactly(device, LITTLE);
+  const links = pair.links!.all;
   return {
-    ...{ pair, links: pair.links!.all },
-    all: async () => {
+    ...{ pair, links },
+    bulk: async () => {
       goOn.resolve();
-      assert.equal((await readAll(device)).length, BULK);
+      const reading = readAll(device);
+      await until(() => links[1]!.down > SOME);
+      isOver = true;
+      assert.equal((await reading).length, said - LITTLE);
     },
     async [Symbol.asyncDispose]() {
+      isOver = true;
       goOn.resolve();
       close(device);
       server[Symbol.dispose]();
@@ -109,8 +142,7 @@ Deno.test("other links wait connected before a stream is bulk, and it takes thos
   const [, two] = run.links;
   await until(() => two!.connections === 2);
   assert.equal(two!.said.length, 0);
-  await run.all();
-  assert.ok(two!.down > SOME);
+  await run.bulk();
   assert.deepEqual([two!.accepted, two!.said.length], [2, 1]);
   assert.deepEqual(run.pair.served.rejected, {});
 });
@@ -155,8 +187,7 @@ for (const how of ["reset", "ended in order", "forgotten without a word"] as con
     else two!.forget();
     if (how !== "forgotten without a word") await until(() => run.pair.tunnels.joined === 0);
     two!.isCut = false;
-    await run.all();
-    assert.ok(two!.down > SOME);
+    await run.bulk();
     assert.equal(two!.accepted, 3);
   });
 }
