@@ -77,6 +77,7 @@ export class Striping {
       before.filter((old) => all.some((way) => way.link === old.link && isElsewhere(way, old)))
         .map(({ link }) => link),
     );
+    this.#connector.keep((link) => names.has(link) && !moved.has(link));
     // Weights change all the time, and there may be thousands of streams.
     if (moved.size === 0 && before.length === all.length && before.every(({ link }) => names.has(link))) {
       return;

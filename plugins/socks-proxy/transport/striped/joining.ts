@@ -7,6 +7,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A stream that has moved so much, and goes on moving, gets every link. */
 const BULK_BYTES = 128 * 1024, GOES_ON_BYTES = 32 * 1024, GOES_ON_MS = 500;
+/** One that has moved so much is likely to: other links connect meanwhile. */
+const LIKELY_BYTES = 16 * 1024;
 /** A link that did not connect is tried again after this long, ever longer up to the last; to the shorter while no other carries. */
 const RETRY_FIRST_MS = 500, RETRY_LAST_MS = 8_000, RETRY_STRANDED_MS = 1_000;
 /** A link that may not carry any more is left after this time; it may only have been away for a moment. */
@@ -35,6 +37,7 @@ export class Joining {
   #opens = 1;
   #openedMs: number;
   #restsSinceMs: number | undefined;
+  #isLikely = false;
 
   constructor(
     private readonly connector: Connector,
@@ -51,6 +54,7 @@ export class Joining {
   look(nowMs: number, ways: Ways): void {
     const { stripe } = this;
     const isBulk = this.#isBulk(nowMs);
+    this.#foresee(ways);
     const isUnanswered = !stripe.isAnswered && nowMs - this.#openedMs > ANSWER_MS;
     const isCarried = !isUnanswered &&
       stripe.carriers.some(({ isSilent, link }) => !isSilent && ways.has(link));
@@ -70,9 +74,19 @@ export class Joining {
       if (retry && nowMs < retry.failedMs + waitMs) continue;
       if (this.connector.isFull) return;
       this.#join(way, retry);
+      // One that waited has joined at once, and may have had the last words.
+      if (stripe.isOver) return;
       // Who only needs one gets one.
       if (!isBulk) return;
     }
+  }
+
+  /** Has other links connect before the stream needs them. */
+  #foresee(ways: Ways): void {
+    const { stripe, mark } = this;
+    if (this.#isLikely || mark !== 0 || stripe.moved < LIKELY_BYTES) return;
+    this.#isLikely = true;
+    this.connector.want(ways.all.filter((way) => stripe.carriers.every(({ link }) => link !== way.link)));
   }
 
   #isBulk(nowMs: number): boolean {
@@ -105,7 +119,7 @@ export class Joining {
     connector.connect(way, mark, words, (greeted) => {
       const nowMs = performance.now();
       retry.isConnecting = false;
-      retry.failedMs = nowMs;
+      retry.failedMs = greeted?.hasWaited ? -Infinity : nowMs;
       if (stripe.isOver) return greeted && connector.drop(greeted);
       if (!greeted) return;
       const old = stripe.carriers.find(({ link }) => link === way.link);
