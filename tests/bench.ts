@@ -52,7 +52,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
     load: () => import("./bench/soak.ts"),
   },
   tunnel: {
-    summary: "one encrypted tunnel on one path against glorytun and a plain TUN forward",
+    summary: "one encrypted tunnel on one path against wireguard-go, glorytun and a plain TUN forward",
     load: () => import("./bench/tunnel.ts"),
   },
   datagrams: {
