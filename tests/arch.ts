@@ -26,6 +26,7 @@ export function breaches(house: House): string[] {
     ...house.edges.flatMap((edge) => edgeBreach(edge, house)),
     ...Object.entries(house.sources).flatMap(([path, text]) => programBreaches(path, text, house)),
     ...Object.entries(house.sources).flatMap(([path, text]) => printBreaches(path, text)),
+    ...Object.entries(house.sources).flatMap(([path, text]) => stateBreaches(path, text)),
     ...Object.entries(house.sources).flatMap(([path, text]) =>
       /^(plugins|tests)\//.test(path) && /from "[./]*core\/contract\/mod\.ts"/.test(text)
         ? [`${path} imports the contract by its path: its name is @otb/plugin`]
@@ -105,6 +106,13 @@ function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House)
       : breach("only composition chooses the Linux layer");
   }
   return [];
+}
+
+/** A running plugin is what its start resolved with; a module that changes is state that nobody is given. */
+function stateBreaches(path: string, text: string): string[] {
+  return !isTest(path) && path.startsWith("plugins/") && /^(export )?(let|var) /m.test(text)
+    ? [`${path} has a variable of the module: keep what changes in the instance that start resolves with`]
+    : [];
 }
 
 /** What is printed past the Terminal would carry what steers it, from whoever wrote it. */

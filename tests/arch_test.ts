@@ -108,6 +108,14 @@ Deno.test("the CLI prints by its terminal alone", () => {
   }
 });
 
+Deno.test("a plugin's module has no state", () => {
+  for (const text of ["let running: Box | undefined;", "const a = 1;\nexport let b = 2;"]) {
+    assert.equal(breaches(house({ sources: { "plugins/a/mod.ts": text } })).length, 1, text);
+    assert.deepEqual(breaches(house({ sources: { "plugins/a/mod_test.ts": text, "core/x.ts": text } })), []);
+  }
+  assert.deepEqual(breaches(house({ sources: { "plugins/a/mod.ts": "  let inside = 1;" } })), []);
+});
+
 Deno.test("the contract has a name, which everybody outside of core uses", () => {
   const text = `import type { Link } from "../../${"core/contract"}/mod.ts";`;
   assert.equal(breaches(house({ sources: { "plugins/a/mod_test.ts": text } })).length, 1);

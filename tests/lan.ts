@@ -328,7 +328,7 @@ async function copyTree(to: string, publishes: string[]): Promise<void> {
     const { success } = await new Deno.Command(command, { args }).output();
     if (!success) throw new Error(`cannot copy ${ROOT} to ${to}`);
   }
-  const otb = { contract: 1, summary: "Tells what a test says", roles: ["box"], publishes };
+  const otb = { contract: "^2", summary: "Tells what a test says", roles: ["box"], publishes };
   await Deno.writeTextFile(
     `${to}/plugins/test-teller/deno.json`,
     JSON.stringify({ name: "@otb/test-teller", version: "1.0.0", exports: "./mod.ts", otb }),

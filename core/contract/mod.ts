@@ -14,7 +14,7 @@ export {
   RULE_SHIFT,
 } from "../net/numbers.ts";
 export { isRange, targetFilter, type TargetRule, targetRules } from "./targets.ts";
-export type { Action } from "./action.ts";
+export { type Action, action } from "./action.ts";
 export type { Clock, Context, Facts, Log, Status, Store, View } from "./context.ts";
 export { OtbError, type Problem } from "./errors.ts";
 export type { ClockFact } from "./facts/clock.ts";

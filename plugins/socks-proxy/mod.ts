@@ -71,7 +71,7 @@ const STRIPING_UNKNOWN: HealthCondition = {
   next: "Update otb on the peer, or set mptcp-scheduler.transport=mptcp here.",
 };
 
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   check(next, { network }) {
     const bad = next.allowTargets.find((range) => !isRange(range));
@@ -91,7 +91,7 @@ export default definePlugin<Config>({
     }
     return [];
   },
-  async start(ctx) {
+  async start(ctx): Promise<{ config: Config; take: Take }> {
     const native = openNative();
     const reactor = new Reactor(native);
     const now = () => Math.floor(ctx.clock.now() / 1000);
@@ -102,19 +102,17 @@ export default definePlugin<Config>({
     });
     const parts = { ctx, native, reactor, now };
     const take = await (ctx.role === "box" ? startBox(parts) : startCloud(parts));
-    running = { config: ctx.config, take };
+    return { config: ctx.config, take };
   },
-  async reload(next) {
-    const { config, take } = running!;
-    if (fixed(config) !== fixed(next)) return false;
-    await take(next);
-    running = { config: next, take };
+  async reload(running, next) {
+    if (fixed(running.config) !== fixed(next)) return false;
+    await running.take(next);
+    running.config = next;
   },
 });
 
 /** Takes settings that need no restart: what is carried goes on. */
 type Take = (next: Config) => void | Promise<void>;
-let running: { config: Config; take: Take } | undefined;
 
 /** The settings that do need one, as a text. */
 function fixed(config: Config): string {
