@@ -42,6 +42,8 @@ export interface PairOptions {
   hops?: boolean;
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
+  /** Those that were not bulk for so long keep one. */
+  quietMs?: number;
   /** Addresses of names, for the peer. */
   lookup?: (host: string) => Promise<string[]>;
   /** No link works, as far as the box knows. */
@@ -86,6 +88,7 @@ export class Pair {
       counters: this.tunnelled,
       ways: striped ? () => this.links?.ways() ?? waysOf(striped) : undefined,
       bareMs: options.bareMs,
+      quietMs: options.quietMs,
       isCutOff: options.isCutOff,
     });
     this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);

@@ -72,6 +72,8 @@ export interface TunnelSettings extends GreetSettings {
   ways?(): Way[];
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
+  /** Those that were not bulk for so long keep one. */
+  quietMs?: number;
   /** Connections of devices that there is room for. */
   most?: number;
   /** Congestion control of striped streams that a person wants. */

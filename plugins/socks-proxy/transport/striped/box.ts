@@ -7,13 +7,15 @@ import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
 import { helloOf, OPEN, TOKEN_BYTES } from "./hello.ts";
 import { BARE_MS, Host } from "./host.ts";
 import type { CongestionWish } from "./line.ts";
-import { Joining, type Ways } from "./joining.ts";
+import { Joining, QUIET_MS, type Ways } from "./joining.ts";
 import { Stripe } from "./stripe.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Once all is said, the peer has so long to say its last. */
 const FAREWELL_MS = 5_000;
+/** How often streams are looked through for those that need one link only, as a share of how long they were quiet. */
+const REST_SHARE = 0.25;
 
 /** What is needed of the rest of the proxy. */
 export interface StripingSettings extends ConnectSettings {
@@ -22,6 +24,8 @@ export interface StripingSettings extends ConnectSettings {
   ways(): Way[];
   /** Streams without any connection are kept so long. */
   bareMs?: number;
+  /** Those that were not bulk for so long keep one. */
+  quietMs?: number;
   /** Congestion control that a person wants. */
   congestion?: () => CongestionWish;
 }
@@ -39,6 +43,7 @@ export class Striping {
   readonly #connector: Connector;
   readonly #asking: Asking;
   readonly #streams = new Map<Stripe, Joining>();
+  readonly #resting: ReturnType<typeof setInterval>;
   #ways: Ways = { all: [], has: () => true };
 
   constructor(private readonly settings: StripingSettings) {
@@ -47,6 +52,11 @@ export class Striping {
     this.#connector = new Connector(settings);
     this.#asking = new Asking(settings, this.#connector, () => this.#ways.all);
     this.waysChanged();
+    const { quietMs = QUIET_MS } = settings;
+    this.#resting = setInterval(() => {
+      const nowMs = performance.now();
+      for (const joining of this.#streams.values()) joining.rest(nowMs, this.#ways, quietMs);
+    }, REST_SHARE * quietMs);
   }
 
   /** How new streams use several links. */
@@ -62,6 +72,7 @@ export class Striping {
   }
 
   close(): void {
+    clearInterval(this.#resting);
     this.#asking.close();
     this.#host.close();
     this.#connector.close();

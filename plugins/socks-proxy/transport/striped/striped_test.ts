@@ -102,6 +102,36 @@ Deno.test("a device that reads nothing for a while costs the links nothing meanw
   close(device);
 });
 
+Deno.test("a stream that was bulk keeps one connection once it is quiet, at both ends, and gets every link when it is bulk again", async () => {
+  await using pair = new Pair({ striped: 3, hops: true, quietMs: 400 });
+  await pair.ready();
+  using server = echo();
+  const device = await pair.dial(server.port);
+  const { all } = pair.links!;
+  const bulk = noise(8_000_000);
+  for (const turn of [1, 2]) {
+    const reading = readExactly(device, bulk.length);
+    await writeAll(device, bulk);
+    assert.deepEqual(await reading, bulk);
+    for (const { said } of all.slice(1)) assert.equal(said.length, turn);
+    // Few words, in a row without an end, do not need them all.
+    let looks = 0;
+    do {
+      await sleep(20);
+      await device.write(Uint8Array.of(turn));
+      assert.equal((await readExactly(device, 1))[0], turn);
+      assert.ok(looks++ < 500, "links are kept");
+    } while (pair.boxes.joined > 0);
+    // Beside the first there may be one on each link that waits for whoever needs it.
+    await until(() => all.every(({ connections }) => connections <= 1));
+    assert.deepEqual([pair.served.open, pair.tunnelled.open], [1, 1]);
+  }
+  assert.equal(pair.served.resets + pair.tunnelled.resets, 0);
+  await device.closeWrite();
+  assert.equal((await readAll(device)).length, 0);
+  close(device);
+});
+
 /** A download that says a little, and more than that once it is told to, until the second link has carried some of it. */
 async function hesitating(options: PairOptions) {
   const pair = new Pair({ hops: true, ...options });
