@@ -247,8 +247,8 @@ export function echo() {
 }
 
 /** Waits for a state of affairs, with a bound far beyond what any machine needs. */
-export async function until(test: () => boolean): Promise<void> {
-  for (let waited = 0; waited < 30_000; waited += 5) {
+export async function until(test: () => boolean, withinMs = 30_000): Promise<void> {
+  for (let waited = 0; waited < withinMs; waited += 5) {
     if (test()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

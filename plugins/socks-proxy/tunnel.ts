@@ -6,6 +6,7 @@ import { JOINED_SHARE } from "./descriptors.ts";
 import type { Reactor } from "./reactor.ts";
 import { type Counters, type Registered, Relay, scratch } from "./relay.ts";
 import { FIRST_PAYLOAD, greet, type GreetSettings } from "./request.ts";
+import type { HeldLink } from "./transport/striped/guard.ts";
 import { Striping } from "./transport/striped/box.ts";
 import type { Way } from "./transport/striped/connect.ts";
 import { isReservedTarget, RESERVED_TARGET } from "./transport/striped/hello.ts";
@@ -143,6 +144,11 @@ export class Tunnels {
   /** How new streams use several links. */
   get transport(): "mptcp" | "striped" | "unknown-to-peer" {
     return this.#striping?.transport ?? "mptcp";
+  }
+
+  /** Links that are held back for what is sent. */
+  get heldLinks(): HeldLink[] {
+    return this.#striping?.heldLinks ?? [];
   }
 
   /** Connections that joined striped streams. */

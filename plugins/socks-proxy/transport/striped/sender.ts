@@ -41,6 +41,10 @@ export class Sender {
   #limit = FIRST_WINDOW_BYTES;
   #allCame = false;
   #isOver = false;
+  /** What it waits for since it last looked: a hungry one has bytes that no link takes, or that have no room. */
+  #isHungry = false;
+  #blockedBy: Carrier | undefined;
+  #lookedMs = 0;
 
   constructor(
     private readonly host: Host,
@@ -78,6 +82,7 @@ export class Sender {
   said(bytes: Bytes, carrier: Carrier, nowMs: number): void {
     const kept = this.host.blocks.copy(bytes, 0, bytes.length);
     const dueMs = nowMs + GREETING_DUE_MS;
+    this.host.totals.sent += bytes.length;
     this.#outbox.add(kept, carrier, { arrivesMs: nowMs + carrier.gauge.rttMs, dueMs, doubtMs: dueMs });
   }
 
@@ -85,6 +90,7 @@ export class Sender {
   pump(): void {
     if (this.#isOver) return;
     const nowMs = performance.now();
+    this.#account(nowMs);
     for (let count = 0; count < BURST; count++) {
       const late = this.#outbox.find((chunk) => isLate(chunk, nowMs));
       const other = late && this.carriers.best(late.way);
@@ -102,7 +108,10 @@ export class Sender {
         return this.#wait("nothing");
       } else {
         const room = Math.min(this.#limit - this.#outbox.next, this.host.blocks.room(this.#outbox.unacked));
-        if (room <= 0) return this.#wait("nothing");
+        if (room <= 0) {
+          this.#blockedBy = this.#outbox.find(() => true)?.way;
+          return this.#wait("nothing");
+        }
         const most = Math.min(room, carrier.gauge.chunkBytes(MAX_CHUNK_BYTES));
         const length = this.plain.read(scratch.input, HEAD_BYTES, most);
         if (length < 0) return this.outcome.broke("plain");
@@ -124,7 +133,9 @@ export class Sender {
 
   /** The other end has everything before `offset` and takes `window` bytes more. False: it cannot have. */
   acknowledged(offset: number, window: number, allCame: boolean): boolean {
+    const { acked } = this.#outbox;
     if (!this.#outbox.ack(offset, (bytes) => this.host.blocks.give(bytes))) return false;
+    this.host.totals.confirmed += this.#outbox.acked - acked;
     if (allCame && !(this.plain.hasEnded && offset === this.#outbox.next)) return false;
     this.#limit = Math.max(this.#limit, offset + window);
     this.#allCame ||= allCame;
@@ -140,16 +151,18 @@ export class Sender {
   close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.host.totals.sent -= this.#outbox.unacked;
     this.#outbox.clear((bytes) => this.host.blocks.give(bytes));
   }
 
   /** Whether a chunk that is not late elsewhere should go over this connection as well. */
   #isWanted(chunk: Chunk<Carrier>, carrier: Carrier, nowMs: number): boolean {
     const { way, bytes, arrivesMs } = chunk;
-    if (way === carrier || carrier.isSilent || hasCome(chunk)) return false;
+    if (way === carrier || carrier.isSilent || hasCome(chunk) && !way.isHeld) return false;
     // Everybody waits for the oldest when nothing new may or can be sent.
     const isWaiting = this.plain.hasEnded || this.plain.isEmpty || this.#outbox.next >= this.#limit;
     if (!isWaiting) return false;
+    if (way.isHeld) return true;
     const here = carrier.gauge.arrivalMs(bytes.length), there = arrivesMs - nowMs;
     return here + WORTH_MS < there * WORTH_SHARE;
   }
@@ -163,8 +176,12 @@ export class Sender {
       doubtMs: nowMs + DOUBT_SHARE * this.carriers.worstDueMs + DOUBT_MS,
     };
     if (again) {
+      again.way.line.account.overtaken += bytes.length;
       input.set(bytes, HEAD_BYTES);
       this.#outbox.resent(again, carrier, expected);
+    } else {
+      carrier.line.account.given += bytes.length;
+      this.host.totals.sent += bytes.length;
     }
     const chunk = again ?? this.#outbox.add(bytes, carrier, expected);
     writeHead(input, 0, DATA, 0, bytes.length, offset);
@@ -184,9 +201,19 @@ export class Sender {
     }
   }
 
+  /** Tells the guard how the time since the last look was spent. */
+  #account(nowMs: number): void {
+    const spentMs = nowMs - this.#lookedMs;
+    if (this.#isHungry) this.host.totals.hungryMs += spentMs;
+    if (this.#blockedBy) this.#blockedBy.line.account.blockedMs += spentMs;
+    this.#lookedMs = nowMs;
+    this.#blockedBy = undefined;
+  }
+
   /** Waits for room in a connection, for something to send, or for neither. */
   #wait(what: "room" | "bytes" | "nothing"): void {
     if (this.#isOver) return;
+    this.#isHungry = what === "room" || this.#blockedBy !== undefined;
     this.carriers.watch(what === "room");
     this.plain.watch(what === "bytes");
   }
@@ -198,5 +225,7 @@ function hasCome({ way, end }: Chunk<Carrier>): boolean {
 
 /** Whether word of a chunk should have come by now. */
 function isLate(chunk: Chunk<Carrier>, nowMs: number): boolean {
+  // Who is held back may have said that it has come, and have it wait for long.
+  if (chunk.way.isHeld) return nowMs >= Math.min(chunk.arrivesMs, chunk.dueMs);
   return nowMs >= (hasCome(chunk) ? chunk.doubtMs : chunk.dueMs);
 }
