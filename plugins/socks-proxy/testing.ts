@@ -10,7 +10,8 @@ import { Identity } from "./sip023.ts";
 import { legacyKey } from "./sip004.ts";
 import { Socks5 } from "./socks5.ts";
 import { Targets } from "./targets.ts";
-import type { Way } from "./transport/striped/connect.ts";
+import type { Way } from "./transport/transport.ts";
+import { close } from "./testing_close.ts";
 import { TestLinks } from "./transport/testing_links.ts";
 import { MptcpTransport } from "./transport/transport.ts";
 import { type TunnelCounters, tunnelCounters, Tunnels } from "./tunnel.ts";
@@ -228,15 +229,6 @@ export function listen(
     }
   })();
   return { port: listener.addr.port, [Symbol.dispose]: () => listener.close() };
-}
-
-/** Closes what may be closed already. */
-export function close(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // It is.
-  }
 }
 
 /** Answers every byte with itself and ends when the client does. */

@@ -8,7 +8,7 @@ import { type Counters, type Registered, Relay, scratch } from "./relay.ts";
 import { FIRST_PAYLOAD, greet, type GreetSettings } from "./request.ts";
 import type { HeldLink } from "./transport/striped/guard.ts";
 import { Striping } from "./transport/striped/box.ts";
-import type { Way } from "./transport/striped/connect.ts";
+import type { Way } from "./transport/transport.ts";
 import { isReservedTarget, RESERVED_TARGET } from "./transport/striped/hello.ts";
 import type { CongestionWish } from "./transport/striped/line.ts";
 import { order, type Path, type Transport } from "./transport/transport.ts";

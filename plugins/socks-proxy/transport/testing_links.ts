@@ -1,8 +1,8 @@
 // For tests only: links between the two ends of a pair, each a hop of its own that can be slowed, silenced and cut.
 import { encodeAddress, type Native } from "../../../core/native/ffi.ts";
 import { accepted } from "@otb/plugin";
-import { close } from "../testing.ts";
-import type { Way } from "./striped/connect.ts";
+import { close } from "../testing_close.ts";
+import type { Way } from "./transport.ts";
 import type { Path, Transport } from "./transport.ts";
 
 /** One hop: takes connections on a port of its own and passes them on to the peer. */

@@ -2,7 +2,8 @@
 import type { Codec, Counters, Registered } from "../../relay.ts";
 import { randomBytes } from "../../random.ts";
 import { Asking } from "./ask.ts";
-import { Connector, type ConnectSettings, type Way } from "./connect.ts";
+import { Connector, type ConnectSettings } from "./connect.ts";
+import type { Way } from "../transport.ts";
 import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";
 import { helloOf, OPEN, TOKEN_BYTES } from "./hello.ts";

@@ -3,7 +3,6 @@ import { strict as assert } from "node:assert";
 import { withShadowsocks } from "../../testing_shadowsocks.ts";
 import {
   base64,
-  close,
   echo,
   listen,
   noise,
@@ -14,6 +13,7 @@ import {
   until,
   writeAll,
 } from "../../testing.ts";
+import { close } from "../../testing_close.ts";
 import { knock, replay, targetOf } from "./testing_knock.ts";
 import { ACK, END, RESET } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";

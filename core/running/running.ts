@@ -1,5 +1,5 @@
 // The core while it runs: claims links and LAN, leads the plugins, answers clients.
-import type { Core, LogLine, PluginReport, StatusReport } from "../client.ts";
+import type { Core, LogLine, PluginReport, StatusReport } from "../client/types.ts";
 import { Changes, type Effective } from "../config/changes.ts";
 import { checkLan, checkLanPlace } from "../config/lan.ts";
 import type { NetworkSettings } from "../config/network.ts";
@@ -24,26 +24,26 @@ import {
   type WhenPeerGoneFact,
 } from "../contract/mod.ts";
 import type { DatabaseSync } from "node:sqlite";
-import { interfaceChanges } from "../state/interfaces.ts";
-import { observeLinks, observeUplinks } from "../state/links.ts";
-import { Listeners } from "../state/listeners.ts";
-import type { Logs } from "../state/log.ts";
-import { PluginStore } from "../state/plugin_store.ts";
+import { interfaceChanges } from "./interfaces.ts";
+import { observeLinks, observeUplinks } from "./links.ts";
+import { Listeners } from "./listeners.ts";
+import type { Logs } from "./log.ts";
+import { PluginStore } from "./plugin_store.ts";
 import { Storage } from "../state/storage.ts";
 import { asOtbError } from "../supervisor/rpc.ts";
 import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../supervisor/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
-import { Boxes, boxReports, later } from "./boxes.ts";
+import { Boxes, boxReports, later } from "../enrol/boxes.ts";
 import { coreClaims } from "./core_claims.ts";
-import { BOX_SECRETS, rejoin } from "./join.ts";
+import { BOX_SECRETS, rejoin } from "../enrol/join.ts";
 import { LatePlugins } from "./late_plugins.ts";
-import type { StatePlaces } from "./places.ts";
+import type { StatePlaces } from "../enrol/places.ts";
 import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
 import { networkView, Settings } from "./settings.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../client/version.ts";
 
 /** How long a change may take until every plugin is ready again. */
 const SETTLE_MS = 20_000;
