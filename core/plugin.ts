@@ -4,6 +4,7 @@ import type * as z from "zod/mini";
 import type { Resource } from "./net/model.ts";
 
 export { accepted } from "./accepted.ts";
+export { type CommandOptions, type CommandOutcome, runCommand } from "./command.ts";
 export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.ts";
 export type { Resource } from "./net/model.ts";
 export { isRange, targetFilter, type TargetRule, targetRules } from "./targets.ts";

@@ -83,12 +83,12 @@ function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House)
     return allowed ? [] : breach("net/plan knows net/model and types of net/os, nothing else");
   }
   if (from === "core/net/model.ts") return breach("net/model knows nothing");
-  const below = ["core/accepted.ts", "core/near.ts", "core/targets.ts"];
+  const below = ["core/accepted.ts", "core/command.ts", "core/near.ts", "core/targets.ts"];
   if (below.includes(from)) {
-    return breach("accepted, near and targets know nothing of core");
+    return breach("accepted, command, near and targets know nothing of core");
   }
   if (from === "core/plugin.ts" && !["core/net/model.ts", ...below].includes(to)) {
-    return breach("the contract knows net/model, accepted, near and targets only");
+    return breach("the contract knows net/model, accepted, command, near and targets only");
   }
   if (to.startsWith("core/net/os_linux") && !from.startsWith("core/net/os_linux")) {
     // Whoever composes chooses the kernel; everything else works on the Os interface.
@@ -110,12 +110,17 @@ function printBreaches(path: string, text: string): string[] {
 function programBreaches(path: string, text: string, { manifests }: House): string[] {
   const [room, name = ""] = path.split("/");
   if (isTest(path) || !["core", "plugins", "webui"].includes(room!)) return [];
-  const programs = [...text.matchAll(/\bDeno\s*\.\s*Command\s*\(\s*([^,)]*\(?\)?)/g)].map(([, program]) =>
-    program!.trim()
-  );
+  const programs = [...text.matchAll(/\b(?:Deno\s*\.\s*Command|runCommand)\s*\(\s*([^,)]*\(?\)?)/g)].map((
+    [, program],
+  ) => program!.trim());
   const runs = programs.length > 0;
   if (/["'](node:)?child_process["']/.test(text)) {
     return [`${path} uses child_process: programs are run by Deno.Command`];
+  }
+  if (path === "core/command.ts") return [];
+  // A process that runs on and on; the CLI is gone with its memory.
+  if (runs && /\.\s*output\s*\(/.test(text) && !path.startsWith("core/cli/")) {
+    return [`${path} reads what a program prints by itself: runCommand does, and leaves no buffers behind`];
   }
   if (room === "plugins") {
     return runs && !manifests[name]?.permissions?.run?.length
