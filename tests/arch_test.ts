@@ -84,18 +84,35 @@ Deno.test("only core/net/os_linux runs ip, nft and tc", () => {
 });
 
 Deno.test("a plugin runs programs only when its manifest names some; core runs Deno and systemctl", () => {
-  const sources = { "plugins/a/mod.ts": `new Deno.Command("dnsmasq")` };
-  assert.equal(breaches(house({ sources })).length, 1);
-  assert.deepEqual(breaches(house({ sources, manifests: { a: { permissions: { run: ["dnsmasq"] } } } })), []);
+  const manifests = { a: { permissions: { run: ["dnsmasq"] } } };
+  for (const text of [`new Deno.Command("dnsmasq")`, `await runCommand("dnsmasq")`]) {
+    const sources = { "plugins/a/mod.ts": text };
+    assert.equal(breaches(house({ sources })).length, 1, text);
+    assert.deepEqual(breaches(house({ sources, manifests })), []);
+    assert.equal(breaches(house({ sources: { "core/x.ts": text } })).length, 1, text);
+  }
   assert.deepEqual(
     breaches(house({
       sources: {
+        "core/contract/command.ts": "new Deno.Command(program, {}).output()",
         "core/supervisor/process.ts": "new Deno.Command(Deno.execPath(), {})",
+        "core/supervisor/inspect.ts": "await runCommand(Deno.execPath(), {})",
         "core/cli/service.ts": `new Deno.Command("systemctl", {})`,
       },
     })),
     [],
   );
+});
+
+Deno.test("who runs on and on reads what programs print by runCommand", () => {
+  const text = `await new Deno.Command(Deno.execPath(), {}).output()`;
+  const manifests = { a: { permissions: { run: ["deno"] } } };
+  for (const path of ["plugins/a/mod.ts", "core/supervisor/inspect.ts", "core/net/os_linux.ts"]) {
+    assert.equal(breaches(house({ sources: { [path]: text }, manifests })).length, 1, path);
+  }
+  for (const path of ["core/cli/service.ts", "core/net/os_linux_test.ts"]) {
+    assert.deepEqual(breaches(house({ sources: { [path]: text }, manifests })), [], path);
+  }
 });
 
 Deno.test("the CLI prints by its terminal alone", () => {

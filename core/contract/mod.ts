@@ -1,6 +1,7 @@
 // Everything that a plugin may know of the core, by the name `@otb/plugin`. A plugin imports this, its own files, pinned libraries and,
 // only where its manifest declares it, core/native/ffi.ts.
 export { accepted } from "./accepted.ts";
+export { type CommandOptions, type CommandOutcome, runCommand } from "./command.ts";
 export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.ts";
 export type { Resource } from "../net/model.ts";
 export {
