@@ -5,6 +5,7 @@ import { statePlaces } from "./api/places.ts";
 import { remoteCore } from "./api/remote.ts";
 import type {
   HealthCondition,
+  HeldLinkFact,
   Json,
   Link,
   PathFact,
@@ -25,6 +26,7 @@ export { formatLine } from "./state/log.ts";
 export { harmless, jsonText, printable } from "./state/printable.ts";
 export type {
   HealthCondition,
+  HeldLinkFact,
   Json,
   Link,
   PathDirection,
@@ -79,6 +81,8 @@ export interface StatusReport {
   sentence: string;
   links: (Link & { path?: PathFact })[];
   peers: { name: string; address: string; port: number }[];
+  /** Links that are held back as all have more without them; in the cloud by box and public address. */
+  held: HeldLinkFact[];
   /** What carries everything else; absent where no plugin keeps one. */
   tunnel?: TunnelFact & { paths: TunnelPathFact[] };
   /** TCP connections carried for LAN devices (box) or boxes (cloud). */

@@ -344,6 +344,26 @@ export interface TunnelPathFact {
   atMs: number;
 }
 
+/** How much all links had together with one of them and without it, bits per second; times are milliseconds since the epoch. */
+export interface HoldProof {
+  withBitsPerSecond: number;
+  withoutBitsPerSecond: number;
+  sinceMs: number;
+  /** It is tried again then, once there is enough to send. */
+  untilMs: number;
+}
+
+/**
+ * A link that gets nothing new while others carry, as all had more without it. Published as the fact `held/<link>` on the box, and as
+ * `held/<box>/<public address>` in the cloud (`link` is then that text); gone once it carries again.
+ */
+export interface HeldLinkFact {
+  link: string;
+  /** For what the box sends, and for what the peer does; absent: not held back for that. */
+  up?: HoldProof;
+  down?: HoldProof;
+}
+
 /** What a link is held to, so that queues stay short; bits per second, absent: not held. Published as the fact `link-rate/<link>`. */
 export interface LinkRateFact {
   link: string;
