@@ -5,7 +5,7 @@ import type { Verbs } from "./verbs.ts";
 /** A device that nobody has: what is said of it is set, and does nothing. */
 const MAC = "02:00:00:00:00:99";
 const CHANGED = "differences plan problems revision";
-const STATUS = "connections health links peers pid plugins role sentence startedAtMs tunnel version";
+const STATUS = "connections health held links peers pid plugins role sentence startedAtMs tunnel version";
 const PENDING = `${CHANGED} pending`;
 const DHCP =
   "devices instructions ipv6 ipv6Routers leaseCount leases phase poolSize sentence servers serving sinceMs";

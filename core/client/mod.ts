@@ -9,6 +9,7 @@ export { formatLine } from "../running/log.ts";
 export { harmless, jsonText, printable } from "./printable.ts";
 export type {
   HealthCondition,
+  HeldLinkFact,
   Json,
   Link,
   PathDirection,

@@ -1,6 +1,7 @@
 // What a face (the CLI, the web UI, the cloud) sees of a core.
 import type {
   HealthCondition,
+  HeldLinkFact,
   Json,
   Link,
   PathFact,
@@ -53,6 +54,8 @@ export interface StatusReport {
   sentence: string;
   links: (Link & { path?: PathFact })[];
   peers: { name: string; address: string; port: number }[];
+  /** Links that are held back as all have more without them; in the cloud by box and public address. */
+  held: HeldLinkFact[];
   /** What carries everything else; absent where no plugin keeps one. */
   tunnel?: TunnelFact & { paths: TunnelPathFact[] };
   /** TCP connections carried for LAN devices (box) or boxes (cloud). */

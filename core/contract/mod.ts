@@ -35,7 +35,14 @@ export type {
   ResolverFact,
 } from "./facts/dns.ts";
 export type { InterfaceFact } from "./facts/interface.ts";
-export type { LinkFact, LinkHealthFact, LinkRateFact, LinkWayFact } from "./facts/link.ts";
+export type {
+  HeldLinkFact,
+  HoldProof,
+  LinkFact,
+  LinkHealthFact,
+  LinkRateFact,
+  LinkWayFact,
+} from "./facts/link.ts";
 export type { Listener, ListenersFact, ListensFact, Zone } from "./facts/listens.ts";
 export type { CongestionFact, FirstPathFact, PathFact } from "./facts/path.ts";
 export type { BoxesFact, PeerFact, WhenPeerGoneFact } from "./facts/peer.ts";

@@ -9,6 +9,7 @@ import { nativeLibraryPath } from "../native/ffi.ts";
 import type { Journal } from "../net/journal.ts";
 import type { Net } from "../net/net.ts";
 import {
+  type HeldLinkFact,
   type InterfaceFact,
   type Json,
   type Link,
@@ -230,6 +231,7 @@ export class RunningCore implements Core {
       startedAtMs: this.#startedAtMs,
       links,
       peers,
+      held: this.#facts.under(["held/"]).map(([, value]) => value as unknown as HeldLinkFact),
       tunnel: this.#tunnel(),
       connections: connectionsOf(plugins),
       plugins,

@@ -27,6 +27,7 @@ import { Boxes } from "./boxes.ts";
 import { type Config, config } from "./config.ts";
 import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";
 import { drained } from "./drain.ts";
+import { HeldFacts } from "./held_facts.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
 import { Older } from "./older.ts";
@@ -261,7 +262,9 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     // What changed while the first one was made: nobody tells of it again.
     await again();
   }
+  const held = new HeldFacts(ctx);
   publish(ctx, () => {
+    held.tell(tunnels.heldLinks);
     const { unreachable, unanswered, lastError, ...counts } = counters;
     told(ctx, unreachable > 0, {
       code: "peer-unreachable",
@@ -342,7 +345,10 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server?.close());
   serves(ctx, "link", self!.port, ...ctx.config.sip004.enabled ? [ctx.config.sip004.port] : []);
+  const held = new HeldFacts(ctx);
   publish(ctx, () => {
+    const links = server?.heldLinks ?? [];
+    held.tell({ down: links.map((one) => ({ ...one, link: `${one.box}/${one.link}` })) });
     const { rejected, ...counts } = counters;
     told(ctx, !salts.isDurable, {
       code: "salts-not-kept",

@@ -147,6 +147,11 @@ export class Server {
     native.close(this.#fd);
   }
 
+  /** Links of boxes that are held back for what is sent to them. */
+  get heldLinks(): Assembly["heldLinks"] {
+    return this.settings.assembly?.heldLinks ?? [];
+  }
+
   /** Ends striped streams, which may wait for connections that can come no more. */
   end(): void {
     this.settings.assembly?.close();

@@ -146,9 +146,9 @@ export class Tunnels {
     return this.#striping?.transport ?? "mptcp";
   }
 
-  /** Links that are held back for what is sent. */
-  get heldLinks(): HeldLink[] {
-    return this.#striping?.heldLinks ?? [];
+  /** Links that are held back for what is sent, and by the peer for what comes. */
+  get heldLinks(): { up: HeldLink[]; down: HeldLink[] } {
+    return this.#striping?.heldLinks ?? { up: [], down: [] };
   }
 
   /** Connections that joined striped streams. */

@@ -4,12 +4,14 @@ import { randomBytes } from "../../random.ts";
 import { Asking } from "./ask.ts";
 import { Connector, type ConnectSettings } from "./connect.ts";
 import type { Way } from "../transport.ts";
+import { FarHeld } from "./far_held.ts";
 import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";
 import { helloOf, OPEN, TOKEN_BYTES } from "./hello.ts";
 import { BARE_MS, Host } from "./host.ts";
 import type { CongestionWish } from "./line.ts";
 import { Joining, QUIET_MS, type Ways } from "./joining.ts";
+import { Questions } from "./question.ts";
 import { Stripe } from "./stripe.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -30,6 +32,8 @@ export interface StripingSettings extends ConnectSettings {
   quietMs?: number;
   /** Congestion control that a person wants. */
   congestion?: () => CongestionWish;
+  /** How often the peer is asked which links it holds back. */
+  askHeldMs?: number;
 }
 
 /** A stream before its first connection stands. */
@@ -43,7 +47,9 @@ export interface Opening {
 export class Striping {
   readonly #host: Host;
   readonly #connector: Connector;
+  readonly #questions: Questions;
   readonly #asking: Asking;
+  readonly #farHeld: FarHeld;
   readonly #streams = new Map<Stripe, Joining>();
   readonly #resting: ReturnType<typeof setInterval>;
   #ways: Ways = { all: [], has: () => true };
@@ -52,7 +58,14 @@ export class Striping {
     const { native, reactor, counters } = settings;
     this.#host = new Host(native, reactor, counters, FAREWELL_MS, settings.congestion);
     this.#connector = new Connector(settings);
-    this.#asking = new Asking(settings, this.#connector, () => this.#ways.all);
+    this.#questions = new Questions(settings, this.#connector);
+    this.#asking = new Asking(this.#questions, () => this.#ways.all);
+    this.#farHeld = new FarHeld(
+      this.#questions,
+      () => this.#asking.knows ? this.#ways.all : [],
+      () => counters.bytesToPlain,
+      settings.askHeldMs,
+    );
     this.waysChanged();
     const { quietMs = QUIET_MS } = settings;
     this.#resting = setInterval(() => {
@@ -73,14 +86,16 @@ export class Striping {
     return this.#connector.open;
   }
 
-  /** Links that are held back for what is sent. */
-  get heldLinks(): HeldLink[] {
-    return this.#host.heldLinks;
+  /** Links that are held back for what is sent, and by the peer for what comes. */
+  get heldLinks(): { up: HeldLink[]; down: HeldLink[] } {
+    return { up: this.#host.heldLinks, down: this.#farHeld.links };
   }
 
   close(): void {
     clearInterval(this.#resting);
     this.#asking.close();
+    this.#farHeld.close();
+    this.#questions.close();
     this.#host.close();
     this.#connector.close();
   }

@@ -48,7 +48,8 @@ export interface Proof {
   /** Total of all links, bits per second. */
   withBitsPerSecond: number;
   withoutBitsPerSecond: number;
-  /** It is tried again then, once there is enough to do. */
+  /** It is held back since then; it is tried again at the other moment, once there is enough to do. */
+  sinceMs: number;
   untilMs: number;
 }
 
@@ -205,6 +206,7 @@ export class Guard {
     account.proof = {
       withBitsPerSecond: mean(trial.with),
       withoutBitsPerSecond: mean(trial.without),
+      sinceMs: account.proof?.sinceMs ?? nowMs,
       untilMs: nowMs + HOLD_MS * 2 ** Math.min(MOST_HOLDS, account.holds++),
     };
     account.vain = 0;
