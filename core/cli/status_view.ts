@@ -1,5 +1,11 @@
 // `otb status` as text: what matters first, tables that fit the terminal. Pure.
-import type { HealthReport, PathDirection, PluginReport, StatusReport, TunnelPathFact } from "../client.ts";
+import type {
+  HealthReport,
+  PathDirection,
+  PluginReport,
+  StatusReport,
+  TunnelPathFact,
+} from "../client/mod.ts";
 import {
   bytes,
   duration,

@@ -1,7 +1,7 @@
 // Both ends of the proxy in the test's own process, over loopback, with clock and key in the test's hand.
 import { Buffer } from "node:buffer";
 import { openNative } from "../../core/native/ffi.ts";
-import { accepted, type BoxKey } from "../../core/plugin.ts";
+import { accepted, type BoxKey } from "@otb/plugin";
 import { Boxes } from "./boxes.ts";
 import { Reactor } from "./reactor.ts";
 import { Salts } from "./salts.ts";
@@ -10,7 +10,8 @@ import { Identity } from "./sip023.ts";
 import { legacyKey } from "./sip004.ts";
 import { Socks5 } from "./socks5.ts";
 import { Targets } from "./targets.ts";
-import type { Way } from "./transport/striped/connect.ts";
+import type { Way } from "./transport/transport.ts";
+import { close } from "./testing_close.ts";
 import { TestLinks } from "./transport/testing_links.ts";
 import { MptcpTransport } from "./transport/transport.ts";
 import { type TunnelCounters, tunnelCounters, Tunnels } from "./tunnel.ts";
@@ -230,15 +231,6 @@ export function listen(
   return { port: listener.addr.port, [Symbol.dispose]: () => listener.close() };
 }
 
-/** Closes what may be closed already. */
-export function close(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // It is.
-  }
-}
-
 /** Answers every byte with itself and ends when the client does. */
 export function echo() {
   return listen(async (connection) => {
@@ -247,8 +239,8 @@ export function echo() {
 }
 
 /** Waits for a state of affairs, with a bound far beyond what any machine needs. */
-export async function until(test: () => boolean): Promise<void> {
-  for (let waited = 0; waited < 30_000; waited += 5) {
+export async function until(test: () => boolean, withinMs = 30_000): Promise<void> {
+  for (let waited = 0; waited < withinMs; waited += 5) {
     if (test()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

@@ -1,13 +1,14 @@
 // The box's end: takes one LAN connection to the peer over the transport, with the SIP022 request in one write.
 import { Errno, errnoName, PollEvents } from "../../core/native/ffi.ts";
-import type { FirstPathFact } from "../../core/plugin.ts";
+import type { FirstPathFact } from "@otb/plugin";
 import { arena } from "./arena.ts";
 import { JOINED_SHARE } from "./descriptors.ts";
 import type { Reactor } from "./reactor.ts";
 import { type Counters, type Registered, Relay, scratch } from "./relay.ts";
 import { FIRST_PAYLOAD, greet, type GreetSettings } from "./request.ts";
+import type { HeldLink } from "./transport/striped/guard.ts";
 import { Striping } from "./transport/striped/box.ts";
-import type { Way } from "./transport/striped/connect.ts";
+import type { Way } from "./transport/transport.ts";
 import { isReservedTarget, RESERVED_TARGET } from "./transport/striped/hello.ts";
 import type { CongestionWish } from "./transport/striped/line.ts";
 import { order, type Path, type Transport } from "./transport/transport.ts";
@@ -143,6 +144,11 @@ export class Tunnels {
   /** How new streams use several links. */
   get transport(): "mptcp" | "striped" | "unknown-to-peer" {
     return this.#striping?.transport ?? "mptcp";
+  }
+
+  /** Links that are held back for what is sent. */
+  get heldLinks(): HeldLink[] {
+    return this.#striping?.heldLinks ?? [];
   }
 
   /** Connections that joined striped streams. */

@@ -2,8 +2,10 @@
 import type { Codec, Counters, Registered } from "../../relay.ts";
 import { randomBytes } from "../../random.ts";
 import { Asking } from "./ask.ts";
-import { Connector, type ConnectSettings, type Way } from "./connect.ts";
+import { Connector, type ConnectSettings } from "./connect.ts";
+import type { Way } from "../transport.ts";
 import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
+import type { HeldLink } from "./guard.ts";
 import { helloOf, OPEN, TOKEN_BYTES } from "./hello.ts";
 import { BARE_MS, Host } from "./host.ts";
 import type { CongestionWish } from "./line.ts";
@@ -69,6 +71,11 @@ export class Striping {
   /** Connections that joined streams. */
   get joined(): number {
     return this.#connector.open;
+  }
+
+  /** Links that are held back for what is sent. */
+  get heldLinks(): HeldLink[] {
+    return this.#host.heldLinks;
   }
 
   close(): void {

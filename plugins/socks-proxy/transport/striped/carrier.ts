@@ -13,8 +13,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
  * A connection takes more while fewer bytes than this were never sent, as what waits here can't go elsewhere: what it carries while
  * nobody looks, within these bounds.
  */
-const UNSENT_MS = 4, LEAST_UNSENT_BYTES = 16_384, MOST_UNSENT_BYTES = 256 * 1024;
-const MAX_READ = 4 * 65_535;
+const UNSENT_MS = 4, LEAST_UNSENT_BYTES = 16_384, MOST_UNSENT_BYTES = 2 ** 20;
 
 export class Carrier {
   readonly gauge = new Gauge();
@@ -52,7 +51,7 @@ export class Carrier {
     { fd, tag, watched }: Registered,
     readonly codec: Codec,
     readonly link: string | undefined,
-    private readonly line: Line,
+    readonly line: Line,
     nowMs: number,
   ) {
     this.fd = fd;
@@ -61,6 +60,11 @@ export class Carrier {
     this.heardMs = nowMs;
     native.setNotSentLowat(fd, this.#unsentBytes);
     this.#follow();
+  }
+
+  /** Everything together has more without it. */
+  get isHeld(): boolean {
+    return this.line.account.isHeld;
   }
 
   /** Nothing of ours waits for it, and little for the network. */
@@ -114,7 +118,7 @@ export class Carrier {
   /** Reads what has come into `sink`; "end" when the other end said its last, "broken" when nothing more comes over it. */
   read(sink: Sink, nowMs: number): "more" | "end" | "broken" {
     const { input, output } = scratch;
-    const length = this.native.read(this.fd, input, 0, MAX_READ);
+    const length = this.native.read(this.fd, input, 0, input.length);
     if (length === -Errno.EAGAIN || length === -Errno.EINTR) return "more";
     if (length < 0) return "broken";
     if (length === 0) return "end";

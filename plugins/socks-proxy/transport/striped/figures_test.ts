@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { HANDSHAKE_MS } from "../../serve.ts";
 import { Allowance, UNUSED_BYTES } from "./allowance.ts";
-import { WINDOW_UNIT } from "./frames.ts";
+import { HEAD_BYTES, WINDOW_UNIT } from "./frames.ts";
 import { Gauge, type Reading } from "./gauge.ts";
 import { Line } from "./line.ts";
 import { Blocks, Held, LEAST, LITTLE } from "./memory.ts";
@@ -120,12 +120,25 @@ Deno.test("beyond the bound those go that hold much, of boxes that have more tha
   greedy.add(-137 * MIB);
   modest.add(-MIB);
   assert.equal(all.bytes, 0);
+});
+
+Deno.test("blocks of whole chunks are used again, and a small chunk holds no more memory than its own", () => {
   const blocks = new Blocks();
-  const block = blocks.copy(new Uint8Array(60_000), 0, 60_000);
+  const large = blocks.take();
+  assert.equal(blocks.keep(large, 60_000), large);
   assert.equal(blocks.used, 60_000);
   assert.equal(blocks.room(1e9), Infinity);
-  blocks.give(block);
+  const taken = blocks.take();
+  assert.notEqual(taken, large);
+  taken.fill(7, 0, HEAD_BYTES + 100);
+  const small = blocks.keep(taken, 100);
+  assert.deepEqual(small, new Uint8Array(HEAD_BYTES + 100).fill(7));
+  assert.equal(small.buffer.byteLength, HEAD_BYTES + 100);
+  assert.equal(blocks.take(), taken);
+  blocks.give(small, 100);
+  blocks.give(large, 60_000);
   assert.equal(blocks.used, 0);
+  assert.equal(blocks.take(), large);
 });
 
 /** What a line takes to, given how each second goes: segments lost of a thousand, and the queue in milliseconds. */

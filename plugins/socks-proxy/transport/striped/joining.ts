@@ -1,5 +1,6 @@
 // What the box does for one striped stream: has other links join when that pays, and gives it another when one fails.
-import type { Connector, Way } from "./connect.ts";
+import type { Connector } from "./connect.ts";
+import type { Way } from "../transport.ts";
 import { helloOf, JOIN, OPEN } from "./hello.ts";
 import type { Stripe } from "./stripe.ts";
 

@@ -1,5 +1,7 @@
 // What striped streams may hold: enough for the slowest link of each while few do, ever less as they are many. Pure.
 
+import { HEAD_BYTES } from "./frames.ts";
+
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const MIB = 2 ** 20;
@@ -41,15 +43,19 @@ export class Held {
   }
 }
 
+/** A whole chunk behind its head. */
 const BLOCK_BYTES = 65_536;
 /** Chunks up to this get memory of their own size. */
 const SMALL_BYTES = 16_384;
 /** Blocks kept for the next. */
 const SPARE = 256;
 
-/** Chunks under way: blocks that are used again, since most have one size and live for a round trip. */
+/**
+ * Chunks under way, each behind the place of its head, so that it is sealed from where it was read to. Blocks are used again, since
+ * most have one size and live for a round trip.
+ */
 export class Blocks {
-  #spare: ArrayBuffer[] = [];
+  #spare: Bytes[] = [];
   /** Bytes in use. */
   used = 0;
 
@@ -58,18 +64,27 @@ export class Blocks {
     return this.used < KEPT_PLENTY ? Infinity : (this.used < KEPT_ENOUGH ? LITTLE : LEAST) - own;
   }
 
-  /** A copy of `length` bytes at `at`. */
-  copy(bytes: Bytes, at: number, length: number): Bytes {
-    this.used += length;
-    const copied = length <= SMALL_BYTES
-      ? new Uint8Array(length)
-      : new Uint8Array(this.#spare.pop() ?? new ArrayBuffer(BLOCK_BYTES), 0, length);
-    copied.set(bytes.subarray(at, at + length));
-    return copied;
+  /** A block to read a chunk into, for `keep` or, if nothing came, for `spare`. */
+  take(): Bytes {
+    return this.#spare.pop() ?? new Uint8Array(BLOCK_BYTES);
   }
 
-  give(bytes: Bytes): void {
-    this.used -= bytes.length;
-    if (bytes.buffer.byteLength === BLOCK_BYTES && this.#spare.length < SPARE) this.#spare.push(bytes.buffer);
+  /** What a taken block holds, head and `length` bytes, to be given back with that length. */
+  keep(block: Bytes, length: number): Bytes {
+    this.used += length;
+    if (length > SMALL_BYTES) return block;
+    const own = block.slice(0, HEAD_BYTES + length);
+    this.spare(block);
+    return own;
+  }
+
+  give(block: Bytes, length: number): void {
+    this.used -= length;
+    this.spare(block);
+  }
+
+  /** A block that holds nothing. */
+  spare(block: Bytes): void {
+    if (block.length === BLOCK_BYTES && this.#spare.length < SPARE) this.#spare.push(block);
   }
 }

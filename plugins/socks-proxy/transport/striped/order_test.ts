@@ -79,11 +79,12 @@ Deno.test("property: everything that was sent is kept until it is confirmed, fre
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const outbox = new Outbox<number>();
       let used = 0;
-      const free = (bytes: Uint8Array) => void (used -= bytes.length);
+      const free = (_block: Uint8Array, length: number) => void (used -= length);
       for (const one of steps) {
         if (one.kind === "send") {
           used += one.length;
-          outbox.add(bytesAt(outbox.next, one.length), one.way, { arrivesMs: 10, dueMs: 20, doubtMs: 30 });
+          const block = bytesAt(outbox.next, one.length);
+          outbox.add(block, one.length, one.way, { arrivesMs: 10, dueMs: 20, doubtMs: 30 });
         } else if (one.kind === "ack") {
           const offset = outbox.acked + Math.round(one.share * outbox.unacked);
           assert.equal(outbox.ack(offset, free), true);
@@ -93,13 +94,13 @@ Deno.test("property: everything that was sent is kept until it is confirmed, fre
           outbox.lost(one.way);
           if (had) assert.ok(had.dueMs < 0);
           const late = outbox.find(({ dueMs }) => dueMs < 0);
-          if (late) assert.ok(late.offset + late.bytes.length > outbox.acked);
+          if (late) assert.ok(late.offset + late.length > outbox.acked);
           if (late) outbox.resent(late, 3, { arrivesMs: 10, dueMs: 20, doubtMs: 30 });
         }
         assert.ok(used >= outbox.unacked);
         const oldest = outbox.find(() => true);
         assert.equal(oldest === undefined, outbox.isEmpty);
-        if (oldest) assert.deepEqual(oldest.bytes, bytesAt(oldest.offset, oldest.bytes.length));
+        if (oldest) assert.deepEqual(oldest.block, bytesAt(oldest.offset, oldest.length));
       }
       assert.equal(outbox.ack(outbox.next + 1, free), false);
       outbox.clear(free);

@@ -8,7 +8,9 @@ const LOOKED_AT = 64;
 /** A part of the stream that was sent and is not confirmed. */
 export interface Chunk<Way> {
   offset: number;
-  bytes: Bytes;
+  length: number;
+  /** Its memory: head and bytes. */
+  block: Bytes;
   /** Over which it was sent last. */
   way: Way;
   /** When it should arrive, as was thought when it was sent. */
@@ -23,6 +25,9 @@ export interface Chunk<Way> {
 
 /** When a chunk is expected. */
 export type Expected = Pick<Chunk<unknown>, "arrivesMs" | "dueMs" | "doubtMs">;
+
+/** Takes the memory of a chunk back. */
+export type Free = (block: Bytes, length: number) => void;
 
 /** What was sent and is not confirmed, in the order of the stream. */
 export class Outbox<Way> {
@@ -42,23 +47,23 @@ export class Outbox<Way> {
     return this.next - this.acked;
   }
 
-  /** The stream goes on by these bytes, which it keeps; `end` of what it gives is set once it was sent. */
-  add(bytes: Bytes, way: Way, { arrivesMs, dueMs, doubtMs }: Expected): Chunk<Way> {
-    const chunk = { offset: this.next, bytes, way, arrivesMs, dueMs, doubtMs, end: Infinity };
+  /** The stream goes on by the `length` bytes of a block, which it keeps; `end` of what it gives is set once it was sent. */
+  add(block: Bytes, length: number, way: Way, { arrivesMs, dueMs, doubtMs }: Expected): Chunk<Way> {
+    const chunk = { offset: this.next, length, block, way, arrivesMs, dueMs, doubtMs, end: Infinity };
     this.#chunks.push(chunk);
-    this.next += bytes.length;
+    this.next += length;
     return chunk;
   }
 
   /** Everything before `offset` has come. False: it was never sent. @param free gets the memory of what is confirmed */
-  ack(offset: number, free: (bytes: Bytes) => void): boolean {
+  ack(offset: number, free: Free): boolean {
     if (offset > this.next) return false;
     if (offset <= this.acked) return true;
     this.acked = offset;
     for (;;) {
       const chunk = this.#chunks[this.#first];
-      if (!chunk || chunk.offset + chunk.bytes.length > offset) break;
-      free(chunk.bytes);
+      if (!chunk || chunk.offset + chunk.length > offset) break;
+      free(chunk.block, chunk.length);
       this.#first++;
     }
     if (this.isEmpty) {
@@ -103,8 +108,11 @@ export class Outbox<Way> {
   }
 
   /** Gives all memory back. */
-  clear(free: (bytes: Bytes) => void): void {
-    for (let index = this.#first; index < this.#chunks.length; index++) free(this.#chunks[index]!.bytes);
+  clear(free: Free): void {
+    for (let index = this.#first; index < this.#chunks.length; index++) {
+      const { block, length } = this.#chunks[index]!;
+      free(block, length);
+    }
     this.#chunks = [];
     this.#first = 0;
   }

@@ -7,7 +7,7 @@ import type { Carrier } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
 import { DATA, END, HEAD_BYTES, MAX_CHUNK_BYTES, writeHead } from "./frames.ts";
 import type { Host } from "./host.ts";
-import { type Chunk, Outbox } from "./outbox.ts";
+import { type Chunk, type Expected, Outbox } from "./outbox.ts";
 import type { PlainSide } from "./plain.ts";
 import { FIRST_WINDOW_BYTES } from "./window.ts";
 
@@ -41,6 +41,10 @@ export class Sender {
   #limit = FIRST_WINDOW_BYTES;
   #allCame = false;
   #isOver = false;
+  /** What it waits for since it last looked: a hungry one has bytes that no link takes, or that have no room. */
+  #isHungry = false;
+  #blockedBy: Carrier | undefined;
+  #lookedMs = 0;
 
   constructor(
     private readonly host: Host,
@@ -76,45 +80,48 @@ export class Sender {
 
   /** These bytes were said over a connection already, with its greeting. */
   said(bytes: Bytes, carrier: Carrier, nowMs: number): void {
-    const kept = this.host.blocks.copy(bytes, 0, bytes.length);
+    const { blocks } = this.host, { length } = bytes;
+    const block = blocks.take();
+    block.set(bytes, HEAD_BYTES);
     const dueMs = nowMs + GREETING_DUE_MS;
-    this.#outbox.add(kept, carrier, { arrivesMs: nowMs + carrier.gauge.rttMs, dueMs, doubtMs: dueMs });
+    this.host.totals.sent += length;
+    this.#outbox.add(blocks.keep(block, length), length, carrier, {
+      arrivesMs: nowMs + carrier.gauge.rttMs,
+      dueMs,
+      doubtMs: dueMs,
+    });
   }
 
   /** Sends what can be sent. */
   pump(): void {
     if (this.#isOver) return;
     const nowMs = performance.now();
+    this.#account(nowMs);
     for (let count = 0; count < BURST; count++) {
       const late = this.#outbox.find((chunk) => isLate(chunk, nowMs));
       const other = late && this.carriers.best(late.way);
       if (late && other && !other.isSilent) {
-        this.#send(other, late.offset, late.bytes, nowMs, late);
+        this.#sendAgain(other, late, nowMs);
         if (this.#isOver) return;
         continue;
       }
       const carrier = this.carriers.best();
       if (!carrier) return this.#wait("room");
       const again = this.#outbox.find((chunk) => this.#isWanted(chunk, carrier, nowMs));
-      if (again) this.#send(carrier, again.offset, again.bytes, nowMs, again);
+      if (again) this.#sendAgain(carrier, again, nowMs);
       else if (this.plain.hasEnded) {
         this.#tellEnd();
         return this.#wait("nothing");
       } else {
         const room = Math.min(this.#limit - this.#outbox.next, this.host.blocks.room(this.#outbox.unacked));
-        if (room <= 0) return this.#wait("nothing");
+        if (room <= 0) {
+          this.#blockedBy = this.#outbox.find(() => true)?.way;
+          return this.#wait("nothing");
+        }
         const most = Math.min(room, carrier.gauge.chunkBytes(MAX_CHUNK_BYTES));
-        const length = this.plain.read(scratch.input, HEAD_BYTES, most);
+        const length = this.#readOn(carrier, most, nowMs);
         if (length < 0) return this.outcome.broke("plain");
-        if (length > 0) {
-          this.host.counters.bytesToSealed += length;
-          this.#send(
-            carrier,
-            this.#outbox.next,
-            this.host.blocks.copy(scratch.input, HEAD_BYTES, length),
-            nowMs,
-          );
-        } else if (!this.plain.hasEnded) return this.#wait("bytes");
+        if (length === 0 && !this.plain.hasEnded) return this.#wait("bytes");
       }
       if (this.#isOver) return;
     }
@@ -124,7 +131,9 @@ export class Sender {
 
   /** The other end has everything before `offset` and takes `window` bytes more. False: it cannot have. */
   acknowledged(offset: number, window: number, allCame: boolean): boolean {
-    if (!this.#outbox.ack(offset, (bytes) => this.host.blocks.give(bytes))) return false;
+    const { acked } = this.#outbox;
+    if (!this.#outbox.ack(offset, this.#free)) return false;
+    this.host.totals.confirmed += this.#outbox.acked - acked;
     if (allCame && !(this.plain.hasEnded && offset === this.#outbox.next)) return false;
     this.#limit = Math.max(this.#limit, offset + window);
     this.#allCame ||= allCame;
@@ -140,35 +149,58 @@ export class Sender {
   close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#outbox.clear((bytes) => this.host.blocks.give(bytes));
+    this.host.totals.sent -= this.#outbox.unacked;
+    this.#outbox.clear(this.#free);
   }
 
   /** Whether a chunk that is not late elsewhere should go over this connection as well. */
   #isWanted(chunk: Chunk<Carrier>, carrier: Carrier, nowMs: number): boolean {
-    const { way, bytes, arrivesMs } = chunk;
-    if (way === carrier || carrier.isSilent || hasCome(chunk)) return false;
+    const { way, length, arrivesMs } = chunk;
+    if (way === carrier || carrier.isSilent || hasCome(chunk) && !way.isHeld) return false;
     // Everybody waits for the oldest when nothing new may or can be sent.
     const isWaiting = this.plain.hasEnded || this.plain.isEmpty || this.#outbox.next >= this.#limit;
     if (!isWaiting) return false;
-    const here = carrier.gauge.arrivalMs(bytes.length), there = arrivesMs - nowMs;
+    if (way.isHeld) return true;
+    const here = carrier.gauge.arrivalMs(length), there = arrivesMs - nowMs;
     return here + WORTH_MS < there * WORTH_SHARE;
   }
 
-  #send(carrier: Carrier, offset: number, bytes: Bytes, nowMs: number, again?: Chunk<Carrier>): void {
-    const { input, output } = scratch;
-    const { gauge } = carrier;
-    const expected = {
-      arrivesMs: nowMs + gauge.arrivalMs(bytes.length),
-      dueMs: nowMs + gauge.dueMs(bytes.length),
+  readonly #free = (block: Bytes, length: number) => this.host.blocks.give(block, length);
+
+  /** Sends the next up to `most` bytes of the plain connection; answers as its `read`. */
+  #readOn(carrier: Carrier, most: number, nowMs: number): number {
+    const { blocks, counters, totals } = this.host;
+    const block = blocks.take();
+    const length = this.plain.read(block, HEAD_BYTES, most);
+    if (length <= 0) {
+      blocks.spare(block);
+      return length;
+    }
+    counters.bytesToSealed += length;
+    totals.sent += length;
+    carrier.line.account.given += length;
+    const expected = this.#expected(carrier, length, nowMs);
+    this.#send(carrier, this.#outbox.add(blocks.keep(block, length), length, carrier, expected));
+    return length;
+  }
+
+  #sendAgain(carrier: Carrier, chunk: Chunk<Carrier>, nowMs: number): void {
+    chunk.way.line.account.overtaken += chunk.length;
+    this.#outbox.resent(chunk, carrier, this.#expected(carrier, chunk.length, nowMs));
+    this.#send(carrier, chunk);
+  }
+
+  #expected({ gauge }: Carrier, length: number, nowMs: number): Expected {
+    return {
+      arrivesMs: nowMs + gauge.arrivalMs(length),
+      dueMs: nowMs + gauge.dueMs(length),
       doubtMs: nowMs + DOUBT_SHARE * this.carriers.worstDueMs + DOUBT_MS,
     };
-    if (again) {
-      input.set(bytes, HEAD_BYTES);
-      this.#outbox.resent(again, carrier, expected);
-    }
-    const chunk = again ?? this.#outbox.add(bytes, carrier, expected);
-    writeHead(input, 0, DATA, 0, bytes.length, offset);
-    if (carrier.send(input, HEAD_BYTES + bytes.length, output)) chunk.end = carrier.given;
+  }
+
+  #send(carrier: Carrier, chunk: Chunk<Carrier>): void {
+    writeHead(chunk.block, 0, DATA, 0, chunk.length, chunk.offset);
+    if (carrier.send(chunk.block, HEAD_BYTES + chunk.length, scratch.output)) chunk.end = carrier.given;
     else this.outcome.lose(carrier);
     this.outcome.lively();
   }
@@ -184,9 +216,19 @@ export class Sender {
     }
   }
 
+  /** Tells the guard how the time since the last look was spent. */
+  #account(nowMs: number): void {
+    const spentMs = nowMs - this.#lookedMs;
+    if (this.#isHungry) this.host.totals.hungryMs += spentMs;
+    if (this.#blockedBy) this.#blockedBy.line.account.blockedMs += spentMs;
+    this.#lookedMs = nowMs;
+    this.#blockedBy = undefined;
+  }
+
   /** Waits for room in a connection, for something to send, or for neither. */
   #wait(what: "room" | "bytes" | "nothing"): void {
     if (this.#isOver) return;
+    this.#isHungry = what === "room" || this.#blockedBy !== undefined;
     this.carriers.watch(what === "room");
     this.plain.watch(what === "bytes");
   }
@@ -198,5 +240,7 @@ function hasCome({ way, end }: Chunk<Carrier>): boolean {
 
 /** Whether word of a chunk should have come by now. */
 function isLate(chunk: Chunk<Carrier>, nowMs: number): boolean {
+  // Who is held back may have said that it has come, and have it wait for long.
+  if (chunk.way.isHeld) return nowMs >= Math.min(chunk.arrivesMs, chunk.dueMs);
   return nowMs >= (hasCome(chunk) ? chunk.doubtMs : chunk.dueMs);
 }

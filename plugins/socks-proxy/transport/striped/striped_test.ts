@@ -3,7 +3,6 @@ import { strict as assert } from "node:assert";
 import { withShadowsocks } from "../../testing_shadowsocks.ts";
 import {
   base64,
-  close,
   echo,
   listen,
   noise,
@@ -14,8 +13,10 @@ import {
   until,
   writeAll,
 } from "../../testing.ts";
+import { close } from "../../testing_close.ts";
 import { knock, replay, targetOf } from "./testing_knock.ts";
 import { ACK, END, RESET } from "./frames.ts";
+import type { HeldLink } from "./guard.ts";
 import { helloOf, JOIN, OPEN, TOKEN_BYTES } from "./hello.ts";
 
 /** A stream that moves so much is likely to be bulk, and one that moves so much is. */
@@ -255,6 +256,34 @@ Deno.test("a download waits for links that are all gone, and goes on when one is
   await saying;
   assert.deepEqual(await heard.promise, up);
   close(device);
+});
+
+Deno.test("a link whose operator confirms what then waits there for long is held back, and the upload has the rate of the other", async () => {
+  await using pair = new Pair({ striped: 2, hops: true });
+  await pair.ready();
+  const [good, bad] = pair.links!.all;
+  good!.rate = 50e6 / 8;
+  bad!.rate = 0.2e6 / 8;
+  let isOver = false, arrived = 0;
+  using server = listen(async (connection) => {
+    for await (const piece of connection.readable) arrived += piece.length;
+  });
+  const device = await pair.dial(server.port);
+  const saying = (async () => {
+    for (const piece = noise(65_536); !isOver;) await writeAll(device, piece);
+  })();
+  await until(() => pair.tunnels.heldLinks.length > 0, 90_000);
+  const [{ link, withBitsPerSecond, withoutBitsPerSecond }] = pair.tunnels.heldLinks as [HeldLink];
+  console.log(`with it ${withBitsPerSecond / 1e6}, without it ${withoutBitsPerSecond / 1e6} Mbit/s`);
+  assert.equal(link, "link2");
+  assert.ok(withBitsPerSecond < 0.8 * withoutBitsPerSecond, `${withBitsPerSecond}, ${withoutBitsPerSecond}`);
+  const before = { arrived, carried: good!.up, nowMs: performance.now() };
+  await sleep(5_000);
+  const had = arrived - before.arrived, seconds = (performance.now() - before.nowMs) / 1_000;
+  assert.ok(had > 0.8 * good!.rate * seconds, `${had} in ${seconds} s`);
+  isOver = true;
+  close(device);
+  await saying.catch(() => {});
 });
 
 Deno.test("a peer that stops takes nothing new and lets what flows come to its end", async () => {
