@@ -11,10 +11,19 @@ const HEARD_ALIKE_MS = 100;
 const small = { input: new Uint8Array(HEAD_BYTES), output: new Uint8Array(1_024) };
 
 export class Carriers {
-  readonly all: Carrier[] = [];
+  all: readonly Carrier[] = [];
 
   /** @param stream told of one that no longer works */
   constructor(private readonly stream: { lose(carrier: Carrier): void }) {}
+
+  add(carrier: Carrier): void {
+    // Exactly as many as there are: an array that grows by itself begins with room for 17.
+    this.all = [...this.all, carrier];
+  }
+
+  remove(carrier: Carrier): void {
+    this.all = this.all.filter((one) => one !== carrier);
+  }
 
   /** Without the queues that the streams themselves make. */
   get worstRttMs(): number {

@@ -49,7 +49,7 @@ export class Joining {
     private readonly connector: Connector,
     private readonly stripe: Stripe,
     private readonly token: Bytes,
-    private readonly target: Bytes,
+    private target: Bytes | undefined,
     private readonly mark: number,
     nowMs: number,
   ) {
@@ -59,6 +59,8 @@ export class Joining {
   /** A regular look. */
   look(nowMs: number, ways: Ways): void {
     const { stripe } = this;
+    // It is never opened again.
+    if (stripe.isAnswered) this.target = undefined;
     const isBulk = this.#isBulk(nowMs);
     this.#foresee(ways);
     const isUnanswered = !stripe.isAnswered && nowMs - this.#openedMs > ANSWER_MS;
