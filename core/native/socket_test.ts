@@ -8,6 +8,7 @@ import {
   Errno,
   openNative,
   PollEvents,
+  readBuffer,
   type Socket,
   WAKE_TAG,
 } from "./ffi.ts";
@@ -261,5 +262,14 @@ Deno.test("poll tells tags and events, and wake ends an idle wait", async () => 
   } finally {
     poll.close();
     closeAll(near.fd, far.fd, listener.fd);
+  }
+});
+
+Deno.test("memory to read into lies off the start of its page, where copies would be slow", () => {
+  for (const length of [1, 65_536, 1 << 20]) {
+    const buffer = readBuffer(length);
+    assert.equal(buffer.length, length);
+    const inPage = Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer)) % 4096n);
+    assert.ok(inPage >= 16 && inPage <= 4096 - 16, `${length} bytes at ${inPage}`);
   }
 });

@@ -1,6 +1,13 @@
 // One carried connection: a plain socket and a sealed one, bytes moved both ways with back-pressure, half-close and reset.
 // Both sockets reset on close: an end is told only when the other side told it, and who dies resets what it carried.
-import { type AeadSession, Errno, type Native, openCapacity, PollEvents } from "../../core/native/ffi.ts";
+import {
+  type AeadSession,
+  Errno,
+  type Native,
+  openCapacity,
+  PollEvents,
+  readBuffer,
+} from "../../core/native/ffi.ts";
 import type { Reactor } from "./reactor.ts";
 import { refuse } from "./refusal.ts";
 import { isLost } from "./vanished.ts";
@@ -11,7 +18,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const MIN_READ = 65_535, MAX_READ = 8 * MIN_READ;
 /** Shared by all relays: a buffer holds bytes only while one event is handled. */
 export const scratch: { input: Bytes; output: Bytes } = {
-  input: new Uint8Array(MAX_READ),
+  input: readBuffer(MAX_READ),
   output: new Uint8Array(openCapacity(MAX_READ)),
 };
 

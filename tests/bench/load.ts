@@ -5,7 +5,14 @@
 //   stream SOCKS TARGET N           N streams of bytes through a SOCKS5 proxy to a sink, until killed; SOCKS 0 goes straight
 //   short SOCKS TARGET N SECONDS    connect, one request, one answer, close, N at a time; prints `{"connections","ms","failed"}`
 //   hold SOCKS TARGET N             opens N connections, one request each, prints `{"open"}` and holds them until killed
-import { ADDRESS_BYTES, encodeAddress, Errno, openNative, PollEvents } from "../../core/native/ffi.ts";
+import {
+  ADDRESS_BYTES,
+  encodeAddress,
+  Errno,
+  openNative,
+  PollEvents,
+  readBuffer,
+} from "../../core/native/ffi.ts";
 import { Reactor } from "../../plugins/socks-proxy/reactor.ts";
 
 const [mode, ...numbers] = Deno.args;
@@ -13,7 +20,7 @@ const [port = 0, target = 0, count = 1, seconds = 0] = numbers.map(Number);
 const host = "127.0.0.1";
 const native = openNative();
 const reactor = new Reactor(native);
-const big = new Uint8Array(1 << 20);
+const big = readBuffer(1 << 20);
 const small = new Uint8Array(64);
 const record = new Uint8Array(ADDRESS_BYTES);
 const proxy = encodeAddress({ host, port: port || target });

@@ -1,5 +1,6 @@
 // What striped streams may hold: enough for the slowest link of each while few do, ever less as they are many. Pure.
 
+import { readBuffer } from "../../../../core/native/ffi.ts";
 import { HEAD_BYTES } from "./frames.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -66,7 +67,7 @@ export class Blocks {
 
   /** A block to read a chunk into, for `keep` or, if nothing came, for `spare`. */
   take(): Bytes {
-    return this.#spare.pop() ?? new Uint8Array(BLOCK_BYTES);
+    return this.#spare.pop() ?? readBuffer(BLOCK_BYTES);
   }
 
   /** What a taken block holds, head and `length` bytes, to be given back with that length. */
