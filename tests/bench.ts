@@ -3,6 +3,8 @@ import { table } from "./measure.ts";
 
 interface Benchmark {
   summary: string;
+  /** What it does unless told otherwise, where that is not what all do. */
+  usual?: { rounds: number };
   load(): Promise<{ run(options: never): Promise<object>; rows?(result: never): string[][] }>;
 }
 
@@ -21,20 +23,25 @@ const BENCHMARKS: Record<string, Benchmark> = {
   },
   grid: {
     summary:
-      "mixes of links as homes have them, both ways: striped and Multipath TCP beside what the links carry",
+      "mixes of links as homes have them, both ways, one connection and eight: striped and Multipath " +
+      "TCP beside what the links carry and the best alone",
+    usual: { rounds: 1 },
     load: () => import("./bench/grid.ts"),
   },
   budget: {
     summary: "16.8 MB within the kernel's simult_flows budget",
     load: () => import("./bench/budget.ts"),
   },
-  stall: {
-    summary: "how long a download stops when a link is cut, against half a second",
-    load: () => import("./bench/stall.ts"),
+  failover: {
+    summary:
+      "links cut under a download, an upload and an idle session, and a thousand flaps: gaps, bytes, memory",
+    load: () => import("./bench/failover.ts"),
   },
-  flaps: {
-    summary: "a thousand flaps of the links under transfers: bytes and memory",
-    load: () => import("./bench/flaps.ts"),
+  fetch: {
+    summary:
+      "small fetches and pages over several links against the best alone, idle and beside a bulk download",
+    usual: { rounds: 10 },
+    load: () => import("./bench/fetch.ts"),
   },
   loaded: {
     summary: "links that are full both ways for an hour: none is called down",
@@ -45,7 +52,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
     load: () => import("./bench/soak.ts"),
   },
   tunnel: {
-    summary: "one encrypted tunnel on one path against glorytun and a plain TUN forward",
+    summary: "one encrypted tunnel on one path against wireguard-go, glorytun and a plain TUN forward",
     load: () => import("./bench/tunnel.ts"),
   },
   datagrams: {
@@ -64,33 +71,39 @@ const BENCHMARKS: Record<string, Benchmark> = {
 };
 
 const HELP = `Usage: sudo ./otb bench NAME [--json] [--rounds N] [--seconds N] [--minutes N] [--seed N]
-                            [--transport NAME] [--picture FILE] [--only TEXT]
+                            [--flaps N] [--transport NAME] [--picture FILE] [--only TEXT]
 
 ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`).join("\n")}
 
   --json       print one object
-  --rounds N   alternating rounds, the figures are medians (default 3)
-  --seconds N  length of each measured transfer (default 10)
+  --rounds N   alternating rounds, the figures are medians (default 3; "grid" 1, "fetch" 10)
+  --seconds N  length of each measured transfer (default 10); in "grid" of those over one connection, which begin to
+               count after 40 % of it, and over a link that is far away later
   --minutes N  how long "loaded" looks (default 60) and "soak" spoils (default 30)
   --seed N     which faults "soak" does (default 1); the same again shows the same
+  --flaps N    how often links flap in the last part of "failover" (default 1000)
   --transport NAME
-               what "soak" carries TCP by, striped or mptcp (default striped)
+               what "soak" and "failover" carry TCP by, striped or mptcp (default striped)
   --picture FILE
                "grid" draws what it measured there, as SVG
-  --only TEXT  only cases whose name contains TEXT
+  --only TEXT  only cases whose name contains TEXT; those of "failover" are download, upload, session, flaps
+
+"grid" measures the best link alone too: one connection by otb over the link of the highest rate, no other in use.
+"fetch" compares with the best link alone while nothing else flows, also what it fetches beside a bulk download.
 `;
 
 /** Runs one benchmark; the exit status is 1 when a bar is missed. */
 export async function bench(args: string[]): Promise<number> {
   const options: {
-    rounds: number;
+    rounds?: number;
     seconds: number;
     minutes?: number;
     seed?: number;
+    flaps?: number;
     transport?: string;
     only?: string;
     picture?: string;
-  } = { rounds: 3, seconds: 10 };
+  } = { seconds: 10 };
   let json = false;
   let name: string | undefined;
   for (let index = 0; index < args.length; index++) {
@@ -104,7 +117,9 @@ export async function bench(args: string[]): Promise<number> {
     else if (word === "--seconds" && number >= 4 && number <= 60) options.seconds = Number(args[++index]);
     else if (word === "--minutes" && number >= 1 && number <= 1440) options.minutes = Number(args[++index]);
     else if (word === "--seed" && number >= 0 && number < 2 ** 32) options.seed = Number(args[++index]);
-    else if (word === "--transport" && ["mptcp", "striped"].includes(args[index + 1]!)) {
+    else if (word === "--flaps" && Number.isInteger(number) && number >= 1 && number <= 100_000) {
+      options.flaps = Number(args[++index]);
+    } else if (word === "--transport" && ["mptcp", "striped"].includes(args[index + 1]!)) {
       options.transport = args[++index];
     } else if (word === "--only" && args[index + 1]) options.only = args[++index];
     else if (word === "--picture" && args[index + 1]) options.picture = args[++index];
@@ -122,7 +137,7 @@ export async function bench(args: string[]): Promise<number> {
     );
   }
   const { run, rows } = await benchmark.load();
-  const result = await run(options as never);
+  const result = await run({ rounds: 3, ...benchmark.usual, ...options } as never);
   if (json || !rows) console.log(JSON.stringify({ bench: name, ...result }, null, json ? 0 : 2));
   else console.log(table(rows(result as never)));
   return "pass" in result && result.pass === false ? 1 : 0;

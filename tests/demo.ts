@@ -1,8 +1,9 @@
 // `otb demo`: the whole thing on one machine, measured while you watch. Raises a lab with the links of an ordinary home,
 // runs box and peer, loads each link alone and then all of them both ways, cuts one on the way, and stays up for exploring.
-import { OtbError } from "../core/plugin.ts";
+import { OtbError } from "@otb/plugin";
+import { DSL, FIBRE, LTE } from "./bench/mixes.ts";
 import { type LinkSpec, parseLinks } from "./lab/parse.ts";
-import { PAYLOAD_SHARE, round, table } from "./measure.ts";
+import { links, PAYLOAD_SHARE, round, table } from "./measure.ts";
 import { type Transfer, type Transport, World } from "./world.ts";
 
 const HELP = `Usage: sudo ./otb demo [--links 100/20/10,18/1/20/0/300,...] [--seconds N] [--once] [--json]
@@ -18,12 +19,11 @@ with a fibre beside them. One link is cut and restored on the way. Then it stays
   --json      print one object instead of the table (implies --once)
 `;
 
-/** An ordinary home: DSL with a deep buffer, LTE that loses packets; the fibre comes to them in the second part. */
-const HOME: LinkSpec[] = [
-  { name: "dsl", downMbps: 18, upMbps: 1, delayMs: 20, queueMs: 300 },
-  { name: "lte", downMbps: 40, upMbps: 12, delayMs: 30, queueMs: 200, lossPercent: 0.2 },
-  { name: "fibre", downMbps: 100, upMbps: 100, delayMs: 4, queueMs: 20 },
-];
+/** An ordinary home: DSL and LTE; the fibre comes to them in the second part. */
+const HOME: LinkSpec[] = links(DSL, LTE, FIBRE).map((link, index) => ({
+  ...link,
+  name: ["dsl", "lte", "fibre"][index]!,
+}));
 const SECOND_PART = "fibre";
 const WAYS = ["down", "up"] as const;
 

@@ -1,24 +1,12 @@
 // Small helpers of benchmarks and demo: medians, tables, link specs in words.
-import type { LabSpec } from "./lab/lab.ts";
-
-/** Names for links in the order they are given. */
-const NAMES = ["fibre", "cable", "dsl", "lte", "sat", "phone", "radio", "village"];
+import { type LinkSpec, parseLinks } from "./lab/parse.ts";
 
 /** What a link carries as payload of TCP, of its rate: 1,420 of 1,500 bytes, less the frames of the proxy. */
 export const PAYLOAD_SHARE = 0.945;
 
-/** Links from `down/up/delay[/loss]` words; Mbit/s, one-way milliseconds, percent. */
-export function links(...words: string[]): LabSpec["links"] {
-  return words.map((word, index) => {
-    const [downMbps, upMbps, delayMs, lossPercent] = word.split("/").map(Number);
-    return {
-      name: NAMES[index]!,
-      downMbps: downMbps!,
-      upMbps: upMbps!,
-      delayMs: delayMs!,
-      lossPercent: lossPercent ?? 0,
-    };
-  });
+/** Links from words of `parseLinks`. @throws OtbError `links-invalid` */
+export function links(...words: string[]): LinkSpec[] {
+  return parseLinks(words.join(","));
 }
 
 /** The middle value; the mean of the two middle ones for an even count. NaN for none. */

@@ -1,7 +1,15 @@
 // A whole otb in a lab: box and peer run as a user runs them, through the launcher, each in its own namespace.
-import { connect, type Core, type StatusReport } from "../core/client.ts";
+import { connect, type Core, type StatusReport } from "../core/client/mod.ts";
+import type { Arrivals } from "./lab/arrivals.ts";
 import { Lab, type LabSpec, type LinkSpec } from "./lab/lab.ts";
-import { type DatagramsOptions, type DatagramsReport, type QuicOptions, Traffic } from "./lab/traffic.ts";
+import type { Gap } from "./lab/meter.ts";
+import {
+  type DatagramsOptions,
+  type DatagramsReport,
+  type QuicOptions,
+  type QuicTransfer,
+  Traffic,
+} from "./lab/traffic.ts";
 
 export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
 /** The peer's port in every world. */
@@ -18,12 +26,18 @@ export type Transport = typeof TRANSPORTS[number];
 /** Until every plugin is ready; half a dozen boxes may start beside this one. */
 const START_MS = 300_000;
 
-/** One transfer over exactly one TCP connection, as tests/lab/client.ts reports it. */
+/** One transfer over exactly one TCP connection unless more were asked for, as tests/lab/client.ts reports it. */
 export interface Transfer {
+  /** When it began to connect, milliseconds since the epoch. */
+  startedMs: number;
   bytes: number;
   ms: number;
   mbps: number;
   longestStallMs: number;
+  /** When its bytes arrived, on whichever end that is, as far as that end could say. */
+  arrivals: Arrivals;
+  /** Of one connection. */
+  gaps: Gap[];
   sha256?: string;
   checksumOk?: boolean;
   error?: string;
@@ -33,6 +47,10 @@ export interface TransferOptions {
   bytes?: number;
   seconds?: number;
   upload?: boolean;
+  /** An upload leaves what is still on its way when the seconds are over, as a download does. */
+  leave?: boolean;
+  /** At once, each with `bytes`; default 1. */
+  connections?: number;
   /** Leaves out the first seconds from `mbps`. */
   skipSeconds?: number;
   /** Every 100 ms; `stallMs` is the longest time without a byte since the last. */
@@ -275,6 +293,20 @@ export class World {
     );
   }
 
+  /** Leaves one link in use, or all: the others get the tier `never`. */
+  async only(link?: string): Promise<void> {
+    const tiers = new Map(
+      this.lab.links.map(({ name }) => [name, !link || name === link ? "primary" : "never"]),
+    );
+    const settings = [...tiers].map(([name, tier]) => `network.links.${name}.tier=${tier}`);
+    await this.box.otb(["config", "set", ...settings, "--yes"]);
+    await this.box.until(({ links }) =>
+      links.every(({ name, tier, path }) =>
+        tier === tiers.get(name) && (tier === "never" || path?.state === "active")
+      )
+    );
+  }
+
   /** One TCP connection between the Internet server and a LAN device or a device behind one modem (`solo1`...). */
   async transfer(role: string, options: TransferOptions): Promise<Transfer> {
     const child = this.startTransfer(role, options);
@@ -294,11 +326,16 @@ export class World {
     return last;
   }
 
-  startTransfer(role: string, { bytes, seconds, upload, skipSeconds }: TransferOptions) {
+  startTransfer(
+    role: string,
+    { bytes, seconds, upload, skipSeconds, connections, leave }: TransferOptions,
+  ) {
     const args = ["--url", `${SERVER_ADDRESS}:${SERVER_PORT}`];
     if (bytes !== undefined) args.push("--bytes", String(bytes));
     if (seconds !== undefined) args.push("--seconds", String(seconds));
     if (skipSeconds !== undefined) args.push("--skip", String(skipSeconds));
+    if (connections !== undefined) args.push("--connections", String(connections));
+    if (leave) args.push("--leave");
     if (upload) args.push("--upload");
     return this.lab.spawn(role, [
       Deno.execPath(),
@@ -317,7 +354,7 @@ export class World {
   }
 
   /** A download by QUIC from the Internet server: `Traffic.quic`. */
-  async quic(role: string, options: QuicOptions): Promise<Transfer> {
+  async quic(role: string, options: QuicOptions): Promise<QuicTransfer> {
     return await this.#traffic.quic(role, options);
   }
 

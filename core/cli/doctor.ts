@@ -1,15 +1,8 @@
 // `otb doctor`: whether this machine can do what otb needs, each in one line with what to do.
+import type { Finding } from "./finding.ts";
 import { shut } from "./shut.ts";
 import { paint } from "./terminal.ts";
 import { verb } from "./verb.ts";
-
-/** What was looked at, and what came of it. */
-export interface Finding {
-  name: string;
-  state: "ok" | "warning" | "error";
-  message: string;
-  next?: string;
-}
 
 /** `otb doctor`. */
 export const doctorVerb = verb("doctor", {
@@ -19,6 +12,7 @@ export const doctorVerb = verb("doctor", {
   async run(_, { print, terminal, state }) {
     const findings = [
       ...[await mptcp(), ...["ip", "nft", "tc"].map(program), tun(), library(), root(), clock()],
+      ...bridgeFilter(),
       ...await shut(state),
     ];
     const ok = findings.every(({ state }) => state !== "error");
@@ -46,7 +40,7 @@ async function mptcp(): Promise<Finding> {
     return {
       name,
       state: "error",
-      message: `not in this kernel (${Deno.osRelease()}): links cannot be joined, one is used at a time`,
+      message: `not in this kernel (${Deno.osRelease()}): otb was never tried without it`,
       next: "Use a kernel with CONFIG_MPTCP, such as Debian's own since 12.",
     };
   }
@@ -76,6 +70,29 @@ function tun(): Finding {
     message: `no ${path}: UDP and everything else that is not TCP cannot go through the peer`,
     next: "sudo modprobe tun; a container needs the device given to it, and the capability NET_ADMIN.",
   };
+}
+
+/**
+ * With br_netfilter, frames between ports of a bridge pass the IP hooks as well (ebtables/br_fw_ia, kernel
+ * Documentation/networking/ip-sysctl bridge-nf-call-iptables): a proxy's socket is lost on the way.
+ */
+export function bridgeFilter(directory = "/proc/sys/net/bridge"): Finding[] {
+  const on = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"].filter((name) => {
+    try {
+      return Deno.readTextFileSync(`${directory}/${name}`).trim() !== "0";
+    } catch {
+      return false;
+    }
+  });
+  return on.length === 0 ? [] : [{
+    name: "bridges",
+    state: "warning",
+    message: "what crosses a bridge passes the IP rules too (br_netfilter, which Docker switches on): " +
+      "if the LAN's interface is a bridge, the TCP of its devices does not reach the proxy",
+    next: `With such a LAN, and where no container needs it: sudo sysctl -w ${
+      on.map((name) => `net.bridge.${name}=0`).join(" ")
+    }`,
+  }];
 }
 
 function library(): Finding {

@@ -6,7 +6,7 @@ import type {
   PluginReport,
   StatusReport,
   TunnelPathFact,
-} from "../client.ts";
+} from "../client/mod.ts";
 import {
   bytes,
   duration,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { StatusReport } from "../client.ts";
+import type { StatusReport } from "../client/mod.ts";
 import { logLine } from "./logs.ts";
 import { pluginLines, statusLines } from "./status_view.ts";
 import { shown } from "./terminal.ts";

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import type { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
-import { type Json, OtbError } from "../plugin.ts";
+import { type Json, OtbError } from "../contract/mod.ts";
 import { openDatabase } from "../state/database.ts";
 import { Changes, type Surroundings } from "./changes.ts";
 import { networkSchema } from "./network.ts";

@@ -1,6 +1,6 @@
 // What makes a LAN one that no device can use, beyond its schema. Pure.
 import ipaddr from "ipaddr.js";
-import type { Lan, Link, Problem } from "../plugin.ts";
+import type { Lan, Link, Problem } from "../contract/mod.ts";
 
 /** An interface of this machine, and the one below a macvlan or VLAN. */
 export interface Place {

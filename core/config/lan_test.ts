@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import type { Link } from "../plugin.ts";
+import type { Link } from "../contract/mod.ts";
 import { checkLan, checkLanPlace, lanWarnings } from "./lan.ts";
 import { checkNetwork, networkSchema } from "./network.ts";
 

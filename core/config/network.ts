@@ -1,7 +1,7 @@
 // The settings that belong to no single plugin: role, LAN, links, peers; their schema and what contradicts what.
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
-import type { Problem } from "../plugin.ts";
+import type { Problem } from "../contract/mod.ts";
 import { checkLan, overlap } from "./lan.ts";
 
 /** A name a person gives to a link or a peer. */

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import type { Json } from "../plugin.ts";
+import type { Json } from "../contract/mod.ts";
 import { difference, isObject, mergePatch, patchAt } from "./patch.ts";
 
 // Names of Object.prototype among them: they are settings like others.

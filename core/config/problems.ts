@@ -1,5 +1,5 @@
 // What a schema finds wrong, in our words. Pure.
-import type { Problem } from "../plugin.ts";
+import type { Problem } from "../contract/mod.ts";
 
 /** A finding of zod, as data. */
 export interface Issue {

@@ -1,8 +1,8 @@
 // The history of the configuration: every version that was ever in force or waiting, in SQLite.
 import type { DatabaseSync } from "node:sqlite";
-import type { Revision } from "../client.ts";
-import { type Json, OtbError } from "../plugin.ts";
-import { migrate, transaction } from "../state/database.ts";
+import type { Revision } from "../client/types.ts";
+import { type Json, OtbError } from "../contract/mod.ts";
+import { migrate, statement, transaction } from "../state/database.ts";
 
 /** How many revisions are kept. */
 const KEEP = 200;
@@ -61,7 +61,8 @@ export class Revisions {
           "Look at what changed with otb config diff, and make your change again.",
         );
       }
-      const { lastInsertRowid } = this.db.prepare(
+      const { lastInsertRowid } = statement(
+        this.db,
         "INSERT INTO revision (parent, document, author, comment, created_at_ms, state, reverts_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
       ).run(
         this.#inForceOrNone()?.revision ?? null,
@@ -73,7 +74,8 @@ export class Revisions {
         revertsAtMs ?? null,
       );
       // However many changes were refused since: what is in force stays.
-      this.db.prepare(
+      statement(
+        this.db,
         "DELETE FROM revision WHERE revision <= ? AND revision < (SELECT max(revision) FROM revision WHERE state = 'confirmed')",
       ).run(Number(lastInsertRowid) - KEEP);
       return this.get(Number(lastInsertRowid))!;
@@ -83,7 +85,8 @@ export class Revisions {
   /** Ends the waiting of a pending revision. @throws OtbError `nothing-pending` when it does not wait (any more), `disk-full` */
   setState(revision: number, state: "confirmed" | "reverted"): StoredRevision {
     return transaction(this.db, () => {
-      const { changes } = this.db.prepare(
+      const { changes } = statement(
+        this.db,
         "UPDATE revision SET state = ?, reverts_at_ms = NULL WHERE revision = ? AND state = 'pending'",
       ).run(state, revision);
       if (Number(changes) === 0) {
@@ -133,14 +136,14 @@ export class Revisions {
   }
 
   history(limit = 20): Revision[] {
-    return this.db.prepare("SELECT * FROM revision ORDER BY revision DESC LIMIT ?").all(limit)
+    return statement(this.db, "SELECT * FROM revision ORDER BY revision DESC LIMIT ?").all(limit)
       .map((row) => fromRow(row as unknown as Row)).map(({ document: _, revertsAtMs: __, ...revision }) =>
         revision
       );
   }
 
   #one(sql: string, ...values: number[]): StoredRevision | undefined {
-    const row = this.db.prepare(sql).get(...values);
+    const row = statement(this.db, sql).get(...values);
     return row && fromRow(row as unknown as Row);
   }
 }

@@ -1,5 +1,5 @@
 // Secrets as files that only root reads, written whole or not at all.
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 
 const NAME = /^[a-z][a-z0-9-]{0,63}$/;
 /** Shorter values are no secrets worth the name, and masking them would eat ordinary words. */

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 
 const SYMBOLS = {
   otb_listen: { parameters: ["buffer", "u32", "u32"], result: "i32" },

@@ -46,6 +46,11 @@ export class Namespace {
     return run("ip", ["-n", this.name, ...words.split(" ")]);
   }
 
+  /** What a program of iproute2 or nftables says in it. */
+  ask(program: string, ...args: string[]): string {
+    return run("ip", ["netns", "exec", this.name, program, ...args]);
+  }
+
   /** Loads an nft ruleset inside, or answers what it lists. */
   nft(ruleset: string): string {
     return run("ip", ["netns", "exec", this.name, "nft", "-f"], ruleset);

@@ -1,6 +1,6 @@
 // One spelling per resource: checks every word that will reach a command line, and writes it the way the kernel prints it.
 import ipaddr from "ipaddr.js";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import type { Family, Resource } from "./model.ts";
 
 /** The metric that the kernel gives an IPv6 route when nobody says one (IP6_RT_PRIO_USER). */

@@ -2,7 +2,7 @@
 // more than its record: where the disk takes nothing, entries are kept in memory and in a file aside, which lies where the
 // kernel's state does (tmpfs: both are gone after a restart of the machine), until the disk takes them again.
 import type { DatabaseSync } from "node:sqlite";
-import { transaction } from "../state/database.ts";
+import { statement, transaction } from "../state/database.ts";
 import { identity, type Resource } from "./model.ts";
 import type { JournalEntry } from "./plan.ts";
 
@@ -99,9 +99,9 @@ export class Journal {
   }
 
   #store(id: string, entry: JournalEntry | undefined): void {
-    if (!entry) return void this.#database.prepare("DELETE FROM net_journal WHERE identity = ?").run(id);
+    if (!entry) return void statement(this.#database, "DELETE FROM net_journal WHERE identity = ?").run(id);
     const { owner, key, resource, previous, foreign, applied, fingerprint, others } = entry;
-    this.#database.prepare("INSERT OR REPLACE INTO net_journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)").run(
+    statement(this.#database, "INSERT OR REPLACE INTO net_journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)").run(
       id,
       owner,
       key,
@@ -129,7 +129,7 @@ export class Journal {
   }
 
   #read(): JournalEntry[] {
-    return this.#database.prepare("SELECT * FROM net_journal").all().map((row) => ({
+    return statement(this.#database, "SELECT * FROM net_journal").all().map((row) => ({
       owner: row.owner as string,
       key: row.key as string,
       resource: JSON.parse(row.resource as string) as Resource,

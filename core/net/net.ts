@@ -1,5 +1,5 @@
 // The one place where claims meet the kernel: keeps who wants what, and makes the kernel follow, one change at a time.
-import { type Log, OtbError } from "../plugin.ts";
+import { type Log, OtbError } from "../contract/mod.ts";
 import { arbitrate } from "./arbitrate.ts";
 import { canonical } from "./canonical.ts";
 import { describe, humanLines } from "./commands.ts";

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
-import type { Log } from "../plugin.ts";
+import type { Log } from "../contract/mod.ts";
 import { Journal } from "./journal.ts";
 import type { Resource } from "./model.ts";
 import { Net } from "./net.ts";

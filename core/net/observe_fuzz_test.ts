@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz, swift } from "../../tests/fuzz/property.ts";
 import { hostileText } from "../../tests/fuzz/inputs.ts";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import { canonical, canonicalAddress, canonicalPrefix } from "./canonical.ts";
 import type { Resource } from "./model.ts";
 import {

@@ -1,5 +1,5 @@
 // What the network layer asks of an operating system, and what it learns from it, as plain data.
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import type {
   Family,
   MptcpEndpointResource,

@@ -1,5 +1,6 @@
 // The only code that touches the kernel, with os_linux_watch: runs ip, nft and tc, reads and writes /proc/sys.
-import { OtbError } from "../plugin.ts";
+import { type CommandOutcome, runCommand } from "../contract/command.ts";
+import { OtbError } from "../contract/mod.ts";
 import { canonicalSysctlValue } from "./canonical.ts";
 import { type Command, commandsOf } from "./commands.ts";
 import {
@@ -25,19 +26,10 @@ import {
 } from "./os.ts";
 import { watchKernel } from "./os_linux_watch.ts";
 
-/** No command of ours takes long; one that does hangs in the kernel. */
-const COMMAND_TIMEOUT_MS = 15_000;
-
 /** The part of the observed state that STANDALONE_KINDS are. */
 type Standalone = Partial<
   Pick<Observed, "mptcpEndpoints" | "mptcpLimits" | "nftTables" | "qdiscs" | "sysctls">
 >;
-
-interface Outcome {
-  success: boolean;
-  stdout: string;
-  stderr: string;
-}
 
 /** The Linux kernel of this network namespace, or of a named one. */
 export class OsLinux implements Os {
@@ -226,27 +218,10 @@ export class OsLinux implements Os {
     throw observeFailed(words.join(" "), stderr);
   }
 
-  async #run(words: string[], input?: string): Promise<Outcome> {
+  async #run(words: string[], input?: string): Promise<Omit<CommandOutcome, "code">> {
     const [program, ...args] = [...this.#prefix, ...words];
     try {
-      const child = new Deno.Command(program!, {
-        args,
-        stdin: input === undefined ? "null" : "piped",
-        stdout: "piped",
-        stderr: "piped",
-        env: { LC_ALL: "C" },
-        signal: AbortSignal.timeout(COMMAND_TIMEOUT_MS),
-      }).spawn();
-      const output = child.output();
-      if (input !== undefined) {
-        const writer = child.stdin.getWriter();
-        // A program that fails early does not read to the end; its own message is what counts.
-        await writer.write(new TextEncoder().encode(input)).catch(() => {});
-        await writer.close().catch(() => {});
-      }
-      const { success, stdout, stderr } = await output;
-      const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-      return { success, stdout: decode(stdout), stderr: decode(stderr) };
+      return await runCommand(program!, { args, input, env: { LC_ALL: "C" } });
     } catch (error) {
       return { success: false, stdout: "", stderr: (error as Error).message };
     }

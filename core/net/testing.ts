@@ -1,5 +1,5 @@
 // Shared by the tests of this folder: a namespace to play in, and resources of every kind.
-import type { Log } from "../plugin.ts";
+import type { Log } from "../contract/mod.ts";
 import type { Resource } from "./model.ts";
 
 export const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };

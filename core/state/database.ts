@@ -1,6 +1,6 @@
 // Opens the one SQLite file of a state directory, durable, with a version per component.
-import { DatabaseSync } from "node:sqlite";
-import { OtbError } from "../plugin.ts";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { OtbError } from "../contract/mod.ts";
 
 /**
  * Opens or creates the database: write-ahead log, every commit on disk before it returns.
@@ -100,6 +100,21 @@ function isUpToDate(db: DatabaseSync, component: string, version: number): boole
   if (!known) return false;
   const row = db.prepare("SELECT version FROM schema_version WHERE component = ?").get(component);
   return row?.version === version;
+}
+
+/** What was asked of each database, by its SQL. */
+const STATEMENTS = new WeakMap<DatabaseSync, Map<string, StatementSync>>();
+
+/**
+ * A statement for what is asked again and again, prepared once. The memory of one (10 KB and more) is SQLite's own: V8 does not
+ * know of it, and sees no reason to collect statements that nobody holds any more.
+ */
+export function statement(db: DatabaseSync, sql: string): StatementSync {
+  const known = STATEMENTS.get(db) ?? new Map<string, StatementSync>();
+  STATEMENTS.set(db, known);
+  const found = known.get(sql) ?? db.prepare(sql);
+  known.set(sql, found);
+  return found;
 }
 
 /** Runs `body` alone among all writers of the file, and undoes it when it throws. @throws OtbError `disk-full`, `disk-failing`, `state-not-writable`, `database-busy` */

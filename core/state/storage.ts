@@ -1,7 +1,7 @@
 // Whether the state directory takes what is written to it: one condition for a person, and one moment when all is well again,
 // whoever's write failed.
 import { statfsSync } from "node:fs";
-import type { HealthCondition } from "../plugin.ts";
+import type { HealthCondition } from "../contract/mod.ts";
 
 /** How often it is looked at, and asked again while it takes nothing. */
 const LOOK_MS = 5_000, ASK_MS = 1_000;

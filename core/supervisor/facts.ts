@@ -1,5 +1,5 @@
 // The board of facts: who published what, and who is told of it.
-import type { Json } from "../plugin.ts";
+import type { Json } from "../contract/mod.ts";
 
 /** Facts of all plugins; one key belongs to the plugin that published it first. */
 export class FactBoard {

@@ -1,5 +1,5 @@
 // A program as its plugin sees it: wanted or not, watched, started again when it ends. The core starts and ends it (programs.ts).
-import type { Program, ProgramSpec, ProgramWatcher } from "../plugin.ts";
+import type { Program, ProgramSpec, ProgramWatcher } from "../contract/mod.ts";
 
 /** Waits until a program that ended is started again; the last one repeats. */
 const RESTART_MS = [100, 300, 1_000, 3_000];

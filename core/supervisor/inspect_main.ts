@@ -1,6 +1,6 @@
 // Runs inside a process without any permission: what a plugin's schema and check say of proposed settings.
 import { toJSONSchema } from "zod/v4/core";
-import type { Json, Plugin, Problem, World } from "../plugin.ts";
+import type { Json, Plugin, Problem, World } from "../contract/mod.ts";
 
 /** What is asked; `config` as stored. */
 export interface InspectionRequest {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import type { Json } from "../plugin.ts";
+import type { Json } from "../contract/mod.ts";
 import { inspectPlugins } from "./inspect.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 
@@ -15,7 +15,7 @@ async function plugin(folder: string, name: string, code = ""): Promise<Manifest
     `${directory}/mod.ts`,
     `${code}
     import * as z from "zod/mini";
-    import { definePlugin } from "${ROOT}/core/plugin.ts";
+    import { definePlugin } from "@otb/plugin";
     export default definePlugin({
       config: z.strictObject({ port: z._default(z.number(), 1) }),
       check: ({ port }) => port > 9 ? [{ code: "too-high", path: "port", message: "${name} says so" }] : [],
@@ -26,7 +26,7 @@ async function plugin(folder: string, name: string, code = ""): Promise<Manifest
     name: `@otb/${name}`,
     version: "1.0.0",
     exports: "./mod.ts",
-    otb: { contract: 1, summary: "for a test", roles: ["box"] },
+    otb: { contract: "^2", summary: "for a test", roles: ["box"] },
   };
   return parseManifest(JSON.stringify(manifest), directory);
 }

@@ -1,5 +1,5 @@
 // A value with subscribers: how a plugin and the core follow what changes.
-import type { View } from "../plugin.ts";
+import type { View } from "../contract/mod.ts";
 
 /** A view whose owner sets it; equal values (as JSON) wake nobody. */
 export class LiveView<T> implements View<T> {

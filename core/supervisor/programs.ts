@@ -2,7 +2,7 @@
 // its claims do: what a killed plugin left runs on, and its next run goes on with it. They outlive a killed core, too: who starts
 // one first writes its own record, by which the next core finds it, goes on with it or ends it. There are never two of one.
 import { createHash } from "node:crypto";
-import { OtbError, type ProgramSpec } from "../plugin.ts";
+import { OtbError, type ProgramSpec } from "../contract/mod.ts";
 import { startTicks } from "./process.ts";
 
 /** How long it may take to end in order. */

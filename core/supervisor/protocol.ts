@@ -1,5 +1,14 @@
 // What core and plugin process say to each other over their socket. Types only.
-import type { HealthCondition, Json, Link, Network, ProgramSpec, Resource, Role, Status } from "../plugin.ts";
+import type {
+  HealthCondition,
+  Json,
+  Link,
+  Network,
+  ProgramSpec,
+  Resource,
+  Role,
+  Status,
+} from "../contract/mod.ts";
 
 /** Plugin to core, once per connection; `started` when the core was restarted under a running plugin. */
 export interface Hello {

@@ -1,5 +1,5 @@
 // Requests, answers and notices as JSON lines over one stream socket, both ways: how plugins and clients speak to the core.
-import { type Json, OtbError } from "../plugin.ts";
+import { type Json, OtbError } from "../contract/mod.ts";
 
 /** The longest line taken from the other side, in bytes; a longer one ends the connection. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz, swift } from "../../tests/fuzz/property.ts";
 import { type Bytes, cuts, hostile, hostileText, pieces } from "../../tests/fuzz/inputs.ts";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import { parseManifest } from "./manifest.ts";
 import { Rpc, type Stream } from "./rpc.ts";
 
@@ -93,7 +93,7 @@ const manifest = JSON.stringify({
   name: "@otb/x",
   version: "1.0.0",
   exports: "./mod.ts",
-  otb: { contract: 1, summary: "s", roles: ["box"], permissions: { net: ["a"] }, claims: ["route"] },
+  otb: { contract: "^2", summary: "s", roles: ["box"], permissions: { net: ["a"] }, claims: ["route"] },
 });
 
 fuzz(

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { OtbError } from "../plugin.ts";
+import { OtbError } from "../contract/mod.ts";
 import { type Handler, listenUnix, Rpc } from "./rpc.ts";
 
 async function pair(left: Record<string, Handler>, right: Record<string, Handler>): Promise<[Rpc, Rpc]> {

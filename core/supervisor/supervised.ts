@@ -1,5 +1,5 @@
 // The life of one plugin under the supervisor: start, ready, crash, wait, again; its claims outlive a crash for a grace period.
-import type { PluginReport } from "../client.ts";
+import type { PluginReport } from "../client/types.ts";
 import {
   type HealthCondition,
   type Json,
@@ -10,7 +10,7 @@ import {
   type Resource,
   type Role,
   type Status,
-} from "../plugin.ts";
+} from "../contract/mod.ts";
 import { Backoff } from "./backoff.ts";
 import type { FactBoard } from "./facts.ts";
 import type { LiveView } from "./live_view.ts";

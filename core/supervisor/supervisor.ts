@@ -1,6 +1,6 @@
 // All plugins of one role, led together.
-import type { HealthReport, PluginReport } from "../client.ts";
-import { type Json, OtbError } from "../plugin.ts";
+import type { HealthReport, PluginReport } from "../client/types.ts";
+import { type Json, OtbError } from "../contract/mod.ts";
 import type { Manifest } from "./manifest.ts";
 import { endPrograms } from "./programs.ts";
 import { type Core, Supervised } from "./supervised.ts";

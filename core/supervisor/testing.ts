@@ -1,5 +1,5 @@
 // Real plugins in real processes for the supervisor's tests: written into a temporary folder, led by a core without a kernel.
-import type { Json, Link, Network, Resource } from "../plugin.ts";
+import type { Json, Link, Network, Resource } from "../contract/mod.ts";
 import { FactBoard } from "./facts.ts";
 import { LiveView } from "./live_view.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
@@ -20,7 +20,7 @@ export function writePlugin(
   Deno.writeTextFileSync(
     `${directory}/mod.ts`,
     `import * as z from "zod/mini";
-import { definePlugin } from "file://${ROOT}/core/plugin.ts";
+import { definePlugin } from "@otb/plugin";
 export default definePlugin({
   config: z.strictObject({ greeting: z._default(z.string(), "hello") }),
   async start(ctx) { ${body} },
@@ -34,7 +34,7 @@ export default definePlugin({
       version: "1.0.0",
       exports: "./mod.ts",
       otb: {
-        contract: 1,
+        contract: "^2",
         summary: "A plugin for a test",
         roles: ["box"],
         claims: ["address"],

@@ -1,5 +1,5 @@
 // What my-plugin is about, as a pure function: that is what its tests look at.
-import type { HealthCondition, Link } from "../../core/plugin.ts";
+import type { HealthCondition, Link } from "@otb/plugin";
 
 /** How many links are up, and the condition to raise when they are too few. */
 export function judge(links: readonly Link[], atLeast: number): { up: number; condition?: HealthCondition } {

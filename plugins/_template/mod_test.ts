@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Link } from "../../core/plugin.ts";
+import type { Link } from "@otb/plugin";
 import { config } from "./config.ts";
 import { judge } from "./links_up.ts";
 import plugin from "./mod.ts";

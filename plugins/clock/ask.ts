@@ -1,7 +1,7 @@
 // Asks every server once over every link, and collects the answers. A link is chosen by its source address, for which
 // mptcp-scheduler has a routing rule: nothing goes through the peer, which needs the time first.
 import { createSocket, type Socket } from "node:dgram";
-import type { LinkWayFact } from "../../core/plugin.ts";
+import type { LinkWayFact } from "@otb/plugin";
 import type { Sample } from "./agree.ts";
 import { PACKET_BYTES, question, readAnswer } from "./ntp.ts";
 

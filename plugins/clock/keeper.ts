@@ -1,5 +1,5 @@
 // One round after the other: ask, agree, correct, tell. The clock itself is given, so that a test never sets a machine's.
-import type { ClockFact, Context, LinkWayFact } from "../../core/plugin.ts";
+import type { ClockFact, Context, LinkWayFact } from "@otb/plugin";
 import { agree, type Opinion } from "./agree.ts";
 import { askAll } from "./ask.ts";
 import type { Config } from "./config.ts";

@@ -1,5 +1,5 @@
 // What contradicts what in the settings, beyond their schema; and what a person should know though it is allowed. Pure.
-import type { Problem, World } from "../../core/plugin.ts";
+import type { Problem, World } from "@otb/plugin";
 import { APPLICATIONS } from "./applications.ts";
 import { clausesOf, covers, macsOf, portRange, rangeOf, sizeOf } from "./clauses.ts";
 import type { Config, Rule } from "./config.ts";

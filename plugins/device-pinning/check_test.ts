@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import type { Link } from "../../core/plugin.ts";
+import type { Link } from "@otb/plugin";
 import { check, shadowed } from "./check.ts";
 import { number } from "./numbers.ts";
 import { anyConfig, MAC, settings } from "./testing.ts";

@@ -1,14 +1,8 @@
 // From rules, links and the peer's state to the nftables table that carries them out (nft(8)). Pure.
 //
 // A connection is decided once, at its first packet from the LAN. The decision is kept in its connection mark, which this
-// plugin owns:
-//   0x0000ff00  the link it leaves by (as in LINK_MARK_MASK), 0 for the bond
-//   0x00010000  it is not TCP and spoke where it is not to stay: it is forgotten within moments, and decided anew
-//   0x00020000  it has been decided
-//   0x00040000  it leaves by a link for want of anything bonded, and not because a rule says so
-//   0x00080000  it has gone into the tunnel (TUNNEL_CONNECTION_MARK)
-//   0xfff00000  the number of the rule that decided, 0 for none
-import { type Lan, LINK_MARK_MASK, OtbError, TUNNEL_CONNECTION_MARK } from "../../core/plugin.ts";
+// plugin owns (CONNECTION_MARK).
+import { CONNECTION_MARK, type Lan, OtbError, RULE_SHIFT } from "@otb/plugin";
 import { addressText, type Clause, clausesOf, domainsOf, rangeOf } from "./clauses.ts";
 import { groupClauses } from "./groups.ts";
 import type { Carried, Family } from "./kernel.ts";
@@ -18,10 +12,9 @@ import { bondedOutcome, exceptions, type Outcome, ruleOutcome, type Situation } 
 
 /** The table's name; its family is inet. */
 export const TABLE = "otb_device_pinning";
-/** Bits of the connection mark. */
-export const MOVES = 0x10000, DECIDED = 0x20000, OPEN = 0x40000, RULE_SHIFT = 20;
+const { moves: MOVES, decided: DECIDED, open: OPEN, link: LINK, tunnelled: TUNNELLED } = CONNECTION_MARK;
 /** As many rules as their numbers have room for. */
-export const MAX_RULE_NUMBER = 0xfff;
+export const MAX_RULE_NUMBER = CONNECTION_MARK.rule >>> RULE_SHIFT;
 /** The set of what the tunnel's interface may be called; a link's own may start with otb too. */
 const TUNNELS = "@tunnels";
 const TUNNEL_NAMES = [0, 1, 2, 3, 4, 5, 6, 7].map((index) => `"otb${index}"`).join(", ");
@@ -90,7 +83,7 @@ export function compile(wish: Wish, carried: Carried): string {
       "meta l4proto tcp reject with tcp reset",
       "reject with icmpx admin-prohibited",
     ]],
-    ["keep", [`meta mark set ct mark & 0x${hex(LINK_MARK_MASK)} accept`]],
+    ["keep", [`meta mark set ct mark & 0x${hex(LINK)} accept`]],
     ...ways.flatMap(({ mark }): [string, string[]][] =>
       ([["way", mark], ["open", mark | OPEN]] as const).map(([kind, bits]) => [`${kind}_${hex(mark)}`, [
         `ct mark set ct mark or 0x${hex(bits)}`,
@@ -121,15 +114,13 @@ export function compile(wish: Wish, carried: Carried): string {
         .map(({ clauses }) => lookup(clauses, family, numbers)),
     ]),
     ["decided", [
-      ...closed.length > 0
-        ? [`ether saddr ${anyOf(closed)} ct mark & 0x${hex(LINK_MARK_MASK)} != 0 goto refuse`]
-        : [],
+      ...closed.length > 0 ? [`ether saddr ${anyOf(closed)} ct mark & 0x${hex(LINK)} != 0 goto refuse`] : [],
       ...closedOnly(`ct mark & 0x${hex(OPEN)} != 0 goto refuse`),
       ...moves(wish.moving),
       // Comparisons, no map: while the table is replaced, a packet in the middle of the old one finds its maps empty, and
       // would be refused.
-      `ct mark & 0x${hex(LINK_MARK_MASK)} == 0x0 ${peerGone ? "goto refuse" : "accept"}`,
-      ...ways.map(({ mark }) => `ct mark & 0x${hex(LINK_MARK_MASK)} == 0x${hex(mark)} goto keep`),
+      `ct mark & 0x${hex(LINK)} == 0x0 ${peerGone ? "goto refuse" : "accept"}`,
+      ...ways.map(({ mark }) => `ct mark & 0x${hex(LINK)} == 0x${hex(mark)} goto keep`),
       // Its link is dead: an end at once is better than none.
       "goto refuse",
     ]],
@@ -194,7 +185,7 @@ export function compile(wish: Wish, carried: Carried): string {
       "meta pkttype { broadcast, multicast } drop",
       "ip daddr { 169.254.0.0/16, 224.0.0.0/3 } drop",
       "ip6 daddr { fe80::/10, ff00::/8 } drop",
-      `ct mark set ct mark or 0x${hex(TUNNEL_CONNECTION_MARK)}`,
+      `ct mark set ct mark or 0x${hex(TUNNELLED)}`,
     ]],
     ["from_lan", [
       `oifname ${TUNNELS} goto to_tunnel`,
@@ -207,13 +198,13 @@ export function compile(wish: Wish, carried: Carried): string {
           ? [`oifname ${device} ${family === 4 ? "ip" : "ip6"} daddr ${anyOf(home[family])} return`]
           : []
       ),
-      ...links ? [`ct mark & 0x${hex(LINK_MARK_MASK)} != 0 oifname ${links} return`] : [],
+      ...links ? [`ct mark & 0x${hex(LINK)} != 0 oifname ${links} return`] : [],
       // The tunnel is away for moments: what is lost hurts less than a refusal.
       ...tunnel.state === "down" ? [] : [
         `${tunnel.state === "up" ? "meta nfproto ipv4 " : ""}meta l4proto != tcp ct mark & 0x${
-          hex(DECIDED | LINK_MARK_MASK)
+          hex(DECIDED | LINK)
         } == 0x${hex(DECIDED)} drop`,
-        `ct mark & 0x${hex(TUNNEL_CONNECTION_MARK)} != 0 drop`,
+        `ct mark & 0x${hex(TUNNELLED)} != 0 drop`,
       ],
       ...closedOnly("goto refuse"),
       "ct direction reply return",
@@ -253,7 +244,7 @@ export function compile(wish: Wish, carried: Carried): string {
               lan = home[family].length > 0 ? anyOf(home[family]) : "";
             return lan ? [`oifname ${links} ${word} saddr ${lan} ${word} daddr != ${lan} masquerade`] : [];
           }),
-          `oifname ${links} ct mark & 0x${hex(LINK_MARK_MASK)} != 0 masquerade`,
+          `oifname ${links} ct mark & 0x${hex(LINK)} != 0 masquerade`,
         ]
         : [],
     ]],
@@ -278,7 +269,7 @@ export function compile(wish: Wish, carried: Carried): string {
 /** What is not TCP and says something is marked to be moved, and held up once it can be. */
 function moves(moving: Moving | undefined): string[] {
   if (!moving) return [];
-  const from = moving === "doubted" || moving === "leaving" ? TUNNEL_CONNECTION_MARK : OPEN;
+  const from = moving === "doubted" || moving === "leaving" ? TUNNELLED : OPEN;
   const held = moving === "leaving" || moving === "returning" ? " drop" : "";
   return [`meta l4proto != tcp ct mark & 0x${hex(from)} != 0 ct mark set ct mark or 0x${hex(MOVES)}${held}`];
 }

@@ -1,11 +1,13 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { compile, DECIDED, MOVES, OPEN, RULE_SHIFT, TABLE, type Wish } from "./compile.ts";
-import { TUNNEL_CONNECTION_MARK } from "../../core/plugin.ts";
+import { compile, TABLE, type Wish } from "./compile.ts";
+import { CONNECTION_MARK, RULE_SHIFT } from "@otb/plugin";
 import { NOTHING, parseTable } from "./kernel.ts";
 import { besideTunnel } from "./near.ts";
 import { anyWish, Box, MAC, QUIET, run, script, settings, way, wish } from "./testing.ts";
 import { decide } from "./why.ts";
+
+const { moves: MOVES, decided: DECIDED, open: OPEN, tunnelled: TUNNELLED } = CONNECTION_MARK;
 
 function inKernel(name: string) {
   return { name, ignore: Deno.uid() !== 0 || Deno.build.os !== "linux" };
@@ -170,7 +172,7 @@ Deno.test(inKernel("a decision holds for the whole connection, until its link is
     // So it is with the tunnel: on until it is down, then past it.
     await box.load(compile(wish(config, { ways, tunnel: { state: "down" } }), NOTHING));
     assert.equal(await sendBy(), "otb0");
-    await box.inBox(["conntrack", "-D", "-m", `${TUNNEL_CONNECTION_MARK}/${TUNNEL_CONNECTION_MARK}`]);
+    await box.inBox(["conntrack", "-D", "-m", `${TUNNELLED}/${TUNNELLED}`]);
     assert.equal(await sendBy(), "wan1");
     // And that it keeps, too.
     await box.load(compile(wish(config, { ways }), NOTHING));
@@ -243,11 +245,11 @@ Deno.test(
     await load("doubted", "waiting");
     assert.equal(await talkers.by(0), "otb0");
     await load("leaving", "down");
-    await forget(TUNNEL_CONNECTION_MARK);
+    await forget(TUNNELLED);
     assert.equal(await flows(), 1, "the silent one is still known, and can be called");
     assert.equal(await talkers.by(0), "wan1", "who spoke before has moved at once");
     assert.equal(await talkers.by(1), "none", "who speaks only now is held up for a moment");
-    await forget(TUNNEL_CONNECTION_MARK);
+    await forget(TUNNELLED);
     assert.equal(await talkers.by(1), "wan1");
     await load("soon", "up");
     assert.equal(await talkers.by(0), "wan1", "the tunnel may go again");
@@ -422,7 +424,7 @@ Deno.test(
         assert.deepEqual(counts.map(([, packets]) => Number(packets) > 0), [false, true], role);
       }
       const tracked = await box.inBox(["conntrack", "-L", "-p", "tcp", "--orig-port-dst", "80"]);
-      assert.equal(Number(/mark=(\d+)/.exec(tracked)?.[1]), DECIDED + TUNNEL_CONNECTION_MARK);
+      assert.equal(Number(/mark=(\d+)/.exec(tracked)?.[1]), DECIDED + TUNNELLED);
       // Uninvited: to the device, and to the box.
       const uninvited = async () =>
         parseTable(await box.inBox(["nft", "-j", "list", "counters", "table", "inet", TABLE])).counters.get(

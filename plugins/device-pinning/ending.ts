@@ -1,10 +1,12 @@
 // Ends what cannot go on where it went: the kernel forgets it, TCP ends at once, the rest is decided anew with its next packet.
 import type { Native } from "../../core/native/ffi.ts";
-import { type Context, LINK_MARK_MASK, TUNNEL_CONNECTION_MARK } from "../../core/plugin.ts";
-import { DECIDED, MOVES, OPEN, type Wish } from "./compile.ts";
+import { CONNECTION_MARK, type Context } from "@otb/plugin";
+import type { Wish } from "./compile.ts";
 import { type Ended, forgetConnections } from "./kernel.ts";
 import { Nudger } from "./nudge.ts";
 import { isTunnelDead } from "./policy.ts";
+
+const { moves: MOVES, decided: DECIDED, open: OPEN, link: LINK, tunnelled: TUNNELLED } = CONNECTION_MARK;
 
 /** How often flows that are to move are looked for. */
 const MOVE_MS = 1_000;
@@ -33,14 +35,14 @@ export class Ending {
       if (was) {
         this.ctx.log.info(`Link "${link}" is ${usable ? "alive again" : "dead"}`, usable ? {} : { reason });
       }
-      if (!usable) ended.push(...await forgetConnections(mark, LINK_MARK_MASK));
+      if (!usable) ended.push(...await forgetConnections(mark, LINK));
     }
     if (now.proxyGone !== (former?.proxyGone ?? false)) {
       this.ctx.log.warn(
         now.proxyGone ? "No peer answers the proxy: what it carries ends" : "A peer answers again",
       );
       if (now.proxyGone) {
-        ended.push(...await forgetConnections(DECIDED, DECIDED | LINK_MARK_MASK | TUNNEL_CONNECTION_MARK));
+        ended.push(...await forgetConnections(DECIDED, DECIDED | LINK | TUNNELLED));
       }
     }
     const tunnelDead = isTunnelDead(now);
@@ -48,7 +50,7 @@ export class Ending {
       const { reason } = now.tunnel;
       this.ctx.log.info(tunnelDead ? "The tunnel is down" : "The tunnel is up", tunnelDead ? { reason } : {});
       if (tunnelDead) {
-        ended.push(...await forgetConnections(TUNNEL_CONNECTION_MARK, TUNNEL_CONNECTION_MARK, "tcp"));
+        ended.push(...await forgetConnections(TUNNELLED, TUNNELLED, "tcp"));
       }
     }
     await this.#move(former, now);
@@ -61,13 +63,13 @@ export class Ending {
   async #move(former: Wish | undefined, { moving }: Wish): Promise<void> {
     // Nothing is noted any more; what is left goes as one.
     if (former?.moving === "leaving" && moving === undefined) {
-      await forgetConnections(TUNNEL_CONNECTION_MARK, TUNNEL_CONNECTION_MARK);
+      await forgetConnections(TUNNELLED, TUNNELLED);
     }
     if (moving !== "leaving" && moving !== "returning") return;
     const nowMs = this.ctx.clock.monotonicMs();
     if (moving === former?.moving && nowMs - this.#movedMs < MOVE_MS) return;
     this.#movedMs = nowMs;
-    const mark = MOVES | (moving === "leaving" ? TUNNEL_CONNECTION_MARK : OPEN);
+    const mark = MOVES | (moving === "leaving" ? TUNNELLED : OPEN);
     await forgetConnections(mark, mark);
   }
 }

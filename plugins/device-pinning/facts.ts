@@ -1,5 +1,5 @@
 // What others are told that follows from rules and devices, by key. Pure.
-import type { DomainRulesFact } from "../../core/plugin.ts";
+import type { DomainRulesFact } from "@otb/plugin";
 import { domainsOf, isForEveryTarget, macsOf } from "./clauses.ts";
 import { setNames, TABLE, type Wish } from "./compile.ts";
 import { multicastWays } from "./multicast.ts";

@@ -2,36 +2,28 @@
 import * as z from "zod/mini";
 import { openNative } from "../../core/native/ffi.ts";
 import {
+  action,
+  CONNECTION_MARK,
   type Context,
   definePlugin,
   type DeviceFact,
   type DomainHitsFact,
   type InterfaceFact,
   type Json,
-  LINK_MARK_MASK,
   type LinkResolverFact,
   type LinkWayFact,
   nearOf,
   OtbError,
   type PathFact,
   type PeerFact,
+  RULE_SHIFT,
   type TcpWayFact,
-  TUNNEL_CONNECTION_MARK,
   type TunnelFact,
   type View,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { check, shadowed } from "./check.ts";
 import { macsOf } from "./clauses.ts";
-import {
-  compile,
-  DECIDED,
-  MAX_RULE_NUMBER,
-  OPEN,
-  RULE_SHIFT,
-  setNames,
-  TABLE,
-  type Wish,
-} from "./compile.ts";
+import { compile, MAX_RULE_NUMBER, setNames, TABLE, type Wish } from "./compile.ts";
 import { type Config, config } from "./config.ts";
 import { Ending } from "./ending.ts";
 import { factsOf } from "./facts.ts";
@@ -62,27 +54,26 @@ const SAVE_MS = 60_000;
 
 const DNS_PORT = 53;
 
-let running: Pinning | undefined;
-
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   check,
   async start(ctx) {
-    running = new Pinning(ctx);
-    await running.start();
+    const pinning = new Pinning(ctx);
+    await pinning.start();
+    return pinning;
   },
-  reload: (next) => running!.reload(next),
+  reload: (pinning, next) => pinning.reload(next),
   actions: {
-    why: {
+    why: action({
       summary: "Which way a connection or a device takes, and why",
       args: z.strictObject({ of: z.string().check(z.maxLength(400)) }),
-      run: (args) => running!.why((args as { of: string }).of),
-    },
-    rules: { summary: "The rules with their hits", run: () => running!.rules() },
-    devices: {
+      run: (pinning: Pinning, { of }) => pinning.why(of),
+    }),
+    rules: action({ summary: "The rules with their hits", run: (pinning: Pinning) => pinning.rules() }),
+    devices: action({
       summary: "Devices on the LAN, with names and what holds for them",
-      run: () => running!.devices(),
-    },
+      run: (pinning: Pinning) => pinning.devices(),
+    }),
   },
   panel: ({ peer, tunnel, rules = [] }) => [
     { kind: "stat", label: "Peer", value: String(peer) },
@@ -466,13 +457,13 @@ class Pinning {
 
   #running({ mark, leavesAs }: Tracked, { ways }: Wish): Running {
     const ruleNumber = mark >>> RULE_SHIFT;
-    const link = ways.find((way) => way.mark === (mark & LINK_MARK_MASK))?.link ?? null;
+    const link = ways.find((way) => way.mark === (mark & CONNECTION_MARK.link))?.link ?? null;
     return {
       rule: Object.entries(this.#numbering.numbers).find(([, number]) => number === ruleNumber)?.[0] ?? null,
       link,
-      forWantOfBond: (mark & OPEN) !== 0,
-      throughTunnel: (mark & TUNNEL_CONNECTION_MARK) !== 0,
-      decided: (mark & DECIDED) !== 0,
+      forWantOfBond: (mark & CONNECTION_MARK.open) !== 0,
+      throughTunnel: (mark & CONNECTION_MARK.tunnelled) !== 0,
+      decided: (mark & CONNECTION_MARK.decided) !== 0,
       // What goes to the peer leaves that one, and not as the device that is tracked here.
       ...link === null ? {} : { leavesAs },
     };

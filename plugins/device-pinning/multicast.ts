@@ -1,5 +1,5 @@
 // Whose multicast belongs to which link: devices that a rule pins to one, such as an operator's TV box. Pure.
-import type { MulticastWayFact } from "../../core/plugin.ts";
+import type { MulticastWayFact } from "@otb/plugin";
 import { macsOf, rangeOf } from "./clauses.ts";
 import type { Rule } from "./config.ts";
 import { exceptions, ruleOutcome, type Situation } from "./policy.ts";

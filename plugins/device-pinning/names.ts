@@ -1,6 +1,6 @@
 // Whose names are asked of a link's own resolver: devices that a rule pins whole to that link, such as an operator's TV box, which
 // needs what that operator alone knows. Pure.
-import type { LinkResolverFact } from "../../core/plugin.ts";
+import type { LinkResolverFact } from "@otb/plugin";
 import { domainsOf, macsOf } from "./clauses.ts";
 import type { Match } from "./config.ts";
 import { isClosed, ruleOutcome, type Situation } from "./policy.ts";

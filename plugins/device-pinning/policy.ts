@@ -1,13 +1,13 @@
 // What a rule comes to, given which links are alive and whether a peer answers: the one place that knows, for the kernel's
 // table and for `why` alike. Pure.
-import type { TcpWayFact } from "../../core/plugin.ts";
+import type { TcpWayFact } from "@otb/plugin";
 import type { Config, Rule } from "./config.ts";
 
 /** A link's way out around the peer, as judged now. */
 export interface Way {
   link: string;
   interface: string;
-  /** Under LINK_MARK_MASK. */
+  /** Under MARK.link. */
   mark: number;
   /** For whoever asks for no particular link; one of tier `never` is only for who is pinned to it. */
   general: boolean;

@@ -1,5 +1,5 @@
 // When the peer counts as gone, the tunnel as down and a link as dead: thresholds with memory, so that nothing flaps. Pure.
-import type { Link, LinkWayFact, PathFact, PeerFact, TunnelFact } from "../../core/plugin.ts";
+import type { Link, LinkWayFact, PathFact, PeerFact, TunnelFact } from "@otb/plugin";
 import type { Tunnel, Way } from "./policy.ts";
 
 /** A link must look bad this long to be dead, and good this long to be alive again, in milliseconds. */

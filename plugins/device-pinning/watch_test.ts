@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import type { Link, LinkWayFact, PathFact, PeerFact, Tier } from "../../core/plugin.ts";
+import type { Link, LinkWayFact, PathFact, PeerFact, Tier } from "@otb/plugin";
 import { bestWay } from "./policy.ts";
 import { type LinkEvidence, LinkWatch, PeerWatch, TunnelWatch } from "./watch.ts";
 

@@ -1,5 +1,5 @@
 // Why a connection goes where it goes: the same rules as the kernel's table, walked one by one, in words. Pure.
-import type { DeviceFact, Json, Lan } from "../../core/plugin.ts";
+import type { DeviceFact, Json, Lan } from "@otb/plugin";
 import { type Clause, clausesOf, domainsOf, macsOf, rangeOf } from "./clauses.ts";
 import type { Rule } from "./config.ts";
 import type { Family } from "./kernel.ts";

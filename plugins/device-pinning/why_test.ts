@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import type { DeviceFact } from "../../core/plugin.ts";
+import type { DeviceFact } from "@otb/plugin";
 import { parseTracked } from "./kernel.ts";
 import { MAC, settings, way, wish } from "./testing.ts";
 import {

@@ -1,7 +1,7 @@
 // IPv6 on the LAN as it runs: the box's address in the prefix by claim, and a dnsmasq that announces what the interface has.
 // Taking the address away is taking the announcement back: dnsmasq tells devices at once, and goes on for as long as one that
 // missed it may believe the last one.
-import type { Context, Program } from "../../core/plugin.ts";
+import type { Context, Program } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { dnsmasqProgram, isServing, reasonOf } from "./dnsmasq.ts";
 import { announcerConfig } from "./dnsmasq_config.ts";

@@ -1,5 +1,5 @@
 // What the schema cannot see of the settings. Pure.
-import type { Problem, World } from "../../core/plugin.ts";
+import type { Problem, World } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { contains, networkOf, toNumber } from "./ipv4.ts";
 import { pool } from "./plan.ts";

@@ -1,5 +1,5 @@
 // The LAN's devices, from leases and from who is seen there. Pure.
-import type { DeviceFact } from "../../core/plugin.ts";
+import type { DeviceFact } from "@otb/plugin";
 import type { Lease } from "./leases.ts";
 import type { Neighbour } from "./neighbours.ts";
 

@@ -1,5 +1,5 @@
 // dnsmasq as a program that the core runs: with few rights, and with what it says of itself.
-import type { ProgramSpec } from "../../core/plugin.ts";
+import type { ProgramSpec } from "@otb/plugin";
 
 /** What root keeps for dnsmasq: its ports and sets, and to become its own user (capabilities(7)); it sheds most of it itself. */
 const CAPABILITIES = ["net_admin", "net_raw", "net_bind_service", "setuid", "setgid", "chown", "kill"];

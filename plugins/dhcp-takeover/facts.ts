@@ -1,5 +1,5 @@
 // Facts of other plugins as this one uses them: looked at first, as anything may stand in them. Pure.
-import type { DeviceNameFact, DhcpServerFact, DnsSetFact, ResolverFact } from "../../core/plugin.ts";
+import type { DeviceNameFact, DhcpServerFact, DnsSetFact, ResolverFact } from "@otb/plugin";
 import { LABEL, MAC } from "./config.ts";
 import { isIpv4, networkOf } from "./ipv4.ts";
 import type { Server } from "./machine.ts";

@@ -1,11 +1,5 @@
 // What the LAN is told of IPv6: which prefix, for how long, and which other routers lead devices around the box. Pure.
-import type {
-  InterfaceFact,
-  Lan,
-  LanPrefixFact,
-  Resource,
-  RouterAdvertisementFact,
-} from "../../core/plugin.ts";
+import type { InterfaceFact, Lan, LanPrefixFact, Resource, RouterAdvertisementFact } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { MAC } from "./config.ts";
 

@@ -1,7 +1,7 @@
 // Which prefix is announced, how dnsmasq is told, and who else leads devices away.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { InterfaceFact } from "../../core/plugin.ts";
+import type { InterfaceFact } from "@otb/plugin";
 import { config } from "./config.ts";
 import { announcerConfig } from "./dnsmasq_config.ts";
 import { announcement, announcerResources, leaks, type Router } from "./ipv6.ts";

@@ -1,5 +1,5 @@
 // The leases as they are now: dnsmasq's file followed, and a copy of it kept.
-import type { Context } from "../../core/plugin.ts";
+import type { Context } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { LeaseFile } from "./lease_file.ts";
 import { type Lease, parseLeases, shiftLeases } from "./leases.ts";

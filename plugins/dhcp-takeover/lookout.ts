@@ -1,5 +1,5 @@
 // Who has which address on the LAN although nobody leased it here: asked by ARP in turn, kept on the disk.
-import type { Context, Json } from "../../core/plugin.ts";
+import type { Context, Json } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { type Hold, holdsWith, quarantineWith, type Refused } from "./holds.ts";
 import { toNumber, toText } from "./ipv4.ts";

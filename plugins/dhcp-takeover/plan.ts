@@ -1,5 +1,5 @@
 // What to serve: networks, ranges, routers and times, from the phase and what is around. Pure.
-import type { Lan, Link } from "../../core/plugin.ts";
+import type { Lan, Link } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import {
   contains,

@@ -1,5 +1,5 @@
 // What others are told: devices and status as facts, conditions for people; only what changed goes out.
-import type { Context, DeviceFact } from "../../core/plugin.ts";
+import type { Context, DeviceFact } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { devices, type Sources } from "./devices.ts";
 import { CODES, conditions, type Situation, statusOf } from "./words.ts";

@@ -16,7 +16,7 @@ import {
   type RouterAdvertisementFact,
   type Status,
   type View,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
 import { dnsmasqProgram, isServing, reasonOf } from "./dnsmasq.ts";

@@ -1,7 +1,7 @@
 // The pure parts beside the machine: addresses, leases, holds, devices, facts, recipes, settings.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { ResolverFact } from "../../core/plugin.ts";
+import type { ResolverFact } from "@otb/plugin";
 import { checkSettings } from "./check.ts";
 import { config } from "./config.ts";
 import { devices } from "./devices.ts";

@@ -1,5 +1,5 @@
 // What people are told: conditions, status and panel. Pure.
-import type { HealthCondition, PanelBlock, Status } from "../../core/plugin.ts";
+import type { HealthCondition, PanelBlock, Status } from "@otb/plugin";
 import type { Rules, Server, State } from "./machine.ts";
 import { acceptable, isRefusing, receiver, silentByMs } from "./machine.ts";
 import type { Router } from "./ipv6.ts";

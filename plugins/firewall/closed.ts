@@ -1,5 +1,5 @@
 // What of this machine can no longer be reached while otb runs, for a person to see and to decide. Pure.
-import type { Listener, ListensFact, Role } from "../../core/plugin.ts";
+import type { Listener, ListensFact, Role } from "@otb/plugin";
 import type { Allowed } from "./allow.ts";
 
 /** A DHCP client's ports: what it may hear is let in everywhere. */

@@ -2,7 +2,7 @@
 //
 // In nftables every base chain has its say and a drop is final: what is accepted here may be refused by the table of who
 // decides about it (what devices may reach, what boxes may reach through the peer), and never the other way around.
-import type { ListensFact, Role, Zone } from "../../core/plugin.ts";
+import type { ListensFact, Role, Zone } from "@otb/plugin";
 import type { Allowed } from "./allow.ts";
 import type { Zones } from "./zones.ts";
 

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import type { InterfaceFact, Link } from "../../core/plugin.ts";
+import type { InterfaceFact, Link } from "@otb/plugin";
 import { parseAllowed } from "./allow.ts";
 import { closed, inWords, sshPorts } from "./closed.ts";
 import { compile, type Wish } from "./compile.ts";

@@ -1,6 +1,6 @@
 // Which interface is in which zone. Pure.
 import ipaddr from "ipaddr.js";
-import { type InterfaceFact, type Link, type Network, OtbError } from "../../core/plugin.ts";
+import { type InterfaceFact, type Link, type Network, OtbError } from "@otb/plugin";
 
 /** What the zones follow from. */
 export interface World {

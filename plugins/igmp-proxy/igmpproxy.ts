@@ -1,5 +1,5 @@
 // igmpproxy as a program that the core runs: with few rights, and its end told once it lasted.
-import type { Context, Program } from "../../core/plugin.ts";
+import type { Context, Program } from "@otb/plugin";
 
 /** What root keeps for it: the kernel's multicast routes, and raw sockets (capabilities(7)). */
 const CAPABILITIES = ["net_admin", "net_raw"];

@@ -5,7 +5,7 @@ import {
   type InterfaceFact,
   type MulticastWayFact,
   type View,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { type Config, config } from "./config.ts";
 import { IgmpProxy } from "./igmpproxy.ts";
 import { CODES, type Plan, plan, TABLE } from "./plan.ts";
@@ -15,15 +15,14 @@ import { type Channel, channels } from "./routes.ts";
 const TELL_MS = 5_000;
 const ENDED = "igmpproxy-ended";
 
-let running: Multicast | undefined;
-
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   async start(ctx) {
-    running = new Multicast(ctx);
-    await running.start();
+    const multicast = new Multicast(ctx);
+    await multicast.start();
+    return multicast;
   },
-  reload: (next) => running!.reload(next),
+  reload: (multicast, next) => multicast.reload(next),
   panel: ({ channels = [] }) => [{
     kind: "table",
     columns: ["Channel", "From", "MB"],

@@ -1,5 +1,5 @@
 // From whose multicast belongs where to igmpproxy's configuration and the filter around it (igmpproxy.conf(5), nft(8)). Pure.
-import type { HealthCondition, InterfaceFact, Lan, MulticastWayFact } from "../../core/plugin.ts";
+import type { HealthCondition, InterfaceFact, Lan, MulticastWayFact } from "@otb/plugin";
 import type { Config } from "./config.ts";
 
 /** The filter's name; its family is inet. */

@@ -1,7 +1,7 @@
 // Unit tests: what igmpproxy is told, what the filter lets through, and when nothing runs.
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import type { InterfaceFact, MulticastWayFact } from "../../core/plugin.ts";
+import type { InterfaceFact, MulticastWayFact } from "@otb/plugin";
 import { config as schema } from "./config.ts";
 import { plan, TABLE } from "./plan.ts";
 import { parse } from "./routes.ts";

@@ -1,6 +1,6 @@
 // What each link carries, whoever's connections they are: its interface's own counters, or where the interface is not the
 // link's alone, as with the LAN and a modem on one port, counters of nftables by the link's address. Pure.
-import type { Lan, Resource } from "../../core/plugin.ts";
+import type { Lan, Resource } from "@otb/plugin";
 import type { UsableLink } from "./routing.ts";
 
 /** Bytes in and out since somebody began to count. */

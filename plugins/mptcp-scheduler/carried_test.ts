@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import type { Link } from "../../core/plugin.ts";
+import type { Link } from "@otb/plugin";
 import { openNative } from "../../core/native/ffi.ts";
 import { counters, parseCounters, parseDevices, Rates, sharing } from "./carried.ts";
 import type { UsableLink } from "./routing.ts";

@@ -1,6 +1,6 @@
 // The peer's side: paths are told by the boxes' public addresses, and what is sent over each gets its congestion control.
 import type { Native } from "../../core/native/ffi.ts";
-import type { CongestionFact, Context, Link, Resource } from "../../core/plugin.ts";
+import { type CongestionFact, type Context, type Link, type Resource, ROUTING_TABLE } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { pathFact, socketRates, totalRate } from "./path_fact.ts";
@@ -102,7 +102,7 @@ export function congestionRoutes(
       return [{
         kind: "route",
         family,
-        table: MAIN_TABLE,
+        table: ROUTING_TABLE.main,
         to: `${address}/${family === 6 ? 128 : 32}`,
         via: uplink.observed.gateway,
         interface: uplink.interface,
@@ -110,5 +110,3 @@ export function congestionRoutes(
       }];
     });
 }
-
-const MAIN_TABLE = 254;

@@ -1,5 +1,5 @@
 // What a person should know of links as they are used. Pure.
-import { type HealthCondition, isOddLength, type Link } from "../../core/plugin.ts";
+import { type HealthCondition, isOddLength, type Link } from "@otb/plugin";
 
 /** By code; undefined where nothing is the matter. */
 export type Conditions = { [code: string]: Omit<HealthCondition, "code"> | undefined };

@@ -1,5 +1,5 @@
 // From tiers and verdicts to MPTCP endpoints: who may carry subflows, and who only when nothing else is left. Pure.
-import type { Resource } from "../../core/plugin.ts";
+import type { Resource } from "@otb/plugin";
 import type { UsableLink } from "./routing.ts";
 
 /** What was decided about one link beside its settings. */

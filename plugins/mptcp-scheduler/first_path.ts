@@ -1,5 +1,5 @@
 // Which path the next connection starts on: short ones live and die there, so the near and wide ones get most. Pure.
-import type { FirstPathFact, Tier } from "../../core/plugin.ts";
+import type { FirstPathFact, Tier } from "@otb/plugin";
 
 /** A path as a candidate for a start. */
 export interface Candidate {

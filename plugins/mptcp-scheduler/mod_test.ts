@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Context, Link, Resource } from "../../core/plugin.ts";
+import type { Context, Link, Resource } from "@otb/plugin";
 import { type Config, config } from "./config.ts";
 import plugin from "./mod.ts";
 

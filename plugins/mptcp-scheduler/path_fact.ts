@@ -1,5 +1,5 @@
 // From what was sampled of a path to what is told of it. Pure.
-import type { FirstPathFact, PathFact } from "../../core/plugin.ts";
+import type { FirstPathFact, PathFact } from "@otb/plugin";
 import type { PathSample } from "./telemetry.ts";
 
 function rateOf(sample: PathSample | undefined): number {

@@ -1,5 +1,5 @@
 // Whether the peer itself is there, told from what connections and probes over all links say. Pure.
-import type { PeerFact } from "../../core/plugin.ts";
+import type { PeerFact } from "@otb/plugin";
 
 /** No link has heard of it for this long, in spite of asking: it is gone. */
 const GONE_AFTER_MS = 5_000;

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import type { Link, Resource, Tier } from "../../core/plugin.ts";
+import type { Link, Resource, Tier } from "@otb/plugin";
 import { congestionRoutes } from "./cloud.ts";
 import { oddNetworks, strippedLinks } from "./conditions.ts";
 import { chooseCongestion } from "./congestion.ts";

@@ -3,21 +3,20 @@
 import {
   type Lan,
   type Link,
-  LINK_MARK_MASK,
   type LinkWayFact,
+  MARK,
+  markOf,
+  masked,
   onLinkOf,
   type Resource,
-} from "../../core/plugin.ts";
+  ROUTING_TABLE,
+  RULE_PRIORITY,
+} from "@otb/plugin";
 
-/** Tables and rules of link slots start here. */
-const FIRST_TABLE = 1000;
-/** Before the rules by source address: a mark was set on purpose. */
-const FIRST_MARK_PRIORITY = 900;
 /** Behind a link's own default route. */
 const UNREACHABLE_METRIC = 10_000;
 /** Behind every default route that somebody else made. */
 const DEFAULT_METRIC = 4000;
-const MAIN_TABLE = 254;
 
 /** A link that can carry traffic, with its stable slot (1 to 8) and what was chosen for it. */
 export interface UsableLink {
@@ -69,19 +68,19 @@ export function routes(links: UsableLink[]): Resource[] {
   );
   return links.flatMap(({ link, slot, address, prefixLength, gateway, congestion, mtu }): Resource[] => {
     const family = address.includes(":") ? 6 : 4;
-    const table = FIRST_TABLE + slot;
+    const table = ROUTING_TABLE.links + slot;
     const size = mtu === undefined ? {} : { mtu };
     const way = { kind: "route", family, interface: link.interface, source: address } as const;
     return [
       ...onLinkOf({ address, prefixLength, gateway }).map((to): Resource => ({ ...way, table, to })),
       // TCP announces what fits, so that neither end sends more from its first segment on.
       { ...way, table, to: "default", via: gateway, congestion, ...size },
-      { kind: "rule", family, priority: table, from: address, table },
+      { kind: "rule", family, priority: RULE_PRIORITY.sources + slot, from: address, table },
       ...ranked.flatMap((other, index): Resource[] =>
         other.slot === slot
           ? [{
             ...way,
-            table: MAIN_TABLE,
+            table: ROUTING_TABLE.main,
             to: "default",
             via: gateway,
             metric: DEFAULT_METRIC + index,
@@ -100,10 +99,10 @@ export function routes(links: UsableLink[]): Resource[] {
 export function linkWays(slots: number[]): Resource[] {
   return slots.flatMap((slot) =>
     ([4, 6] as const).flatMap((family): Resource[] => {
-      const table = FIRST_TABLE + slot;
-      const mark = `0x${(slot << 8).toString(16)}/0x${LINK_MARK_MASK.toString(16)}`;
+      const table = ROUTING_TABLE.links + slot;
+      const mark = masked(markOf(slot), MARK.link);
       return [
-        { kind: "rule", family, priority: FIRST_MARK_PRIORITY + slot, mark, table },
+        { kind: "rule", family, priority: RULE_PRIORITY.marks + slot, mark, table },
         { kind: "route", family, table, to: "default", type: "unreachable", metric: UNREACHABLE_METRIC },
       ];
     })
@@ -116,8 +115,8 @@ export function wayOut({ link, slot, address }: UsableLink): LinkWayFact {
     link: link.name,
     interface: link.interface,
     source: address,
-    table: FIRST_TABLE + slot,
-    mark: slot << 8,
+    table: ROUTING_TABLE.links + slot,
+    mark: markOf(slot),
   };
 }
 

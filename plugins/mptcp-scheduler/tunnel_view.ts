@@ -1,5 +1,5 @@
 // What the tunnel has found out about each link that TCP needs too: how large a packet may be, and how the peer sees it.
-import type { TunnelPathFact } from "../../core/plugin.ts";
+import type { TunnelPathFact } from "@otb/plugin";
 
 /** A size that a path has had for so long is no guess from a search that goes on. */
 const SETTLED_MS = 2_000;

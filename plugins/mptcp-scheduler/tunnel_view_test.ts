@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import type { TunnelPathFact } from "../../core/plugin.ts";
+import type { TunnelPathFact } from "@otb/plugin";
 import { TunnelView } from "./tunnel_view.ts";
 
 function fact(link: string, more: Partial<TunnelPathFact> = {}): TunnelPathFact {

@@ -13,7 +13,7 @@ import {
   type TunnelFact,
   type TunnelPathFact,
   type View,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { Asker } from "./asker.ts";
 import { arrivalCap, CAKE_TRIAL, linkQdisc, linkTable } from "./classes.ts";
 import type { Config } from "./config.ts";

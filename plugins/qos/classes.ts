@@ -1,6 +1,6 @@
 // The classes of a link, which packets are in which, and the queue of each: HTB, or CAKE where the kernel has it. Pure.
-import type { Resource } from "../../core/plugin.ts";
-import { DEVICE_PRIORITY_MASK, HIGH_PRIORITY_MARK, LOW_PRIORITY_MARK } from "../../core/plugin.ts";
+import type { Resource } from "@otb/plugin";
+import { MARK } from "@otb/plugin";
 import { type Layer, OVERHEAD } from "./layer.ts";
 
 /** Numbers of classes: CAKE's tins of diffserv4 in its own order (tc-cake(8), "override"), so that one mark serves both. */
@@ -142,12 +142,10 @@ export function linkTable(
   if (devices.length > 0) {
     const of = (mark: number, dscp: number) =>
       ["ip", "ip6"].map((family) =>
-        `meta mark & ${DEVICE_PRIORITY_MASK} == ${mark} ${family} dscp 0 ${family} dscp set ${dscp}`
+        `meta mark & ${MARK.priority} == ${mark} ${family} dscp 0 ${family} dscp set ${dscp}`
       );
     chains.push(
-      `chain classify {\n${
-        classify(0, [...of(HIGH_PRIORITY_MARK, HIGH_DSCP), ...of(LOW_PRIORITY_MARK, LOW_DSCP)])
-      }\n}`,
+      `chain classify {\n${classify(0, [...of(MARK.high, HIGH_DSCP), ...of(MARK.low, LOW_DSCP)])}\n}`,
       `chain egress {\n${EGRESS}\noifname { ${quoted(devices)} } goto classify\n}`,
     );
   }

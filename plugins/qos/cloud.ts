@@ -1,5 +1,5 @@
 // The peer's side: takes boxes' wishes, and holds what goes to their addresses.
-import type { Context, ProxyTargetFact, Resource, TunnelPathFact } from "../../core/plugin.ts";
+import type { Context, ProxyTargetFact, Resource, TunnelPathFact } from "@otb/plugin";
 import { uplinkQdisc, uplinkTable } from "./classes.ts";
 import type { Config } from "./config.ts";
 import { type Group, Ledger } from "./ledger.ts";

@@ -1,5 +1,5 @@
 // What is below IP on a link, as far as it counts for shaping: bytes that the line adds to each packet. Pure.
-import type { InterfaceFact } from "../../core/plugin.ts";
+import type { InterfaceFact } from "@otb/plugin";
 
 export const LAYERS = ["ethernet", "vdsl", "adsl", "mobile"] as const;
 export type Layer = typeof LAYERS[number];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { TunnelPathFact } from "../../core/plugin.ts";
+import type { TunnelPathFact } from "@otb/plugin";
 import { HOLD_MS, Ledger } from "./ledger.ts";
 import { Paths } from "./paths.ts";
 import type { Wish } from "./wire.ts";

@@ -1,5 +1,5 @@
 // Whose path of the tunnel comes from where, as the tunnel of this peer tells it. Pure.
-import type { TunnelPathFact } from "../../core/plugin.ts";
+import type { TunnelPathFact } from "@otb/plugin";
 import { canonical } from "./address.ts";
 
 /** The paths of all boxes. */

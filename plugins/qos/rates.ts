@@ -1,5 +1,5 @@
 // The rates of one link, both ways: what a person said, what a test found, what delay under load teaches. Pure.
-import type { Link, PathDirection } from "../../core/plugin.ts";
+import type { Link, PathDirection } from "@otb/plugin";
 import { Autorate } from "./autorate.ts";
 import type { Carried } from "./counters.ts";
 

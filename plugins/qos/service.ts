@@ -1,5 +1,5 @@
 // The peer's side of the conversation: a small TCP service on loopback, reached through the proxy. Bounded, whatever comes.
-import { accepted } from "../../core/plugin.ts";
+import { accepted } from "@otb/plugin";
 import type { Wish } from "./wire.ts";
 import { closed, lines, parseRequest, TEST_SECONDS, writeAll, writeLine } from "./wire.ts";
 

@@ -1,5 +1,5 @@
 // The box's end: which ways a question may take now, and what is told of how they answer.
-import type { ResolverFact } from "../../core/plugin.ts";
+import type { ResolverFact } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { DOUBTED_AFTER, race } from "./race.ts";
 import { Rebinding } from "./rebinding.ts";

@@ -1,13 +1,6 @@
 // Names for devices that are pinned to a link: what only that operator knows is asked of the link's own resolver, over the link; what
 // it does not know, such as names of the LAN, of the box as usual.
-import type {
-  Context,
-  LinkFact,
-  LinkResolverFact,
-  LinkWayFact,
-  ListensFact,
-  View,
-} from "../../core/plugin.ts";
+import type { Context, LinkFact, LinkResolverFact, LinkWayFact, ListensFact, View } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { askLink, type LinkServers } from "./link_way.ts";
 import { listen, type Listening } from "./listen.ts";

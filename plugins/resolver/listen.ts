@@ -1,6 +1,6 @@
 // Where the LAN's DNS server asks, or a device itself: UDP and TCP on one port. Bounded, whatever comes.
 import { createSocket } from "node:dgram";
-import { accepted } from "../../core/plugin.ts";
+import { accepted } from "@otb/plugin";
 import { framed, messages, writeAll } from "./frames.ts";
 import { failure, forUdp, type Query, Rcode, readQuery } from "./wire.ts";
 

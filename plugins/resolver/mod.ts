@@ -10,7 +10,7 @@ import {
   type ResolverFact,
   type Socks5Fact,
   type WhenPeerGoneFact,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { type Config, config } from "./config.ts";
 import { Forwarder } from "./forwarder.ts";
 import { LinkListeners } from "./link_names.ts";
@@ -22,7 +22,7 @@ import { parseUpstream } from "./upstream.ts";
 const STATUS_EVERY_MS = 1_000;
 const EMPTIED_EVERY_MS = 1_000;
 
-export default definePlugin<Config>({
+export default definePlugin({
   config,
 
   check({ forwardTo }): Problem[] {

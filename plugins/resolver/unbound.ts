@@ -1,5 +1,5 @@
 // unbound as a program that the core runs.
-import type { ProgramSpec } from "../../core/plugin.ts";
+import type { ProgramSpec } from "@otb/plugin";
 
 /** What root keeps for unbound, which becomes its own user by itself (capabilities(7)). */
 const CAPABILITIES = ["setuid", "setgid", "kill"];

@@ -1,6 +1,6 @@
 // The boxes that this peer serves: which key opens a request, what each box has open, and that none takes what others need.
 import { type AeadSession, type Native, SALT_BYTES } from "../../core/native/ffi.ts";
-import { type BoxKey, readKey } from "../../core/plugin.ts";
+import { type BoxKey, readKey } from "@otb/plugin";
 import { JOINED_SHARE } from "./descriptors.ts";
 import type { Counted } from "./reactor.ts";
 import { METHOD, openRequestHead, type Refusal, requestHead } from "./sip022.ts";

@@ -1,5 +1,5 @@
 // Which way a connection to a named server goes: the first rule that fits its device, port and name. Pure.
-import type { DomainRulesFact } from "../../core/plugin.ts";
+import type { DomainRulesFact } from "@otb/plugin";
 
 /** One rule; without domains it is for every name, so that what stands after it is not reached. */
 export type DomainRule = DomainRulesFact["rules"][number];

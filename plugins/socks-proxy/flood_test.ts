@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { decodeAddress, Errno, openNative } from "../../core/native/ffi.ts";
 import { Namespace, until } from "../../core/native/testing.ts";
 import { Devices } from "./devices.ts";
-import { flowLimits } from "./flow_limits.ts";
+import { flowLimits, refusedFlows } from "./flow_limits.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { Sniffer } from "./sniffer.ts";
 import { echo, Pair } from "./testing.ts";
@@ -98,6 +98,11 @@ class House implements AsyncDisposable {
     return result === 1 ? "works" : "reset";
   }
 
+  /** Whose flows the box's kernel dropped lately. */
+  refusedFlows(): Promise<string[]> {
+    return refusedFlows((words) => Promise.resolve(this.box.ask("nft", ...words)));
+  }
+
   /** Entries in the box's table of connections. */
   tracked(): number {
     return this.box.inside(() => Number(Deno.readTextFileSync("/proc/sys/net/netfilter/nf_conntrack_count")));
@@ -148,6 +153,7 @@ Deno.test({
   async fn() {
     await using house = new House();
     const { native, greedy, modest } = house;
+    assert.deepEqual(await house.refusedFlows(), []);
     const [kept] = house.connect(greedy, 1);
     assert.equal(await house.fate(kept!), "works");
     const datagram = new Uint8Array(10);
@@ -156,6 +162,9 @@ Deno.test({
     );
     for (const fd of many) native.udpSend(fd, encode("203.0.113.9", 53), datagram, 0, 10, 0);
     for (const fd of many) native.close(fd);
+    assert.deepEqual(await house.refusedFlows(), [
+      /link\/ether (\S+)/.exec(greedy.ip("link show port0"))![1],
+    ]);
     assert.ok(house.tracked() <= FLOWS + 5, `${house.tracked()} entries`);
     const index = Number(/^(\d+):/.exec(greedy.ip("-o link show port0"))![1]);
     const raw = greedy.inside(() => native.packetOpen(index, { filter: [[0x06, 0, 0, 0]] }));

@@ -1,5 +1,5 @@
 // Tells which links are held back, by facts.
-import type { Context, HeldLinkFact, HoldProof } from "../../core/plugin.ts";
+import type { Context, HeldLinkFact, HoldProof } from "@otb/plugin";
 import type { HeldLink } from "./transport/striped/guard.ts";
 
 /** Links by the name that they have here, and for which direction. */

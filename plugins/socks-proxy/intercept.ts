@@ -2,13 +2,16 @@
 import ipaddr from "ipaddr.js";
 import { ADDRESS_BYTES, decodeAddress, type Native, PollEvents } from "../../core/native/ffi.ts";
 import {
+  CONNECTION_MARK,
   type Link,
-  LINK_MARK_MASK,
+  MARK as MARKS,
+  masked,
   nearOf,
   type Network,
   type Resource,
-  TUNNEL_CONNECTION_MARK,
-} from "../../core/plugin.ts";
+  ROUTING_TABLE,
+  RULE_PRIORITY,
+} from "@otb/plugin";
 import { writeRecord } from "./address.ts";
 import type { Devices } from "./devices.ts";
 import type { Reactor } from "./reactor.ts";
@@ -16,19 +19,16 @@ import { refusals } from "./refusal.ts";
 import type { Sniffer } from "./sniffer.ts";
 import { patience } from "./vanished.ts";
 
-/** Mark of intercepted packets: one bit, so that marks of others go on living beside it. */
-const MARK = "0x10000";
+/** One bit, so that marks of others go on living beside it. */
+const MARK = `0x${MARKS.intercepted.toString(16)}`;
 /** Who pins a flow to a link takes it past the proxy. */
-const LINK_MARKS = `0x${LINK_MARK_MASK.toString(16)}`;
-/** Table whose only route delivers marked packets to this machine. */
-const TABLE = 1157;
-const RULE_PRIORITY = 157;
+const LINK_MARKS = `0x${MARKS.link.toString(16)}`;
 
 /** What is never the Internet: link-local and multicast addresses (RFC 4291). */
 const LEFT_ALONE6 = ["fe80::/10", "ff00::/8"];
 
 /** Who has gone into the tunnel goes on there. */
-const TUNNELLED = `0x${TUNNEL_CONNECTION_MARK.toString(16)}`;
+const TUNNELLED = `0x${CONNECTION_MARK.tunnelled.toString(16)}`;
 
 /**
  * The claims for carrying the LAN's TCP of one family to a local port. While something stands in for the proxy it keeps what it
@@ -53,8 +53,21 @@ export function interception(
     : ["ipv6_addr", "ip6", `[::1]:${port}`];
   const refused = refusals(family);
   return [
-    { kind: "rule", family, priority: RULE_PRIORITY, mark: `${MARK}/${MARK}`, table: TABLE },
-    { kind: "route", family, table: TABLE, to: "default", type: "local", interface: "lo" },
+    {
+      kind: "rule",
+      family,
+      priority: RULE_PRIORITY.intercepted,
+      mark: masked(MARKS.intercepted, MARKS.intercepted),
+      table: ROUTING_TABLE.intercepted,
+    },
+    {
+      kind: "route",
+      family,
+      table: ROUTING_TABLE.intercepted,
+      to: "default",
+      type: "local",
+      interface: "lo",
+    },
     {
       kind: "nftTable",
       family: ip as "ip" | "ip6",

@@ -10,11 +10,10 @@ import {
   type DomainRulesFact,
   type FirstPathFact,
   type HealthCondition,
-  HIGH_PRIORITY_MARK,
   type InterfaceFact,
   isRange,
   type ListensFact,
-  LOW_PRIORITY_MARK,
+  MARK,
   OtbError,
   type PathFact,
   type PeerFact,
@@ -23,7 +22,7 @@ import {
   readKey,
   type Socks5Fact,
   type Zone,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { Boxes } from "./boxes.ts";
 import { type Config, config } from "./config.ts";
 import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";
@@ -73,7 +72,7 @@ const STRIPING_UNKNOWN: HealthCondition = {
   next: "Update otb on the peer, or set mptcp-scheduler.transport=mptcp here.",
 };
 
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   check(next, { network }) {
     const bad = next.allowTargets.find((range) => !isRange(range));
@@ -93,7 +92,7 @@ export default definePlugin<Config>({
     }
     return [];
   },
-  async start(ctx) {
+  async start(ctx): Promise<{ config: Config; take: Take }> {
     const native = openNative();
     const reactor = new Reactor(native);
     const now = () => Math.floor(ctx.clock.now() / 1000);
@@ -104,19 +103,17 @@ export default definePlugin<Config>({
     });
     const parts = { ctx, native, reactor, now };
     const take = await (ctx.role === "box" ? startBox(parts) : startCloud(parts));
-    running = { config: ctx.config, take };
+    return { config: ctx.config, take };
   },
-  async reload(next) {
-    const { config, take } = running!;
-    if (fixed(config) !== fixed(next)) return false;
-    await take(next);
-    running = { config: next, take };
+  async reload(running, next) {
+    if (fixed(running.config) !== fixed(next)) return false;
+    await running.take(next);
+    running.config = next;
   },
 });
 
 /** Takes settings that need no restart: what is carried goes on. */
 type Take = (next: Config) => void | Promise<void>;
-let running: { config: Config; take: Take } | undefined;
 
 /** The settings that do need one, as a text. */
 function fixed(config: Config): string {
@@ -155,7 +152,7 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     if (high.length + low.length === 0 || native.remoteAddress(fd, client) < 0) return 0;
     const mac = deviceOf(client);
     if (mac === undefined) return 0;
-    return high.includes(mac) ? HIGH_PRIORITY_MARK : low.includes(mac) ? LOW_PRIORITY_MARK : 0;
+    return high.includes(mac) ? MARK.high : low.includes(mac) ? MARK.low : 0;
   };
   const psk = readKey(ctx.secret("psk"), "psk"), peerKey = peerKeyOf(ctx);
   const identity = peerKey && new Identity(native, peerKey, psk);
@@ -280,9 +277,10 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
       severity: "error",
       ...(clock.current.get("clock")?.state === "wrong" ? CLOCK_WRONG : REJECTED),
     });
-    const crowding = shares.condition();
-    if (crowding) ctx.health.raise(crowding);
-    else ctx.health.clear("device-connections");
+    for (const [code, crowding] of Object.entries(shares.conditions())) {
+      if (crowding) ctx.health.raise(crowding);
+      else ctx.health.clear(code);
+    }
     if (hits.size > 0) {
       ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
     }

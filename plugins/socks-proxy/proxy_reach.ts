@@ -1,5 +1,5 @@
 // Whether the peer's proxy answers: judged by what connections to it meet, and by what the path manager says. Pure.
-import type { PeerFact } from "../../core/plugin.ts";
+import type { PeerFact } from "@otb/plugin";
 
 /** Nothing has reached the peer for this long, though it was tried: its proxy is out of order. */
 const OUT_AFTER_MS = 3_000;

@@ -1,5 +1,5 @@
 // What `otb status` shows of connections, told once a second when it changed.
-import type { Context, Json } from "../../core/plugin.ts";
+import type { Context, Json } from "@otb/plugin";
 
 const STATUS_EVERY_MS = 1_000;
 

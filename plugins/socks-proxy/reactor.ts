@@ -92,8 +92,8 @@ export class Reactor {
     this.#looks.set(tag, look);
   }
 
-  /** Tells when the tag is forgotten. */
-  count(tag: number, counted: Counted): void {
+  /** Tells when the tag is forgotten, instead of who was told before. */
+  count(tag: number, counted: Counted | undefined): void {
     this.#counted[tag] = counted;
   }
 

@@ -1,9 +1,8 @@
 // Targets that refused a device or stayed silent: its connection was answered for them before that was known, and is reset. What it
 // opens next is refused at the SYN, as the target itself would have done, so that programs go on to the next address of a name.
 import type { Native } from "../../core/native/ffi.ts";
+import { MARK } from "@otb/plugin";
 
-/** The firewall mark of such resets: one bit that nobody else has. */
-const MARK = 0x20000;
 /** How long it is refused, and how many targets of devices at once. */
 const SECONDS = 10, MOST = 4_096;
 
@@ -12,14 +11,14 @@ const SECONDS = 10, MOST = 4_096;
  * Of each device apart, as one may be refused what another is not.
  */
 export function refuse(native: Native, fd: number): void {
-  native.setMark(fd, MARK);
+  native.setMark(fd, MARK.refused);
   native.abort(fd);
 }
 
 /** What nftables (nft(8)) needs for that: a set and a chain of a table, and a rule for who opens. Pure. */
 export function refusals(family: 4 | 6): { parts: string; rule: string } {
   const [ip, type] = family === 4 ? ["ip", "ipv4_addr"] : ["ip6", "ipv6_addr"];
-  const mark = `0x${MARK.toString(16)}`;
+  const mark = `0x${MARK.refused.toString(16)}`;
   return {
     parts: `
   set refused {

@@ -1,5 +1,5 @@
 // When each box was last seen, kept over a restart.
-import type { Context } from "../../core/plugin.ts";
+import type { Context } from "@otb/plugin";
 import type { Boxes } from "./boxes.ts";
 
 /** How often it is stored: the disk shall rest. */

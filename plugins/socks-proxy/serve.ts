@@ -29,7 +29,7 @@ import { PROTOCOL_SAMPLE } from "./tunnel.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** From accept to a whole request, and to the end of a connection that is only drained: the same for every failure. */
-const HANDSHAKE_MS = 15_000;
+export const HANDSHAKE_MS = 15_000;
 /** Connections in handshake or drained at once; beyond, the oldest goes. */
 const MAX_STRANGERS = 4_096;
 

@@ -1,14 +1,18 @@
 // Each LAN device's share on a running box: of the proxy's connections and of the kernel's flows; and who wanted more.
-import type { Context, DeviceFact, HealthCondition } from "../../core/plugin.ts";
+import type { Context, DeviceFact, HealthCondition } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { Devices } from "./devices.ts";
-import { flowLimits } from "./flow_limits.ts";
+import { flowLimits, refusedFlows } from "./flow_limits.ts";
+
+/** The kernel is asked so often whose flows it dropped. */
+const LOOK_MS = 30_000;
 
 /** Holds devices to their shares, and takes new numbers while it runs. */
 export class Shares {
   readonly devices: Devices;
   readonly #names: { current: ReadonlyMap<string, DeviceFact> };
   #limits: Pick<Config, "connectionsPerDevice" | "flowsPerDevice">;
+  #dropped: string[] = [];
 
   /** @param total connections of all devices together */
   constructor(
@@ -30,6 +34,8 @@ export class Shares {
   async countFlows(): Promise<void> {
     this.ctx.defer(this.ctx.network.subscribe(() => this.#claim()));
     await this.#claim();
+    const timer = setInterval(() => this.#look(), LOOK_MS);
+    this.ctx.defer(() => clearInterval(timer));
   }
 
   /** Other numbers hold from now on; what is open stays. */
@@ -38,20 +44,44 @@ export class Shares {
     if (this.ctx.config.intercept.enabled) await this.#claim();
   }
 
-  /** Who was refused something lately, as a condition; undefined while nobody was. */
-  condition(): HealthCondition | undefined {
-    const names = this.devices.refused().map((mac) => this.#names.current.get(`device/${mac}`)?.name ?? mac);
-    if (names.length === 0) return undefined;
-    const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
-    const { connectionsPerDevice } = this.#limits;
+  /** Who was refused something lately, as conditions by their code; undefined where nobody was. */
+  conditions(): { [code: string]: HealthCondition | undefined } {
+    const { connectionsPerDevice, flowsPerDevice } = this.#limits;
+    const condition = (
+      code: string,
+      macs: string[],
+      limit: string,
+      setting: string,
+    ): HealthCondition | undefined =>
+      macs.length === 0 ? undefined : {
+        code,
+        severity: "warning",
+        message: `Refused what is too much of ${this.#inWords(macs)}: a device has ${limit}`,
+        next: `Look what it does; if it needs more: otb config set socks-proxy.${setting}=NUMBER`,
+      };
     return {
-      code: "device-connections",
-      severity: "warning",
-      message: `Refused what is too much of ${
-        names.slice(0, 3).join(", ")
-      }${more}: a device has ${connectionsPerDevice} TCP connections at most, and no more than others leave free`,
-      next: "Look what it does; if it needs more: otb config set socks-proxy.connectionsPerDevice=NUMBER",
+      "device-connections": condition(
+        "device-connections",
+        this.devices.refused(),
+        `${connectionsPerDevice} TCP connections at most, and no more than others leave free`,
+        "connectionsPerDevice",
+      ),
+      "device-flows": condition(
+        "device-flows",
+        this.#dropped,
+        `${flowsPerDevice} flows of all protocols at most, and 1,000 new ones a second`,
+        "flowsPerDevice",
+      ),
     };
+  }
+
+  #inWords(macs: string[]): string {
+    const names = macs.map((mac) => this.#names.current.get(`device/${mac}`)?.name ?? mac);
+    return `${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
+  }
+
+  async #look(): Promise<void> {
+    this.#dropped = await refusedFlows().catch(() => this.#dropped);
   }
 
   async #claim(): Promise<void> {

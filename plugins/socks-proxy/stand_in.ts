@@ -7,7 +7,7 @@ import type {
   TcpWayFact,
   TunnelFact,
   View,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { ProxyReach } from "./proxy_reach.ts";
 import type { TunnelCounters } from "./tunnel.ts";

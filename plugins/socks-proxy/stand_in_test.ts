@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { ADDRESS_BYTES, decodeAddress, openNative } from "../../core/native/ffi.ts";
 import { Namespace, ready, until } from "../../core/native/testing.ts";
-import type { PeerFact } from "../../core/plugin.ts";
+import type { PeerFact } from "@otb/plugin";
 import { compile } from "../device-pinning/compile.ts";
 import { NOTHING } from "../device-pinning/kernel.ts";
 import { settings, wish } from "../device-pinning/testing.ts";

@@ -1,6 +1,6 @@
 // Which targets the peer may dial for a box, by the rules that all plugins share, and what others of the peer offer to boxes.
 import { decodeAddress } from "../../core/native/ffi.ts";
-import { targetFilter, targetRules } from "../../core/plugin.ts";
+import { targetFilter, targetRules } from "@otb/plugin";
 
 const REMEMBERED = 10_000;
 

@@ -1,7 +1,7 @@
 // Both ends of the proxy in the test's own process, over loopback, with clock and key in the test's hand.
 import { Buffer } from "node:buffer";
 import { openNative } from "../../core/native/ffi.ts";
-import { accepted, type BoxKey } from "../../core/plugin.ts";
+import { accepted, type BoxKey } from "@otb/plugin";
 import { Boxes } from "./boxes.ts";
 import { Reactor } from "./reactor.ts";
 import { Salts } from "./salts.ts";
@@ -10,7 +10,8 @@ import { Identity } from "./sip023.ts";
 import { legacyKey } from "./sip004.ts";
 import { Socks5 } from "./socks5.ts";
 import { Targets } from "./targets.ts";
-import type { Way } from "./transport/striped/connect.ts";
+import type { Way } from "./transport/transport.ts";
+import { close } from "./testing_close.ts";
 import { TestLinks } from "./transport/testing_links.ts";
 import { MptcpTransport } from "./transport/transport.ts";
 import { type TunnelCounters, tunnelCounters, Tunnels } from "./tunnel.ts";
@@ -42,6 +43,8 @@ export interface PairOptions {
   hops?: boolean;
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
+  /** Those that were not bulk for so long keep one. */
+  quietMs?: number;
   /** Addresses of names, for the peer. */
   lookup?: (host: string) => Promise<string[]>;
   /** No link works, as far as the box knows. */
@@ -86,6 +89,7 @@ export class Pair {
       counters: this.tunnelled,
       ways: striped ? () => this.links?.ways() ?? waysOf(striped) : undefined,
       bareMs: options.bareMs,
+      quietMs: options.quietMs,
       isCutOff: options.isCutOff,
     });
     this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);
@@ -225,15 +229,6 @@ export function listen(
     }
   })();
   return { port: listener.addr.port, [Symbol.dispose]: () => listener.close() };
-}
-
-/** Closes what may be closed already. */
-export function close(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // It is.
-  }
 }
 
 /** Answers every byte with itself and ends when the client does. */

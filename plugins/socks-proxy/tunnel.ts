@@ -1,6 +1,6 @@
 // The box's end: takes one LAN connection to the peer over the transport, with the SIP022 request in one write.
 import { Errno, errnoName, PollEvents } from "../../core/native/ffi.ts";
-import type { FirstPathFact } from "../../core/plugin.ts";
+import type { FirstPathFact } from "@otb/plugin";
 import { arena } from "./arena.ts";
 import { JOINED_SHARE } from "./descriptors.ts";
 import type { Reactor } from "./reactor.ts";
@@ -8,7 +8,7 @@ import { type Counters, type Registered, Relay, scratch } from "./relay.ts";
 import { FIRST_PAYLOAD, greet, type GreetSettings } from "./request.ts";
 import type { HeldLink } from "./transport/striped/guard.ts";
 import { Striping } from "./transport/striped/box.ts";
-import type { Way } from "./transport/striped/connect.ts";
+import type { Way } from "./transport/transport.ts";
 import { isReservedTarget, RESERVED_TARGET } from "./transport/striped/hello.ts";
 import type { CongestionWish } from "./transport/striped/line.ts";
 import { order, type Path, type Transport } from "./transport/transport.ts";
@@ -73,6 +73,8 @@ export interface TunnelSettings extends GreetSettings {
   ways?(): Way[];
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
+  /** Those that were not bulk for so long keep one. */
+  quietMs?: number;
   /** Connections of devices that there is room for. */
   most?: number;
   /** Congestion control of striped streams that a person wants. */

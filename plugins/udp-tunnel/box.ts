@@ -9,7 +9,7 @@ import {
   readKey,
   type TunnelFact,
   type View,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { Asker } from "./asker.ts";
 import { Questions } from "./counters.ts";
 import { boxClaims, DEVICE } from "./claims.ts";

@@ -1,5 +1,5 @@
 // What the box's end tells: facts for other plugins, status for people, as often as anybody wants to know.
-import type { Context, TunnelFact } from "../../core/plugin.ts";
+import type { Context, TunnelFact } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { pathFact, pathStatus } from "./facts.ts";
 import type { Session } from "./session.ts";

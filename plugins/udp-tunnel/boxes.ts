@@ -1,6 +1,6 @@
 // The boxes that belong to this peer, found by what they call themselves on the wire, and what each may take of what all share.
 import type { Native } from "../../core/native/ffi.ts";
-import { type BoxKey, readKey } from "../../core/plugin.ts";
+import { type BoxKey, readKey } from "@otb/plugin";
 import { Flood } from "./cookies.ts";
 import { Newest } from "./counters.ts";
 import { hexOf, Identity } from "./identity.ts";

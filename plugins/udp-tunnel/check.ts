@@ -1,6 +1,6 @@
 // What contradicts what in the settings, beyond their schema. Pure.
 import ipaddr from "ipaddr.js";
-import { isRange, nearOf, type Problem, type World } from "../../core/plugin.ts";
+import { isRange, nearOf, type Problem, type World } from "@otb/plugin";
 import type { Config } from "./config.ts";
 
 /** @returns problems; empty when all is well */

@@ -1,11 +1,10 @@
 // What the tunnel wants of the kernel, at both ends. Pure.
-import type { Resource, TargetRule } from "../../core/plugin.ts";
+import { MARK, masked, type Resource, ROUTING_TABLE, RULE_PRIORITY, type TargetRule } from "@otb/plugin";
 
 /** The TUN device. */
 export const DEVICE = "otb0";
-/** On the box: packets of the LAN find the tunnel after what is pinned to a link and before everything else. */
-export const RULE_PRIORITY = 950;
-const TABLE = 1158, LINK_MARKS = "0x0/0xff00";
+/** What is pinned to no link. */
+const UNPINNED = masked(0, MARK.link);
 
 /** Flows that the peer tracks for one box at once, so that none fills the table of the others. */
 const MOST_FLOWS = 16_384;
@@ -57,7 +56,7 @@ export function boxClaims({ lan, address, prefix, mtu, isUp }: BoxWish): Resourc
     ...families.map((family): Resource => ({
       kind: "route",
       family,
-      table: TABLE,
+      table: ROUTING_TABLE.tunnel,
       to: "default",
       interface: DEVICE,
       mtu: family === 4 ? mtu : undefined,
@@ -66,10 +65,10 @@ export function boxClaims({ lan, address, prefix, mtu, isUp }: BoxWish): Resourc
       ? families.map((family): Resource => ({
         kind: "rule",
         family,
-        priority: RULE_PRIORITY,
+        priority: RULE_PRIORITY.tunnel,
         inputInterface: lan,
-        mark: LINK_MARKS,
-        table: TABLE,
+        mark: UNPINNED,
+        table: ROUTING_TABLE.tunnel,
       }))
       : [],
   ];
@@ -146,9 +145,9 @@ ${targets.flatMap(rulesOf).join("\n")}
 `,
     },
     ...boxes.flatMap(({ address, prefix, mtu }): Resource[] => [
-      { kind: "route", family: 4, table: MAIN_TABLE, to: `${address}/32`, interface: DEVICE, mtu },
+      { kind: "route", family: 4, table: ROUTING_TABLE.main, to: `${address}/32`, interface: DEVICE, mtu },
       ...prefix
-        ? [{ kind: "route", family: 6, table: MAIN_TABLE, to: prefix, interface: DEVICE } as const]
+        ? [{ kind: "route", family: 6, table: ROUTING_TABLE.main, to: prefix, interface: DEVICE } as const]
         : [],
     ]),
   ];
@@ -162,5 +161,3 @@ function rulesOf({ verdict, ranges }: TargetRule): string[] {
     return own.length > 0 ? [`    ${family} daddr { ${own.join(", ")} } ${act}`] : [];
   });
 }
-
-const MAIN_TABLE = 254;

@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { encodeAddress, openNative } from "../../core/native/ffi.ts";
 import { Namespace } from "../../core/native/testing.ts";
-import { targetFilter, targetRules } from "../../core/plugin.ts";
+import { targetFilter, targetRules } from "@otb/plugin";
 import { cloudClaims } from "./claims.ts";
 
 const POOL = "100.127.157.0/24", OWN = "198.51.100.11";

@@ -10,7 +10,7 @@ import {
   targetRules,
   type TunnelFact,
   type TunnelPathFact,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { Answerer, type Asked, type Asking } from "./answerer.ts";
 import { Boxes, type KnownBox } from "./boxes.ts";
 import { cloudClaims, DEVICE } from "./claims.ts";

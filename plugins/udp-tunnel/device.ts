@@ -1,6 +1,6 @@
 // The TUN device, which comes back by itself when somebody deletes it, renames it or moves it away.
 import type { Native, Tun } from "../../core/native/ffi.ts";
-import type { Context } from "../../core/plugin.ts";
+import type { Context } from "@otb/plugin";
 import { DEVICE } from "./claims.ts";
 import type { Config } from "./config.ts";
 import type { Pump } from "./pump.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { encodeAddress, openNative, type Tun, type TunOptions } from "../../core/native/ffi.ts";
 import { Namespace, until } from "../../core/native/testing.ts";
-import type { HealthCondition } from "../../core/plugin.ts";
+import type { HealthCondition } from "@otb/plugin";
 import { DEVICE } from "./claims.ts";
 import { Device } from "./device.ts";
 import { type Host, Pump } from "./pump.ts";

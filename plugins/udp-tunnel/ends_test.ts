@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { decodeAddress, openNative } from "../../core/native/ffi.ts";
 import { until } from "../../core/native/testing.ts";
-import type { BoxKey } from "../../core/plugin.ts";
+import type { BoxKey } from "@otb/plugin";
 import { base64, BoxEnd, HandMade, PeerEnd, PORT, twoPlaces } from "./testing_ends.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -1,7 +1,7 @@
 // The tunnel's paths for other plugins and for people.
 import ipaddr from "ipaddr.js";
 import { decodeAddress } from "../../core/native/ffi.ts";
-import type { PathDirection, TunnelPathFact } from "../../core/plugin.ts";
+import type { PathDirection, TunnelPathFact } from "@otb/plugin";
 import type { PathStatus } from "./panel.ts";
 import type { TunnelPath } from "./path.ts";
 

@@ -5,7 +5,7 @@
 // (BitTorrent's table of nodes) gets no more for further ones, so that its share of the kernel's table, and what others have of
 // it, lasts as before.
 
-import type { Context, Resource } from "../../core/plugin.ts";
+import type { Context, Resource } from "@otb/plugin";
 
 /** Silence in seconds, before and after the first answer: for a flow, and for what has to do with less. */
 const LASTING = 300, BRIEF = { unreplied: 30, replied: 120 };

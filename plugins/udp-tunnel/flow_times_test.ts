@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { encodeAddress, openNative } from "../../core/native/ffi.ts";
 import { Namespace } from "../../core/native/testing.ts";
-import type { Resource } from "../../core/plugin.ts";
+import type { Resource } from "@otb/plugin";
 import { boxClaims, cloudClaims, DEVICE } from "./claims.ts";
 import { boxFlows, lanFlows, rememberFlows } from "./flow_times.ts";
 

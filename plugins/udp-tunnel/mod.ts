@@ -1,13 +1,13 @@
 // The plugin: carries what the proxy does not, on the box and at the peer.
 import { openNative } from "../../core/native/ffi.ts";
-import { definePlugin } from "../../core/plugin.ts";
+import { definePlugin } from "@otb/plugin";
 import { BoxTunnel } from "./box.ts";
 import { check } from "./check.ts";
 import { CloudTunnel } from "./cloud.ts";
-import { type Config, config } from "./config.ts";
+import { config } from "./config.ts";
 import { panel } from "./panel.ts";
 
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   check,
   async start(ctx) {

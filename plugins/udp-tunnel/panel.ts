@@ -1,5 +1,5 @@
 // The tunnel for people: data blocks.
-import type { PanelBlock, Status } from "../../core/plugin.ts";
+import type { PanelBlock, Status } from "@otb/plugin";
 
 /** One path in the status. */
 export interface PathStatus {

@@ -14,7 +14,7 @@ import {
   type Status,
   type TunnelFact,
   type TunnelPathFact,
-} from "../../core/plugin.ts";
+} from "@otb/plugin";
 import { BoxTunnel } from "./box.ts";
 import { CloudTunnel } from "./cloud.ts";
 import { type Config, config } from "./config.ts";

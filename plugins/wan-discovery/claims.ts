@@ -1,10 +1,17 @@
 // From a planned link with its address to what it wants of the kernel and to the fact that others read. Pure.
-import { type Lan, type Link, type LinkFact, onLinkOf, overlaps, type Resource } from "../../core/plugin.ts";
+import {
+  type Lan,
+  type Link,
+  type LinkFact,
+  onLinkOf,
+  overlaps,
+  type Resource,
+  ROUTING_TABLE,
+} from "@otb/plugin";
 import { network } from "./addresses.ts";
 import { type Grant, usedOf } from "./lease.ts";
-import type { Configured, PlannedLink } from "./planner.ts";
+import type { Configured, PlannedLink } from "./known.ts";
 
-const MAIN_TABLE = 254;
 /** What nft takes as a name between quotes. */
 const SAFE_NAME = /^[\w.-]{1,15}$/;
 /** Behind every route to a subnet that the kernel or a person made: a modem's subnet never hides the LAN's. */
@@ -57,7 +64,13 @@ export function linkResources(link: PlannedLink, grant: Grant | undefined, lan?:
   if (fixed) resources.push({ kind: "neighbour", interface: device, address: gateway, mac });
   if (!grant || lanAddress) return resources;
   const { prefixLength } = grant, address = usedOf(grant);
-  const route = { kind: "route", family: 4, table: MAIN_TABLE, interface: device, source: address } as const;
+  const route = {
+    kind: "route",
+    family: 4,
+    table: ROUTING_TABLE.main,
+    interface: device,
+    source: address,
+  } as const;
   // Two modems may have one subnet, and one may have the LAN's: the kernel's own route would be ambiguous.
   resources.push({
     kind: "address",

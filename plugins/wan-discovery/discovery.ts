@@ -1,6 +1,6 @@
 // The running search: frames in, evidence, plan, addresses, claims and facts out. The only part with I/O and time.
 import type { Native } from "../../core/native/ffi.ts";
-import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "../../core/plugin.ts";
+import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "@otb/plugin";
 import { ANY, type Bytes, inside, readMac } from "./addresses.ts";
 import { allResources, configuredLinks } from "./claims.ts";
 import type { Config } from "./config.ts";
@@ -12,7 +12,8 @@ import { type Grant, LeaseClient, type Outgoing, usedOf } from "./lease.ts";
 import { type Memory, readMemory } from "./memory.ts";
 import { parsePppoeOffer, pppoeQuestion } from "./pppoe.ts";
 import { frameOf } from "./outgoing.ts";
-import { gatewaysToAsk, type Plan, plan, type PlannedLink } from "./planner.ts";
+import type { Plan, PlannedLink } from "./known.ts";
+import { gatewaysToAsk, plan } from "./planner.ts";
 import { COLLECT_MS, Prober } from "./prober.ts";
 import {
   cannotForget,

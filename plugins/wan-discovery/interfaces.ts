@@ -1,5 +1,5 @@
 // What kind of thing an interface is, and whether modems are looked for behind it. Pure.
-import type { InterfaceFact } from "../../core/plugin.ts";
+import type { InterfaceFact } from "@otb/plugin";
 
 /** What a person would call it. */
 export type InterfaceKind = "ethernet" | "usb" | "phone" | "lte" | "wifi" | "ppp" | "virtual";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { InterfaceFact } from "../../core/plugin.ts";
+import type { InterfaceFact } from "@otb/plugin";
 import { isSearchable, kindOf } from "./interfaces.ts";
 
 const device = (fact: Partial<InterfaceFact>): InterfaceFact => ({

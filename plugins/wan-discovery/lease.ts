@@ -1,7 +1,7 @@
 // One DHCP client that asks one chosen server of one modem (RFC 2131 4.4) and holds an address only after ARP said that
 // nobody has it (RFC 5227); where the server fell silent it keeps what it had. Pure: time and chance come from outside,
 // what is to be sent is returned.
-import { boundedLength, isOddLength } from "../../core/plugin.ts";
+import { boundedLength, isOddLength } from "@otb/plugin";
 import { inside, isHost, range, toAddress, toNumber } from "./addresses.ts";
 import type { ClientMessage, Reply } from "./dhcp.ts";
 

@@ -1,9 +1,10 @@
 // The tunnels that `otb bench tunnel` compares, each raised on a wire and taken down again: after `up`, what the box sends to
 // the Internet server goes by it.
 import { PEER_ADDRESS, ROOT, SERVER_ADDRESS } from "../world.ts";
+import { configureWireguard, type WireguardKeys, wireguardKeys } from "./wireguard.ts";
 import { BOX_WIRE, type Wire } from "./wire.ts";
 
-export type Kind = "otb" | "glorytun" | "loop" | "forward";
+export type Kind = "otb" | "wireguard" | "glorytun" | "loop" | "forward";
 
 /** A tunnel that stands. */
 export interface Standing {
@@ -23,6 +24,14 @@ export function glorytunPath(): string | undefined {
   return Deno.env.get("OTB_GLORYTUN") || undefined;
 }
 
+/**
+ * The program of wireguard-go; undefined when nobody says where it is. Debian's has no offload of UDP; the one that has:
+ * `go install golang.zx2c4.com/wireguard@v0.0.0-20260522210424-ecfc5a8d5446`.
+ */
+export function wireguardPath(): string | undefined {
+  return Deno.env.get("OTB_WIREGUARD_GO") || undefined;
+}
+
 /** Raises one; resolves once packets pass. @param rateMbps that glorytun is told its path has */
 export async function raise(wire: Wire, kind: Kind, rateMbps: number): Promise<Standing> {
   if (kind !== "otb") await wire.run("box", ["ip", "address", "replace", `${BOX_WIRE}/29`, "dev", "wan1"]);
@@ -30,6 +39,8 @@ export async function raise(wire: Wire, kind: Kind, rateMbps: number): Promise<S
     ? await otb(wire)
     : kind === "glorytun"
     ? await glorytun(wire, rateMbps)
+    : kind === "wireguard"
+    ? await wireguard(wire)
     : await plain(wire, kind);
   try {
     await passes(wire);
@@ -73,6 +84,29 @@ async function glorytun(wire: Wire, rateMbps: number): Promise<Standing> {
     const rate = String(rateMbps * 1e6 / 8);
     const path = ["path", "dev", NEAR_DEVICE, "addr", BOX_WIRE, ...remote, "set", "up"];
     await retried(() => wire.run("box", [program, ...path, "rate", "fixed", "tx", rate, "rx", rate]));
+    return standing;
+  } catch (error) {
+    await standing.stop();
+    throw error;
+  }
+}
+
+async function wireguard(wire: Wire): Promise<Standing> {
+  const start = (role: string, device: string) =>
+    wire.spawn(role, [wireguardPath()!, "-f", device], { stdin: "null", stdout: "null", stderr: "null" });
+  const near = wireguardKeys(), far = wireguardKeys();
+  const end = ({ secret }: WireguardKeys, { known }: WireguardKeys) => ({
+    secret,
+    port: UDP_PORT,
+    other: known,
+  });
+  const standing = stopping(wire, [start("site1", FAR_DEVICE), start("box", NEAR_DEVICE)]);
+  try {
+    await retried(() => configureWireguard(FAR_DEVICE, end(far, near)));
+    await retried(() =>
+      configureWireguard(NEAR_DEVICE, { ...end(near, far), endpoint: `${PEER_ADDRESS}:${UDP_PORT}` })
+    );
+    await addresses(wire);
     return standing;
   } catch (error) {
     await standing.stop();

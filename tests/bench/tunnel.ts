@@ -1,15 +1,16 @@
-// `otb bench tunnel`: one encrypted tunnel over one path, both ends on this machine and a wire between them, against glorytun and
-// against TUN devices without a tunnel's work, in turns.
+// `otb bench tunnel`: one encrypted tunnel over one path, both ends on this machine and a wire between them, against
+// wireguard-go, glorytun and TUN devices without a tunnel's work, in turns.
 import { Traffic } from "../lab/traffic.ts";
 import { median, round } from "../measure.ts";
 import { SERVER_ADDRESS } from "../world.ts";
-import { glorytunPath, type Kind, raise } from "./contestants.ts";
+import { glorytunPath, type Kind, raise, wireguardPath } from "./contestants.ts";
 import { Wire } from "./wire.ts";
 
-/** At least so many times glorytun, and so much of a plain forward, which is 4 Gbit/s where that does 25. */
-const BARS = { glorytun: 4, forward: 0.16 };
+/** At least so many times wireguard-go either way and glorytun, and so much of a plain forward, which is 4 Gbit/s where that does 25. */
+const BARS = { wireguard: 1.2, glorytun: 4, forward: 0.16 };
 const LABELS: Record<Kind, string> = {
   otb: "otb's tunnel",
+  wireguard: "wireguard-go",
   glorytun: "glorytun",
   loop: "TUN and UDP, in the clear",
   forward: "TUN forward with offload",
@@ -30,11 +31,11 @@ export interface TunnelFigures {
   cpuSecondsPerGigabyte: number;
 }
 
-/** Medians; `glorytun` is absent where OTB_GLORYTUN does not say where it is. */
+/** Medians; `wireguard` and `glorytun` are absent where OTB_WIREGUARD_GO and OTB_GLORYTUN do not say where they are. */
 export interface TunnelResult {
   figures: Partial<Record<Kind, Record<Flow, TunnelFigures>>>;
   glorytunRateMbps?: number;
-  ratios: { glorytun?: number; loop: number; forward: number };
+  ratios: { wireguardUp?: number; wireguardDown?: number; glorytun?: number; loop: number; forward: number };
   bars: typeof BARS;
   pass: boolean;
 }
@@ -55,8 +56,9 @@ export async function run(
   const place = { wire, traffic: new Traffic(wire, SERVER_ADDRESS, folder) };
   const server = wire.spawn("server", ["iperf3", "-s"], { stdin: "null", stdout: "null", stderr: "null" });
   try {
-    const kinds = (["otb", "glorytun", "loop", "forward"] as const)
+    const kinds = (["otb", "wireguard", "glorytun", "loop", "forward"] as const)
       .filter((kind) => kind !== "glorytun" || glorytunPath())
+      .filter((kind) => kind !== "wireguard" || wireguardPath())
       .filter((kind) => !options.only || kind.includes(options.only));
     const rate = kinds.includes("glorytun") ? await bestRate(place) : 0;
     const found: Partial<Record<Kind, Record<Flow, TunnelFigures[]>>> = {};
@@ -98,8 +100,10 @@ function judged(found: Partial<Record<Kind, Record<Flow, TunnelFigures[]>>>, rat
     return flows ? Math.min(flows.tcpUp.gbps, flows.tcpDown.gbps) : NaN;
   };
   const ratio = (kind: Kind) => round(tcp("otb") / tcp(kind), 3);
-  const hasGlorytun = figures.glorytun !== undefined;
+  const hasGlorytun = figures.glorytun !== undefined, { otb, wireguard } = figures;
+  const ofWireguard = (flow: Flow) => round((otb?.[flow].gbps ?? NaN) / wireguard![flow].gbps, 3);
   const ratios = {
+    ...(wireguard && { wireguardUp: ofWireguard("tcpUp"), wireguardDown: ofWireguard("tcpDown") }),
     ...(hasGlorytun && { glorytun: ratio("glorytun") }),
     loop: ratio("loop"),
     forward: ratio("forward"),
@@ -109,7 +113,8 @@ function judged(found: Partial<Record<Kind, Record<Flow, TunnelFigures[]>>>, rat
     ...(hasGlorytun && { glorytunRateMbps: rate }),
     ratios,
     bars: BARS,
-    pass: ratios.forward >= BARS.forward && (!hasGlorytun || ratios.glorytun! >= BARS.glorytun),
+    pass: ratios.forward >= BARS.forward && (!hasGlorytun || ratios.glorytun! >= BARS.glorytun) &&
+      (!wireguard || Math.min(ratios.wireguardUp!, ratios.wireguardDown!) >= BARS.wireguard),
   };
 }
 
@@ -193,6 +198,13 @@ export function rows({ figures, glorytunRateMbps, ratios, bars }: TunnelResult):
         return `${gbps.toFixed(2)} (${cpuSecondsPerGigabyte.toFixed(2)})`;
       }),
     ]),
+    ratios.wireguardUp === undefined
+      ? ["against wireguard-go", "left out: OTB_WIREGUARD_GO does not say where its program is"]
+      : [
+        "times wireguard-go",
+        verdict(ratios.wireguardUp, bars.wireguard),
+        verdict(ratios.wireguardDown!, bars.wireguard),
+      ],
     ratios.glorytun === undefined
       ? ["against glorytun", "left out: OTB_GLORYTUN does not say where its program is"]
       : ["times glorytun", verdict(ratios.glorytun, bars.glorytun)],

@@ -1,6 +1,6 @@
 // What stands between a modem and the Internet in a lab: rate, delay, queue, loss, jitter and cut, each direction apart.
 // The kernel's netem does it where there is one, our own emulator otherwise.
-import { OtbError } from "../../core/plugin.ts";
+import { OtbError } from "@otb/plugin";
 import type { LinkSpec } from "./parse.ts";
 
 /** Counters of one direction of a link since the lab was raised. */

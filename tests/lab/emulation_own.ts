@@ -1,5 +1,5 @@
 // Links by our own emulator: one process in the namespace `emu`, led by lines on a Unix socket (tests/lab/emulator).
-import { OtbError } from "../../core/plugin.ts";
+import { OtbError } from "@otb/plugin";
 import { type Emulation, type LinkCounters, queueBytes } from "./emulation.ts";
 import type { LinkSpec } from "./parse.ts";
 

@@ -15,7 +15,7 @@
 //
 // A modem may be on the LAN's segment instead of a port, have another address, and run a DHCP server: modem.ts.
 // Every lab has its own set of namespaces, so any number live side by side.
-import { OtbError } from "../../core/plugin.ts";
+import { OtbError } from "@otb/plugin";
 import { startTicks } from "../../core/supervisor/process.ts";
 
 import { blackHole } from "./black_hole.ts";

@@ -1,5 +1,5 @@
 // The grammar of links on a command line. Pure.
-import { OtbError } from "../../core/plugin.ts";
+import { OtbError } from "@otb/plugin";
 
 /** One emulated link; rates in Mbit/s, delays one-way in each direction. */
 export interface LinkSpec {

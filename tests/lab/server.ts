@@ -1,9 +1,12 @@
 // The Internet server of a lab: `GET /file?bytes=N` streams known bytes, `PUT /upload` checks them, `GET /whoami` says who asks,
 // `GET /generate_204` has nothing to say.
 // Raw sockets with large writes: it must never be what a measurement measures.
-import { accepted } from "../../core/accepted.ts";
+import { accepted } from "@otb/plugin";
 import { BLOCK, BLOCK_BYTES, Checker } from "./blocks.ts";
 import { Meter } from "./meter.ts";
+
+/** How long an answer has to arrive before what still comes is reset. */
+const ANSWER_MS = 2_500;
 
 const port = Number(Deno.args[Deno.args.indexOf("--port") + 1] ?? 8080);
 const listener = Deno.listen({ hostname: "0.0.0.0", port });
@@ -27,7 +30,8 @@ async function serve(connection: Deno.TcpConn): Promise<void> {
   const [method, path = ""] = head.split(" ");
   const url = new URL(path, "http://lab");
   if (method === "PUT") {
-    return await upload(connection, rest, Number(url.searchParams.get("skip") ?? 0));
+    const [skipMs, limitMs] = ["skip", "ms"].map((name) => Number(url.searchParams.get(name) ?? 0));
+    return await upload(connection, rest, skipMs!, limitMs!);
   }
   if (url.pathname === "/whoami") {
     const { hostname } = connection.remoteAddr as Deno.NetAddr;
@@ -60,24 +64,50 @@ async function download(connection: Deno.TcpConn, bytes: number): Promise<void> 
   await connection.closeWrite();
 }
 
-/** Takes bytes until the client has no more, and answers with what arrived and how fast. */
-async function upload(connection: Deno.TcpConn, first: Uint8Array, skipMs: number): Promise<void> {
+/**
+ * Takes bytes until the client has no more, and answers with what arrived and how fast; after `limitMs`, unless that is 0, it
+ * answers with what arrived until then, and resets the connection.
+ */
+async function upload(
+  connection: Deno.TcpConn,
+  first: Uint8Array,
+  skipMs: number,
+  limitMs: number,
+): Promise<void> {
   const checker = new Checker();
   const meter = new Meter(skipMs);
   const chunk = new Uint8Array(1 << 18);
-  let piece = first;
-  for (;;) {
-    if (piece.length > 0) {
-      checker.take(piece);
-      meter.take(piece.length);
+  const answer = () => {
+    const { bytes, ok } = checker;
+    const { mbps, longestStallMs, arrivals, gaps } = meter;
+    const seen = { mbps, longestStallMs, arrivals, gaps };
+    return reply(connection, JSON.stringify({ bytes, ok, sha256: checker.sha256(), ...seen }));
+  };
+  let isOver = false;
+  const limits = limitMs > 0
+    ? [
+      setTimeout(() => {
+        isOver = true;
+        answer().catch(() => {});
+      }, limitMs),
+      setTimeout(() => close(connection), limitMs + ANSWER_MS),
+    ]
+    : [];
+  try {
+    let piece = first;
+    for (;;) {
+      if (piece.length > 0 && !isOver) {
+        checker.take(piece);
+        meter.take(piece.length);
+      }
+      const length = await connection.read(chunk);
+      if (length === null) break;
+      piece = chunk.subarray(0, length);
     }
-    const length = await connection.read(chunk);
-    if (length === null) break;
-    piece = chunk.subarray(0, length);
+    if (!isOver) await answer();
+  } finally {
+    limits.forEach(clearTimeout);
   }
-  const { bytes, ok } = checker;
-  const { mbps, longestStallMs } = meter;
-  await reply(connection, JSON.stringify({ bytes, ok, sha256: checker.sha256(), mbps, longestStallMs }));
 }
 
 async function reply(connection: Deno.TcpConn, text: string): Promise<void> {

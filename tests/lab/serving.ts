@@ -1,5 +1,5 @@
 // Whether a server that a lab started does serve: one that is missing or ends would look like a modem without DHCP.
-import { OtbError } from "../../core/plugin.ts";
+import { OtbError } from "@otb/plugin";
 
 /** DHCP's port as /proc/net/udp writes it (proc_net_udp(5)). */
 const DHCP_PORT = /^ *\d+: [0-9A-F]{8}:0043 /m;

@@ -1,6 +1,6 @@
 // Modems found by real DHCP servers, in any order, on ports of their own or on the LAN's segment.
 import { strict as assert } from "node:assert";
-import type { Link } from "../../core/plugin.ts";
+import type { Link } from "@otb/plugin";
 import { type ModemSpec, SERVERS } from "../lab/modem.ts";
 import { links } from "../measure.ts";
 import { allLeave, among, gateways, leavesBy, modemsOf } from "../modems.ts";

@@ -1,6 +1,6 @@
 // What comes and goes while the box runs: a phone that shares its link over USB, and a modem that restarts.
 import { strict as assert } from "node:assert";
-import type { Link } from "../../core/plugin.ts";
+import type { Link } from "@otb/plugin";
 import { among, gateways, leavesBy } from "../modems.ts";
 import type { World } from "../world.ts";
 

@@ -1,6 +1,6 @@
 // How much of the links' rates a LAN device gets, and that nothing of otb is left in the kernel afterwards.
 import { strict as assert } from "node:assert";
-import { mix } from "../bench/mixes.ts";
+import { MIXES } from "../bench/mixes.ts";
 import { links } from "../measure.ts";
 import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
 
@@ -135,16 +135,16 @@ Deno.test("a link's rates are caps, both ways; a secondary joins in when the pri
 });
 
 /** Where kernel Multipath TCP has a sixth to two thirds of the sum: it waits for deep queues, and takes a radio's loss for a full one. */
-const HARD: { [name: string]: string[] } = {
-  "DSL with a deep buffer beside LTE that loses packets": ["18/1/20/300/0", "40/12/30/200/0.2"],
-  "a fibre beside DSL": ["100/100/4/20/0", "8/1/22/80/0"],
-  "cable beside a poor LTE": ["50/10/10/60/0", "20/5/40/150/1"],
-  "a satellite beside DSL": ["50/5/300/700/0", "12/1/25/100/0"],
-};
+const HARD: (keyof typeof MIXES)[] = [
+  "DSL 18 + LTE 40 with 0.2 % loss",
+  "fibre 100 + DSL 8",
+  "cable 50 + poor LTE 20",
+  "satellite 50 + DSL 12",
+];
 
-for (const [index, [name, words]] of Object.entries(HARD).entries()) {
+for (const [index, name] of HARD.entries()) {
   Deno.test(`${name}: one striped stream has nearly the sum of both, down and up`, async () => {
-    const mixed = mix(...words);
+    const mixed = links(...MIXES[name]);
     await using world = await World.up(`mix${index}${Deno.pid}`, { links: mixed });
     await world.over("striped");
     for (const upload of [false, true]) {

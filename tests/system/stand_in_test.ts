@@ -1,7 +1,7 @@
 // The tunnel stands in for the proxy: what new TCP does while the peer's proxy is out of order, and when it is back.
 import { strict as assert } from "node:assert";
-import type { StatusReport } from "../../core/client.ts";
-import { RULE_PRIORITY } from "../../plugins/udp-tunnel/claims.ts";
+import type { StatusReport } from "../../core/client/mod.ts";
+import { RULE_PRIORITY } from "@otb/plugin";
 import { links } from "../measure.ts";
 import { PEER_ADDRESS, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
 
@@ -67,7 +67,7 @@ Deno.test("the peer's proxy crashes for good: new TCP goes through the tunnel, a
   );
   while (await tunnelled(world) === 0) await new Promise((resolve) => setTimeout(resolve, 100));
   // The way there is away for a moment, as where the tunnel stops answering: what is lost comes again, a reset would not.
-  const rule = ["ip", "rule", "delete", "priority", String(RULE_PRIORITY)];
+  const rule = ["ip", "rule", "delete", "priority", String(RULE_PRIORITY.tunnel)];
   assert.ok((await world.lab.spawn("box", rule).status).success);
   const resumed = began.bytes + 1e6;
   while (!began.ended && began.bytes < resumed) await new Promise((resolve) => setTimeout(resolve, 100));

@@ -1,8 +1,8 @@
 // For tests only: links between the two ends of a pair, each a hop of its own that can be slowed, silenced and cut.
 import { encodeAddress, type Native } from "../../../core/native/ffi.ts";
-import { accepted } from "../../../core/plugin.ts";
-import { close } from "../testing.ts";
-import type { Way } from "./striped/connect.ts";
+import { accepted } from "@otb/plugin";
+import { close } from "../testing_close.ts";
+import type { Way } from "./transport.ts";
 import type { Path, Transport } from "./transport.ts";
 
 /** One hop: takes connections on a port of its own and passes them on to the peer. */
@@ -17,11 +17,14 @@ export class TestLink {
   readonly #busyUntilMs = { up: 0, down: 0 };
   /** The first bytes of every connection, as they came from the box. */
   readonly said: Uint8Array[] = [];
+  /** Connections that came, those of before included. */
+  accepted = 0;
   /** Bytes that passed. */
   up = 0;
   down = 0;
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #open = new Set<Deno.TcpConn>();
+  readonly #forgotten = new WeakSet<Deno.TcpConn>();
   #isClosed = false;
 
   constructor(readonly name: string, private readonly peerPort: () => number) {
@@ -42,6 +45,11 @@ export class TestLink {
     for (const connection of this.#open) close(connection);
   }
 
+  /** What is open is reset when it says something, as by somebody on the way who has forgotten it. */
+  forget(): void {
+    for (const connection of this.#open) this.#forgotten.add(connection);
+  }
+
   /** Ends what is open in order, as anybody on the way can, and resets what comes. */
   finish(): void {
     this.isCut = true;
@@ -60,6 +68,7 @@ export class TestLink {
         close(from);
         continue;
       }
+      this.accepted++;
       Deno.connect({ hostname: "127.0.0.1", port: this.peerPort() })
         .then((to) => {
           if (this.isCut) return [from, to].forEach(close);
@@ -86,6 +95,7 @@ export class TestLink {
         const length = await from.read(chunk);
         while (this.isSilent && !this.#isClosed) await new Promise((resolve) => setTimeout(resolve, 10));
         if (length === null) break;
+        if (this.#forgotten.has(from)) throw new Error("nobody knows it");
         if (isFirst && way === "up") this.said.push(chunk.slice(0, length));
         await this.#passes(way, length);
         for (let at = 0; at < length;) at += await to.write(chunk.subarray(at, length));

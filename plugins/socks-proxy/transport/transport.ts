@@ -1,13 +1,16 @@
 // How the box reaches the peer: one reliable stream per connection over all links. Kernel MPTCP is the first of its kind;
 // a striped transport for links that it does badly on takes the same place.
 import { encodeAddress, type Native } from "../../../core/native/ffi.ts";
-import type { FirstPathFact, Peer } from "../../../core/plugin.ts";
+import type { FirstPathFact, Peer } from "@otb/plugin";
 
 /** Below what modems forget: a silent connection keeps its place in their NAT. */
 export const KEEPALIVE_SECONDS = 55;
 
 /** Where a stream starts: a link's own address, or what routing chooses. */
 export type Path = FirstPathFact["choices"][number] | undefined;
+
+/** A link that may carry now. */
+export type Way = NonNullable<Path>;
 
 /** Opens streams to one peer; what comes back is a descriptor that connects and then reads and writes like TCP. */
 export interface Transport {

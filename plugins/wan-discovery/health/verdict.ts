@@ -1,5 +1,5 @@
 // How a link is, told from what was seen of it: traffic that is acknowledged first, then what probes met. Pure.
-import type { LinkHealthFact } from "../../../core/plugin.ts";
+import type { LinkHealthFact } from "@otb/plugin";
 
 /** Rounds of probes without any answer until a link is down: one is an accident, two are bad luck. */
 const ROUNDS_TO_DOWN = 3;

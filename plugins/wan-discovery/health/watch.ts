@@ -10,8 +10,8 @@ import type {
   PeerFact,
   TunnelFact,
   View,
-} from "../../../core/plugin.ts";
-import { OtbError } from "../../../core/plugin.ts";
+} from "@otb/plugin";
+import { OtbError } from "@otb/plugin";
 import type { Bytes } from "../addresses.ts";
 import type { Config } from "../config.ts";
 import { kindOf } from "../interfaces.ts";

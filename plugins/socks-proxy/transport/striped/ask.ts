@@ -1,5 +1,5 @@
 // Whether the peer knows striped streams: it is asked, as an older one or a plain Shadowsocks server would only refuse the name.
-import type { Way } from "./connect.ts";
+import type { Way } from "../transport.ts";
 import { isAnswer } from "./frames.ts";
 import { ASK } from "./hello.ts";
 import type { Questions } from "./question.ts";

@@ -2,14 +2,15 @@
 import type { Codec, Counters, Registered } from "../../relay.ts";
 import { randomBytes } from "../../random.ts";
 import { Asking } from "./ask.ts";
-import { Connector, type ConnectSettings, type Way } from "./connect.ts";
+import { Connector, type ConnectSettings } from "./connect.ts";
 import { FarHeld } from "./far_held.ts";
+import type { Way } from "../transport.ts";
 import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";
 import { helloOf, OPEN, TOKEN_BYTES } from "./hello.ts";
 import { BARE_MS, Host } from "./host.ts";
 import type { CongestionWish } from "./line.ts";
-import { Joining, type Ways } from "./joining.ts";
+import { Joining, QUIET_MS, type Ways } from "./joining.ts";
 import { Questions } from "./question.ts";
 import { Stripe } from "./stripe.ts";
 
@@ -17,6 +18,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Once all is said, the peer has so long to say its last. */
 const FAREWELL_MS = 5_000;
+/** How often streams are looked through for those that need one link only, as a share of how long they were quiet. */
+const REST_SHARE = 0.25;
 
 /** What is needed of the rest of the proxy. */
 export interface StripingSettings extends ConnectSettings {
@@ -25,6 +28,8 @@ export interface StripingSettings extends ConnectSettings {
   ways(): Way[];
   /** Streams without any connection are kept so long. */
   bareMs?: number;
+  /** Those that were not bulk for so long keep one. */
+  quietMs?: number;
   /** Congestion control that a person wants. */
   congestion?: () => CongestionWish;
   /** How often the peer is asked which links it holds back. */
@@ -46,6 +51,7 @@ export class Striping {
   readonly #asking: Asking;
   readonly #farHeld: FarHeld;
   readonly #streams = new Map<Stripe, Joining>();
+  readonly #resting: ReturnType<typeof setInterval>;
   #ways: Ways = { all: [], has: () => true };
 
   constructor(private readonly settings: StripingSettings) {
@@ -61,6 +67,11 @@ export class Striping {
       settings.askHeldMs,
     );
     this.waysChanged();
+    const { quietMs = QUIET_MS } = settings;
+    this.#resting = setInterval(() => {
+      const nowMs = performance.now();
+      for (const joining of this.#streams.values()) joining.rest(nowMs, this.#ways, quietMs);
+    }, REST_SHARE * quietMs);
   }
 
   /** How new streams use several links. */
@@ -81,6 +92,7 @@ export class Striping {
   }
 
   close(): void {
+    clearInterval(this.#resting);
     this.#asking.close();
     this.#farHeld.close();
     this.#questions.close();
@@ -98,6 +110,7 @@ export class Striping {
       before.filter((old) => all.some((way) => way.link === old.link && isElsewhere(way, old)))
         .map(({ link }) => link),
     );
+    this.#connector.keep((link) => names.has(link) && !moved.has(link));
     // Weights change all the time, and there may be thousands of streams.
     if (moved.size === 0 && before.length === all.length && before.every(({ link }) => names.has(link))) {
       return;

@@ -1,8 +1,9 @@
-// Makes sealed connections over one link each, with their first words; for everything but the first of a stream.
+// Makes sealed connections over one link each, with their first words, or takes those that wait; for everything but the first of a stream.
 import { type Native, PollEvents } from "../../../../core/native/ffi.ts";
 import type { Counted, Reactor } from "../../reactor.ts";
 import type { Codec, Registered } from "../../relay.ts";
-import type { Path, Transport } from "../transport.ts";
+import type { Transport, Way } from "../transport.ts";
+import { Warm } from "./warm.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -10,13 +11,12 @@ const CONNECT_MS = 5_000;
 /** Connections under way at once: when a link goes, thousands of streams want another. */
 const MOST_PENDING = 256;
 
-/** A link that may carry now. */
-export type Way = NonNullable<Path>;
-
 /** A connection whose greeting is sent. */
 export interface Greeted {
   sealed: Registered;
   codec: Codec;
+  /** It had waited: where it breaks without an answer, that says little of the link. */
+  hasWaited: boolean;
 }
 
 /** What is needed of the rest of the proxy. */
@@ -35,8 +35,11 @@ export class Connector implements Counted {
   open = 0;
   /** How to give up each. */
   readonly #pending = new Set<() => void>();
+  readonly #warm: Warm;
 
-  constructor(private readonly settings: ConnectSettings) {}
+  constructor(private readonly settings: ConnectSettings) {
+    this.#warm = new Warm(settings, (way, done) => this.#dial(way, 0, done));
+  }
 
   /** Who waits gets room later. */
   get isFull(): boolean {
@@ -50,18 +53,51 @@ export class Connector implements Counted {
 
   /** @param done gets the connection, its caller's from then on, or nothing when the link did not connect in time */
   connect(way: Way, mark: number, words: Bytes, done: (greeted?: Greeted) => void): void {
-    const { native, reactor, transport, greet } = this.settings;
+    const greet = (hasWaited: boolean) => (sealed?: Registered) => {
+      const codec = sealed && this.settings.greet(sealed.fd, words);
+      if (sealed && !codec) this.#abort(sealed);
+      done(sealed && codec && { sealed, codec, hasWaited });
+    };
+    // Those that wait have no mark.
+    if (mark !== 0 || !this.#warm.take(way.link, greet(true))) this.#dial(way, mark, greet(false));
+  }
+
+  /** Streams are likely to want connections over these links soon. */
+  want(ways: readonly Way[]): void {
+    for (const way of ways) if (!this.isFull) this.#warm.want(way);
+  }
+
+  /** One that waits connected, for who counts it elsewhere. */
+  takeReady(link: string): Registered | undefined {
+    const sealed = this.#warm.takeReady(link);
+    if (!sealed) return undefined;
+    this.settings.reactor.count(sealed.tag, undefined);
+    this.open--;
+    return sealed;
+  }
+
+  /** Only these links carry, and as before. */
+  keep(isKept: (link: string) => boolean): void {
+    this.#warm.keep(isKept);
+  }
+
+  /** Connects; returns how to give that up. */
+  #dial(way: Way, mark: number, done: (sealed?: Registered) => void): () => void {
+    const { native, reactor, transport } = this.settings;
     let fd: number;
     try {
       fd = transport.connect(way, mark, true);
     } catch {
-      return done();
+      done();
+      return () => {};
     }
-    const fail = () => {
+    const settled = () => {
       this.#pending.delete(fail);
       clearTimeout(timer);
-      reactor.forget(tag);
-      native.abort(fd);
+    };
+    const fail = () => {
+      settled();
+      this.#abort({ fd, tag });
       done();
     };
     const timer = setTimeout(fail, CONNECT_MS);
@@ -69,23 +105,26 @@ export class Connector implements Counted {
     this.open++;
     const tag: number = reactor.add(fd, PollEvents.out, (events) => {
       if (events & ~PollEvents.out && native.connectResult(fd) < 0) return fail();
-      const codec = greet(fd, words);
-      if (!codec) return fail();
-      this.#pending.delete(fail);
-      clearTimeout(timer);
-      done({ sealed: { fd, tag, watched: PollEvents.out }, codec });
+      settled();
+      done({ fd, tag, watched: PollEvents.out });
     });
     reactor.count(tag, this);
+    return fail;
+  }
+
+  #abort({ fd, tag }: { fd: number; tag: number }): void {
+    this.settings.reactor.forget(tag);
+    this.settings.native.abort(fd);
   }
 
   /** Ends a connection that nobody wants any more. */
-  drop({ sealed, codec }: Greeted): void {
-    this.settings.reactor.forget(sealed.tag);
-    this.settings.native.abort(sealed.fd);
+  drop({ sealed, codec }: Pick<Greeted, "sealed" | "codec">): void {
+    this.#abort(sealed);
     codec.free();
   }
 
   close(): void {
+    this.#warm.close();
     for (const fail of this.#pending) fail();
   }
 }

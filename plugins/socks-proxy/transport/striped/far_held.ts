@@ -1,5 +1,5 @@
 // Which links the peer holds back for what it sends, as it tells the box: each link is asked about over itself.
-import type { Way } from "./connect.ts";
+import type { Way } from "../transport.ts";
 import type { HeldLink } from "./guard.ts";
 import { readHeldAnswer } from "./held_answer.ts";
 import { ASK_HELD } from "./hello.ts";

@@ -1,11 +1,14 @@
 // What is concluded from figures of connections: rates and arrivals, windows, congestion control, shares of memory.
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
+import { HANDSHAKE_MS } from "../../serve.ts";
+import { Allowance, UNUSED_BYTES } from "./allowance.ts";
 import { WINDOW_UNIT } from "./frames.ts";
 import { Gauge, type Reading } from "./gauge.ts";
 import { Line } from "./line.ts";
 import { Blocks, Held, LEAST, LITTLE } from "./memory.ts";
 import { Past } from "./past.ts";
+import { KEPT_MS } from "./warm.ts";
 import { FIRST_WINDOW_BYTES, Window } from "./window.ts";
 
 const MIB = 2 ** 20;
@@ -64,20 +67,24 @@ Deno.test("property: a promise holds: the window's limit never goes back, and no
     laterMs: fc.nat(400),
     bytes: fc.nat(5e6),
     held: fc.nat(200 * MIB),
+    waiting: fc.nat(5e6),
     rttMs: fc.nat(700),
   });
   fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
     const window = new Window();
     let nowMs = 0, next = 0, limit = window.limit;
     assert.equal(limit, FIRST_WINDOW_BYTES);
-    for (const { laterMs, bytes, held, rttMs } of steps) {
+    for (const { laterMs, bytes, held, waiting, rttMs } of steps) {
       next = Math.min(limit, next + bytes);
       window.beat(next, nowMs += laterMs, rttMs);
       const all = new Held();
       all.add(held);
-      const told = window.tell(next, all) * WINDOW_UNIT;
-      assert.ok(told >= LEAST && told <= 16 * MIB && told / WINDOW_UNIT < 65_536);
-      assert.ok(window.limit >= limit && window.limit >= next + told);
+      // Nothing comes beyond what was promised.
+      const come = Math.min(limit, next + waiting);
+      const told = window.tell(next, come, all) * WINDOW_UNIT;
+      assert.ok(told >= 0 && told <= 16 * MIB && told / WINDOW_UNIT < 65_536);
+      assert.ok(come > next || told >= LEAST);
+      assert.ok(window.limit >= limit && window.limit >= come + told);
       ({ limit } = window);
     }
   }));
@@ -86,10 +93,10 @@ Deno.test("property: a promise holds: the window's limit never goes back, and no
 Deno.test("a stream that is fast and far gets more window, and little once all hold much", () => {
   const window = new Window();
   for (let nowMs = 0; nowMs <= 2_000; nowMs += 250) window.beat(nowMs * 5_000, nowMs, 600);
-  assert.ok(window.tell(1e7, new Held()) * WINDOW_UNIT > 8 * MIB);
+  assert.ok(window.tell(1e7, 1e7, new Held()) * WINDOW_UNIT > 8 * MIB);
   const held = new Held();
   held.add(50 * MIB);
-  assert.equal(window.tell(1e7, held) * WINDOW_UNIT, LITTLE);
+  assert.equal(window.tell(1e7, 1e7, held) * WINDOW_UNIT, LITTLE);
 });
 
 Deno.test("a stream over which nothing comes any more needs no looks", () => {
@@ -162,4 +169,21 @@ Deno.test("what is past is known for more than a minute, and not for ever", () =
   assert.ok(past.has("one") && past.has("two") && past.has("three"));
   past.add("four", 140_000);
   assert.ok(!past.has("one") && past.has("three") && past.has("four"));
+});
+
+Deno.test("connections that wait in vain cost a link less than 5 MB a month, however often they are wanted", () => {
+  for (const everyMs of [100, 10_000, 600_000]) {
+    const allowance = new Allowance(0);
+    let made = 0;
+    for (let nowMs = 0; nowMs < 31 * 86_400_000; nowMs += everyMs) made += Number(allowance.spend(nowMs));
+    assert.ok(made > 100 && made * UNUSED_BYTES < 5e6, `${made * UNUSED_BYTES} bytes`);
+  }
+  // Those that are taken cost nothing.
+  const allowance = new Allowance(0);
+  for (let count = 0; count < 1_000; count++) {
+    assert.ok(allowance.spend(0));
+    allowance.giveBack();
+  }
+  // None meets the end that the peer sets those who say nothing.
+  assert.ok(KEPT_MS + 2_000 < HANDSHAKE_MS);
 });

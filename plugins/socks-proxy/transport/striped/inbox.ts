@@ -22,6 +22,10 @@ export class Inbox {
   #pieces: Piece[] = [];
   /** Everything before has left. */
   next = 0;
+  /** Everything before has come. */
+  come = 0;
+  /** So many of the first pieces are before that. */
+  #inOrder = 0;
   /** Bytes that wait, for those before them or for who takes them. */
   held = 0;
   /** Bytes that had come before. */
@@ -58,6 +62,7 @@ export class Inbox {
       this.#insert(offset + skip, bytes, at + skip, length - skip);
       if (this.#pieces[0]!.offset <= this.next) this.drain(deliver);
     }
+    this.#follow();
     return this.#pieces.length <= MAX_PIECES;
   }
 
@@ -78,6 +83,7 @@ export class Inbox {
       count++;
     }
     if (count > 0) this.#pieces.splice(0, count);
+    this.#inOrder = Math.max(0, this.#inOrder - count);
   }
 
   /** The other end says that the stream is that long. False: it cannot be. */
@@ -87,6 +93,17 @@ export class Inbox {
     if (offset < this.next || last && last.offset + last.bytes.length > offset) return false;
     this.end = offset;
     return true;
+  }
+
+  /** Pieces that are in order now. */
+  #follow(): void {
+    this.come = Math.max(this.come, this.next);
+    for (;;) {
+      const piece = this.#pieces[this.#inOrder];
+      if (!piece || piece.offset > this.come) return;
+      this.come = Math.max(this.come, piece.offset + piece.bytes.length);
+      this.#inOrder++;
+    }
   }
 
   /** Into its place, without what is there already. */

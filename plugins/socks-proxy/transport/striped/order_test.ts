@@ -29,6 +29,7 @@ Deno.test("property: pieces in any order, overlapping and repeated, leave as the
           for (let at = offset; at < offset + length; at++) come.add(at);
           const reach = [...Array(400).keys()].find((at) => !come.has(at))!;
           assert.ok(inbox.next <= reach);
+          assert.equal(inbox.come, reach);
           assert.equal(inbox.held, [...come].filter((at) => at >= inbox.next).length);
           assert.ok(inbox.memory >= inbox.held);
         }

@@ -2,7 +2,8 @@
 import { type Native, PollEvents } from "../../../../core/native/ffi.ts";
 import { randomBytes } from "../../random.ts";
 import type { Reactor } from "../../reactor.ts";
-import type { Connector, Greeted, Way } from "./connect.ts";
+import type { Way } from "../transport.ts";
+import type { Connector, Greeted } from "./connect.ts";
 import { helloOf, TOKEN_BYTES } from "./hello.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -16,9 +16,9 @@ const ACK_EVERY_BYTES = 32_768;
 export class Receiver {
   readonly #inbox = new Inbox();
   readonly #window = new Window();
-  /** Confirmed over one connection, and over every one. */
-  #ackedNext = 0;
-  #ackedEverywhere = 0;
+  /** Progress that was told over one connection, and over every one. */
+  #told = 0;
+  #toldEverywhere = 0;
   /** Something came twice: the other end may have missed what was confirmed. */
   #isDoubted = false;
   /** All has come and was handed over, and the other end was told. */
@@ -40,8 +40,13 @@ export class Receiver {
 
   /** Something waits, is not confirmed yet, or came a moment ago. */
   get isBusy(): boolean {
-    return this.#inbox.held > 0 || this.#inbox.next > this.#ackedEverywhere || this.#isDoubted ||
+    return this.#inbox.held > 0 || this.#progress > this.#toldEverywhere || this.#isDoubted ||
       this.#window.isMoving(this.#inbox.next);
+  }
+
+  /** What has come is confirmed, and what was handed over makes room for more: grows with either. */
+  get #progress(): number {
+    return this.#inbox.come + this.#inbox.next;
   }
 
   /** Bytes that were handed over. */
@@ -83,25 +88,26 @@ export class Receiver {
 
   /** Confirms what has come: over one connection when it is much, over every one with each beat. */
   confirm(isBeat: boolean): void {
-    const { next } = this.#inbox;
+    const progress = this.#progress;
     if (!isBeat) {
-      if (next - this.#ackedNext < ACK_EVERY_BYTES) return;
+      if (progress - this.#told < 2 * ACK_EVERY_BYTES) return;
       const near = this.carriers.near();
       if (!near?.isFlushed) return;
       this.greet(near);
-    } else if (next > this.#ackedEverywhere || this.#isDoubted) {
+    } else if (progress > this.#toldEverywhere || this.#isDoubted) {
       this.#isDoubted = false;
-      this.#ackedEverywhere = next;
+      this.#toldEverywhere = progress;
       this.#everywhere();
     } else return;
-    this.#ackedNext = next;
+    this.#told = progress;
     this.outcome.lively();
   }
 
   /** Says over a connection how far this end is. */
   greet(carrier: Carrier): void {
-    const window = this.#window.tell(this.#inbox.next, this.host.held);
-    this.carriers.say(carrier, ACK, this.#isDone ? ALL_CAME : 0, window, this.#inbox.next);
+    const { next, come } = this.#inbox;
+    const window = this.#window.tell(next, come, this.host.held);
+    this.carriers.say(carrier, ACK, this.#isDone ? ALL_CAME : 0, window, come);
   }
 
   /** Gives all memory back. */

@@ -3,22 +3,26 @@ import { strict as assert } from "node:assert";
 import { withShadowsocks } from "../../testing_shadowsocks.ts";
 import {
   base64,
-  close,
   echo,
   listen,
   noise,
   Pair,
+  type PairOptions,
   readAll,
   readExactly,
   until,
   writeAll,
 } from "../../testing.ts";
+import { close } from "../../testing_close.ts";
 import { knock, replay, targetOf } from "./testing_knock.ts";
 import { ACK, END, RESET } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";
 import { ASK_HELD, helloOf, JOIN, OPEN, TOKEN_BYTES } from "./hello.ts";
 
-const BULK = 24_000_000;
+/** A stream that moves so much is likely to be bulk, and one that moves so much is. */
+const LITTLE = 32_000, BULK = 24_000_000;
+/** More than words: a link that has carried so much of a bulk stream is used. What is without bounds is not shared evenly. */
+const SOME = 240_000;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const token = () => crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
 
@@ -54,7 +58,7 @@ async function downloading(links: number, options: { bareMs?: number } = {}) {
 Deno.test("a long stream uses every link, and a short word with its answer one", async () => {
   await using run = await downloading(3);
   await run.rest();
-  for (const { name, down } of run.links.all) assert.ok(down > BULK / 20, `${name} carried ${down}`);
+  for (const { name, down } of run.links.all) assert.ok(down > SOME, `${name} carried ${down}`);
   assert.equal(run.pair.served.total, 1);
   assert.equal(run.pair.served.striped, 1);
 
@@ -71,6 +75,153 @@ Deno.test("a long stream uses every link, and a short word with its answer one",
   assert.equal((await readAll(device)).length, 0);
   close(device);
 });
+
+Deno.test("a device that reads nothing for a while costs the links nothing meanwhile, and misses no byte", async () => {
+  await using pair = new Pair({ striped: 2, hops: true });
+  await pair.ready();
+  let said = 0, isOver = false;
+  using server = listen(async (connection) => {
+    for (const piece = noise(65_536); !isOver; said += piece.length) await writeAll(connection, piece);
+    await connection.closeWrite();
+    await readAll(connection);
+  });
+  const device = await pair.dial(server.port);
+  await readExactly(device, SOME);
+  const { all } = pair.links!;
+  await until(() => all.every(({ down }) => down > 0));
+  // Until what is on its way has come.
+  for (let before = -1; before !== pair.served.bytesToSealed; await sleep(300)) {
+    before = pair.served.bytesToSealed;
+  }
+  const carried = () => all.reduce((sum, { up, down }) => sum + up + down, 0);
+  await sleep(500);
+  const before = carried();
+  await sleep(1_500);
+  assert.ok(carried() - before < LITTLE, `${carried() - before} bytes`);
+  isOver = true;
+  assert.equal((await readAll(device)).length, said - SOME);
+  close(device);
+});
+
+Deno.test("a stream that was bulk keeps one connection once it is quiet, at both ends, and gets every link when it is bulk again", async () => {
+  await using pair = new Pair({ striped: 3, hops: true, quietMs: 400 });
+  await pair.ready();
+  using server = echo();
+  const device = await pair.dial(server.port);
+  const { all } = pair.links!;
+  const bulk = noise(8_000_000);
+  for (const turn of [1, 2]) {
+    const reading = readExactly(device, bulk.length);
+    await writeAll(device, bulk);
+    assert.deepEqual(await reading, bulk);
+    for (const { said } of all.slice(1)) assert.equal(said.length, turn);
+    // Few words, in a row without an end, do not need them all.
+    let looks = 0;
+    do {
+      await sleep(20);
+      await device.write(Uint8Array.of(turn));
+      assert.equal((await readExactly(device, 1))[0], turn);
+      assert.ok(looks++ < 500, "links are kept");
+    } while (pair.boxes.joined > 0);
+    // Beside the first there may be one on each link that waits for whoever needs it.
+    await until(() => all.every(({ connections }) => connections <= 1));
+    assert.deepEqual([pair.served.open, pair.tunnelled.open], [1, 1]);
+  }
+  assert.equal(pair.served.resets + pair.tunnelled.resets, 0);
+  await device.closeWrite();
+  assert.equal((await readAll(device)).length, 0);
+  close(device);
+});
+
+/** A download that says a little, and more than that once it is told to, until the second link has carried some of it. */
+async function hesitating(options: PairOptions) {
+  const pair = new Pair({ hops: true, ...options });
+  await pair.ready();
+  const goOn = Promise.withResolvers<void>();
+  let said = LITTLE, isOver = false;
+  const server = listen(async (connection) => {
+    await writeAll(connection, noise(LITTLE));
+    await goOn.promise;
+    for (const piece = noise(65_536); !isOver; said += piece.length) await writeAll(connection, piece);
+    await connection.closeWrite();
+    await readAll(connection);
+  });
+  const device = await pair.dial(server.port);
+  await readExactly(device, LITTLE);
+  const links = pair.links!.all;
+  return {
+    ...{ pair, links },
+    bulk: async () => {
+      goOn.resolve();
+      const reading = readAll(device);
+      await until(() => links[1]!.down > SOME);
+      isOver = true;
+      assert.equal((await reading).length, said - LITTLE);
+    },
+    async [Symbol.asyncDispose]() {
+      isOver = true;
+      goOn.resolve();
+      close(device);
+      server[Symbol.dispose]();
+      await pair[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("other links wait connected before a stream is bulk, and it takes those", async () => {
+  await using run = await hesitating({ striped: 2 });
+  const [, two] = run.links;
+  await until(() => two!.connections === 2);
+  assert.equal(two!.said.length, 0);
+  await run.bulk();
+  assert.deepEqual([two!.accepted, two!.said.length], [2, 1]);
+  assert.deepEqual(run.pair.served.rejected, {});
+});
+
+Deno.test("no connection waits on a link that may not carry, and none stays where it leaves or moves", async () => {
+  await using pair = new Pair({ striped: 3, hops: true });
+  const [, two, three] = pair.links!.all;
+  pair.links!.up.delete("link3");
+  pair.tunnels.waysChanged();
+  await pair.ready();
+  using server = echo();
+  const likely = async () => {
+    const device = await pair.dial(server.port);
+    await writeAll(device, noise(LITTLE));
+    await readExactly(device, LITTLE);
+    return device;
+  };
+  const devices = [await likely()];
+  await until(() => two!.connections === 2);
+  pair.links!.up.delete("link2");
+  pair.tunnels.waysChanged();
+  await until(() => two!.connections === 0);
+  pair.links!.up.add("link2");
+  pair.tunnels.waysChanged();
+  devices.push(await likely());
+  await until(() => two!.connections === 2);
+  pair.links!.source = "127.0.0.2";
+  pair.tunnels.waysChanged();
+  await until(() => two!.connections === 0);
+  assert.deepEqual([two!.said.length, three!.accepted], [0, 0]);
+  assert.equal(pair.tunnels.joined, 0);
+  devices.forEach(close);
+});
+
+for (const how of ["reset", "ended in order", "forgotten without a word"] as const) {
+  Deno.test(`connections that waited and were ${how} are none: the link joins by another`, async () => {
+    await using run = await hesitating({ striped: 2 });
+    const [, two] = run.links;
+    await until(() => two!.connections === 2);
+    if (how === "reset") two!.cut();
+    else if (how === "ended in order") two!.finish();
+    else two!.forget();
+    if (how !== "forgotten without a word") await until(() => run.pair.tunnels.joined === 0);
+    two!.isCut = false;
+    await run.bulk();
+    assert.equal(two!.accepted, 3);
+  });
+}
 
 for (const how of ["cut", "silent"] as const) {
   Deno.test(`a link that is ${how} in the middle of a download costs no byte, the one that it began on included`, async () => {

@@ -34,11 +34,16 @@ export class Window {
     return this.#rate > 0 || bytes > this.#fromBytes;
   }
 
-  /** What is told the other end now, in WINDOW_UNITs beyond `next`; it is promised from then on. */
-  tell(next: number, held: Held): number {
+  /**
+   * What is told the other end now, in WINDOW_UNITs beyond `come`; it is promised from then on.
+   * @param next bytes delivered so far
+   * @param come bytes that have come, at least those
+   */
+  tell(next: number, come: number, held: Held): number {
     const wanted = Math.max(WIDE_BYTES, 2 * this.#rate * (2 * this.#rttMs + SLACK_MS));
-    const units = Math.floor(held.window(Math.min(MOST_BYTES, wanted)) / WINDOW_UNIT);
-    this.limit = Math.max(this.limit, next + units * WINDOW_UNIT);
+    const bytes = next + held.window(Math.min(MOST_BYTES, wanted)) - come;
+    const units = Math.max(0, Math.floor(bytes / WINDOW_UNIT));
+    this.limit = Math.max(this.limit, come + units * WINDOW_UNIT);
     return units;
   }
 }

@@ -1,0 +1,50 @@
+// Everything that a plugin may know of the core, by the name `@otb/plugin`. A plugin imports this, its own files, pinned libraries and,
+// only where its manifest declares it, core/native/ffi.ts.
+export { accepted } from "./accepted.ts";
+export { type CommandOptions, type CommandOutcome, runCommand } from "./command.ts";
+export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.ts";
+export type { Resource } from "../net/model.ts";
+export {
+  CONNECTION_MARK,
+  MARK,
+  markOf,
+  masked,
+  MOST_SLOTS,
+  ROUTING_TABLE,
+  RULE_PRIORITY,
+  RULE_SHIFT,
+} from "../net/numbers.ts";
+export { isRange, targetFilter, type TargetRule, targetRules } from "./targets.ts";
+export { type Action, action } from "./action.ts";
+export type { Clock, Context, Facts, Log, Status, Store, View } from "./context.ts";
+export { OtbError, type Problem } from "./errors.ts";
+export type { ClockFact } from "./facts/clock.ts";
+export type { DeviceFact, DeviceNameFact, DevicePriorityFact, MulticastWayFact } from "./facts/device.ts";
+export type {
+  DhcpProbeFact,
+  DhcpProbeWantedFact,
+  DhcpServerFact,
+  LanPrefixFact,
+  RouterAdvertisementFact,
+} from "./facts/dhcp.ts";
+export type {
+  DnsSetFact,
+  DomainHitsFact,
+  DomainRulesFact,
+  LinkResolverFact,
+  ResolverFact,
+} from "./facts/dns.ts";
+export type { InterfaceFact } from "./facts/interface.ts";
+export type { LinkFact, LinkHealthFact, LinkRateFact, LinkWayFact } from "./facts/link.ts";
+export type { Listener, ListenersFact, ListensFact, Zone } from "./facts/listens.ts";
+export type { CongestionFact, FirstPathFact, HeldLinkFact, HoldProof, PathFact } from "./facts/path.ts";
+export type { BoxesFact, PeerFact, WhenPeerGoneFact } from "./facts/peer.ts";
+export type { ProxyTargetFact, Socks5Fact, TcpWayFact } from "./facts/proxy.ts";
+export type { CallsFact, PathDirection, TunnelFact, TunnelPathFact } from "./facts/tunnel.ts";
+export type { HealthCondition } from "./health.ts";
+export type { Json } from "./json.ts";
+export { type BoxKey, readBoxes, readKey } from "./keys.ts";
+export type { Lan, Link, Network, Peer, Role, Tier, World } from "./network.ts";
+export type { PanelBlock } from "./page.ts";
+export { CONTRACT_VERSION, definePlugin, type Plugin } from "./plugin.ts";
+export type { Program, ProgramSpec, ProgramWatcher } from "./program.ts";

@@ -1,0 +1,491 @@
+// The core while it runs: claims links and LAN, leads the plugins, answers clients.
+import type { Core, LogLine, PluginReport, StatusReport } from "../client/types.ts";
+import { Changes, type Effective } from "../config/changes.ts";
+import { checkLan, checkLanPlace } from "../config/lan.ts";
+import type { NetworkSettings } from "../config/network.ts";
+import { Revisions } from "../config/revisions.ts";
+import type { Secrets } from "../config/secrets.ts";
+import { nativeLibraryPath } from "../native/ffi.ts";
+import type { Journal } from "../net/journal.ts";
+import type { Net } from "../net/net.ts";
+import {
+  type HeldLinkFact,
+  type InterfaceFact,
+  type Json,
+  type Link,
+  type LinkFact,
+  type LinkHealthFact,
+  type ListenersFact,
+  type Network,
+  OtbError,
+  type PathFact,
+  type Role,
+  type TunnelFact,
+  type TunnelPathFact,
+  type WhenPeerGoneFact,
+} from "../contract/mod.ts";
+import type { DatabaseSync } from "node:sqlite";
+import { interfaceChanges } from "./interfaces.ts";
+import { observeLinks, observeUplinks } from "./links.ts";
+import { Listeners } from "./listeners.ts";
+import type { Logs } from "./log.ts";
+import { PluginStore } from "./plugin_store.ts";
+import { Storage } from "../state/storage.ts";
+import { asOtbError } from "../supervisor/rpc.ts";
+import { FactBoard } from "../supervisor/facts.ts";
+import { LiveView } from "../supervisor/live_view.ts";
+import type { Manifest } from "../supervisor/manifest.ts";
+import { Supervisor } from "../supervisor/supervisor.ts";
+import { Boxes, boxReports, later } from "../enrol/boxes.ts";
+import { coreClaims } from "./core_claims.ts";
+import { BOX_SECRETS, rejoin } from "../enrol/join.ts";
+import { LatePlugins } from "./late_plugins.ts";
+import type { StatePlaces } from "../enrol/places.ts";
+import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
+import { sentence } from "./sentence.ts";
+import { networkView, Settings } from "./settings.ts";
+import { VERSION } from "../client/version.ts";
+
+/** How long a change may take until every plugin is ready again. */
+const SETTLE_MS = 20_000;
+/** How often it is looked at who listens on this machine, and which plugins there are. */
+const LOOK_EVERY_MS = 3_000;
+
+/** How long a person is told of what nobody caught. */
+const TELL_UNCAUGHT_MS = 600_000;
+
+/** What a running core is made of. */
+export interface Parts {
+  places: StatePlaces;
+  db: DatabaseSync;
+  secrets: Secrets;
+  net: Net;
+  journal: Journal;
+  logs: Logs;
+  manifests: Manifest[];
+  role: Role;
+  /** Asks the process to end. */
+  end(): void;
+}
+
+/** One running core; `start` first, `stop` in the end. */
+export class RunningCore implements Core {
+  readonly live = true;
+  readonly #parts: Parts;
+  readonly #changes: Changes;
+  readonly #settings: Settings;
+  readonly #supervisor: Supervisor;
+  readonly #links = new LiveView<Link[]>([]);
+  readonly #network: LiveView<Network>;
+  readonly #facts = new FactBoard();
+  readonly #boxes: Boxes;
+  readonly #listeners = new Listeners();
+  readonly #latePlugins: LatePlugins;
+  readonly #keptBlock: KeptBlock;
+  readonly #startedAtMs = Date.now();
+  /** Whether the disk takes what is written. */
+  readonly storage: Storage;
+  readonly #store: PluginStore;
+  #uncaught: { atMs: number; reason: string } | undefined;
+  readonly #watching = new AbortController();
+  #effective!: Effective;
+  #stopped: Promise<string[]> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    const { places, db, secrets, net, logs, manifests, role } = parts;
+    this.storage = new Storage(places.state, () => this.#writeAgain(), (trouble) => {
+      if (trouble) return this.#log("error", trouble.message, { code: trouble.code });
+      this.#log("info", "The disk takes what is written again", { lostLines: logs.lost });
+      net.reconcile().catch((error) => this.#log("error", "Cannot reconcile", { reason: String(error) }));
+    });
+    logs.onFailure = (error) => this.storage.failed(error);
+    this.#store = new PluginStore(db, (error) => this.storage.failed(error));
+    this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
+    this.#keptBlock = new KeptBlock(db);
+    this.#latePlugins = new LatePlugins(places.plugins, role, manifests.map(({ name }) => name));
+    this.#settings = new Settings(manifests, places.root, {
+      runs: true,
+      links: (network) => this.#observe(network),
+      places: () => net.observed?.interfaces,
+    });
+    this.#changes = new Changes(new Revisions(db), {
+      evaluate: (document) => this.#settings.evaluate(document),
+      live: {
+        plan: (effective) => net.preview(coreClaims(networkOf(effective))),
+        apply: (effective) => this.#apply(effective),
+        settle: () => this.#settle(),
+      },
+    }, (reason) => this.#log("warning", "A change of settings was taken back", { reason }));
+    this.#network = new LiveView<Network>({ role, peers: [] });
+    this.#supervisor = new Supervisor(manifests, {
+      role,
+      places: { run: places.run, data: places.data, root: places.root, nativeLibrary: nativeLibraryPath() },
+      links: this.#links,
+      network: this.#network,
+      facts: this.#facts,
+      claim: (owner, key, resources) => net.claim(owner, key, resources),
+      release: (owner) => net.release(owner),
+      config: (plugin) => this.#effective.plugins[plugin]!,
+      secret: (name) => secrets.get(name),
+      storeGet: (plugin, key) => this.#store.get(plugin, key),
+      storeSet: (plugin, key, value) => this.#store.set(plugin, key, value),
+      log: (plugin, { level, message, properties }) =>
+        parts.logs.write({
+          atMs: Date.now(),
+          level,
+          plugin,
+          message,
+          properties: properties as LogLine["properties"],
+        }),
+    });
+  }
+
+  /** Applies the settings and starts the plugins; resolves when each had its first try. @throws OtbError `settings-refused` */
+  async start(): Promise<void> {
+    const { net } = this.#parts;
+    this.#changes.recover();
+    await net.reconcile();
+    const { document, effective: _ } = await this.#changes.snapshot();
+    const { effective, problems } = await this.#settings.evaluate(document as never);
+    if (!effective) {
+      throw new OtbError(
+        "settings-refused",
+        `Cannot start with the stored settings: ${problems[0]?.message}`,
+        problems[0]?.next ?? "otb config set",
+      );
+    }
+    this.#effective = effective;
+    this.#network.set(networkView(networkOf(effective)));
+    const follow = () => this.#links.set(this.#observe(networkOf(this.#effective)));
+    net.onObserved(follow);
+    this.#tellInterfaces();
+    net.onObserved(() => this.#tellInterfaces());
+    this.#tellListeners();
+    const looking = setInterval(() => {
+      this.#tellListeners();
+      this.#latePlugins.look();
+    }, LOOK_EVERY_MS);
+    this.#watching.signal.addEventListener("abort", () => clearInterval(looking));
+    this.#facts.subscribe((key) => key === "when-peer-gone" && this.#followKillSwitch());
+    this.#network.subscribe(() => this.#followKillSwitch());
+    this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
+    await this.#claimOwn();
+    follow();
+    void net.watch(this.#watching.signal);
+    if (this.#parts.role === "cloud") {
+      // Without keys the plugins that need them say so; the others run.
+      await later(() => this.#tellBoxes()).catch((error) => this.#log("error", asOtbError(error).message));
+    }
+    await this.#supervisor.start();
+    // What an earlier core left and nobody wants any more goes now, or when the stragglers had their chance.
+    const settle = () =>
+      net.settle().catch((error) =>
+        this.#log("error", "Cannot take away what an earlier core left", { reason: String(error) })
+      );
+    if (this.#supervisor.trouble() === undefined) await settle();
+    else setTimeout(() => this.#watching.signal.aborted || void settle(), SETTLE_MS);
+  }
+
+  /**
+   * Stops the plugins and gives everything back to the kernel, but for what holds a kill-switch unless it shall be opened; answers
+   * with what a person has to know of that.
+   */
+  shutdown(open = false): Promise<string[]> {
+    return this.#stopped ??= (async () => {
+      const { net } = this.#parts;
+      this.#watching.abort();
+      this.#changes.stop();
+      this.storage.close();
+      // There before the plugins' own tables go.
+      const { owner, key } = KEPT_BLOCK;
+      try {
+        if (open) this.#keptBlock.remember([]);
+      } catch (error) {
+        // It is known in memory, which is what counts from here on.
+        this.#log("error", "Cannot remember that devices are let out", { reason: String(error) });
+      }
+      await net.claim(owner, key, this.#keptBlock.resources).catch((error) =>
+        this.#log("error", "Cannot keep devices from leaving", { reason: String(error) })
+      );
+      await this.#supervisor.stop();
+      await net.sweep(KEPT_BLOCK);
+      return this.#keptBlock.sentences;
+    })();
+  }
+
+  status(): Promise<StatusReport> {
+    const { role } = this.#parts;
+    const { peers } = this.#network.current;
+    const plugins = this.#supervisor.reports();
+    const known = new Map(
+      this.#facts.under(["path/"]).map(([key, value]) => [key, value as unknown as PathFact]),
+    );
+    const links = role === "box"
+      ? this.#links.current.map((link) => ({ ...link, path: known.get(`path/${link.name}`) }))
+      : [];
+    const report = {
+      role,
+      version: VERSION,
+      pid: Deno.pid,
+      startedAtMs: this.#startedAtMs,
+      links,
+      peers,
+      held: this.#facts.under(["held/"]).map(([, value]) => value as unknown as HeldLinkFact),
+      tunnel: this.#tunnel(),
+      connections: connectionsOf(plugins),
+      plugins,
+      health: [...this.#ownHealth(), ...this.#supervisor.health()],
+    };
+    const pending = this.#changes.pending();
+    return Promise.resolve({ ...report, pending, sentence: sentence(report) });
+  }
+
+  config = () => this.#changes.snapshot();
+  propose: Core["propose"] = (proposal) => this.#stored(this.#changes.propose(proposal));
+  confirm = () => this.#stored(this.#changes.confirm());
+  revert: Core["revert"] = (revision) => this.#stored(this.#changes.revert(revision ?? undefined));
+  history: Core["history"] = (limit) => Promise.resolve(this.#changes.history(limit ?? undefined));
+  diff: Core["diff"] = (from, to) => Promise.resolve(this.#changes.diff(from ?? undefined, to ?? undefined));
+  schemas = () => this.#settings.schemas();
+  plugins = () => Promise.resolve(this.#supervisor.reports());
+  act: Core["act"] = (plugin, action, args) => this.#supervisor.act(plugin, action, args);
+
+  boxes = () =>
+    later(() => boxReports(this.#boxes.all(), this.#supervisor.reports().map(({ status }) => status)));
+  addBox: Core["addBox"] = (name) => later(() => this.#boxes.add(name));
+  boxCode: Core["boxCode"] = (name) => later(() => this.#boxes.code(name ?? undefined));
+  renameBox: Core["renameBox"] = (name, to) => later(() => this.#boxes.rename(name, to));
+  revokeBox: Core["revokeBox"] = (name) => later(() => this.#boxes.revoke(name));
+
+  async join(joinCode: string): Promise<Network["peers"][number]> {
+    const peer = await rejoin(
+      this.#parts.secrets,
+      this.#network.current,
+      this.propose,
+      joinCode,
+    );
+    await this.#supervisor.restartFor(BOX_SECRETS);
+    return peer;
+  }
+
+  async logs(
+    { plugin, lines = 50, follow }: Parameters<Core["logs"]>[0],
+    onLine: (line: LogLine) => void,
+  ): Promise<void> {
+    this.#parts.logs.tail(lines, plugin).forEach(onLine);
+    if (!follow) return;
+    const stop = this.#parts.logs.follow((line) =>
+      (plugin === undefined || line.plugin === plugin) && onLine(line)
+    );
+    await new Promise<void>((resolve) => follow.addEventListener("abort", () => resolve(), { once: true }));
+    stop();
+  }
+
+  async stop({ open }: { open?: boolean } = {}): Promise<string[]> {
+    const remains = await this.shutdown(open);
+    // The answer leaves before the socket goes.
+    setTimeout(() => this.#parts.end(), 50);
+    return remains;
+  }
+
+  remains = () => Promise.resolve([]);
+
+  close(): void {}
+
+  /** Something failed that nobody waited for; the core goes on, and a person is told for a while. */
+  noteUncaught(error: unknown): void {
+    this.#uncaught = { atMs: Date.now(), reason: error instanceof Error ? error.message : String(error) };
+    this.storage.failed(error);
+  }
+
+  /** What a full disk refused tells of the disk, too. */
+  async #stored<T>(change: Promise<T>): Promise<T> {
+    try {
+      return await change;
+    } catch (error) {
+      this.storage.failed(error);
+      throw error;
+    }
+  }
+
+  /** Writes what waited for the disk. @throws Error while it takes nothing */
+  #writeAgain(): void {
+    const { journal, places } = this.#parts;
+    if (!journal.flush()) throw new Error("the journal could not be written");
+    this.#store.flush();
+    this.#keptBlock.flush();
+    const trial = `${places.logs}/trial`;
+    using file = Deno.openSync(trial, { create: true, write: true, truncate: true, mode: 0o600 });
+    try {
+      if (file.writeSync(new Uint8Array(4_096)) < 4_096) throw new Error("No space left on device");
+      file.syncSync();
+    } finally {
+      Deno.removeSync(trial);
+    }
+  }
+
+  async #apply(effective: Effective): Promise<void> {
+    const before = this.#effective;
+    this.#effective = effective;
+    this.#network.set(networkView(networkOf(effective)));
+    await this.#claimOwn();
+    this.#links.set(this.#observe(networkOf(effective)));
+    const changed = Object.keys(effective.plugins)
+      .filter((name) => JSON.stringify(effective.plugins[name]) !== JSON.stringify(before.plugins[name]));
+    await this.#supervisor.reload(changed);
+  }
+
+  /** A kill-switch holds on when otb ends; what it was last is known also after a crash. */
+  #followKillSwitch(): void {
+    const fact = this.#facts.get("when-peer-gone") as unknown as WhenPeerGoneFact | undefined;
+    if (!fact || this.#watching.signal.aborted) return;
+    try {
+      this.#keptBlock.remember(blockOf(fact, this.#network.current.lan));
+    } catch (error) {
+      this.storage.failed(error);
+      this.#log("error", "Cannot remember the kill-switch for when otb ends", { reason: String(error) });
+    }
+  }
+
+  async #claimOwn(): Promise<void> {
+    for (const { owner, key, resources } of coreClaims(networkOf(this.#effective))) {
+      await this.#parts.net.claim(owner, key, resources);
+    }
+  }
+
+  async #settle(): Promise<string | undefined> {
+    const end = performance.now() + SETTLE_MS;
+    let trouble: string | undefined;
+    do {
+      trouble = this.#supervisor.trouble();
+      if (trouble === undefined) return undefined;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    } while (performance.now() < end);
+    return trouble;
+  }
+
+  #observe(network: NetworkSettings): Link[] {
+    const { observed } = this.#parts.net;
+    if (!observed) return [];
+    if (network.role === "cloud") return observeUplinks(observed);
+    const under = <T>(prefix: string) =>
+      new Map(this.#facts.under([prefix]).map(([key, value]) => [key.slice(prefix.length), value as T]));
+    return observeLinks(network.links, observed, {
+      links: under<LinkFact>("link/"),
+      health: under<LinkHealthFact>("link-health/"),
+    });
+  }
+
+  /** Keys first: who hears that something changed reads them. */
+  #tellBoxes(): void {
+    this.#supervisor.tellSecrets();
+    this.#facts.publish("core", "boxes", this.#boxes.fact() as unknown as Json);
+  }
+
+  #tunnel(): StatusReport["tunnel"] {
+    const facts = this.#facts.under(["tunnel"]);
+    const fact = facts.find(([key]) => key === "tunnel")?.[1] as unknown as TunnelFact | undefined;
+    return fact && {
+      ...fact,
+      paths: facts.flatMap(([key, value]) =>
+        key.startsWith("tunnel-path/") ? [value as unknown as TunnelPathFact] : []
+      ),
+    };
+  }
+
+  #tellInterfaces(): void {
+    const published = new Map(
+      this.#facts.under(["interface/"]).map(([key, value]) => [key, value as unknown as InterfaceFact]),
+    );
+    for (const [key, fact] of interfaceChanges(published, this.#parts.net.observed?.interfaces ?? [])) {
+      this.#facts.publish("core", key, fact as Json);
+    }
+  }
+
+  #tellListeners(): void {
+    const fact = JSON.parse(JSON.stringify({ listeners: this.#listeners.read() } satisfies ListenersFact));
+    if (JSON.stringify(fact) === JSON.stringify(this.#facts.get("listeners"))) return;
+    this.#facts.publish("core", "listeners", fact);
+  }
+
+  #ownHealth(): StatusReport["health"] {
+    return [...this.#selfHealth(), ...this.#undoneHealth(), ...this.#lanHealth(), ...this.#linksHealth()];
+  }
+
+  #selfHealth(): StatusReport["health"] {
+    const { trouble } = this.storage;
+    const own: StatusReport["health"] = trouble ? [{ plugin: "core", ...trouble }] : [];
+    const late = this.#latePlugins.condition;
+    if (late) own.push({ plugin: "core", ...late, sinceMs: this.#startedAtMs });
+    if (this.#uncaught && Date.now() - this.#uncaught.atMs < TELL_UNCAUGHT_MS) {
+      own.push({
+        plugin: "core",
+        code: "core-uncaught",
+        severity: "warning",
+        message: `Something failed in the core that should not; the rest goes on: ${this.#uncaught.reason}`,
+        next: "Look into the log for where (otb logs core), and report it.",
+        sinceMs: this.#uncaught.atMs,
+      });
+    }
+    return own;
+  }
+
+  /** A LAN that was accepted once, by an earlier version or before its interface went. */
+  #lanHealth(): StatusReport["health"] {
+    const { lan } = this.#network.current;
+    if (!lan) return [];
+    return [...checkLan(lan), ...checkLanPlace(lan, this.#parts.net.observed?.interfaces)].map((
+      { code, message, next },
+    ) => ({
+      plugin: "core",
+      severity: "error" as const,
+      ...{ code, message, next },
+      sinceMs: this.#startedAtMs,
+    }));
+  }
+
+  #linksHealth(): StatusReport["health"] {
+    return this.#links.current.filter(({ tier, observed }) => tier !== "never" && observed.state !== "up")
+      .map((link) => ({
+        plugin: "core",
+        code: `link-${link.observed.state}`,
+        severity: "warning" as const,
+        message: `Link "${link.name}" is not usable: ${link.observed.reason}`,
+        sinceMs: this.#startedAtMs,
+      }));
+  }
+
+  /** What somebody else keeps undoing in the kernel. */
+  #undoneHealth(): StatusReport["health"] {
+    const fights = this.#parts.net.fights();
+    if (fights.length === 0) return [];
+    const named = fights.slice(0, 3).map(({ resource, times }) => `${resource} (${times} times)`).join(", ");
+    const more = fights.length > 3 ? ` and ${fights.length - 3} more` : "";
+    return [{
+      plugin: "core",
+      code: "kernel-undone",
+      severity: "warning",
+      message: `Another program keeps undoing what otb puts back ever less often: ${named}${more}`,
+      next: "Find it (NetworkManager, firewalld, a script) and let it leave these alone.",
+      sinceMs: this.#startedAtMs,
+    }];
+  }
+
+  #log(level: LogLine["level"], message: string, properties?: { [key: string]: Json }): void {
+    this.#parts.logs.write({ atMs: Date.now(), level, plugin: "core", message, properties });
+  }
+}
+
+function networkOf(effective: Effective): NetworkSettings {
+  return effective.network as unknown as NetworkSettings;
+}
+
+/** The proxy's counters, whichever plugin publishes them. */
+function connectionsOf(plugins: PluginReport[]): StatusReport["connections"] {
+  const none = { open: 0, total: 0, refused: 0, protocol: "unknown" as const };
+  const found = plugins.map(({ status }) => status.connections).find((value) =>
+    typeof value === "object" && value !== null
+  );
+  return { ...none, ...(found as object | undefined) };
+}
