@@ -35,16 +35,9 @@ export type {
   ResolverFact,
 } from "./facts/dns.ts";
 export type { InterfaceFact } from "./facts/interface.ts";
-export type {
-  HeldLinkFact,
-  HoldProof,
-  LinkFact,
-  LinkHealthFact,
-  LinkRateFact,
-  LinkWayFact,
-} from "./facts/link.ts";
+export type { LinkFact, LinkHealthFact, LinkRateFact, LinkWayFact } from "./facts/link.ts";
 export type { Listener, ListenersFact, ListensFact, Zone } from "./facts/listens.ts";
-export type { CongestionFact, FirstPathFact, PathFact } from "./facts/path.ts";
+export type { CongestionFact, FirstPathFact, HeldLinkFact, HoldProof, PathFact } from "./facts/path.ts";
 export type { BoxesFact, PeerFact, WhenPeerGoneFact } from "./facts/peer.ts";
 export type { ProxyTargetFact, Socks5Fact, TcpWayFact } from "./facts/proxy.ts";
 export type { CallsFact, PathDirection, TunnelFact, TunnelPathFact } from "./facts/tunnel.ts";

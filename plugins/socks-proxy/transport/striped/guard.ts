@@ -16,8 +16,8 @@ const HOPELESS_MS = 1_000, HOPELESS_SHARE = 0.5;
 const CLEARLY = 1.05, MUCH = 1.3;
 /** Suspected is who has everybody wait for so much of the time, or brings so much that others brought before. */
 const BLOCKED_SHARE = 0.1, OVERTAKEN_SHARE = 0.5;
-/** Who is not suspected is tried too, but so seldom that all its trials cost this share of the total. */
-const COST_SHARE = 0.005, TRIAL_MS = 3_000, LEAST_WAIT_MS = 20_000;
+/** Trials cost this share of the total at most, of who is suspected and of others: they are tried too, but later. */
+const COST_SUSPECTED = 0.05, COST = 0.005, TRIAL_MS = 3_000, LEAST_WAIT_MS = 20_000;
 /** After a trial that proved nothing it is suspected no sooner than this, twice as long each time. */
 const VAIN_MS = 8_000, MOST_VAIN = 8;
 /** Who contributes more than this is never tried. */
@@ -173,9 +173,8 @@ export class Guard {
     const due = free.filter(({ account, share, isSuspected }) => {
       const { vain, triedMs } = account;
       const restMs = vain === 0 ? 0 : VAIN_MS * 2 ** vain;
-      const waitMs = isSuspected
-        ? restMs
-        : Math.max(restMs, LEAST_WAIT_MS, share * TRIAL_MS / COST_SHARE * 2 ** vain);
+      const costMs = share * TRIAL_MS / (isSuspected ? COST_SUSPECTED : COST) * 2 ** vain;
+      const waitMs = Math.max(restMs, costMs, isSuspected ? 0 : LEAST_WAIT_MS);
       return share <= MOST_SHARE && this.#steadyMs - triedMs >= waitMs;
     }).sort((a, b) => Number(b.isSuspected) - Number(a.isSuspected) || a.share - b.share);
     const [first] = due;

@@ -105,7 +105,7 @@ Deno.test("links that share the air are found out though nobody waits for them: 
   assert.ok(run.for(600_000) > 0.98 * 40);
 });
 
-Deno.test("property: healthy links of any rates are never held back, and trials cost less than a hundredth of the total", () => {
+Deno.test("property: healthy links of any rates are never held back, and trials cost less than two hundredths of the total, suspected all the time or not", () => {
   const rates = fc.array(fc.integer({ min: 2, max: 100 }), { minLength: 2, maxLength: 4 });
   fc.assert(
     fc.property(rates, fc.array(fc.double({ min: 0, max: 0.5, noNaN: true })), (mbps, blocked) => {
@@ -115,7 +115,7 @@ Deno.test("property: healthy links of any rates are never held back, and trials 
       });
       const sum = mbps.reduce((all, one) => all + one, 0);
       run.for(60_000);
-      assert.ok(run.for(600_000) > 0.99 * sum);
+      assert.ok(run.for(600_000) > 0.98 * sum);
       assert.ok(run.accounts.every(({ proof }) => !proof));
     }),
     { numRuns: 10 },
