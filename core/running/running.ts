@@ -88,6 +88,8 @@ export class RunningCore implements Core {
   readonly #store: PluginStore;
   #uncaught: { atMs: number; reason: string } | undefined;
   readonly #watching = new AbortController();
+  /** Longer than all else: what plugins give back when they stop is followed, too. */
+  readonly #listening = new AbortController();
   #effective!: Effective;
   #stopped: Promise<string[]> | undefined;
 
@@ -145,6 +147,8 @@ export class RunningCore implements Core {
   async start(): Promise<void> {
     const { net } = this.#parts;
     this.#changes.recover();
+    // From the first look on: what the kernel tells need not be read again.
+    void net.watch(this.#listening.signal);
     await net.reconcile();
     const { document, effective: _ } = await this.#changes.snapshot();
     const { effective, problems } = await this.#settings.evaluate(document as never);
@@ -172,7 +176,6 @@ export class RunningCore implements Core {
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     follow();
-    void net.watch(this.#watching.signal);
     if (this.#parts.role === "cloud") {
       // Without keys the plugins that need them say so; the others run.
       await later(() => this.#tellBoxes()).catch((error) => this.#log("error", asOtbError(error).message));
@@ -209,6 +212,7 @@ export class RunningCore implements Core {
         this.#log("error", "Cannot keep devices from leaving", { reason: String(error) })
       );
       await this.#supervisor.stop();
+      this.#listening.abort();
       await net.sweep(KEPT_BLOCK);
       return this.#keptBlock.sentences;
     })();
