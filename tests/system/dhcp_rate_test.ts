@@ -4,18 +4,21 @@ import { Crowd, macOf } from "../crowd.ts";
 import { eventually, House, pidOf } from "../lan.ts";
 import { ALONE, LAN } from "../takeover.ts";
 
-Deno.test("250 clients at 100 a second: none is lost, one asks again at most; none doubled", async () => {
-  await using house = await House.up(`many${Deno.pid}`, "192.168.100.1/23");
+Deno.test("250 clients at 100 a second: none is lost or asks twice; none doubled", async () => {
+  // dnsmasq keeps no book of what it offers, and gives nobody x.x.x.0 and x.x.x.255 of 192.168.0.0/16: whose turn they would be are
+  // offered the next address, as is the device whose turn that is. Asked within a millisecond, it tells all but the first no (DHCPNAK,
+  // RFC 2131, 3.1.5); a device begins anew then, perfdhcp does not. In 10.0.0.0/8 these clients have an address each.
+  await using house = await House.up(`many${Deno.pid}`, "10.77.0.1/23");
   await house.box.otb([
     "config",
     "set",
     ...ALONE,
-    "dhcp-takeover.pool.from=192.168.100.50",
-    "dhcp-takeover.pool.to=192.168.101.250",
+    "dhcp-takeover.pool.from=10.77.0.50",
+    "dhcp-takeover.pool.to=10.77.1.250",
   ]);
   await house.box.up();
   await house.box.until(({ plugins }) => plugins.some(({ status }) => status.serving === "confirmed"));
-  await house.station("crowd", "192.168.100.2/23");
+  await house.station("crowd", "10.77.0.2/23");
   // What others tell in their first seconds starts the server anew; a device would ask twice, perfdhcp asks once.
   let server = NaN, sinceMs = 0;
   await eventually("the server stays", async () => {
@@ -23,16 +26,12 @@ Deno.test("250 clients at 100 a second: none is lost, one asks again at most; no
     if (pid !== server) [server, sinceMs] = [pid, performance.now()];
     return server > 0 && performance.now() - sinceMs > 10_000;
   });
-  const ask = () =>
-    house.run("crowd", [
-      ...["perfdhcp", "-4", "-r", "100", "-n", "250", "-R", "250", "-W", "5000000", "-d", "5", "-l", "eth0"],
-      ...["-B", "192.168.100.1"],
-    ]);
-  let { text } = await ask();
+  const { text } = await house.run("crowd", [
+    ...["perfdhcp", "-4", "-r", "100", "-n", "250", "-R", "250", "-W", "5000000", "-d", "5", "-l", "eth0"],
+    ...["-B", "10.77.0.1"],
+  ]);
   const counts = (name: string) =>
     [...text.matchAll(new RegExp(`${name}: (\\d+)`, "g"))].map(([, count]) => Number(count));
-  // In some runs one request has no answer, for a reason that is not known yet; a device asks again, and so do all of them then.
-  if (counts("received packets").join() === "250,249") ({ text } = await ask());
   assert.deepEqual(counts("received packets"), [250, 250], text);
   assert.deepEqual(counts("drops"), [0, 0], text);
   const delays = [...text.matchAll(/avg delay: (\S+) ms[^]*?max delay: (\S+) ms/g)];
