@@ -13,7 +13,7 @@ export type Way = typeof WAYS[number];
 export const FIRST_S = 10;
 /** Connections that are measured: one, then several at once. */
 export const CONNECTIONS = [1, 8] as const;
-/** Left out, and counted, of transfers that need not last `FIRST_S`, seconds. */
+/** Left out, and counted, of transfers whose first seconds are of no interest: of several connections, and by Multipath TCP. */
 const SHORT_SKIP_S = 3, SHORT_COUNTED_S = 4;
 /** The share of a transfer of `--seconds` that is left out. */
 const SKIP_SHARE = 0.4;
@@ -43,8 +43,14 @@ export class Mix {
   /** Measures everything, once a round. */
   async measure(): Promise<void> {
     await using world = await World.up(`grid${Deno.pid}`, { links: this.#links });
+    let used: string | undefined;
+    const only = async (link?: string) => {
+      if (used !== link) await world.only(used = link);
+    };
     for (let turn = 0; turn < this.rounds; turn++) {
-      for (const transport of TRANSPORTS) {
+      await only();
+      // Striped last, as the best link alone follows.
+      for (const transport of TRANSPORTS.toReversed()) {
         await world.over(transport);
         for (const way of WAYS) {
           for (const connections of CONNECTIONS) await this.#transfer(world, transport, way, connections);
@@ -52,12 +58,10 @@ export class Mix {
       }
       // One link alone is what it is.
       if (this.#links.length === 1) continue;
-      await world.over("striped");
       for (const way of WAYS) {
-        await world.only(this.#best(way).name);
+        await only(this.#best(way).name);
         await this.#transfer(world, "best", way, 1);
       }
-      await world.only();
     }
   }
 
@@ -93,16 +97,14 @@ export class Mix {
   async #transfer(world: World, by: Transport | "best", way: Way, connections: number): Promise<void> {
     const moving = this.#moving;
     const far = this.#links.some(({ delayMs }) => delayMs >= FAR_MS) ? FAR_S : 0;
-    const skip = far + (connections === 1 ? SKIP_SHARE * this.seconds : SHORT_SKIP_S);
-    const counted = moving
-      ? moving.everyMs * moving.turns / 1000
-      : connections === 1
-      ? (1 - SKIP_SHARE) * this.seconds
-      : SHORT_COUNTED_S;
+    const isLong = connections === 1 && by !== "mptcp";
+    const skip = far + (isLong ? SKIP_SHARE * this.seconds : SHORT_SKIP_S);
+    const still = isLong ? (1 - SKIP_SHARE) * this.seconds : SHORT_COUNTED_S;
+    const counted = moving ? moving.everyMs * moving.turns / 1000 : still;
     let turn = 0;
     const timer = moving &&
       setInterval(() => void moving.move(world.lab, this.#first, turn++), moving.everyMs);
-    const seconds = Math.max(skip + counted, connections === 1 ? FIRST_S : 0);
+    const seconds = Math.max(skip + counted, isLong ? FIRST_S : 0);
     const options = { seconds, connections, upload: way === "up", leave: true };
     const { startedMs, arrivals, error } = await world.transfer("device1", options);
     clearInterval(timer);
