@@ -1,11 +1,11 @@
 // Composition of a running core: lock, database, kernel, logs, plugins; ends in order on a signal.
-import { requireInitialised } from "./api/init.ts";
-import { takeLock } from "./api/lock.ts";
-import { makePlaces, statePlaces } from "./api/places.ts";
-import { serveCore } from "./api/remote.ts";
-import { RunningCore } from "./api/running.ts";
-import { ensureTunnelKey } from "./api/tunnel_key.ts";
-import type { LogLine } from "./client.ts";
+import { requireInitialised } from "./enrol/init.ts";
+import { takeLock } from "./enrol/lock.ts";
+import { makePlaces, statePlaces } from "./enrol/places.ts";
+import { serveCore } from "./running/serve.ts";
+import { RunningCore } from "./running/running.ts";
+import { ensureTunnelKey } from "./enrol/tunnel_key.ts";
+import type { LogLine } from "./client/types.ts";
 import { Revisions } from "./config/revisions.ts";
 import { Secrets } from "./config/secrets.ts";
 import { Journal } from "./net/journal.ts";
@@ -13,7 +13,7 @@ import { Net } from "./net/net.ts";
 import { OsLinux } from "./net/os_linux.ts";
 import { OtbError, type Role } from "./contract/mod.ts";
 import { openDatabase } from "./state/database.ts";
-import { Logs } from "./state/log.ts";
+import { Logs } from "./running/log.ts";
 import { describeUncaught, spreadLastNet } from "./supervisor/last_net.ts";
 import { findPlugins } from "./supervisor/manifest.ts";
 

@@ -24,8 +24,12 @@ export interface House {
 export function breaches(house: House): string[] {
   return [
     ...house.edges.flatMap((edge) => edgeBreach(edge, house)),
+    ...circles(house.edges).map((circle) =>
+      `${circle.join(" and ")} import each other: no circle is allowed`
+    ),
     ...Object.entries(house.sources).flatMap(([path, text]) => programBreaches(path, text, house)),
     ...Object.entries(house.sources).flatMap(([path, text]) => printBreaches(path, text)),
+    ...Object.entries(house.sources).flatMap(([path, text]) => stateBreaches(path, text)),
     ...Object.entries(house.sources).flatMap(([path, text]) =>
       /^(plugins|tests)\//.test(path) && /from "[./]*core\/contract\/mod\.ts"/.test(text)
         ? [`${path} imports the contract by its path: its name is @otb/plugin`]
@@ -40,6 +44,28 @@ export function breaches(house: House): string[] {
   ];
 }
 
+/** Modules that reach each other by their imports, types included (Tarjan 1972: strongly connected components). */
+export function circles(edges: Edge[]): string[][] {
+  const targets = new Map<string, string[]>();
+  for (const { from, to } of edges) targets.set(from, [...targets.get(from) ?? [], to]);
+  const found: string[][] = [], open: string[] = [];
+  const order = new Map<string, number>(), lowest = new Map<string, number>();
+  const visit = (module: string) => {
+    order.set(module, order.size);
+    lowest.set(module, order.get(module)!);
+    open.push(module);
+    for (const to of targets.get(module) ?? []) {
+      if (!order.has(to)) visit(to);
+      if (open.includes(to)) lowest.set(module, Math.min(lowest.get(module)!, lowest.get(to)!));
+    }
+    if (lowest.get(module) !== order.get(module)) return;
+    const circle = open.splice(open.indexOf(module));
+    if (circle.length > 1) found.push(circle.sort());
+  };
+  for (const module of targets.keys()) if (!order.has(module)) visit(module);
+  return found;
+}
+
 /** Tests, benchmarks and their helpers may import anything. */
 export function isTest(path: string): boolean {
   return path.startsWith("tests/") || path.includes("/testdata/") ||
@@ -48,6 +74,8 @@ export function isTest(path: string): boolean {
 
 /** What a plugin imports as @otb/plugin. */
 const CONTRACT = "core/contract/mod.ts";
+/** What a face imports of core. */
+const CLIENT = "core/client/mod.ts";
 
 function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House): string[] {
   const breach = (rule: string) => [`${from} imports ${to}: ${rule}`];
@@ -67,16 +95,16 @@ function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House)
     return breach("a plugin knows @otb/plugin, its own files and libraries, nothing else");
   }
   if (room === "webui") {
-    return outside || to.startsWith("webui/") || to === "core/client.ts"
+    return outside || to.startsWith("webui/") || to === CLIENT
       ? []
-      : breach("the web UI knows core/client.ts, nothing else of core");
+      : breach("the web UI knows core/client, nothing else of core");
   }
   if (room !== "core") return [];
   if (from.startsWith("core/cli/")) {
-    if (outside || to.startsWith("core/cli/") || to === "core/client.ts") return [];
+    if (outside || to.startsWith("core/cli/") || to === CLIENT) return [];
     if (to === "core/main.ts" && dynamic) return [];
     return breach(
-      "the CLI knows core/client.ts (and runs core/main.ts by a dynamic import), nothing else of core",
+      "the CLI knows core/client (and runs core/main.ts by a dynamic import), nothing else of core",
     );
   }
   if (outside) {
@@ -100,11 +128,18 @@ function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House)
   if (from === "core/net/numbers.ts") return breach("net/numbers knows nothing");
   if (to.startsWith("core/net/os_linux") && !from.startsWith("core/net/os_linux")) {
     // Whoever composes chooses the kernel; everything else works on the Os interface.
-    return from === "core/main.ts" || from.startsWith("core/api/")
+    return from === "core/main.ts" || from === "core/client/local.ts"
       ? []
       : breach("only composition chooses the Linux layer");
   }
   return [];
+}
+
+/** A running plugin is what its start resolved with; a module that changes is state that nobody is given. */
+function stateBreaches(path: string, text: string): string[] {
+  return !isTest(path) && path.startsWith("plugins/") && /^(export )?(let|var) /m.test(text)
+    ? [`${path} has a variable of the module: keep what changes in the instance that start resolves with`]
+    : [];
 }
 
 /** What is printed past the Terminal would carry what steers it, from whoever wrote it. */
@@ -118,12 +153,17 @@ function printBreaches(path: string, text: string): string[] {
 function programBreaches(path: string, text: string, { manifests }: House): string[] {
   const [room, name = ""] = path.split("/");
   if (isTest(path) || !["core", "plugins", "webui"].includes(room!)) return [];
-  const programs = [...text.matchAll(/\bDeno\s*\.\s*Command\s*\(\s*([^,)]*\(?\)?)/g)].map(([, program]) =>
-    program!.trim()
-  );
+  const programs = [...text.matchAll(/\b(?:Deno\s*\.\s*Command|runCommand)\s*\(\s*([^,)]*\(?\)?)/g)].map((
+    [, program],
+  ) => program!.trim());
   const runs = programs.length > 0;
   if (/["'](node:)?child_process["']/.test(text)) {
     return [`${path} uses child_process: programs are run by Deno.Command`];
+  }
+  if (path === "core/contract/command.ts") return [];
+  // A process that runs on and on; the CLI is gone with its memory.
+  if (runs && /\.\s*output\s*\(/.test(text) && !path.startsWith("core/cli/")) {
+    return [`${path} reads what a program prints by itself: runCommand does, and leaves no buffers behind`];
   }
   if (room === "plugins") {
     return runs && !manifests[name]?.permissions?.run?.length

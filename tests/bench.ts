@@ -77,7 +77,8 @@ ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} 
 
   --json       print one object
   --rounds N   alternating rounds, the figures are medians (default 3; "grid" 1, "fetch" 10)
-  --seconds N  length of each measured transfer (default 10)
+  --seconds N  length of each measured transfer (default 10); in "grid" of those over one connection, which begin to
+               count after 40 % of it, and over a link that is far away later
   --minutes N  how long "loaded" looks (default 60) and "soak" spoils (default 30)
   --seed N     which faults "soak" does (default 1); the same again shows the same
   --flaps N    how often links flap in the last part of "failover" (default 1000)
@@ -85,7 +86,10 @@ ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} 
                what "soak" and "failover" carry TCP by, striped or mptcp (default striped)
   --picture FILE
                "grid" draws what it measured there, as SVG
-  --only TEXT  only cases whose name contains TEXT
+  --only TEXT  only cases whose name contains TEXT; those of "failover" are download, upload, session, flaps
+
+"grid" measures the best link alone too: one connection by otb over the link of the highest rate, no other in use.
+"fetch" compares with the best link alone while nothing else flows, also what it fetches beside a bulk download.
 `;
 
 /** Runs one benchmark; the exit status is 1 when a bar is missed. */

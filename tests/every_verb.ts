@@ -5,7 +5,7 @@ import type { Verbs } from "./verbs.ts";
 /** A device that nobody has: what is said of it is set, and does nothing. */
 const MAC = "02:00:00:00:00:99";
 const CHANGED = "differences plan problems revision";
-const STATUS = "connections health links peers pid plugins role sentence startedAtMs tunnel version";
+const STATUS = "connections health held links peers pid plugins role sentence startedAtMs tunnel version";
 const PENDING = `${CHANGED} pending`;
 const DHCP =
   "devices instructions ipv6 ipv6Routers leaseCount leases phase poolSize sentence servers serving sinceMs";
@@ -62,6 +62,11 @@ export async function dhcpIn(verbs: Verbs, phase: string): Promise<void> {
 
 /** What can be asked of a box, and settings that do it no harm; `link` is one that was found. */
 export async function boxVerbs(verbs: Verbs, link: string, folder: string): Promise<void> {
+  /** Fails unless a person reads this of the one change, and a program is told of the other. */
+  const changes = async (one: string, other: string, golden: string) => {
+    await verbs.text(`${one} --yes`, golden);
+    await verbs.json(`${other} --yes`, CHANGED);
+  };
   await verbs.both(
     "status",
     "# of # links up, # connection…, # Mbit/s down, # Mbit/s up box, up for …LINK TIER STATE … Tunnel: … " +
@@ -69,11 +74,11 @@ export async function boxVerbs(verbs: Verbs, link: string, folder: string): Prom
     STATUS,
   );
   await verbs.both("lan show", "lan0 192.168.100.1/24", "lan");
-  await verbs.text(
-    "lan set --interface lan0 --address 192.168.100.1/24 --yes",
+  await changes(
+    "lan set --interface lan0 --address 192.168.100.1/24",
+    "lan set --interface lan0 --address 192.168.100.1/24",
     "Nothing to change: the settings are so already.",
   );
-  await verbs.json("lan set --interface lan0 --address 192.168.100.1/24 --yes", CHANGED);
 
   await verbs.both("link list", "LINK INTERFACE TIER ADDRESS GATEWAY CAP DOWN/UP … (found) …", "links");
   const described = await verbs.json(`link show ${link}`, "fastest health name observed path preflight");
@@ -86,48 +91,58 @@ export async function boxVerbs(verbs: Verbs, link: string, folder: string): Prom
     `find link "wan-nowhere" as it must be one of … ${link}…: current value is "wan-nowhere" next: otb … link list`;
   await verbs.refused("link set wan-nowhere --tier backup", "link-unknown", unknown.replace("of … ", "of …"));
   await verbs.refused("link show wan-nowhere", "link-unknown", unknown.replace("of … ", "of …"));
-  await verbs.text(
-    `link set ${link} --tier backup --yes`,
+  await changes(
+    `link set ${link} --tier backup`,
+    `link set ${link} --unset tier`,
     `+ network.links.${link}.tier = "backup" Link "${link}" changed.`,
   );
-  await verbs.json(`link set ${link} --unset tier --yes`, CHANGED);
-  await verbs.text("link add spare --interface lan9 --tier never --yes", '… Link "spare" added.');
-  await verbs.json("link add other --interface lan8 --tier never --yes", CHANGED);
-  await verbs.text("link remove spare --yes", '… Link "spare" removed.');
-  await verbs.json("link remove other --yes", CHANGED);
+  await changes(
+    "link add spare --interface lan9 --tier never",
+    "link add other --interface lan8 --tier never",
+    '… Link "spare" added.',
+  );
+  await changes("link remove spare", "link remove other", '… Link "spare" removed.');
 
-  await verbs.text(`device name ${MAC} tv --yes`, `… Device ${MAC} is called "tv".`);
-  await verbs.json(`device name ${MAC} telly --yes`, CHANGED);
+  await changes(`device name ${MAC} tv`, `device name ${MAC} telly`, `… Device ${MAC} is called "tv".`);
   await verbs.both("device list", "DEVICE MAC ADDRESSES PEER GONE GROUPS RULES … telly …", "devices");
-  await verbs.text("device set telly --group salon --yes", '… Device "telly" changed.');
-  await verbs.json("device set telly --when-peer-gone direct --yes", CHANGED);
-  await verbs.text(`device pin telly ${link} --yes`, `… Device "telly" pinned to link "${link}".`);
-  await verbs.json(`device pin telly ${link} --if-dead block --yes`, CHANGED);
+  await changes(
+    "device set telly --group salon",
+    "device set telly --when-peer-gone direct",
+    '… Device "telly" changed.',
+  );
+  await changes(
+    `device pin telly ${link}`,
+    `device pin telly ${link} --if-dead block`,
+    `… Device "telly" pinned to link "${link}".`,
+  );
   await verbs.text("device unpin telly --yes", '… Device "telly" unpinned.');
   await verbs.json(`device pin telly ${link} --yes`, CHANGED);
   await verbs.json("device unpin telly --yes", CHANGED);
 
-  await verbs.text("rule add ads --domain ads.example --way block --yes", '… Rule "ads" added.');
-  await verbs.json("rule add mail --port 25 --way bonded --yes", CHANGED);
+  await changes(
+    "rule add ads --domain ads.example --way block",
+    "rule add mail --port 25 --way bonded",
+    '… Rule "ads" added.',
+  );
   await verbs.both(
     "rule list",
     "RULE MATCHES SAYS NOW HITS ads ads.example block … mail 25 bonded …",
     "rules",
   );
-  await verbs.text("rule set ads --enabled no --yes", '… Rule "ads" changed.');
-  await verbs.json("rule set ads --enabled yes --yes", CHANGED);
-  await verbs.text("rule move mail --before ads --yes", '… Rule "mail" moved.');
-  await verbs.json("rule move mail --yes", CHANGED);
-  await verbs.text("rule remove ads --yes", '… Rule "ads" removed.');
-  await verbs.json("rule remove mail --yes", CHANGED);
+  await changes("rule set ads --enabled no", "rule set ads --enabled yes", '… Rule "ads" changed.');
+  await changes("rule move mail --before ads", "rule move mail", '… Rule "mail" moved.');
+  await changes("rule remove ads", "rule remove mail", '… Rule "ads" removed.');
   await verbs.both(
     "why telly",
     "Everything else: TCP goes over all links through the peer; …",
     "device sentences",
   );
 
-  await verbs.text(`dhcp reserve ${MAC} 192.168.100.20 --yes`, `… 192.168.100.20 reserved for ${MAC}.`);
-  await verbs.json(`dhcp reserve ${MAC} 192.168.100.21 --yes`, CHANGED);
+  await changes(
+    `dhcp reserve ${MAC} 192.168.100.20`,
+    `dhcp reserve ${MAC} 192.168.100.21`,
+    `… 192.168.100.20 reserved for ${MAC}.`,
+  );
   await verbs.text(`dhcp unreserve ${MAC} --yes`, `… Reservation of ${MAC} taken back.`);
   await verbs.json(`dhcp reserve ${MAC} 192.168.100.21 --yes`, CHANGED);
   await verbs.json(`dhcp unreserve ${MAC} --yes`, CHANGED);

@@ -1,6 +1,6 @@
 // A house where everything is plugged into one LAN: a box, modems that serve DHCP, and devices, each in a namespace
 // otb-<name>-<role> on one bridge. Nothing but their DHCP is emulated: clients and servers are the real programs.
-import type { Json } from "../core/client.ts";
+import type { Json } from "../core/client/mod.ts";
 import { endWithMe, sweepDeadLabs } from "./lab/lab.ts";
 import { untilServing } from "./lab/serving.ts";
 import { End, PEER_ADDRESS, PEER_PORT, ROOT } from "./world.ts";
@@ -328,7 +328,7 @@ async function copyTree(to: string, publishes: string[]): Promise<void> {
     const { success } = await new Deno.Command(command, { args }).output();
     if (!success) throw new Error(`cannot copy ${ROOT} to ${to}`);
   }
-  const otb = { contract: 1, summary: "Tells what a test says", roles: ["box"], publishes };
+  const otb = { contract: "^2", summary: "Tells what a test says", roles: ["box"], publishes };
   await Deno.writeTextFile(
     `${to}/plugins/test-teller/deno.json`,
     JSON.stringify({ name: "@otb/test-teller", version: "1.0.0", exports: "./mod.ts", otb }),

@@ -1,5 +1,5 @@
 // A box among modems that it has to find, and what it says of the links: for tests of discovery.
-import type { StatusReport } from "../core/client.ts";
+import type { StatusReport } from "../core/client/mod.ts";
 import type { Link } from "@otb/plugin";
 import type { ModemSpec } from "./lab/modem.ts";
 import { links } from "./measure.ts";

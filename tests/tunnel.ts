@@ -1,5 +1,5 @@
 // What tests of the tunnel ask of a world.
-import type { Json, StatusReport } from "../core/client.ts";
+import type { Json, StatusReport } from "../core/client/mod.ts";
 import type { Lab } from "./lab/lab.ts";
 import type { World } from "./world.ts";
 

@@ -1,5 +1,5 @@
 // A whole otb in a lab: box and peer run as a user runs them, through the launcher, each in its own namespace.
-import { connect, type Core, type StatusReport } from "../core/client.ts";
+import { connect, type Core, type StatusReport } from "../core/client/mod.ts";
 import type { Arrivals } from "./lab/arrivals.ts";
 import { Lab, type LabSpec, type LinkSpec } from "./lab/lab.ts";
 import type { Gap } from "./lab/meter.ts";

@@ -1,5 +1,5 @@
 // PATH=VALUE words as one merge patch, FIELD=VALUE words as arguments. Pure.
-import { type Json, patchAt } from "../client.ts";
+import { type Json, patchAt } from "../client/mod.ts";
 import type { Patch } from "./change.ts";
 import { UsageError } from "./terminal.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { mergePatch } from "../client.ts";
+import { mergePatch } from "../client/mod.ts";
 import { parseAssignments, parseFields, parseValue } from "./assignments.ts";
 
 Deno.test("several settings become one patch, and null survives", () => {

@@ -1,5 +1,5 @@
 // A change of settings from the command line: propose, show what it does, and ask whether to keep it.
-import type { Core, Difference, Json, ProposalResult } from "../client.ts";
+import type { Core, Difference, Json, ProposalResult } from "../client/mod.ts";
 import { clearly } from "./answers.ts";
 import { printable } from "./format.ts";
 import { paint, Refused } from "./terminal.ts";

@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { multiple, optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { integer, string } from "@optique/core/valueparser";
-import { type ConfigSnapshot, difference, getPath, type Json, OtbError } from "../client.ts";
+import { type ConfigSnapshot, difference, getPath, type Json, OtbError } from "../client/mod.ts";
 import { change, differenceLines, shownPath, shownValue } from "./change.ts";
 import { parseAssignments } from "./assignments.ts";
 import { plural, printable } from "./format.ts";

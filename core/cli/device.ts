@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
-import { type Core, OtbError } from "../client.ts";
+import { type Core, OtbError } from "../client/mod.ts";
 import { change } from "./change.ts";
 import { given, ifDead, yes } from "./options.ts";
 import { pinningPatch, type PinningSettings, readPinning, type Rule } from "./pinning.ts";

@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
-import { type Core, getPath, type Json, OtbError } from "../client.ts";
+import { type Core, getPath, type Json, OtbError } from "../client/mod.ts";
 import { change } from "./change.ts";
 import { given, yes } from "./options.ts";
 import { table, wrap } from "./table.ts";

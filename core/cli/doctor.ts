@@ -1,15 +1,8 @@
 // `otb doctor`: whether this machine can do what otb needs, each in one line with what to do.
+import type { Finding } from "./finding.ts";
 import { shut } from "./shut.ts";
 import { paint } from "./terminal.ts";
 import { verb } from "./verb.ts";
-
-/** What was looked at, and what came of it. */
-export interface Finding {
-  name: string;
-  state: "ok" | "warning" | "error";
-  message: string;
-  next?: string;
-}
 
 /** `otb doctor`. */
 export const doctorVerb = verb("doctor", {

@@ -1,5 +1,5 @@
 // Figures as a person reads them: rates, sizes, durations, shares. Pure.
-export { printable } from "../client.ts";
+export { printable } from "../client/mod.ts";
 
 const RATE_STEPS: [number, string][] = [[1e9, "Gbit/s"], [1e6, "Mbit/s"], [1e3, "kbit/s"]];
 const SIZE_STEPS: [number, string][] = [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [

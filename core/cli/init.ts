@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { integer, ip, string } from "@optique/core/valueparser";
-import { initialiseBox, initialiseCloud } from "../client.ts";
+import { initialiseBox, initialiseCloud } from "../client/mod.ts";
 import { JOIN_WORD, joinDescription, readJoinCode } from "./join_word.ts";
 import { group, verb } from "./verb.ts";
 

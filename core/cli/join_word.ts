@@ -1,6 +1,6 @@
 // Where a verb takes a join code from: standard input or a file, never the command line, which every user of a machine can read.
 import { message } from "@optique/core/message";
-import { decodeJoinCode, OtbError } from "../client.ts";
+import { decodeJoinCode, OtbError } from "../client/mod.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What stands in a usage line for where the code comes from. */

@@ -2,7 +2,7 @@
 import { message } from "@optique/core/message";
 import { option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { getPath } from "../client.ts";
+import { getPath } from "../client/mod.ts";
 import { change } from "./change.ts";
 import { interfaceName, yes } from "./options.ts";
 import { group, verb } from "./verb.ts";

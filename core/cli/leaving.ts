@@ -1,5 +1,5 @@
 // What the LAN loses when the box stops while it is the one that gives addresses: said before it happens, with a better way.
-import type { Core, StatusReport } from "../client.ts";
+import type { Core, StatusReport } from "../client/mod.ts";
 import { askClearly } from "./answers.ts";
 import { type DhcpStatus, PLUGIN, statusLines, terminalLanguage } from "./dhcp.ts";
 import { duration } from "./format.ts";

@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { multiple, optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
-import { type Core, getPath, type Json, OtbError } from "../client.ts";
+import { type Core, getPath, type Json, OtbError } from "../client/mod.ts";
 import { change } from "./change.ts";
 import { show, WATCHER } from "./link_show.ts";
 import { unknown } from "./unknown.ts";

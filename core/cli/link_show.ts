@@ -2,7 +2,7 @@
 import { message } from "@optique/core/message";
 import { argument, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import type { Core, StatusReport } from "../client.ts";
+import type { Core, StatusReport } from "../client/mod.ts";
 import { duration, lossWords, milliseconds, printable, rate } from "./format.ts";
 import { wrap } from "./table.ts";
 import { unknown } from "./unknown.ts";

@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { optional, withDefault } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { integer, string } from "@optique/core/valueparser";
-import { formatLine, jsonText, type LogLine, OtbError } from "../client.ts";
+import { formatLine, jsonText, type LogLine, OtbError } from "../client/mod.ts";
 import { type Paint, paint } from "./terminal.ts";
 import { verb } from "./verb.ts";
 

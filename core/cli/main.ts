@@ -3,7 +3,7 @@ import { merge } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
 import { formatMessage, message } from "@optique/core/message";
 import type { Usage } from "@optique/core/usage";
-import { jsonText } from "../client.ts";
+import { jsonText } from "../client/mod.ts";
 import { asCalled, type Call, DEFAULT_STATE, readCall } from "./called.ts";
 import { configVerbs } from "./config.ts";
 import { deviceVerbs } from "./device.ts";

@@ -3,7 +3,7 @@ import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { type BoxReport, OtbError } from "../client.ts";
+import { type BoxReport, OtbError } from "../client/mod.ts";
 import { askClearly } from "./answers.ts";
 import { duration, plural } from "./format.ts";
 import { JOIN_WORD, joinDescription, readJoinCode } from "./join_word.ts";

@@ -1,5 +1,5 @@
 // What `otb device` and `otb rule` share: the settings of the plugin device-pinning.
-import { type Core, type Json, OtbError } from "../client.ts";
+import { type Core, type Json, OtbError } from "../client/mod.ts";
 import type { Patch } from "./change.ts";
 
 /** One rule as it is set. */

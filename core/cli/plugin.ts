@@ -5,7 +5,7 @@ import { message } from "@optique/core/message";
 import { multiple, optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { OtbError } from "../client.ts";
+import { OtbError } from "../client/mod.ts";
 import { parseFields } from "./assignments.ts";
 import { printable } from "./format.ts";
 import { pluginLines } from "./status_view.ts";

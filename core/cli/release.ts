@@ -1,5 +1,5 @@
 // The tree that the service runs: a copy that root alone can change, so that who may write to a checkout is not root by it.
-import { OtbError, VERSION } from "../client.ts";
+import { OtbError, VERSION } from "../client/mod.ts";
 
 /** Where copies lie; `current` is the one that runs. */
 export const RELEASES = "/opt/otb";

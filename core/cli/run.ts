@@ -1,7 +1,7 @@
 // `otb up` and `otb down`: the core in the foreground, and its orderly end.
 import { message } from "@optique/core/message";
 import { option } from "@optique/core/primitives";
-import { type Core, jsonText } from "../client.ts";
+import { type Core, jsonText } from "../client/mod.ts";
 import { lossAt, mayStop } from "./leaving.ts";
 import { logLine } from "./logs.ts";
 import { stopSignal } from "./stop_signal.ts";

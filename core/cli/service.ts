@@ -1,6 +1,6 @@
 // `otb service`: otb as a unit of systemd, so that it starts with the machine and comes back after a crash.
 import { fileURLToPath } from "node:url";
-import { OtbError } from "../client.ts";
+import { OtbError } from "../client/mod.ts";
 import { asCalled } from "./called.ts";
 import { lossAt, mayStop } from "./leaving.ts";
 import { installRelease, removeReleases } from "./release.ts";

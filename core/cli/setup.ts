@@ -1,5 +1,5 @@
 // `otb setup`: from nothing to a box that devices can use, as a dialogue that can be left and taken up again.
-import { getPath, initialiseBox, OtbError, type StatusReport } from "../client.ts";
+import { getPath, initialiseBox, OtbError, type StatusReport } from "../client/mod.ts";
 import { askClearly, askLine } from "./answers.ts";
 import { change } from "./change.ts";
 import { PLUGIN as DHCP } from "./dhcp.ts";

@@ -1,5 +1,5 @@
 // The last step of `otb setup`: how devices come to use the box, by its own DHCP or by hand.
-import type { StatusReport } from "../client.ts";
+import type { StatusReport } from "../client/mod.ts";
 import { askClearly } from "./answers.ts";
 import { type DhcpStatus, PLUGIN, statusLines, terminalLanguage } from "./dhcp.ts";
 import { dhcpOf } from "./leaving.ts";

@@ -1,5 +1,5 @@
 // What a box still needs until devices can use it, one step after the other. Pure.
-import type { Link, StatusReport } from "../client.ts";
+import type { Link, StatusReport } from "../client/mod.ts";
 
 /** One step; `next` says what to do while it is not done. */
 export interface Step {

@@ -1,6 +1,6 @@
 // What of this machine the network no longer reaches while otb runs: said before it happens, and while it is so.
-import { connect, type Core, Listeners } from "../client.ts";
-import type { Finding } from "./doctor.ts";
+import { connect, type Core, Listeners } from "../client/mod.ts";
+import type { Finding } from "./finding.ts";
 
 /** The condition of who shuts it, by its code. */
 const SHUT = "firewall-closed", OPEN = "firewall-off";

@@ -1,7 +1,7 @@
 // `otb status`: once, or live.
 import { message } from "@optique/core/message";
 import { option } from "@optique/core/primitives";
-import { connect, type Core, jsonText } from "../client.ts";
+import { connect, type Core, jsonText } from "../client/mod.ts";
 import { asCalled } from "./called.ts";
 import { statusLines } from "./status_view.ts";
 import { shown } from "./terminal.ts";

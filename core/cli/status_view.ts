@@ -1,5 +1,12 @@
 // `otb status` as text: what matters first, tables that fit the terminal. Pure.
-import type { HealthReport, PathDirection, PluginReport, StatusReport, TunnelPathFact } from "../client.ts";
+import type {
+  HealthReport,
+  HeldLinkFact,
+  PathDirection,
+  PluginReport,
+  StatusReport,
+  TunnelPathFact,
+} from "../client/mod.ts";
 import {
   bytes,
   duration,
@@ -71,6 +78,10 @@ export function statusLines(report: StatusReport, options: ViewOptions): string[
       connections.protocol === "unknown" ? "" : ` (${PROTOCOLS[connections.protocol]})`
     }`,
   );
+  const others = report.held.filter(({ link }) => !report.links.some(({ name }) => name === link));
+  for (const fact of others) {
+    for (const words of heldWords(fact, nowMs)) lines.push(...wrap(`${fact.link} ${words}`, width));
+  }
   if (report.plugins.length > 0) lines.push("", ...pluginLines(report.plugins, options));
   return lines;
 }
@@ -111,7 +122,7 @@ export function pluginLines(plugins: PluginReport[], { width, colours, nowMs }: 
   ];
 }
 
-function links({ links }: StatusReport, { width, colours }: ViewOptions): string[] {
+function links({ links, held }: StatusReport, { width, colours, nowMs }: ViewOptions): string[] {
   const columns: Column[] = [
     { title: "LINK", shrink: true },
     { title: "TIER" },
@@ -145,9 +156,28 @@ function links({ links }: StatusReport, { width, colours }: ViewOptions): string
       const { observed, path, health } = links[index]!;
       const trouble = health?.state === "down" || health?.state === "degraded" ? health.reason : undefined;
       const stripped = path?.protocol === "tcp" ? "plain TCP: MPTCP does not get through" : undefined;
-      return [row, ...indented(observed.reason ?? trouble ?? path?.reason ?? stripped, width)];
+      return [
+        row,
+        ...indented(observed.reason ?? trouble ?? path?.reason ?? stripped, width),
+        ...held.filter(({ link }) => link === links[index]!.name).flatMap((fact) =>
+          heldWords(fact, nowMs).flatMap((words) => indented(words, width))
+        ),
+      ];
     }),
   ];
+}
+
+/** Why a link gets nothing new: a sentence for each direction. */
+function heldWords({ up, down }: HeldLinkFact, nowMs: number): string[] {
+  return ([["uploads", up], ["downloads", down]] as const).flatMap(([what, proof]) => {
+    if (!proof) return [];
+    const again = proof.untilMs > nowMs
+      ? `in ${duration(proof.untilMs - nowMs)}`
+      : "as soon as there is enough to send";
+    return `held back for ${what}: ${rate(proof.withBitsPerSecond)} with it, ${
+      rate(proof.withoutBitsPerSecond)
+    } without; tried again ${again}`;
+  });
 }
 
 function tunnel(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { StatusReport } from "../client.ts";
+import type { StatusReport } from "../client/mod.ts";
 import { logLine } from "./logs.ts";
 import { pluginLines, statusLines } from "./status_view.ts";
 import { shown } from "./terminal.ts";
@@ -42,6 +42,7 @@ const report: StatusReport = {
       observed: { state: "missing", reason: "There is no interface wwan0\x1b[2J" },
     },
   ],
+  held: [],
   peers: [{ name: "cloud", address: "203.0.113.7", port: 8443 }],
   connections: { open: 3, total: 99, refused: 0, protocol: "mptcp" },
   plugins: [{
@@ -94,6 +95,22 @@ Deno.test("status at 80 columns", () => {
     "PLUGIN       VERSION  STATE               FOR   RESTARTS    MEMORY",
     "socks-proxy  0.1.0    waiting to restart  10 s         2  50.0 MiB",
     "    It ended with status 1",
+  ]);
+});
+
+Deno.test("a link that is held back says what was had with it and without, and when it is tried again", () => {
+  const proof = {
+    ...{ withBitsPerSecond: 9.12e6, withoutBitsPerSecond: 17.3e6, sinceMs: 3_540_000, untilMs: 3_624_000 },
+  };
+  const lines = (held: StatusReport["held"], links = report.links) =>
+    statusLines({ ...report, held, links }, { width: 120, colours: false, nowMs: 3_600_000 })
+      .filter((line) => line.includes("held back"));
+  assert.deepEqual(lines([{ link: "fibre", up: proof, down: { ...proof, untilMs: 0 } }]), [
+    "    held back for uploads: 9.1 Mbit/s with it, 17.3 Mbit/s without; tried again in 24 s",
+    "    held back for downloads: 9.1 Mbit/s with it, 17.3 Mbit/s without; tried again as soon as there is enough to send",
+  ]);
+  assert.deepEqual(lines([{ link: "cabin/203.0.113.9", down: proof }], []), [
+    "cabin/203.0.113.9 held back for downloads: 9.1 Mbit/s with it, 17.3 Mbit/s without; tried again in 24 s",
   ]);
 });
 

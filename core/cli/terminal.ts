@@ -1,6 +1,6 @@
 // What the CLI prints and asks: colours only where they are wanted, one JSON object with --json, errors in one form. The one
 // place that writes to a terminal; whatever text of others comes by, no character of it steers the terminal.
-import { harmless, jsonText, OtbError, type Problem } from "../client.ts";
+import { harmless, jsonText, OtbError, type Problem } from "../client/mod.ts";
 import { asCalled, type Call, readCall } from "./called.ts";
 
 /** Streams of this process as far as verbs care; replaceable in tests. */

@@ -1,5 +1,5 @@
 // The refusal of a name that nothing has.
-import { OtbError } from "../client.ts";
+import { OtbError } from "../client/mod.ts";
 
 /** More are told by the verb that lists them. */
 const TOLD = 8;

@@ -5,7 +5,7 @@ import { map, withDefault } from "@optique/core/modifiers";
 import type { Mode, Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { connect, type Core, OtbError } from "../client.ts";
+import { connect, type Core, OtbError } from "../client/mod.ts";
 import { type Call, DEFAULT_STATE } from "./called.ts";
 import { notRoot, type Terminal } from "./terminal.ts";
 

@@ -1,5 +1,5 @@
 // `otb version`.
-import { VERSION } from "../client.ts";
+import { VERSION } from "../client/mod.ts";
 import { verb } from "./verb.ts";
 
 /** `otb version`. */

@@ -6,7 +6,7 @@ import type {
   Proposal,
   ProposalResult,
   Revision,
-} from "../client.ts";
+} from "../client/types.ts";
 import { type Json, OtbError, type Problem } from "../contract/mod.ts";
 import { difference, isObject, mergePatch } from "./patch.ts";
 import type { Document, Revisions, StoredRevision } from "./revisions.ts";

@@ -1,5 +1,5 @@
 // Changes of JSON documents as data: merge patches, dotted paths, differences. Pure.
-import type { Difference } from "../client.ts";
+import type { Difference } from "../client/types.ts";
 import { type Json, OtbError } from "../contract/mod.ts";
 
 type JsonObject = { [key: string]: Json };

@@ -1,6 +1,6 @@
 // The history of the configuration: every version that was ever in force or waiting, in SQLite.
 import type { DatabaseSync } from "node:sqlite";
-import type { Revision } from "../client.ts";
+import type { Revision } from "../client/types.ts";
 import { type Json, OtbError } from "../contract/mod.ts";
 import { migrate, statement, transaction } from "../state/database.ts";
 

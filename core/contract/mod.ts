@@ -1,6 +1,7 @@
 // Everything that a plugin may know of the core, by the name `@otb/plugin`. A plugin imports this, its own files, pinned libraries and,
 // only where its manifest declares it, core/native/ffi.ts.
 export { accepted } from "./accepted.ts";
+export { type CommandOptions, type CommandOutcome, runCommand } from "./command.ts";
 export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.ts";
 export type { Resource } from "../net/model.ts";
 export {
@@ -14,7 +15,7 @@ export {
   RULE_SHIFT,
 } from "../net/numbers.ts";
 export { isRange, targetFilter, type TargetRule, targetRules } from "./targets.ts";
-export type { Action } from "./action.ts";
+export { type Action, action } from "./action.ts";
 export type { Clock, Context, Facts, Log, Status, Store, View } from "./context.ts";
 export { OtbError, type Problem } from "./errors.ts";
 export type { ClockFact } from "./facts/clock.ts";
@@ -36,7 +37,7 @@ export type {
 export type { InterfaceFact } from "./facts/interface.ts";
 export type { LinkFact, LinkHealthFact, LinkRateFact, LinkWayFact } from "./facts/link.ts";
 export type { Listener, ListenersFact, ListensFact, Zone } from "./facts/listens.ts";
-export type { CongestionFact, FirstPathFact, PathFact } from "./facts/path.ts";
+export type { CongestionFact, FirstPathFact, HeldLinkFact, HoldProof, PathFact } from "./facts/path.ts";
 export type { BoxesFact, PeerFact, WhenPeerGoneFact } from "./facts/peer.ts";
 export type { ProxyTargetFact, Socks5Fact, TcpWayFact } from "./facts/proxy.ts";
 export type { CallsFact, PathDirection, TunnelFact, TunnelPathFact } from "./facts/tunnel.ts";

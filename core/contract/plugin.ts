@@ -6,24 +6,28 @@ import type { Problem } from "./errors.ts";
 import type { World } from "./network.ts";
 import type { PanelBlock } from "./page.ts";
 
-/** The version of this contract; a manifest names the one it was written for. */
-export const CONTRACT_VERSION = 1;
+/** The version of this contract, `major.minor.patch`; a manifest has the range of versions that it was written for, such as `^2`. */
+export const CONTRACT_VERSION = "2.0.0";
 
-/** A plugin module's default export. */
-export interface Plugin<Config> {
+/**
+ * A plugin module's default export. The module itself has no state: what runs is what `start` resolves with, and everything that acts
+ * on it is given it.
+ */
+export interface Plugin<Config, Running = unknown> {
   /** One strict schema: validation, defaults, docs, web form and CLI flags come from it. Every field has a default. */
   config: z.ZodMiniType<Config>;
   /** Pure check of settings against the world; schema errors are found before. */
   check?(next: Config, world: World): Problem[];
-  /** Resolves when ready to serve. */
-  start(ctx: Context<Config>): Promise<void> | void;
+  /** Resolves with the running plugin when it is ready to serve. */
+  start(ctx: Context<Config>): Promise<Running> | Running;
   /** Takes new settings without a restart; absent, or when it answers false, the core restarts the plugin. */
-  reload?(next: Config): Promise<void | false> | void | false;
-  actions?: Record<string, Action>;
+  reload?(running: Running, next: Config): Promise<void | false> | void | false;
+  // deno-lint-ignore no-explicit-any
+  actions?: Record<string, Action<Running, any>>;
   panel?(status: Status): PanelBlock[];
 }
 
 /** Types a plugin module: `export default definePlugin({ config, start })`. */
-export function definePlugin<Config>(plugin: Plugin<Config>): Plugin<Config> {
+export function definePlugin<Config, Running>(plugin: Plugin<Config, Running>): Plugin<Config, Running> {
   return plugin;
 }

@@ -1,4 +1,6 @@
 // Who holds a resource that several want: a person's settings before plugins, plugins before what an earlier run left. Pure.
+import { OtbError } from "../contract/mod.ts";
+import { describe } from "./commands.ts";
 import { identity } from "./model.ts";
 import type { Conflict, Owned } from "./plan.ts";
 
@@ -42,4 +44,15 @@ export function arbitrate(wishes: Owned[]): Verdict {
 
 function rank({ owner, inherited }: Owned): number {
   return inherited ? 0 : owner === CORE_OWNER ? 2 : 1;
+}
+
+/** What whoever wants it is told. */
+export function conflictError({ wanted, other }: Conflict): OtbError {
+  return new OtbError(
+    "claim-conflict",
+    `Cannot claim ${
+      describe(wanted.resource)
+    } for "${wanted.owner}" as owners of a resource must want the same of it: current value is "${other}"`,
+    `Change the settings of "${wanted.owner}" or of "${other}" so that both want the same, or only one of them wants it.`,
+  );
 }

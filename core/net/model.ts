@@ -187,3 +187,19 @@ export function lineIdentity(line: string[]): string {
       return line.join(" ");
   }
 }
+
+/** Whether a resource leaves, or loses its value, with that interface. */
+export function needs(resource: Resource, device: string): boolean {
+  switch (resource.kind) {
+    case "sysctl":
+      return resource.name.split("/").includes(device);
+    case "nftTable":
+      return resource.body.includes(`"${device}"`);
+    case "interface":
+      return resource.parent === device;
+    case "interfaceState":
+      return false;
+    default:
+      return "interface" in resource && resource.interface === device;
+  }
+}

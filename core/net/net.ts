@@ -1,11 +1,11 @@
 // The one place where claims meet the kernel: keeps who wants what, and makes the kernel follow, one change at a time.
 import { type Log, OtbError } from "../contract/mod.ts";
-import { arbitrate } from "./arbitrate.ts";
+import { arbitrate, conflictError } from "./arbitrate.ts";
 import { canonical } from "./canonical.ts";
 import { describe, humanLines } from "./commands.ts";
 import { Fights } from "./fights.ts";
 import type { Journal } from "./journal.ts";
-import { identity, type Resource } from "./model.ts";
+import { identity, needs, type Resource, type ResourceKind } from "./model.ts";
 import {
   ApplyError,
   type Change,
@@ -13,10 +13,11 @@ import {
   type Os,
   OTB_PROTOCOL,
   type Reread,
+  SILENT_KINDS,
   STANDALONE_KINDS,
 } from "./os.ts";
 import { joined } from "./netlink.ts";
-import { type Conflict, type JournalEntry, type Owned, type Plan, plan, type Step } from "./plan.ts";
+import { type JournalEntry, type Owned, type Plan, plan, type Step } from "./plan.ts";
 
 /** One claim as asked for: everything an owner wants under one key. */
 export interface Claim {
@@ -46,8 +47,12 @@ const MAX_ROUNDS = 4;
 /** After a refusal the kernel is asked again so soon, twice as late each time, up to the last. */
 const AGAIN_FIRST_MS = 500, AGAIN_LAST_MS = 60_000;
 
+const ANYTHING: Change = { flapped: new Set() };
+
 /** What became of one attempt to make the kernel follow. */
 interface Outcome {
+  /** It began without reading everything. */
+  isPartial: boolean;
   /** Why resources are not in the kernel, by identity. */
   reasons: Map<string, { state: "waiting" | "failed"; reason: string }>;
   failed: ApplyError[];
@@ -62,8 +67,10 @@ export class Net {
   #claims = new Map<string, Claim & { inherited: boolean }>();
   #queue: Promise<unknown> = Promise.resolve();
   #reconciling: Promise<void> | undefined;
-  /** What the next reconcile has to look at. */
-  #changed: Change | undefined;
+  /** What may be otherwise than `#observed`, besides what the kernel tells. */
+  #unread: Change | undefined = ANYTHING;
+  /** Numbers of interfaces that flapped since repairs were last looked for. */
+  #flapped: Change["flapped"] = new Set();
   readonly #fights = new Fights();
   #retry: ReturnType<typeof setTimeout> | undefined;
   #again: ReturnType<typeof setTimeout> | undefined;
@@ -114,18 +121,14 @@ export class Net {
     const claim = { owner, key, resources: resources.map(canonical), inherited: false };
     await this.#enqueue(async () => {
       const former = this.#claims;
-      const only = this.#standaloneKinds([
-        ...claim.resources,
-        ...former.get(nameOf(owner, key))?.resources ?? [],
-      ]);
+      const kinds = kindsOf([...claim.resources, ...former.get(nameOf(owner, key))?.resources ?? []]);
       this.#claims = withClaim(former, claim);
       try {
-        let { failed } = await this.#converge(claim, only);
-        // What was not read anew may not be as it was.
-        if (failed[0] && only) ({ failed } = await this.#converge(claim));
+        const { failed } = await this.#convergeSurely(claim, kinds);
         if (failed[0]) throw failed[0];
       } catch (error) {
         this.#claims = former;
+        this.#unread = ANYTHING;
         await this.#converge().catch((reason) =>
           this.#log.error("Cannot roll back a claim", { owner, key, reason: String(reason) })
         );
@@ -137,8 +140,9 @@ export class Net {
   /** Gives back everything of an owner; what the kernel refuses to give back stays noted and is tried again. */
   async release(owner: string): Promise<void> {
     await this.#enqueue(async () => {
+      const given = [...this.#claims.values()].filter((claim) => claim.owner === owner);
       this.#claims = new Map([...this.#claims].filter(([, claim]) => claim.owner !== owner));
-      await this.#converge();
+      await this.#converge(undefined, kindsOf(given.flatMap(({ resources }) => resources)));
     });
   }
 
@@ -174,7 +178,7 @@ export class Net {
       const claims = canonicalChanges.reduce(withClaim, this.#claims);
       const { held, conflicts } = arbitrate(wantedBy(claims));
       const former = this.#observed;
-      const observed = await this.#observe(claims);
+      const { observed } = await this.#observe(claims);
       // What was undone is seen now, and not looked at again: it must not stay.
       if (former && JSON.stringify(observed) !== JSON.stringify(former)) {
         void this.reconcile().catch((error) =>
@@ -192,15 +196,10 @@ export class Net {
 
   /** Reads the kernel, or what changed of it, and repairs what is not as claimed; calls while one waits for its turn share it. */
   reconcile(change: Change = { flapped: new Set() }): Promise<void> {
-    this.#changed = this.#changed ? joined(this.#changed, change) : change;
+    this.#unread = joined(this.#unread, change);
     return this.#reconciling ??= this.#enqueue(async () => {
       this.#reconciling = undefined;
-      const { kinds, flapped } = this.#changed!;
-      this.#changed = undefined;
-      const only = this.#observed && kinds;
-      let { failed } = await this.#converge(undefined, only, flapped);
-      // What was not read anew may not be as it was.
-      if (failed.length > 0 && only) ({ failed } = await this.#converge(undefined, undefined, flapped));
+      const { failed } = await this.#convergeSurely(undefined, new Set());
       this.#tryAgain(failed.length > 0);
     });
   }
@@ -266,29 +265,28 @@ export class Net {
     });
   }
 
-  /** The kinds to read for a change of these resources, when it is enough to read those: an endpoint moves ten times as fast. */
-  #standaloneKinds(resources: Resource[]): Reread["kinds"] | undefined {
-    const kinds = new Set(resources.map(({ kind }) => kind));
-    const all: ReadonlySet<string> = new Set(STANDALONE_KINDS);
-    return this.#observed && [...kinds].every((kind) => all.has(kind)) ? kinds as Reread["kinds"] : undefined;
+  /** The same as `#converge`; what was not read anew may not be as it was, so that a refusal counts only after everything was. */
+  async #convergeSurely(blamed: Claim | undefined, kinds: ReadonlySet<ResourceKind>): Promise<Outcome> {
+    const outcome = await this.#converge(blamed, kinds);
+    if (outcome.failed.length === 0 || !outcome.isPartial) return outcome;
+    this.#unread = ANYTHING;
+    return await this.#converge(blamed, kinds);
   }
 
   /**
-   * Makes the kernel follow the claims. A failure of another owner than `blamed` is noted, not thrown. With `only` the kernel's
-   * state of those kinds alone is read. What went with an interface that flapped was nobody's doing.
+   * Makes the kernel follow the claims. A failure of another owner than `blamed` is noted, not thrown. `kinds` are about to change:
+   * what the kernel does not tell of is read of them. What went with an interface that flapped was nobody's doing.
    */
-  async #converge(
-    blamed?: Claim,
-    only?: Reread["kinds"],
-    flapped: Change["flapped"] = new Set(),
-  ): Promise<Outcome> {
-    const outcome: Outcome = { reasons: new Map(), failed: [] };
+  async #converge(blamed?: Claim, kinds?: ReadonlySet<ResourceKind>): Promise<Outcome> {
+    const outcome: Outcome = { isPartial: false, reasons: new Map(), failed: [] };
     const { held, conflicts, yielding } = arbitrate(wantedBy(this.#claims));
     const refused = conflicts.find(({ wanted }) => isOf(wanted, blamed));
     if (refused) throw conflictError(refused);
     let work: Plan | undefined;
+    const done = new Set<string>();
     for (let round = 0; round <= MAX_ROUNDS; round++) {
-      const observed = await this.#observe(this.#claims, only);
+      const { observed, isPartial } = await this.#observe(this.#claims, kinds);
+      if (round === 0) outcome.isPartial = isPartial;
       this.#noteFingerprints(observed);
       const entries = this.#journal.entries();
       work = plan(held, observed, entries, OTB_PROTOCOL);
@@ -296,9 +294,12 @@ export class Net {
       if (conflict) throw conflictError(conflict);
       this.#journal.put(work.adopted);
       this.#journal.forget(work.gone);
-      if (round === 0) this.#noteRepairs(work.steps, entries, blamed, flapped, outcome);
+      // What was put back just now and is gone again is a fight, too.
+      const undone = work.steps.filter(({ owned }) => round === 0 || done.has(identity(owned.resource)));
+      this.#noteRepairs(undone, entries, blamed, outcome);
       const steps = work.steps.filter(({ owned }) => !outcome.reasons.has(identity(owned.resource)));
       if (steps.length === 0) break;
+      for (const { owned } of steps) if (!isOf(owned, blamed)) done.add(identity(owned.resource));
       if (round < MAX_ROUNDS) await this.#apply(steps, blamed, outcome);
       else for (const step of steps) this.#fail(step, notKept(step), blamed, outcome);
       if (outcome.failed.length > 0 && blamed) break;
@@ -332,9 +333,10 @@ export class Net {
     steps: Step[],
     entries: JournalEntry[],
     blamed: Claim | undefined,
-    flapped: Change["flapped"],
     outcome: Outcome,
   ): void {
+    const flapped = this.#flapped;
+    this.#flapped = new Set();
     const had = new Map(entries.map((entry) => [identity(entry.resource), entry]));
     const nowMs = this.#nowMs();
     let nextMs = Infinity;
@@ -366,6 +368,7 @@ export class Net {
   /** Runs the steps; goes on after a failure that is not the fault of `blamed`. */
   async #apply(steps: Step[], blamed: Claim | undefined, outcome: Outcome): Promise<void> {
     this.#journal.put(steps.filter(({ effect }) => effect === "hold").map(intentOf));
+    this.#unread = joined(this.#unread, changeOf(kindsOf(steps.map(({ operation }) => operation.resource))));
     for (let rest = steps; rest.length > 0;) {
       let failure: ApplyError | undefined;
       try {
@@ -399,13 +402,32 @@ export class Net {
     this.#log.warn("Cannot apply a claimed resource", { owner, key, resource: describe(resource), reason });
   }
 
-  async #observe(claims: Claims, only?: Reread["kinds"]): Promise<Observed> {
+  /**
+   * Reads what may not be as it was read before: what the kernel told of, what we changed, and of these kinds (absent: all) what it
+   * tells nothing of. Where nobody listens to it all of these kinds are read, and everything when one of them does not stand alone.
+   */
+  async #observe(
+    claims: Claims,
+    kinds?: ReadonlySet<ResourceKind>,
+  ): Promise<{ observed: Observed; isPartial: boolean }> {
     const about = [...wantedBy(claims), ...this.#journal.entries()].map(({ resource }) => resource);
-    const observed = await this.#os.observe(about, only && { kinds: only, former: this.#observed! });
+    const unread = joined(this.#unread, this.#os.told() ?? changeOf(kinds));
+    this.#unread = undefined;
+    const silent = new Set(SILENT_KINDS.filter((kind) => kinds?.has(kind) ?? true));
+    const only = this.#observed && unread.kinds &&
+      { kinds: unread.kinds.union(silent), former: this.#observed };
+    let observed: Observed;
+    try {
+      observed = await this.#os.observe(about, only);
+    } catch (error) {
+      this.#unread = joined(this.#unread, unread);
+      throw error;
+    }
+    this.#flapped = this.#flapped.union(unread.flapped);
     const changed = JSON.stringify(observed) !== JSON.stringify(this.#observed);
     this.#observed = observed;
     if (changed) { for (const onChange of this.#observers) onChange(observed); }
-    return observed;
+    return { observed, isPartial: only !== undefined };
   }
 
   /** The first look after a change shows what the kernel made of it; later differences are somebody else's doing. */
@@ -430,6 +452,16 @@ export class Net {
   }
 }
 
+function kindsOf(resources: Resource[]): Set<ResourceKind> {
+  return new Set(resources.map(({ kind }) => kind));
+}
+
+/** What a change of these kinds may change; absent: all kinds. */
+function changeOf(kinds: ReadonlySet<ResourceKind> | undefined): Change {
+  const alone: ReadonlySet<ResourceKind> = new Set(STANDALONE_KINDS);
+  return kinds?.isSubsetOf(alone) ? { kinds: kinds as Reread["kinds"], flapped: new Set() } : ANYTHING;
+}
+
 function nameOf(owner: string, key: string): string {
   return JSON.stringify([owner, key]);
 }
@@ -446,22 +478,6 @@ function wantedBy(claims: Claims): Owned[] {
   return [...claims.values()].flatMap(({ owner, key, inherited, resources }) =>
     resources.map((resource) => ({ owner, key, inherited, resource }))
   );
-}
-
-/** Whether a resource leaves, or loses its value, with that interface. */
-function needs(resource: Resource, device: string): boolean {
-  switch (resource.kind) {
-    case "sysctl":
-      return resource.name.split("/").includes(device);
-    case "nftTable":
-      return resource.body.includes(`"${device}"`);
-    case "interface":
-      return resource.parent === device;
-    case "interfaceState":
-      return false;
-    default:
-      return "interface" in resource && resource.interface === device;
-  }
 }
 
 function intentOf({ owned, previous }: Step): JournalEntry {
@@ -481,14 +497,4 @@ function isOf(owned: Owned, claim: Claim | undefined): boolean {
 /** The kernel says yes and does otherwise: for one, to it a rule exists already when a narrower one of its table does. */
 function notKept({ operation }: Step): ApplyError {
   return new ApplyError(0, humanLines(operation)[0]!, "accepted, but not there afterwards");
-}
-
-function conflictError({ wanted, other }: Conflict): OtbError {
-  return new OtbError(
-    "claim-conflict",
-    `Cannot claim ${
-      describe(wanted.resource)
-    } for "${wanted.owner}" as owners of a resource must want the same of it: current value is "${other}"`,
-    `Change the settings of "${wanted.owner}" or of "${other}" so that both want the same, or only one of them wants it.`,
-  );
 }

@@ -334,6 +334,46 @@ Deno.test("a change of what stands alone reads only that, and everything when th
   deepStrictEqual(os.state.nftTables, []);
 });
 
+Deno.test("while somebody listens to the kernel, only what changed, and what it never tells of, is read", async () => {
+  const { os, net } = start();
+  const stop = new AbortController();
+  const watching = net.watch(stop.signal);
+  await net.reconcile();
+  const read: string[] = [];
+  const observe = os.observe.bind(os);
+  os.observe = (
+    about,
+    only,
+  ) => (read.push(only ? [...only.kinds].sort().join() : "all"), observe(about, only));
+  const table: Resource = { kind: "nftTable", family: "inet", name: "otb_x", body: "chain c { }" };
+  await net.claim("a", "k", [table, RULE]);
+  deepStrictEqual(read.splice(0), ["", "nftTable,rule"]);
+  await net.claim("a", "k", [table, RULE]);
+  deepStrictEqual(read.splice(0), [""]);
+  await net.claim("b", "k", [FORWARD]);
+  deepStrictEqual(read.splice(0), ["sysctl", "sysctl"]);
+  await net.claim("c", "k", [ADDRESS]);
+  deepStrictEqual(read.splice(0), ["", "all"], "much may come with an address");
+  os.state.nftTables[0]!.hash = "meddled";
+  os.tell({ kinds: new Set(["nftTable"]), flapped: new Set() });
+  await net.release("b");
+  deepStrictEqual(read.splice(0), ["nftTable", "nftTable", "sysctl", "sysctl"]);
+  strictEqual(os.state.nftTables[0]!.hash, "chain c { }");
+  await net.reconcile();
+  deepStrictEqual(read.splice(0), ["all"], "who asks for everything gets everything");
+  os.observe = () => Promise.reject(new Error("no descriptors"));
+  os.tell({ kinds: new Set(["route"]), flapped: new Set() });
+  await rejects(net.claim("d", "k", [RULE]));
+  os.observe = (
+    about,
+    only,
+  ) => (read.push(only ? [...only.kinds].sort().join() : "all"), observe(about, only));
+  await net.claim("d", "k", [RULE]);
+  deepStrictEqual(read.splice(0), ["all"], "what could not be read is not forgotten");
+  stop.abort();
+  await watching;
+});
+
 Deno.test("a sweep leaves the claim that shall outlast it, the next run inherits it, and lets it go when it has settled", async () => {
   const { os, database, net } = start();
   const table: Resource = { kind: "nftTable", family: "inet", name: "otb_kept", body: "chain c {}" };

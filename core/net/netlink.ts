@@ -51,7 +51,8 @@ export function attributes(bytes: Bytes): Map<number, Bytes> {
 }
 
 const LINK = { new: 16, gone: 17 };
-const ADDRESS_TO_ROUTE = [20, 21, 24, 25, 32, 33];
+/** With an address may go routes of which nothing is told. */
+const ADDRESS = [20, 21], ROUTE = [24, 25], RULE = [32, 33];
 const NEIGHBOUR = [28, 29];
 /** Qdiscs, classes, filters and chains. */
 const TRAFFIC = [36, 37, 40, 41, 44, 45, 100, 101];
@@ -66,14 +67,16 @@ export function routeChange({ type, body }: Message, known: Known): Change | und
     const isFlap = type === LINK.gone || (view.getUint32(12, true) & IFF_UP) !== 0;
     return { flapped: new Set(isFlap ? [view.getInt32(4, true)] : []) };
   }
-  if (ADDRESS_TO_ROUTE.includes(type)) return { flapped: new Set() };
+  if (ADDRESS.includes(type)) return { flapped: new Set() };
+  if (ROUTE.includes(type)) return { kinds: new Set(["route"]), flapped: new Set() };
+  if (RULE.includes(type)) return { kinds: new Set(["rule"]), flapped: new Set() };
   if (TRAFFIC.includes(type)) return { kinds: new Set(["qdisc"]), flapped: new Set() };
   if (NEIGHBOUR.includes(type) && body.length >= 12) {
     // Stations come and go all the time; only what does not by itself matters.
     const isPermanent = (view.getUint16(8, true) & NUD_PERMANENT) !== 0;
     const address = attributes(body.subarray(12)).get(NDA_DST);
     const isKnown = address && known.neighbours.has(neighbourKey(view.getInt32(4, true), address));
-    return isPermanent || isKnown ? { flapped: new Set() } : undefined;
+    return isPermanent || isKnown ? { kinds: new Set(["neighbour"]), flapped: new Set() } : undefined;
   }
 }
 

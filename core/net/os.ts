@@ -106,7 +106,12 @@ export class ApplyError extends OtbError {
 }
 
 /** Kinds whose change changes nothing of another kind, so that they can be read alone. */
-export const STANDALONE_KINDS = ["mptcpEndpoint", "mptcpLimits", "nftTable", "qdisc", "sysctl"] as const;
+export const STANDALONE_KINDS = [
+  ...["mptcpEndpoint", "mptcpLimits", "neighbour", "nftTable", "qdisc", "route", "rule", "sysctl"] as const,
+];
+
+/** Those of them of which the kernel tells nothing when they change. */
+export const SILENT_KINDS = ["mptcpEndpoint", "mptcpLimits", "sysctl"] as const;
 
 /** What is read anew, and what was read before. */
 export interface Reread {
@@ -134,6 +139,11 @@ export interface Os {
    * @throws ApplyError
    */
   apply(operations: Operation[]): Promise<void>;
+  /**
+   * What the kernel told of changes since it was asked last, no kinds where nothing changed but perhaps what it never tells of
+   * (SILENT_KINDS); undefined while nobody watches. What was taken here `watch` does not call back for.
+   */
+  told(): Change | undefined;
   /** Calls back, debounced, after anything changed that was asked about, until aborted; resolves once all is closed. */
   watch(onChange: (change: Change) => void, signal: AbortSignal): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // An operating system in memory for tests: follows the kernel's rules that the planner relies on, and can be told to fail.
 import { describe, humanLines } from "./commands.ts";
 import { identity, type Resource, type RuleResource, type SysctlResource } from "./model.ts";
+import { joined } from "./netlink.ts";
 import {
   ApplyError,
   type Change,
@@ -19,6 +20,7 @@ export class OsFake implements Os {
   #failAfter: number | undefined;
   #failure = "";
   #onChange: ((change: Change) => void) | undefined;
+  #told: Change | undefined;
   #handle = 0x8000;
 
   /** Starts from the given state, by default a machine with only `lo`. */
@@ -58,8 +60,22 @@ export class OsFake implements Os {
     return Promise.resolve();
   }
 
+  told(): Change | undefined {
+    const told = this.#told ?? { kinds: new Set(), flapped: new Set() };
+    this.#told = undefined;
+    return this.#onChange && told;
+  }
+
+  /** Tells who watches of a change. */
+  tell(change: Change): void {
+    this.#told = joined(this.#told, change);
+    this.#onChange?.(change);
+  }
+
   watch(onChange: (change: Change) => void, signal: AbortSignal): Promise<void> {
     this.#onChange = onChange;
+    // What happened before is unknown.
+    this.tell({ flapped: new Set() });
     const { promise, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(this.#onChange = undefined), { once: true });
     return promise;
@@ -74,7 +90,7 @@ export class OsFake implements Os {
   /** Plugs an interface in, up and with carrier. */
   plugIn(device: ObservedInterface): void {
     this.state.interfaces.push(device);
-    this.#onChange?.({ flapped: new Set([device.index]) });
+    this.tell({ flapped: new Set([device.index]) });
   }
 
   /** Pulls an interface out: its addresses, routes and qdiscs go with it, MPTCP endpoints stay as orphans. */
@@ -88,7 +104,7 @@ export class OsFake implements Os {
     for (const endpoint of state.mptcpEndpoints) {
       if (endpoint.interface === name) endpoint.interface = `if${index}`;
     }
-    this.#onChange?.({ flapped: new Set(index === undefined ? [] : [index]) });
+    this.tell({ flapped: new Set(index === undefined ? [] : [index]) });
   }
 
   /** Does one operation; gives the kernel's objection, if any. */

@@ -1,4 +1,5 @@
 // The only code that touches the kernel, with os_linux_watch: runs ip, nft and tc, reads and writes /proc/sys.
+import { type CommandOutcome, runCommand } from "../contract/command.ts";
 import { OtbError } from "../contract/mod.ts";
 import { canonicalSysctlValue } from "./canonical.ts";
 import { type Command, commandsOf } from "./commands.ts";
@@ -23,20 +24,15 @@ import {
   type Reread,
   STANDALONE_KINDS,
 } from "./os.ts";
-import { watchKernel } from "./os_linux_watch.ts";
-
-/** No command of ours takes long; one that does hangs in the kernel. */
-const COMMAND_TIMEOUT_MS = 15_000;
+import { type Listener, watchKernel } from "./os_linux_watch.ts";
 
 /** The part of the observed state that STANDALONE_KINDS are. */
-type Standalone = Partial<
-  Pick<Observed, "mptcpEndpoints" | "mptcpLimits" | "nftTables" | "qdiscs" | "sysctls">
->;
+type Standalone = Partial<Omit<Observed, "interfaces">>;
 
-interface Outcome {
-  success: boolean;
-  stdout: string;
-  stderr: string;
+/** Devices whose queues, and settings whose values are of interest. */
+interface Asked {
+  qdisc: ReadonlySet<string>;
+  sysctl: ReadonlySet<string>;
 }
 
 /** The Linux kernel of this network namespace, or of a named one. */
@@ -47,6 +43,9 @@ export class OsLinux implements Os {
   /** Of what was observed: sets that nobody is to change, as `table set`, and the kinds that were asked about. */
   #staticSets: ReadonlySet<string> = new Set();
   #kinds: ReadonlySet<ResourceKind> = new Set();
+  /** Devices and settings that were asked about. */
+  #asked: Asked = { qdisc: new Set(), sysctl: new Set() };
+  #listener: Listener | undefined;
 
   constructor(options: { namespace?: string } = {}) {
     this.#prefix = options.namespace ? ["ip", "netns", "exec", options.namespace] : [];
@@ -56,34 +55,51 @@ export class OsLinux implements Os {
   /** @throws OtbError `observe-failed` */
   async observe(about: Resource[] = [], only?: Reread): Promise<Observed> {
     this.#kinds = new Set(about.map(({ kind }) => kind));
-    return this.#observed = only
-      ? { ...only.former, ...await this.#observeStandalone(only.kinds, about) }
-      : await this.#observeAll(about);
+    const asked = {
+      qdisc: new Set(about.flatMap((one) => one.kind === "qdisc" ? [one.interface] : [])),
+      sysctl: new Set(about.flatMap((one) => one.kind === "sysctl" ? [one.name] : [])),
+    };
+    // What was read of others does not answer this question.
+    const anew = (["qdisc", "sysctl"] as const).filter((kind) =>
+      asked[kind].symmetricDifference(this.#asked[kind]).size > 0
+    );
+    const observed = only
+      ? { ...only.former, ...await this.#observeStandalone(only.kinds.union(new Set(anew)), asked) }
+      : await this.#observeAll(asked);
+    this.#asked = asked;
+    return this.#observed = observed;
   }
 
-  async #observeAll(about: Resource[]): Promise<Observed> {
-    const batch = "route show table all\nrule show\nneighbour show nud permanent\n";
-    const [addresses, ipv4, ipv6, standalone] = await Promise.all([
+  async #observeAll(asked: Asked): Promise<Observed> {
+    const [addresses, standalone] = await Promise.all([
       this.#read(["ip", "-j", "-d", "-N", "address"]),
+      this.#observeStandalone(new Set(STANDALONE_KINDS), asked),
+    ]);
+    const interfaces = parseInterfaces(jsonArrays(addresses)[0] ?? []);
+    await this.#addDrivers(interfaces);
+    return { interfaces, ...standalone as Required<typeof standalone> };
+  }
+
+  /** Routes, rules and neighbours, each family's by one command. */
+  async #observeRouting(): Promise<Pick<Observed, "routes" | "rules" | "neighbours">> {
+    const batch = "route show table all\nrule show\nneighbour show nud permanent\n";
+    const [ipv4, ipv6] = await Promise.all([
       this.#read(["ip", "-4", "-j", "-d", "-N", "-batch", "-"], batch),
       this.#read(["ip", "-6", "-j", "-d", "-N", "-batch", "-"], batch),
-      this.#observeStandalone(new Set(STANDALONE_KINDS), about),
     ]);
     const [routes4 = [], rules4 = [], neighbours4 = []] = jsonArrays(ipv4);
     const [routes6 = [], rules6 = [], neighbours6 = []] = jsonArrays(ipv6);
-    const interfaces = parseInterfaces(jsonArrays(addresses)[0] ?? []);
-    await this.#addDrivers(interfaces);
     return {
-      interfaces,
       routes: [...parseRoutes(routes4, 4), ...parseRoutes(routes6, 6)],
       rules: [...parseRules(rules4, 4), ...parseRules(rules6, 6)],
       neighbours: [...parseNeighbours(neighbours4, 4), ...parseNeighbours(neighbours6, 6)],
-      ...standalone as Required<typeof standalone>,
     };
   }
 
   /** Reads what stands alone, side by side, of these kinds. */
-  async #observeStandalone(kinds: Reread["kinds"], about: Resource[]): Promise<Standalone> {
+  async #observeStandalone(kinds: Reread["kinds"], asked: Asked): Promise<Standalone> {
+    let routing: Promise<Standalone> | undefined;
+    const readRouting = () => routing ??= this.#observeRouting();
     const readers: Record<typeof STANDALONE_KINDS[number], () => Promise<Standalone>> = {
       // A kernel without MPTCP has no such generic netlink family; that is an answer, not a failure.
       mptcpEndpoint: async () => {
@@ -95,18 +111,18 @@ export class OsLinux implements Os {
         return { mptcpLimits: parseMptcpLimits(stdout) };
       },
       nftTable: async () => ({ nftTables: await this.#observeNftTables() }),
+      route: readRouting,
+      rule: readRouting,
+      neighbour: readRouting,
       qdisc: async () => {
-        const devices = new Set(about.flatMap((one) => one.kind === "qdisc" ? [one.interface] : []));
+        const devices = asked.qdisc;
         const lines = qdiscLines(devices).map((line) => `${line}\n`).join("");
         // A device that went meanwhile is an answer.
         const { stdout, stderr } = await this.#run(["tc", "-j", "-force", "-batch", "-"], lines);
         if (stdout === "") throw observeFailed("tc qdisc", stderr);
         return { qdiscs: parseQdiscs(stdout, devices) };
       },
-      sysctl: async () => {
-        const names = new Set(about.flatMap((one) => one.kind === "sysctl" ? [one.name] : []));
-        return { sysctls: await this.#readSysctls([...names]) };
-      },
+      sysctl: async () => ({ sysctls: await this.#readSysctls([...asked.sysctl]) }),
     };
     return Object.assign({}, ...await Promise.all([...kinds].map((kind) => readers[kind]())));
   }
@@ -160,12 +176,22 @@ export class OsLinux implements Os {
     }
   }
 
+  told(): Change | undefined {
+    try {
+      return this.#listener?.told();
+    } catch {
+      // Its sockets are made anew; who knows what they missed.
+      return undefined;
+    }
+  }
+
   watch(onChange: (change: Change) => void, signal: AbortSignal): Promise<void> {
     const eyes = {
       namespace: this.#namespace,
       seen: () =>
         this.#observed && { observed: this.#observed, staticSets: this.#staticSets, kinds: this.#kinds },
       readSysctls: (names: string[]) => this.#readSysctls(names),
+      listen: (listener: Listener | undefined) => void (this.#listener = listener),
     };
     return watchKernel(eyes, onChange, signal);
   }
@@ -226,27 +252,10 @@ export class OsLinux implements Os {
     throw observeFailed(words.join(" "), stderr);
   }
 
-  async #run(words: string[], input?: string): Promise<Outcome> {
+  async #run(words: string[], input?: string): Promise<Omit<CommandOutcome, "code">> {
     const [program, ...args] = [...this.#prefix, ...words];
     try {
-      const child = new Deno.Command(program!, {
-        args,
-        stdin: input === undefined ? "null" : "piped",
-        stdout: "piped",
-        stderr: "piped",
-        env: { LC_ALL: "C" },
-        signal: AbortSignal.timeout(COMMAND_TIMEOUT_MS),
-      }).spawn();
-      const output = child.output();
-      if (input !== undefined) {
-        const writer = child.stdin.getWriter();
-        // A program that fails early does not read to the end; its own message is what counts.
-        await writer.write(new TextEncoder().encode(input)).catch(() => {});
-        await writer.close().catch(() => {});
-      }
-      const { success, stdout, stderr } = await output;
-      const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-      return { success, stdout: decode(stdout), stderr: decode(stderr) };
+      return await runCommand(program!, { args, input, env: { LC_ALL: "C" } });
     } catch (error) {
       return { success: false, stdout: "", stderr: (error as Error).message };
     }

@@ -69,8 +69,10 @@ async function shown(namespace: Namespace): Promise<string> {
 class OsTimed extends OsLinux {
   appliedMs = 0;
   reads = 0;
+  onRead: (kinds: string) => void = () => {};
   override observe(...about: Parameters<OsLinux["observe"]>): ReturnType<OsLinux["observe"]> {
     this.reads++;
+    this.onRead(about[1] ? [...about[1].kinds].join() : "all");
     return super.observe(...about);
   }
   override async apply(operations: Operation[]): Promise<void> {
@@ -106,6 +108,14 @@ async function until(holds: () => Promise<boolean>, what: () => string): Promise
     ok(performance.now() - startMs < 10_000, `not within 10 s: ${what()}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+async function untilCalm(os: OsTimed): Promise<void> {
+  await until(async () => {
+    const { reads } = os;
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    return os.reads === reads;
+  }, () => "where nothing changes, nothing is read anew");
 }
 
 function difference(before: string, now: string): string {
@@ -146,11 +156,7 @@ Deno.test(
     }
     console.log(`put back after: ${figures.join(", ")}`);
     deepStrictEqual(await net.preview([]), []);
-    await until(async () => {
-      const { reads } = os;
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
-      return os.reads === reads;
-    }, () => "where nothing changes, nothing is read anew");
+    await untilCalm(os);
   },
 );
 
@@ -174,6 +180,27 @@ Deno.test(
     await namespace.run("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward");
     await net.preview([]);
     await until(forward, () => "the setting");
+  },
+);
+
+Deno.test(
+  "while the core listens, a claim reads nothing that did not change, and puts back what somebody undid just before",
+  inKernel,
+  async () => {
+    await using namespace = await Namespace.create();
+    const { net, os, start } = watched(namespace);
+    await using _watching = start();
+    await net.claim("test", "all", EVERYTHING);
+    await untilCalm(os);
+    const reads: string[] = [];
+    os.onRead = (kinds) => reads.push(kinds);
+    const more: Resource = { kind: "rule", family: 4, priority: 1500, from: "10.7.0.1", table: 201 };
+    await net.claim("test", "more", [more]);
+    deepStrictEqual(reads.slice(0, 2), ["", "rule"]);
+    await namespace.run("ip", "rule", "delete", "priority", "1000");
+    await net.claim("test", "more", []);
+    match(await namespace.run("ip", "rule"), /from 192\.168\.10\.2 lookup 201/);
+    strictEqual((await namespace.run("ip", "rule")).includes("10.7.0.1"), false);
   },
 );
 

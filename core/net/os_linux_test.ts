@@ -432,8 +432,11 @@ Deno.test(inKernel("whatever two owners want, taken or refused, the kernel ends 
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(fc.constantFrom("a", "b"), wishes), { maxLength: 4 }),
-      async (turns) => {
+      fc.boolean(),
+      async (turns, isWatched) => {
         const { net } = netOf(namespace);
+        const stop = new AbortController();
+        const watching = isWatched ? net.watch(stop.signal) : undefined;
         for (const [owner, resources] of turns) {
           const before = await namespace.dump();
           try {
@@ -445,6 +448,8 @@ Deno.test(inKernel("whatever two owners want, taken or refused, the kernel ends 
           deepStrictEqual(await net.preview([]), []);
         }
         await net.sweep();
+        stop.abort();
+        await watching;
         strictEqual(await namespace.dump(), empty);
       },
     ),

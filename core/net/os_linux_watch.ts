@@ -45,7 +45,19 @@ export interface Eyes {
   namespace?: string;
   seen(): Seen | undefined;
   readSysctls(names: string[]): Promise<Observed["sysctls"]>;
+  /** Given who listens from now on, and undefined when nobody does any more. */
+  listen(listener: Listener | undefined): void;
 }
+
+/** Hears what the kernel tells. */
+export interface Listener {
+  /** What it told since the last call; no kinds where that is nothing. */
+  told(): Change;
+}
+
+/** Anything may have changed. */
+const ANYTHING: Change = { flapped: new Set() };
+const NOTHING: Change = { kinds: new Set(), flapped: new Set() };
 
 /** Calls back, debounced, after anything that somebody claims may have changed; runs until aborted. */
 export async function watchKernel(
@@ -56,9 +68,12 @@ export async function watchKernel(
   while (!signal.aborted) {
     try {
       using watch = new Watch(openNative(), eyes);
-      // What happened before it listened is unknown.
-      onChange({ flapped: new Set() });
-      await watch.run(onChange, signal);
+      eyes.listen(watch);
+      try {
+        await watch.run(onChange, signal);
+      } finally {
+        eyes.listen(undefined);
+      }
     } catch {
       // No descriptors or memory for the moment.
       await delay(RETRY_MS, undefined, { signal }).catch(() => {});
@@ -66,7 +81,9 @@ export async function watchKernel(
   }
 }
 
-class Watch {
+class Watch implements Listener {
+  /** What was heard and nobody has taken; what happened before it listened is unknown. */
+  #heard: Change | undefined = ANYTHING;
   readonly #ears: { fd: number; read: (message: Message, known: Known) => Change | undefined }[] = [];
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   readonly #generic: number;
@@ -92,19 +109,19 @@ class Watch {
       for (const [index, { fd }] of this.#ears.entries()) poll.add(fd, PollEvents.in, index);
       let lookedMs = performance.now();
       while (!signal.aborted) {
-        await poll.waitAsync(events, LOOK_MS);
-        let change = this.#hear();
-        if (change) {
-          await delay(DEBOUNCE_MS, undefined, { signal }).catch(() => {});
-          change = joined(change, this.#hear() ?? change);
-        }
+        if (!this.#heard) await poll.waitAsync(events, LOOK_MS);
+        this.#hear();
+        if (this.#heard) await delay(DEBOUNCE_MS, undefined, { signal }).catch(() => {});
         // When anything may have changed, everything is read anyway.
-        const isAll = change && !change.kinds;
+        const isAll = this.#heard && !this.#heard.kinds;
         if (performance.now() - lookedMs >= LOOK_MS && !isAll) {
           lookedMs = performance.now();
           const looked = await this.#look();
-          change = looked ? joined(change, looked) : change;
+          if (looked) this.#heard = joined(this.#heard, looked);
         }
+        this.#hear();
+        const change = this.#heard;
+        this.#heard = undefined;
         if (change && !signal.aborted) onChange(change);
       }
     } finally {
@@ -113,31 +130,36 @@ class Watch {
     }
   }
 
+  told(): Change {
+    this.#hear();
+    const told = this.#heard ?? NOTHING;
+    this.#heard = undefined;
+    return told;
+  }
+
   /** Reads all that waits. */
-  #hear(): Change | undefined {
+  #hear(): void {
     const seen = this.eyes.seen();
     const known: Known = {
       staticSets: seen?.staticSets ?? new Set(),
       neighbours: neighboursOf(seen?.observed),
     };
-    let change: Change | undefined;
     for (const { fd, read } of this.#ears) {
       for (;;) {
         const count = this.native.read(fd, this.#buffer, 0, BUFFER_BYTES);
         if (count === -Errno.EAGAIN) break;
         if (count === -Errno.ENOBUFS) {
           // Some were lost: anything may have changed.
-          change = joined(change, { flapped: new Set() });
+          this.#heard = ANYTHING;
           continue;
         }
         if (count <= 0) throw new Error(`a netlink socket ended with ${count}`);
         for (const message of messages(this.#buffer.subarray(0, count))) {
           const one = read(message, known);
-          if (one) change = joined(change, one);
+          if (one) this.#heard = joined(this.#heard, one);
         }
       }
     }
-    return change;
   }
 
   /**

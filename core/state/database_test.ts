@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { SmallDisk } from "../../tests/lab/disk.ts";
-import { migrate, openDatabase, transaction } from "./database.ts";
+import { migrate, openDatabase, statement, transaction } from "./database.ts";
 
 async function withFolder(body: (folder: string) => void | Promise<void>): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "otb" });
@@ -20,6 +20,28 @@ Deno.test("a database is durable and for its owner only", () =>
       assert.equal(Deno.statSync(`${folder}/${name}`).mode! & 0o077, 0, name);
     }
     db.close();
+  }));
+
+Deno.test("what is asked ten thousand times takes the memory of one statement", () =>
+  withFolder((folder) => {
+    const db = openDatabase(`${folder}/otb.db`);
+    migrate(db, "part", ["CREATE TABLE a (x TEXT PRIMARY KEY, y TEXT, z INTEGER) STRICT"]);
+    const ask = (times: number) => {
+      for (let count = 0; count < times; count++) {
+        statement(db, "INSERT OR REPLACE INTO a VALUES ('x', ?, ?)").run("y", count);
+        assert.equal(statement(db, "SELECT * FROM a WHERE x = ? ORDER BY z DESC LIMIT 1").get("x")!.z, count);
+      }
+      return Deno.memoryUsage().rss;
+    };
+    db.exec("BEGIN");
+    const before = ask(1_000), after = ask(10_000);
+    db.exec("COMMIT");
+    assert.ok(after - before < 10_000 * 1_000, `${(after - before) / 10_000} bytes of each`);
+    // Whoever closed one and opened another asks the other.
+    db.close();
+    const other = openDatabase(`${folder}/otb.db`);
+    assert.equal(statement(other, "SELECT z FROM a").get()!.z, 9_999);
+    other.close();
   }));
 
 Deno.test("damage inside a database is found when it is opened, and told with what to do", () =>

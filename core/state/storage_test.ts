@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { SmallDisk } from "../../tests/lab/disk.ts";
 import { openDatabase } from "./database.ts";
-import { PluginStore } from "./plugin_store.ts";
+import { PluginStore } from "../running/plugin_store.ts";
 import { conditionOf, Storage } from "./storage.ts";
 
 Deno.test("what an error says of the disk is told apart, and what is about something else says nothing", () => {

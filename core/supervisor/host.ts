@@ -29,19 +29,20 @@ const RECONNECT_MS = 200;
 const UNCAUGHT = "plugin-uncaught", TELL_UNCAUGHT_MS = 600_000;
 
 /** Runs `plugin` for the core that listens on `socket`; never returns. */
-export async function host<Config>(plugin: Plugin<Config>, socket: string): Promise<never> {
+export async function host<Config, Running>(plugin: Plugin<Config, Running>, socket: string): Promise<never> {
   await new Host(plugin, socket).run();
   Deno.exit(0);
 }
 
-class Host<Config> {
-  #plugin: Plugin<Config>;
+class Host<Config, Running> {
+  #plugin: Plugin<Config, Running>;
   #socket: string;
   #rpc: Rpc | undefined;
   #connected = Promise.withResolvers<Rpc>();
   #abort = new AbortController();
   #releases: (() => void | Promise<void>)[] = [];
-  #started = false;
+  /** What the plugin's start resolved with. */
+  #running: { self: Running } | undefined;
   #config: Config | undefined;
   // What the core must know again when it comes back.
   #claims = new Map<string, Resource[]>();
@@ -57,7 +58,7 @@ class Host<Config> {
   #watches: { prefix: string; view: LiveView<ReadonlyMap<string, unknown>> }[] = [];
   #secrets: { [name: string]: string } = {};
 
-  constructor(plugin: Plugin<Config>, socket: string) {
+  constructor(plugin: Plugin<Config, Running>, socket: string) {
     this.#plugin = plugin;
     this.#socket = socket;
     redirectConsole((notice) => this.#log(notice));
@@ -92,13 +93,13 @@ class Host<Config> {
       try {
         stream = await Deno.connect({ transport: "unix", path: this.#socket });
       } catch {
-        if (!this.#started) return;
+        if (!this.#running) return;
         await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
         continue;
       }
       await this.#serve(stream);
       // A core that goes away before the start has nothing to come back to.
-      if (!this.#started) return;
+      if (!this.#running) return;
       lostAt = performance.now();
     }
     await this.#stop();
@@ -123,7 +124,7 @@ class Host<Config> {
     });
     const hello: Hello = {
       pid: Deno.pid,
-      started: this.#started,
+      started: this.#running !== undefined,
       claims: [...this.#claims],
       programs: [...this.#programs].flatMap(([key, { wanted }]): [string, ProgramSpec][] =>
         wanted ? [[key, wanted]] : []
@@ -170,8 +171,7 @@ class Host<Config> {
     for (const [key, value] of params.facts) this.#facts.set(key, value);
     this.#config = this.#plugin.config.parse(params.config);
     try {
-      await this.#plugin.start(this.#context(params));
-      this.#started = true;
+      this.#running = { self: await this.#plugin.start(this.#context(params)) };
     } catch (error) {
       await this.#release();
       throw error;
@@ -179,9 +179,9 @@ class Host<Config> {
   }
 
   async #reload(config: Json): Promise<ReloadAnswer> {
-    if (!this.#plugin.reload) return { taken: false };
+    if (!this.#plugin.reload || !this.#running) return { taken: false };
     const next = this.#plugin.config.parse(config);
-    if (await this.#plugin.reload(next) === false) return { taken: false };
+    if (await this.#plugin.reload(this.#running.self, next) === false) return { taken: false };
     this.#config = next;
     return { taken: true };
   }
@@ -212,7 +212,13 @@ class Host<Config> {
         `Cannot run an action as this plugin has ${known}: current value is "${name}"`,
       );
     }
-    return await action.run(action.args ? action.args.parse(args ?? {}) : undefined);
+    if (!this.#running) {
+      throw new OtbError(
+        "plugin-not-ready",
+        `Cannot run an action as this plugin does not run yet: current value is "${name}"`,
+      );
+    }
+    return await action.run(this.#running.self, action.args?.parse(args ?? {}));
   }
 
   #takeFact(key: string, value: Json | null): void {

@@ -1,4 +1,5 @@
 // Asks a plugin's own code about proposed settings, in a process that may do nothing else.
+import { runCommand } from "../contract/command.ts";
 import { OtbError } from "../contract/mod.ts";
 import type { Inspection, InspectionRequest } from "./inspect_main.ts";
 import type { Manifest } from "./manifest.ts";
@@ -45,7 +46,7 @@ async function ask(
       JSON.stringify(requests)
     });`,
   ].join("\n");
-  const child = new Deno.Command(Deno.execPath(), {
+  const { success, stdout, stderr } = await runCommand(Deno.execPath(), {
     args: [
       "run",
       "--no-prompt",
@@ -57,36 +58,19 @@ async function ask(
       "-",
     ],
     cwd: "/",
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
+    input: entry,
     clearEnv: true,
     env: pluginEnvironment(),
-  }).spawn();
-  const timer = setTimeout(() => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It ended by itself at that very moment, and its answer is being read.
-    }
-  }, TIMEOUT_MS);
-  try {
-    const writer = child.stdin.getWriter();
-    writer.write(new TextEncoder().encode(entry)).then(() => writer.close()).catch(() => {});
-    const { success, stdout, stderr } = await child.output();
-    if (!success || stdout.length > MAX_ANSWER_BYTES) {
-      const said = new TextDecoder().decode(stderr).trim().split("\n").find((line) =>
-        line.includes("rror")
-      ) ?? "no answer in time";
-      throw new OtbError(
-        "plugin-uninspectable",
-        `Cannot check the settings of plugin "${
-          manifests.map(({ name }) => name).join('", "')
-        }" as its code fails: ${said}`,
-      );
-    }
-    return JSON.parse(new TextDecoder().decode(stdout));
-  } finally {
-    clearTimeout(timer);
+    withinMs: TIMEOUT_MS,
+  });
+  if (!success || stdout.length > MAX_ANSWER_BYTES) {
+    const said = stderr.trim().split("\n").find((line) => line.includes("rror")) ?? "no answer in time";
+    throw new OtbError(
+      "plugin-uninspectable",
+      `Cannot check the settings of plugin "${
+        manifests.map(({ name }) => name).join('", "')
+      }" as its code fails: ${said}`,
+    );
   }
+  return JSON.parse(stdout);
 }

@@ -26,7 +26,7 @@ async function plugin(folder: string, name: string, code = ""): Promise<Manifest
     name: `@otb/${name}`,
     version: "1.0.0",
     exports: "./mod.ts",
-    otb: { contract: 1, summary: "for a test", roles: ["box"] },
+    otb: { contract: "^2", summary: "for a test", roles: ["box"] },
   };
   return parseManifest(JSON.stringify(manifest), directory);
 }

@@ -21,7 +21,10 @@ const manifestSchema = z.object({
   version: z.string().regex(/^\d+\.\d+\.\d+/),
   exports: z.literal("./mod.ts"),
   otb: z.strictObject({
-    contract: z.number(),
+    contract: z.string().regex(
+      /^\^\d+(\.\d+){0,2}$/,
+      'must be a range of the contract\'s versions such as "^2"',
+    ),
     summary: z.string().min(1),
     roles: z.array(z.enum(["box", "cloud"])).min(1),
     tier: z.enum(["sandboxed", "trusted"]).default("sandboxed"),
@@ -75,7 +78,7 @@ export function parseManifest(text: string, directory: string): Manifest {
     );
   }
   const { name, version, otb } = result.data;
-  if (otb.contract !== CONTRACT_VERSION) {
+  if (!holds(otb.contract)) {
     throw new OtbError(
       "contract-unknown",
       `Cannot use the plugin in ${directory} as this core speaks contract ${CONTRACT_VERSION}: current value is "${otb.contract}"`,
@@ -89,6 +92,15 @@ export function parseManifest(text: string, directory: string): Manifest {
     );
   }
   return { ...otb, name: name.slice(name.indexOf("/") + 1), version, directory };
+}
+
+/** Whether this core's contract is within a range `^major.minor.patch`: the same major version, and no older (semver.org, section 11). */
+function holds(range: string): boolean {
+  const [major, ...rest] = range.slice(1).split(".").map(Number);
+  const [own, ...ownRest] = CONTRACT_VERSION.split(".").map(Number);
+  if (major !== own) return false;
+  const differs = [0, 1].find((index) => (rest[index] ?? 0) !== ownRest[index]);
+  return differs === undefined || (rest[differs] ?? 0) < ownRest[differs]!;
 }
 
 /**

@@ -1,5 +1,6 @@
 // One operating-system process of a plugin: spawned in its sandbox or found still running after a core crash,
 // spoken to over its own socket, watched, stopped.
+import { texts } from "../contract/command.ts";
 import { OtbError } from "../contract/mod.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Hello } from "./protocol.ts";
@@ -148,7 +149,7 @@ export class PluginProcess {
       writeRecord(record, child.pid);
       const said = { text: "" };
       (async () => {
-        for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+        for await (const text of texts(child.stderr, STDERR_TAIL)) {
           said.text = (said.text + text).slice(-STDERR_TAIL);
         }
       })().catch(() => {});

@@ -19,7 +19,7 @@ function writeRunner(folder: string, name = "runner"): Manifest {
      globalThis.spec = (words) => words === "hello" ? undefined : { command: words.split(" "), capabilities: [], input: "" };
      await globalThis.program.apply(globalThis.spec(ctx.config.greeting));`,
     {
-      members: `async reload(next) { await globalThis.program.apply(globalThis.spec(next.greeting)); },`,
+      members: `async reload(_, next) { await globalThis.program.apply(globalThis.spec(next.greeting)); },`,
       otb: { tier: "trusted", programs: ["sleep", "ls"] },
     },
   );

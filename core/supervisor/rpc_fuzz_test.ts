@@ -93,7 +93,7 @@ const manifest = JSON.stringify({
   name: "@otb/x",
   version: "1.0.0",
   exports: "./mod.ts",
-  otb: { contract: 1, summary: "s", roles: ["box"], permissions: { net: ["a"] }, claims: ["route"] },
+  otb: { contract: "^2", summary: "s", roles: ["box"], permissions: { net: ["a"] }, claims: ["route"] },
 });
 
 fuzz(

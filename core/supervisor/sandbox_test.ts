@@ -8,7 +8,7 @@ const minimal = {
   name: "@otb/echo",
   version: "1.2.3",
   exports: "./mod.ts",
-  otb: { contract: 1, summary: "Echoes", roles: ["box"] },
+  otb: { contract: "^2", summary: "Echoes", roles: ["box"] },
 };
 const where = {
   socket: "/s/run/echo.sock",
@@ -40,7 +40,9 @@ Deno.test("manifests that ask for the wrong thing are refused with a code", () =
   const cases: [string, () => unknown][] = [
     ["tier-too-low", () => parse({}, { native: true })],
     ["tier-too-low", () => parse({}, { permissions: { run: ["ip"] } })],
-    ["contract-unknown", () => parse({}, { contract: 2 })],
+    ["contract-unknown", () => parse({}, { contract: "^1" })],
+    ["contract-unknown", () => parse({}, { contract: "^2.1" })],
+    ["manifest-invalid", () => parse({}, { contract: 2 })],
     ["manifest-invalid", () => parse({ name: "echo" })],
     ["manifest-invalid", () => parse({ name: "@otb/../x" })],
     ["manifest-invalid", () => parse({}, { surprise: true })],

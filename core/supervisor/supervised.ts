@@ -1,5 +1,5 @@
 // The life of one plugin under the supervisor: start, ready, crash, wait, again; its claims outlive a crash for a grace period.
-import type { PluginReport } from "../client.ts";
+import type { PluginReport } from "../client/types.ts";
 import {
   type HealthCondition,
   type Json,

@@ -1,5 +1,5 @@
 // All plugins of one role, led together.
-import type { HealthReport, PluginReport } from "../client.ts";
+import type { HealthReport, PluginReport } from "../client/types.ts";
 import { type Json, OtbError } from "../contract/mod.ts";
 import type { Manifest } from "./manifest.ts";
 import { endPrograms } from "./programs.ts";

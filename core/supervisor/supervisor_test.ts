@@ -265,7 +265,7 @@ Deno.test("settings reach a running plugin, by reload where it has one and by re
     assert.equal(core.facts.get("greeting"), "ahoy");
     const reloading = lead(writePlugin(folder, "reloading", `globalThis.ctx = ctx;`, {
       members:
-        `reload(next) { if (next.greeting === "no") throw new Error("not that"); if (next.greeting === "anew") return false; ctx.facts.publish("again", next.greeting); },`,
+        `reload(_, next) { if (next.greeting === "no") throw new Error("not that"); if (next.greeting === "anew") return false; ctx.facts.publish("again", next.greeting); },`,
     }));
     await reloading.start();
     const kept = reloading.report().pid;

@@ -34,7 +34,7 @@ export default definePlugin({
       version: "1.0.0",
       exports: "./mod.ts",
       otb: {
-        contract: 1,
+        contract: "^2",
         summary: "A plugin for a test",
         roles: ["box"],
         claims: ["address"],

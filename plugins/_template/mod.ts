@@ -3,8 +3,6 @@ import { definePlugin } from "@otb/plugin";
 import { config } from "./config.ts";
 import { judge } from "./links_up.ts";
 
-let lookAgain: (atLeast: number) => void = () => {};
-
 export default definePlugin({
   config,
 
@@ -28,15 +26,18 @@ export default definePlugin({
     };
     // Undone in reverse order when the plugin stops, also after half a start.
     ctx.defer(ctx.links.subscribe(look));
-    lookAgain = (next) => {
-      atLeast = next;
-      look();
-    };
     look();
     ctx.log.info("Watching the links", { atLeast });
+    // What runs from now on; `reload`, actions and pages are given it.
+    return {
+      lookAgain(next: number) {
+        atLeast = next;
+        look();
+      },
+    };
   },
 
-  reload: ({ atLeast }) => lookAgain(atLeast),
+  reload: (running, { atLeast }) => running.lookAgain(atLeast),
 
   panel: ({ up = 0 }) => [{ kind: "stat", label: "Links up", value: Number(up) }],
 });

@@ -1,10 +1,10 @@
 // The plugin: keeps the machine's clock by what servers say over all links.
 import { openNative } from "../../core/native/ffi.ts";
 import { definePlugin, type LinkWayFact } from "@otb/plugin";
-import { type Config, config } from "./config.ts";
+import { config } from "./config.ts";
 import { Keeper } from "./keeper.ts";
 
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   async start(ctx) {
     const native = openNative();

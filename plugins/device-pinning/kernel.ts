@@ -1,4 +1,5 @@
 // What the kernel knows of our table and of running connections, read by nft(8) and conntrack(8); the table itself is claimed.
+import { runCommand } from "@otb/plugin";
 
 /** Address family: 4 or 6. */
 export type Family = 4 | 6;
@@ -109,13 +110,9 @@ async function run(
   program: "nft" | "conntrack",
   args: string[],
 ): Promise<{ success: boolean; stdout: string }> {
-  const { success, stdout } = await new Deno.Command(program, {
+  return await runCommand(program, {
     args,
-    stdin: "null",
-    stdout: "piped",
     stderr: "null",
     env: { LC_ALL: "C" },
-    signal: AbortSignal.timeout(10_000),
-  }).output();
-  return { success, stdout: new TextDecoder().decode(stdout) };
+  });
 }

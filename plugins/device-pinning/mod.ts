@@ -2,6 +2,7 @@
 import * as z from "zod/mini";
 import { openNative } from "../../core/native/ffi.ts";
 import {
+  action,
   CONNECTION_MARK,
   type Context,
   definePlugin,
@@ -53,27 +54,26 @@ const SAVE_MS = 60_000;
 
 const DNS_PORT = 53;
 
-let running: Pinning | undefined;
-
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   check,
   async start(ctx) {
-    running = new Pinning(ctx);
-    await running.start();
+    const pinning = new Pinning(ctx);
+    await pinning.start();
+    return pinning;
   },
-  reload: (next) => running!.reload(next),
+  reload: (pinning, next) => pinning.reload(next),
   actions: {
-    why: {
+    why: action({
       summary: "Which way a connection or a device takes, and why",
       args: z.strictObject({ of: z.string().check(z.maxLength(400)) }),
-      run: (args) => running!.why((args as { of: string }).of),
-    },
-    rules: { summary: "The rules with their hits", run: () => running!.rules() },
-    devices: {
+      run: (pinning: Pinning, { of }) => pinning.why(of),
+    }),
+    rules: action({ summary: "The rules with their hits", run: (pinning: Pinning) => pinning.rules() }),
+    devices: action({
       summary: "Devices on the LAN, with names and what holds for them",
-      run: () => running!.devices(),
-    },
+      run: (pinning: Pinning) => pinning.devices(),
+    }),
   },
   panel: ({ peer, tunnel, rules = [] }) => [
     { kind: "stat", label: "Peer", value: String(peer) },

@@ -2,6 +2,7 @@
 // answers with an acknowledgement (RFC 9293, 3.10.7.4), and that one the table refuses with a reset it has to believe.
 import ipaddr from "ipaddr.js";
 import type { Native } from "../../core/native/ffi.ts";
+import { runCommand } from "@otb/plugin";
 import type { Ended } from "./kernel.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -89,15 +90,12 @@ async function ownLink(device: string): Promise<{ address: string; ifindex: numb
 }
 
 async function ip(args: string[]): Promise<string> {
-  const { success, stdout } = await new Deno.Command("ip", {
+  const { success, stdout } = await runCommand("ip", {
     args,
-    stdin: "null",
-    stdout: "piped",
     stderr: "null",
     env: { LC_ALL: "C" },
-    signal: AbortSignal.timeout(10_000),
-  }).output();
-  return success ? new TextDecoder().decode(stdout) || "[]" : "[]";
+  });
+  return success ? stdout || "[]" : "[]";
 }
 
 function macBytes(mac: string): number[] {

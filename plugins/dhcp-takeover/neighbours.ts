@@ -1,5 +1,6 @@
 // Who is on the LAN whether or not we gave it an address: the kernel's ARP table, and a nudge that fills it.
 import { createSocket, type Socket } from "node:dgram";
+import { runCommand } from "@otb/plugin";
 import { MAC } from "./config.ts";
 import { isIpv4 } from "./ipv4.ts";
 
@@ -28,17 +29,16 @@ export function parseArpTable(text: string): Neighbour[] {
 /** Stations that the kernel knows of now. @throws Error when the table can't be read */
 export async function neighbours(): Promise<Neighbour[]> {
   // Deno keeps /proc from whoever may not do everything; a program that may do nothing else reads it for us.
-  const { success, stdout, stderr } = await new Deno.Command("setpriv", {
+  const { success, stdout, stderr } = await runCommand("setpriv", {
     args: [
       ...["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--inh-caps=-all"],
       ...["--bounding-set=-all", "cat", "/proc/net/arp"],
     ],
-    stdin: "null",
     clearEnv: true,
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr).trim().slice(0, 200));
-  return parseArpTable(new TextDecoder().decode(stdout));
+  });
+  if (!success) throw new Error(stderr.trim().slice(0, 200));
+  return parseArpTable(stdout);
 }
 
 /** Has the kernel ask by ARP who has an address: no host can hide from that behind a firewall. */

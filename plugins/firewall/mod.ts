@@ -16,9 +16,7 @@ import { zonesOf } from "./zones.ts";
 
 const CLOSED = "firewall-closed", OFF = "firewall-off", REFUSED = "firewall-refused";
 
-let running: Firewall | undefined;
-
-export default definePlugin<Config>({
+export default definePlugin({
   config,
 
   check({ allow, trusted }, { network, links }): Problem[] {
@@ -42,10 +40,11 @@ export default definePlugin<Config>({
   },
 
   async start(ctx) {
-    running = new Firewall(ctx);
-    await running.start();
+    const firewall = new Firewall(ctx);
+    await firewall.start();
+    return firewall;
   },
-  reload: (next) => running!.reload(next),
+  reload: (firewall, next) => firewall.reload(next),
   panel: ({ closed }) => [{
     kind: "table",
     columns: ["Shut while otb runs"],

@@ -15,15 +15,14 @@ import { type Channel, channels } from "./routes.ts";
 const TELL_MS = 5_000;
 const ENDED = "igmpproxy-ended";
 
-let running: Multicast | undefined;
-
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   async start(ctx) {
-    running = new Multicast(ctx);
-    await running.start();
+    const multicast = new Multicast(ctx);
+    await multicast.start();
+    return multicast;
   },
-  reload: (next) => running!.reload(next),
+  reload: (multicast, next) => multicast.reload(next),
   panel: ({ channels = [] }) => [{
     kind: "table",
     columns: ["Channel", "From", "MB"],

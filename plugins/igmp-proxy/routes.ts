@@ -1,4 +1,5 @@
 // The kernel's multicast routes, as ip-mroute(8) shows them.
+import { runCommand } from "@otb/plugin";
 
 /** One stream that is passed on to the LAN. */
 export interface Channel {
@@ -10,13 +11,11 @@ export interface Channel {
 
 /** Streams that go to an interface now; none where the kernel has no multicast routing. */
 export async function channels(to: string): Promise<Channel[]> {
-  const { success, stdout } = await new Deno.Command("ip", {
+  const { success, stdout } = await runCommand("ip", {
     args: ["-4", "-s", "-j", "mroute", "show"],
-    stdin: "null",
-    stdout: "piped",
     stderr: "null",
-  }).output();
-  return success ? parse(new TextDecoder().decode(stdout), to) : [];
+  });
+  return success ? parse(stdout, to) : [];
 }
 
 /** The same from its text. Pure. */

@@ -1,6 +1,6 @@
 // Reads what links carry: by every beat from interfaces that are one link's alone, and by nft(8) only where they are shared.
 import type { Native } from "../../core/native/ffi.ts";
-import type { Lan, Log } from "@otb/plugin";
+import { type Lan, type Log, runCommand } from "@otb/plugin";
 import { type Bytes, parseCounters, parseDevices, Rates, sharing, TABLE } from "./carried.ts";
 import type { UsableLink } from "./routing.ts";
 
@@ -35,12 +35,11 @@ export class Counting {
     if (shared.length === 0 || this.#isCounting) return;
     this.#isCounting = true;
     try {
-      const { success, stdout } = await new Deno.Command("nft", {
+      const { success, stdout } = await runCommand("nft", {
         args: ["-j", "list", "counters", "table", "inet", TABLE],
-        ...{ stdin: "null", stdout: "piped", stderr: "null" } as const,
-        signal: AbortSignal.timeout(10_000),
-      }).output();
-      const counted = success ? parseCounters(new TextDecoder().decode(stdout)) : new Map<number, Bytes>();
+        stderr: "null",
+      });
+      const counted = success ? parseCounters(stdout) : new Map<number, Bytes>();
       for (const used of shared) {
         const bytes = counted.get(used.slot);
         if (bytes) this.#take(used, bytes, performance.now());

@@ -53,7 +53,7 @@ const JOIN_MS = 3_000;
 /** Waits between attempts to have missing subflows created: longer each time. */
 const REPAIR_FIRST_MS = 4_000, REPAIR_LAST_MS = 300_000;
 
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   async start(ctx) {
     const native = openNative();

@@ -1,5 +1,5 @@
 // What interfaces have carried: bytes in and out as the kernel counts them.
-import { OtbError } from "@otb/plugin";
+import { OtbError, runCommand } from "@otb/plugin";
 
 /** Bytes since the interface is there. */
 export interface Carried {
@@ -14,18 +14,17 @@ export async function readCounters(devices: string[]): Promise<Map<string, Carri
     ["rx", "tx"].map((way) => `/sys/class/net/${device}/statistics/${way}_bytes`)
   );
   // Deno reads nothing below /sys for a plugin that may not do everything.
-  const { code, stdout } = await new Deno.Command("grep", {
+  const { code, stdout } = await runCommand("grep", {
     args: ["-sH", "", ...files],
-    stdin: "null",
     stderr: "null",
-  }).output();
+  });
   if (code > 2) {
     throw new OtbError(
       "counters-unreadable",
       `Cannot read what links carry as grep must run: current value is "exit status ${code}"`,
     );
   }
-  return parseCounters(new TextDecoder().decode(stdout));
+  return parseCounters(stdout);
 }
 
 /** From lines like `/sys/class/net/wan1/statistics/rx_bytes:123`. Pure. */

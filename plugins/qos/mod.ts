@@ -1,39 +1,37 @@
 // The plugin: on the box it holds every link to its rate with calls first, in the cloud it does so for what goes to boxes.
 import * as z from "zod/mini";
-import { definePlugin, type Json, OtbError } from "@otb/plugin";
+import { action, definePlugin, type Json, OtbError } from "@otb/plugin";
 import { Box } from "./box.ts";
 import { startCloud } from "./cloud.ts";
-import { type Config, config } from "./config.ts";
+import { config } from "./config.ts";
 
-let box: Box | undefined;
-
-export default definePlugin<Config>({
+export default definePlugin({
   config,
 
   async start(ctx) {
     if (ctx.role === "cloud") return await startCloud(ctx);
-    box = new Box(ctx);
+    const box = new Box(ctx);
     await box.start();
+    return box;
   },
 
   actions: {
-    "speed-test": {
+    "speed-test": action({
       summary: "Measure one link both ways, ten seconds of full load, and begin anew with what was found",
       args: z.strictObject({
         link: z.string().check(z.maxLength(15)),
         force: z._default(z.boolean(), false),
       }),
-      async run(args) {
+      async run(box: Box | void, { link, force }) {
         if (!box) {
           throw new OtbError(
             "links-in-cloud",
             "Cannot test a link as only a box has links: current value is a cloud",
           );
         }
-        const { link, force } = args as { link: string; force: boolean };
         return await box.test(link, force) as unknown as Json;
       },
-    },
+    }),
   },
 
   panel({ discipline, links, addresses }) {

@@ -22,7 +22,7 @@ import { parseUpstream } from "./upstream.ts";
 const STATUS_EVERY_MS = 1_000;
 const EMPTIED_EVERY_MS = 1_000;
 
-export default definePlugin<Config>({
+export default definePlugin({
   config,
 
   check({ forwardTo }): Problem[] {

@@ -5,18 +5,8 @@ import type { BoxKey } from "@otb/plugin";
 import { Boxes } from "./boxes.ts";
 import { REQUEST_OVERHEAD, sealRequest } from "./sip022.ts";
 import { Identity } from "./sip023.ts";
-import {
-  base64,
-  close,
-  echo,
-  listen,
-  noise,
-  Pair,
-  readAll,
-  readExactly,
-  throughSocks,
-  until,
-} from "./testing.ts";
+import { base64, echo, listen, noise, Pair, readAll, readExactly, throughSocks, until } from "./testing.ts";
+import { close } from "./testing_close.ts";
 import { roundTrip, withShadowsocks } from "./testing_shadowsocks.ts";
 import { METHOD } from "./sip022.ts";
 

@@ -2,7 +2,8 @@
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, decodeAddress, Errno } from "../../core/native/ffi.ts";
-import { close, listen, Pair, readAll, readExactly, throughSocks, until } from "./testing.ts";
+import { listen, Pair, readAll, readExactly, throughSocks, until } from "./testing.ts";
+import { close } from "./testing_close.ts";
 import { BARE_MS, type End } from "./testing_end.ts";
 
 /** One end in a process of its own. */

@@ -1,5 +1,5 @@
 // What the kernel is asked for so that no device of the LAN fills its table of connections, whatever the protocol. Pure.
-import type { Resource } from "@otb/plugin";
+import { type Resource, runCommand } from "@otb/plugin";
 
 /** New flows of one device, per second and at once; what comes faster is dropped unseen. */
 const PER_SECOND = 1_000, BURST = 4_000;
@@ -65,10 +65,6 @@ export function parseRefused(text: string): string[] {
 }
 
 async function ask(words: string[]): Promise<string | undefined> {
-  const { success, stdout } = await new Deno.Command("nft", {
-    args: words,
-    ...{ stdin: "null", stdout: "piped", stderr: "null" } as const,
-    signal: AbortSignal.timeout(10_000),
-  }).output();
-  return success ? new TextDecoder().decode(stdout) : undefined;
+  const { success, stdout } = await runCommand("nft", { args: words, stderr: "null" });
+  return success ? stdout : undefined;
 }

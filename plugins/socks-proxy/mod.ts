@@ -27,6 +27,7 @@ import { Boxes } from "./boxes.ts";
 import { type Config, config } from "./config.ts";
 import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";
 import { drained } from "./drain.ts";
+import { HeldFacts } from "./held_facts.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
 import { Older } from "./older.ts";
@@ -71,7 +72,7 @@ const STRIPING_UNKNOWN: HealthCondition = {
   next: "Update otb on the peer, or set mptcp-scheduler.transport=mptcp here.",
 };
 
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   check(next, { network }) {
     const bad = next.allowTargets.find((range) => !isRange(range));
@@ -91,7 +92,7 @@ export default definePlugin<Config>({
     }
     return [];
   },
-  async start(ctx) {
+  async start(ctx): Promise<{ config: Config; take: Take }> {
     const native = openNative();
     const reactor = new Reactor(native);
     const now = () => Math.floor(ctx.clock.now() / 1000);
@@ -102,19 +103,17 @@ export default definePlugin<Config>({
     });
     const parts = { ctx, native, reactor, now };
     const take = await (ctx.role === "box" ? startBox(parts) : startCloud(parts));
-    running = { config: ctx.config, take };
+    return { config: ctx.config, take };
   },
-  async reload(next) {
-    const { config, take } = running!;
-    if (fixed(config) !== fixed(next)) return false;
-    await take(next);
-    running = { config: next, take };
+  async reload(running, next) {
+    if (fixed(running.config) !== fixed(next)) return false;
+    await running.take(next);
+    running.config = next;
   },
 });
 
 /** Takes settings that need no restart: what is carried goes on. */
 type Take = (next: Config) => void | Promise<void>;
-let running: { config: Config; take: Take } | undefined;
 
 /** The settings that do need one, as a text. */
 function fixed(config: Config): string {
@@ -263,7 +262,9 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     // What changed while the first one was made: nobody tells of it again.
     await again();
   }
+  const held = new HeldFacts(ctx);
   publish(ctx, () => {
+    held.tell(tunnels.heldLinks);
     const { unreachable, unanswered, lastError, ...counts } = counters;
     told(ctx, unreachable > 0, {
       code: "peer-unreachable",
@@ -344,7 +345,10 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server?.close());
   serves(ctx, "link", self!.port, ...ctx.config.sip004.enabled ? [ctx.config.sip004.port] : []);
+  const held = new HeldFacts(ctx);
   publish(ctx, () => {
+    const links = server?.heldLinks ?? [];
+    held.tell({ down: links.map((one) => ({ ...one, link: `${one.box}/${one.link}` })) });
     const { rejected, ...counts } = counters;
     told(ctx, !salts.isDurable, {
       code: "salts-not-kept",

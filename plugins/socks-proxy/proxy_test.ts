@@ -3,7 +3,6 @@ import { Buffer } from "node:buffer";
 import { waiting } from "./relay.ts";
 import {
   base64,
-  close,
   echo,
   listen,
   noise,
@@ -14,6 +13,7 @@ import {
   until,
   writeAll,
 } from "./testing.ts";
+import { close } from "./testing_close.ts";
 import { roundTrip, withShadowsocks } from "./testing_shadowsocks.ts";
 
 Deno.test("a connection that begins while no link works waits for one, with what was said; without that reason it is reset", async () => {

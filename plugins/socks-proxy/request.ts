@@ -67,8 +67,12 @@ class ClientCodec extends FrameCodec implements Codec {
   /** As the answer has it: a peer of another kind just ends. */
   saysEnd = false;
 
-  constructor(private readonly settings: GreetSettings, sealer: AeadSession, private readonly salt: Bytes) {
+  /** Until the answer has shown that it is one to this request. */
+  #salt: Bytes | undefined;
+
+  constructor(private readonly settings: GreetSettings, sealer: AeadSession, salt: Bytes) {
     super(sealer, undefined);
+    this.#salt = salt;
   }
 
   get isRefusal(): boolean {
@@ -99,12 +103,13 @@ class ClientCodec extends FrameCodec implements Codec {
     const { native, psk, now } = this.settings;
     if (!this.opener) {
       const opener = native.aead(METHOD, psk, bytes.subarray(0, SALT_BYTES));
-      const answer = openResponseHead(opener, this.salt, bytes, now());
+      const answer = openResponseHead(opener, this.#salt!, bytes, now());
       if (typeof answer === "string") {
         opener.free();
         return -Errno.EBADMSG;
       }
       this.opener = opener;
+      this.#salt = undefined;
       this.#first = answer.payload;
       this.saysEnd = answer.saysEnd;
     }

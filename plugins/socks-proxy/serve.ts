@@ -147,6 +147,11 @@ export class Server {
     native.close(this.#fd);
   }
 
+  /** Links of boxes that are held back for what is sent to them. */
+  get heldLinks(): Assembly["heldLinks"] {
+    return this.settings.assembly?.heldLinks ?? [];
+  }
+
   /** Ends striped streams, which may wait for connections that can come no more. */
   end(): void {
     this.settings.assembly?.close();
@@ -367,17 +372,19 @@ function dial(
 
 /** Frames both ways, with the response header before the first that goes back. */
 class ServerCodec extends FrameCodec implements Codec {
-  #said = false;
+  /** Its own and the request's, until they are said. */
+  #salts: [Bytes, Bytes] | undefined;
 
   constructor(
     private readonly settings: Serving,
     sealer: AeadSession,
     opener: AeadSession,
-    private readonly salt: Bytes,
-    private readonly requestSalt: Bytes,
+    salt: Bytes,
+    requestSalt: Bytes,
     readonly saysEnd: boolean,
   ) {
     super(sealer, opener);
+    this.#salts = [salt, requestSalt];
   }
 
   get hasEnded(): boolean {
@@ -385,14 +392,15 @@ class ServerCodec extends FrameCodec implements Codec {
   }
 
   override seal(input: Bytes, length: number, output: Bytes): number {
-    if (this.#said) return super.seal(input, length, output);
-    this.#said = true;
-    const { salt, requestSalt, saysEnd } = this;
+    if (!this.#salts) return super.seal(input, length, output);
+    const [salt, requestSalt] = this.#salts;
+    this.#salts = undefined;
+    const { saysEnd } = this;
     return sealResponse(this.sealer, salt, requestSalt, input, length, this.settings.now(), saysEnd, output);
   }
 
   answer(output: Bytes): number {
-    return this.#said ? 0 : this.seal(output, 0, output);
+    return this.#salts ? this.seal(output, 0, output) : 0;
   }
 
   /** A target that ends without a word still gets its answer told, so that the box knows it was not refused. */

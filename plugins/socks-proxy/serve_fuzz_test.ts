@@ -5,7 +5,8 @@ import { fuzz } from "../../tests/fuzz/property.ts";
 import { type Bytes, changedBy, changes, cuts, noise, pieces } from "../../tests/fuzz/inputs.ts";
 import { writeRecord } from "./address.ts";
 import { REQUEST_HEAD, REQUEST_OVERHEAD, sealRequest } from "./sip022.ts";
-import { close, echo, Pair, readExactly, until } from "./testing.ts";
+import { echo, Pair, readExactly, until } from "./testing.ts";
+import { close } from "./testing_close.ts";
 
 const native = openNative();
 const KEY = Uint8Array.from({ length: 32 }, (_, at) => at * 37 & 255);

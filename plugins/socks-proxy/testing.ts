@@ -10,7 +10,8 @@ import { Identity } from "./sip023.ts";
 import { legacyKey } from "./sip004.ts";
 import { Socks5 } from "./socks5.ts";
 import { Targets } from "./targets.ts";
-import type { Way } from "./transport/striped/connect.ts";
+import type { Way } from "./transport/transport.ts";
+import { close } from "./testing_close.ts";
 import { TestLinks } from "./transport/testing_links.ts";
 import { MptcpTransport } from "./transport/transport.ts";
 import { type TunnelCounters, tunnelCounters, Tunnels } from "./tunnel.ts";
@@ -42,6 +43,8 @@ export interface PairOptions {
   hops?: boolean;
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
+  /** Those that were not bulk for so long keep one. */
+  quietMs?: number;
   /** Addresses of names, for the peer. */
   lookup?: (host: string) => Promise<string[]>;
   /** No link works, as far as the box knows. */
@@ -86,6 +89,7 @@ export class Pair {
       counters: this.tunnelled,
       ways: striped ? () => this.links?.ways() ?? waysOf(striped) : undefined,
       bareMs: options.bareMs,
+      quietMs: options.quietMs,
       isCutOff: options.isCutOff,
     });
     this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);
@@ -227,15 +231,6 @@ export function listen(
   return { port: listener.addr.port, [Symbol.dispose]: () => listener.close() };
 }
 
-/** Closes what may be closed already. */
-export function close(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // It is.
-  }
-}
-
 /** Answers every byte with itself and ends when the client does. */
 export function echo() {
   return listen(async (connection) => {
@@ -244,8 +239,8 @@ export function echo() {
 }
 
 /** Waits for a state of affairs, with a bound far beyond what any machine needs. */
-export async function until(test: () => boolean): Promise<void> {
-  for (let waited = 0; waited < 30_000; waited += 5) {
+export async function until(test: () => boolean, withinMs = 30_000): Promise<void> {
+  for (let waited = 0; waited < withinMs; waited += 5) {
     if (test()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

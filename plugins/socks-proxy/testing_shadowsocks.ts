@@ -1,6 +1,7 @@
 // An independent implementation at the other end: shadowsocks-rust, and whether bytes come through whole.
 import { strict as assert } from "node:assert";
-import { close, noise, readAll, until, writeAll } from "./testing.ts";
+import { noise, readAll, until, writeAll } from "./testing.ts";
+import { close } from "./testing_close.ts";
 
 /** A program of shadowsocks-rust with this configuration, on a free port. */
 export async function withShadowsocks(

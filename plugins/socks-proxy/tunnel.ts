@@ -6,8 +6,9 @@ import { JOINED_SHARE } from "./descriptors.ts";
 import type { Reactor } from "./reactor.ts";
 import { type Counters, type Registered, Relay, scratch } from "./relay.ts";
 import { FIRST_PAYLOAD, greet, type GreetSettings } from "./request.ts";
+import type { HeldLink } from "./transport/striped/guard.ts";
 import { Striping } from "./transport/striped/box.ts";
-import type { Way } from "./transport/striped/connect.ts";
+import type { Way } from "./transport/transport.ts";
 import { isReservedTarget, RESERVED_TARGET } from "./transport/striped/hello.ts";
 import type { CongestionWish } from "./transport/striped/line.ts";
 import { order, type Path, type Transport } from "./transport/transport.ts";
@@ -72,6 +73,8 @@ export interface TunnelSettings extends GreetSettings {
   ways?(): Way[];
   /** Striped streams without any connection are kept so long. */
   bareMs?: number;
+  /** Those that were not bulk for so long keep one. */
+  quietMs?: number;
   /** Connections of devices that there is room for. */
   most?: number;
   /** Congestion control of striped streams that a person wants. */
@@ -141,6 +144,11 @@ export class Tunnels {
   /** How new streams use several links. */
   get transport(): "mptcp" | "striped" | "unknown-to-peer" {
     return this.#striping?.transport ?? "mptcp";
+  }
+
+  /** Links that are held back for what is sent, and by the peer for what comes. */
+  get heldLinks(): { up: HeldLink[]; down: HeldLink[] } {
+    return this.#striping?.heldLinks ?? { up: [], down: [] };
   }
 
   /** Connections that joined striped streams. */

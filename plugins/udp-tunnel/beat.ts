@@ -2,10 +2,11 @@
 // From that follows what the scheduler knows of the paths.
 import { Errno } from "../../core/native/ffi.ts";
 import { type Control, decodeControl, encodeControl, type PathEntry } from "./control.ts";
-import { MAX_PATHS, type PathState } from "./delivery.ts";
+import { type Delivery, MAX_PATHS, type PathState } from "./delivery.ts";
+import type { Epochs } from "./epochs.ts";
 import type { TunnelPath } from "./path.ts";
 import type { PathReport } from "./path_meter.ts";
-import type { Session } from "./session.ts";
+import type { Shared } from "./shared.ts";
 import { TRAIN_BYTES } from "./train.ts";
 import { CLEAR_BYTES, CONTROL, CONTROL_TOS, PADDING, SEALED_BYTES, TAG_BYTES } from "./wire.ts";
 
@@ -32,6 +33,21 @@ const UNKNOWN: PathState = {
   lossRatio: 0,
 };
 
+/** What a beat needs of its session. */
+interface Beating {
+  /** The cloud follows the box's addresses and wishes. */
+  readonly isCloud: boolean;
+  readonly shared: Shared;
+  readonly epochs: Epochs;
+  readonly delivery: Delivery;
+  /** By the number of the path. */
+  readonly paths: (TunnelPath | undefined)[];
+  readonly counts: { bad: number };
+  isInUse(nowUs: number): boolean;
+  /** Queues what the ends tell each other: `length` bytes at `offset`, a spare slot's. */
+  tell(index: number, offset: number, length: number, content: number, tos: number, nowUs: number): void;
+}
+
 export class Beat {
   #beat = 0;
   #seenBeat = -1;
@@ -50,7 +66,7 @@ export class Beat {
   /** Told when a path's state, size or address changed, for facts and claims. */
   onChange: () => void = () => {};
 
-  constructor(private readonly session: Session) {}
+  constructor(private readonly session: Beating) {}
 
   /** When `tick` has something to do next. */
   nextUs(nowUs: number): number {

@@ -4,10 +4,10 @@ import { definePlugin } from "@otb/plugin";
 import { BoxTunnel } from "./box.ts";
 import { check } from "./check.ts";
 import { CloudTunnel } from "./cloud.ts";
-import { type Config, config } from "./config.ts";
+import { config } from "./config.ts";
 import { panel } from "./panel.ts";
 
-export default definePlugin<Config>({
+export default definePlugin({
   config,
   check,
   async start(ctx) {

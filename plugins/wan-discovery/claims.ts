@@ -10,7 +10,7 @@ import {
 } from "@otb/plugin";
 import { network } from "./addresses.ts";
 import { type Grant, usedOf } from "./lease.ts";
-import type { Configured, PlannedLink } from "./planner.ts";
+import type { Configured, PlannedLink } from "./known.ts";
 
 /** What nft takes as a name between quotes. */
 const SAFE_NAME = /^[\w.-]{1,15}$/;

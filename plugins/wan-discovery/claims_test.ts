@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { lanResources, linkFact, linkResources } from "./claims.ts";
-import type { PlannedLink } from "./planner.ts";
+import type { PlannedLink } from "./known.ts";
 
 const LAN = { name: "lan0", mac: "02:00:00:00:00:01" };
 const GRANT = { address: "192.168.1.104", prefixLength: 24, router: "192.168.1.1", dns: [] };

@@ -1,6 +1,6 @@
 // What a person should know of what was found, each with what to do about it. Pure.
 import type { HealthCondition } from "@otb/plugin";
-import type { Known, PlannedLink, Sighting } from "./planner.ts";
+import type { Known, PlannedLink, Sighting } from "./known.ts";
 
 /** Looks at everything found for what does not work, or works only because it was fixed. */
 export function conditions(

@@ -12,7 +12,8 @@ import { type Grant, LeaseClient, type Outgoing, usedOf } from "./lease.ts";
 import { type Memory, readMemory } from "./memory.ts";
 import { parsePppoeOffer, pppoeQuestion } from "./pppoe.ts";
 import { frameOf } from "./outgoing.ts";
-import { gatewaysToAsk, type Plan, plan, type PlannedLink } from "./planner.ts";
+import type { Plan, PlannedLink } from "./known.ts";
+import { gatewaysToAsk, plan } from "./planner.ts";
 import { COLLECT_MS, Prober } from "./prober.ts";
 import {
   cannotForget,

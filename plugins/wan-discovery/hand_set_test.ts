@@ -3,16 +3,17 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
-import { coreClaims } from "../../core/api/core_claims.ts";
+import { coreClaims } from "../../core/running/core_claims.ts";
 import { Journal } from "../../core/net/journal.ts";
 import { Net } from "../../core/net/net.ts";
 import { fakeInterface, OsFake } from "../../core/net/os_fake.ts";
 import { silent } from "../../core/net/testing.ts";
 import type { Link } from "@otb/plugin";
-import { type LinkSettings, observeLinks } from "../../core/state/links.ts";
+import { type LinkSettings, observeLinks } from "../../core/running/links.ts";
 import { allResources, configuredLinks, linkFact } from "./claims.ts";
 import type { Memory } from "./memory.ts";
-import { plan, type PlannedLink } from "./planner.ts";
+import type { PlannedLink } from "./known.ts";
+import { plan } from "./planner.ts";
 
 /** Two modems on one port or on two, and what their DHCP servers give the box. */
 const MODEMS = [

@@ -1,49 +1,49 @@
 // The plugin: finds modems on every interface, gives each a link, and watches how the links are.
 import * as z from "zod/mini";
 import { openNative } from "../../core/native/ffi.ts";
-import { definePlugin } from "@otb/plugin";
-import { type Config, config } from "./config.ts";
+import { action, definePlugin } from "@otb/plugin";
+import { config } from "./config.ts";
 import { type Discovery, startDiscovery } from "./discovery.ts";
 import { type HealthWatch, startHealth } from "./health/watch.ts";
 
-let discovery: Discovery | undefined;
-let health: HealthWatch | undefined;
+interface Running {
+  discovery: Discovery;
+  health: HealthWatch;
+}
 
 const linkArgument = z.strictObject({ link: z.string() });
 
-export default definePlugin<Config>({
+export default definePlugin({
   config,
 
-  async start(ctx) {
+  async start(ctx): Promise<Running> {
     const native = openNative();
-    discovery = await startDiscovery(ctx, native);
-    health = await startHealth(ctx, native);
+    return { discovery: await startDiscovery(ctx, native), health: await startHealth(ctx, native) };
   },
 
   actions: {
-    probe: {
+    probe: action({
       summary: "Looks for DHCP servers and modems now, and says what was found",
-      run: () => discovery!.probe(),
-    },
-    forget: {
+      run: ({ discovery }: Running) => discovery.probe(),
+    }),
+    forget: action({
       summary: "Forgets a link whose modem is gone",
       args: linkArgument,
-      run: async (args) => {
-        const { link } = linkArgument.parse(args);
-        await discovery!.forget(link);
+      run: async ({ discovery }: Running, { link }) => {
+        await discovery.forget(link);
         return { link };
       },
-    },
-    describe: {
+    }),
+    describe: action({
       summary: "Says how a link is and what is known of it",
       args: linkArgument,
-      run: (args) => health!.describe(linkArgument.parse(args).link),
-    },
-    preflight: {
+      run: ({ health }: Running, { link }) => health.describe(link),
+    }),
+    preflight: action({
       summary: "Looks anew at what a link can do, and says it",
       args: linkArgument,
-      run: (args) => health!.preflight(linkArgument.parse(args).link),
-    },
+      run: ({ health }: Running, { link }) => health.preflight(link),
+    }),
   },
 
   panel({ modems = [] }) {

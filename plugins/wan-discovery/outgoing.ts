@@ -3,7 +3,7 @@ import { ANY, BROADCAST, type Bytes } from "./addresses.ts";
 import { CLIENT_PORT, encode, SERVER_PORT } from "./dhcp.ts";
 import { arpFrame, arpProbe, udpFrame } from "./frames.ts";
 import type { Outgoing } from "./lease.ts";
-import type { PlannedLink } from "./planner.ts";
+import type { PlannedLink } from "./known.ts";
 
 /** What a link's client wants to send, in its frame. */
 export function frameOf({ deviceMac, server, mac }: PlannedLink, outgoing: Outgoing): Bytes {

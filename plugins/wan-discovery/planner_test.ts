@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { linkResources, portResources } from "./claims.ts";
 import type { ServerSeen, StationSeen } from "./evidence.ts";
 import type { Memory } from "./memory.ts";
-import { type Known, MOST_LINKS, plan, type Port } from "./planner.ts";
+import type { Known, Port } from "./known.ts";
+import { MOST_LINKS, plan } from "./planner.ts";
 
 /** One moment of a golden case. */
 interface Moment {

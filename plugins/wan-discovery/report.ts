@@ -4,7 +4,7 @@ import { linkFact } from "./claims.ts";
 import type { Evidence, ServerSeen } from "./evidence.ts";
 import { kindOf } from "./interfaces.ts";
 import { type Grant, type LeaseClient, usedOf } from "./lease.ts";
-import type { PlannedLink } from "./planner.ts";
+import type { PlannedLink } from "./known.ts";
 import { guess } from "./vendors.ts";
 
 /** A DHCP server that is not this box. Published as `dhcp-server/<mac>`. */

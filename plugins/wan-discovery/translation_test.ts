@@ -7,7 +7,7 @@ import { Net } from "../../core/net/net.ts";
 import { OsLinux } from "../../core/net/os_linux.ts";
 import { silent } from "../../core/net/testing.ts";
 import { linkResources } from "./claims.ts";
-import type { PlannedLink } from "./planner.ts";
+import type { PlannedLink } from "./known.ts";
 
 const GIVEN = "192.168.8.100", LOCAL = "192.168.8.105", FAR = "203.0.113.9";
 

@@ -1,6 +1,6 @@
 // `otb bench calls`: calls between a LAN device and the Internet while every link is full both ways, with and without qos in the
 // same run; and what a link that is cut costs a call.
-import type { StatusReport } from "../../core/client.ts";
+import type { StatusReport } from "../../core/client/mod.ts";
 import type { DatagramFlow, Datagrams } from "../lab/traffic.ts";
 import { links, median, round } from "../measure.ts";
 import { World } from "../world.ts";

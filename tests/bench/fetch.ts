@@ -15,6 +15,8 @@ const WAYS = ["all", "best"] as const;
 type Way = typeof WAYS[number];
 /** Fetches of each size, and pages, a round of each state and way. */
 const TIMES = 10, PAGES = 4;
+/** So many before them do not count: a change of links has just made everything new. */
+const WARM_TIMES = 2, WARM_PAGES = 1;
 /** Hosts of a page, all of them the same server. */
 const HOSTS = Array.from({ length: 6 }, (_, index) => SERVER_ADDRESS.replace(/\d+$/, String(10 + index)));
 /** Until the links are as idle, or as full, as they will be. */
@@ -47,10 +49,17 @@ export async function run({ rounds }: { rounds: number }) {
   const device = new Lines(world.lab, "device1", ["tests/lab/fetches.ts", String(SERVER_PORT), ...HOSTS]);
   const found = new Map<string, number[]>();
   const broken: string[] = [];
-  let now = "";
+  let now: string | undefined;
+  const have = async (times: number, pages: number) => {
+    const done = device.next(({ done }) => done === true);
+    await device.write(`${times} ${pages}`);
+    await done;
+  };
   device.listen(({ what, ms, broken: why }) => {
-    if (typeof ms === "number") found.set(`${now} ${what}`, [...found.get(`${now} ${what}`) ?? [], ms]);
-    else if (why !== undefined) broken.push(`${now}, ${what}: ${why}`);
+    if (why !== undefined) broken.push(`${now ?? "before"}, ${what}: ${why}`);
+    else if (now !== undefined && typeof ms === "number") {
+      found.set(`${now} ${what}`, [...found.get(`${now} ${what}`) ?? [], ms]);
+    }
   });
   try {
     await device.next(({ ready }) => ready === true);
@@ -60,11 +69,11 @@ export async function run({ rounds }: { rounds: number }) {
         for (const state of STATES) {
           await using _ = state === "beside" ? await bulk(world) : undefined;
           await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+          console.error(`round ${turn + 1} of ${rounds}: ${way} ${state}`);
+          now = undefined;
+          await have(WARM_TIMES, WARM_PAGES);
           now = `${way} ${state}`;
-          console.error(`round ${turn + 1} of ${rounds}: ${now}`);
-          const done = device.next(({ done }) => done === true);
-          await device.write(`${TIMES} ${PAGES}`);
-          await done;
+          await have(TIMES, PAGES);
         }
       }
     }

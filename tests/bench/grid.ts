@@ -1,9 +1,8 @@
 // `otb bench grid`: mixes of links as homes have them, each transport beside what the links carry, in the same run.
 import { round } from "../measure.ts";
-import { type Transport } from "../world.ts";
 import { chosen } from "./chosen.ts";
 import { CONNECTIONS, FIRST_S, Mix, type Way, WAYS } from "./grid_mix.ts";
-import { picture } from "./grid_picture.ts";
+import { type GridResult, picture } from "./grid_picture.ts";
 import { MIXES } from "./mixes.ts";
 
 /** The bars: of what the links carry in steady state, and of the best link alone, both over the first seconds and later. */
@@ -17,25 +16,6 @@ interface Options {
   only?: string;
   /** Where the result is drawn. */
   picture?: string;
-}
-
-/** One mix in one direction over so many connections at once; Mbit/s of all of them in steady state. */
-export interface GridResult {
-  name: string;
-  way: Way;
-  connections: number;
-  /** What the links carry of TCP's payload, by their rates. */
-  sumMbps: number;
-  /** One connection by otb, striped, with the best link alone; that link is the one of the highest rate, of equals the nearest. */
-  bestMbps: number;
-  mbps: { [transport in Transport]: number };
-  ofSum: { [transport in Transport]: number };
-  /** Of the striped ones. */
-  ofBest: number;
-  ofMptcp: number;
-  /** From the beginning of the one connection on. */
-  first?: { seconds: number; mbps: number; bestMbps: number; ofBest: number };
-  pass: boolean;
 }
 
 /** Measures one connection and eight over each mix both ways, by each transport, and one over the best link alone. */

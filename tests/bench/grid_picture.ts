@@ -1,5 +1,25 @@
 // A picture of what `otb bench grid` measured, for the README: bars for each mix, as shares of what its links carry. Pure.
-import type { GridResult } from "./grid.ts";
+import type { Transport } from "../world.ts";
+import type { Way } from "./grid_mix.ts";
+
+/** One mix in one direction over so many connections at once; Mbit/s of all of them in steady state. */
+export interface GridResult {
+  name: string;
+  way: Way;
+  connections: number;
+  /** What the links carry of TCP's payload, by their rates. */
+  sumMbps: number;
+  /** One connection by otb, striped, with the best link alone; that link is the one of the highest rate, of equals the nearest. */
+  bestMbps: number;
+  mbps: { [transport in Transport]: number };
+  ofSum: { [transport in Transport]: number };
+  /** Of the striped ones. */
+  ofBest: number;
+  ofMptcp: number;
+  /** From the beginning of the one connection on. */
+  first?: { seconds: number; mbps: number; bestMbps: number; ofBest: number };
+  pass: boolean;
+}
 
 /** Pixels. */
 const LABEL = 290, BAR = 340, ROW = 12, GAP = 14, TOP = 64, FIGURE = 50;

@@ -1,6 +1,5 @@
 import { strict as assert } from "node:assert";
-import type { GridResult } from "./grid.ts";
-import { picture } from "./grid_picture.ts";
+import { type GridResult, picture } from "./grid_picture.ts";
 
 const ONE: GridResult = {
   name: "fibre & <DSL>",

@@ -77,6 +77,8 @@ export class Bench {
       "-A",
       "--quiet",
       "--no-lock",
+      // As every plugin has it (core/supervisor/sandbox.ts).
+      ...name === "relay_node" ? ["--v8-flags=--max-semi-space-size=2"] : [],
       `--config=${ROOT}/deno.json`,
       `${ROOT}/tests/bench/${name}.ts`,
       ...args.map(String),

@@ -1,5 +1,5 @@
 // `otb bench loaded`: links that are full both ways, with long queues, for as long as you like: none may be called down.
-import type { StatusReport } from "../../core/client.ts";
+import type { StatusReport } from "../../core/client/mod.ts";
 import { links, round } from "../measure.ts";
 import { type Transfer, World } from "../world.ts";
 

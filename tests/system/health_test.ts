@@ -1,6 +1,6 @@
 // Link health and preflight: what a link can do is found out, and how it is is told rightly, whatever happens to it.
 import { strict as assert } from "node:assert";
-import type { StatusReport } from "../../core/client.ts";
+import type { StatusReport } from "../../core/client/mod.ts";
 import { links } from "../measure.ts";
 import {
   PEER_ADDRESS,

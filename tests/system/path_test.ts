@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { PEER_IPV6, SERVER_IPV6 } from "../lab/ipv6.ts";
 import { links } from "../measure.ts";
-import type { StatusReport } from "../../core/client.ts";
+import type { StatusReport } from "../../core/client/mod.ts";
 import { reached, stranger } from "../reach.ts";
 import { CAPABILITIES } from "../../core/cli/service_unit.ts";
 import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";

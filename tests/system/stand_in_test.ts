@@ -1,6 +1,6 @@
 // The tunnel stands in for the proxy: what new TCP does while the peer's proxy is out of order, and when it is back.
 import { strict as assert } from "node:assert";
-import type { StatusReport } from "../../core/client.ts";
+import type { StatusReport } from "../../core/client/mod.ts";
 import { RULE_PRIORITY } from "@otb/plugin";
 import { links } from "../measure.ts";
 import { PEER_ADDRESS, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";

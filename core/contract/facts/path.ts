@@ -60,3 +60,23 @@ export interface FirstPathFact {
 export interface CongestionFact {
   wish: "auto" | "cubic" | "bbr";
 }
+
+/** How much all links had together with one of them and without it, bits per second; times are milliseconds since the epoch. */
+export interface HoldProof {
+  withBitsPerSecond: number;
+  withoutBitsPerSecond: number;
+  sinceMs: number;
+  /** It is tried again then, once there is enough to send. */
+  untilMs: number;
+}
+
+/**
+ * A link that gets nothing new while others carry, as all had more without it. Published as the fact `held/<link>` on the box, and as
+ * `held/<box>/<public address>` in the cloud (`link` is then that text); gone once it carries again.
+ */
+export interface HeldLinkFact {
+  link: string;
+  /** For what the box sends, and for what the peer does; absent: not held back for that. */
+  up?: HoldProof;
+  down?: HoldProof;
+}

@@ -6,7 +6,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { ADDRESS_BYTES, decodeAddress, Errno, type Native } from "../../../core/native/ffi.ts";
-import { close, listen, noise, Pair, type PairOptions, readAll, until, writeAll } from "../testing.ts";
+import { listen, noise, Pair, type PairOptions, readAll, until, writeAll } from "../testing.ts";
+import { close } from "../testing_close.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

@@ -1,8 +1,8 @@
 // For tests only: links between the two ends of a pair, each a hop of its own that can be slowed, silenced and cut.
 import { encodeAddress, type Native } from "../../../core/native/ffi.ts";
 import { accepted } from "@otb/plugin";
-import { close } from "../testing.ts";
-import type { Way } from "./striped/connect.ts";
+import { close } from "../testing_close.ts";
+import type { Way } from "./transport.ts";
 import type { Path, Transport } from "./transport.ts";
 
 /** One hop: takes connections on a port of its own and passes them on to the peer. */
@@ -11,6 +11,10 @@ export class TestLink {
   isSilent = false;
   /** Connections are reset at once. */
   isCut = false;
+  /** Bytes a second that pass each way; what is beyond waits here, confirmed already, as with an operator who ends TCP on his side. */
+  rate = Infinity;
+  /** When what passed so far would have passed at that rate. */
+  readonly #busyUntilMs = { up: 0, down: 0 };
   /** The first bytes of every connection, as they came from the box. */
   readonly said: Uint8Array[] = [];
   /** Connections that came, those of before included. */
@@ -76,6 +80,13 @@ export class TestLink {
     }
   }
 
+  async #passes(way: "up" | "down", bytes: number): Promise<void> {
+    const nowMs = performance.now();
+    this.#busyUntilMs[way] = Math.max(nowMs, this.#busyUntilMs[way]) + bytes * 1000 / this.rate;
+    const waitMs = this.#busyUntilMs[way] - nowMs;
+    if (waitMs > 1) await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+
   async #pass(from: Deno.TcpConn, to: Deno.TcpConn, way: "up" | "down"): Promise<void> {
     this.#open.add(from);
     try {
@@ -86,6 +97,7 @@ export class TestLink {
         if (length === null) break;
         if (this.#forgotten.has(from)) throw new Error("nobody knows it");
         if (isFirst && way === "up") this.said.push(chunk.slice(0, length));
+        await this.#passes(way, length);
         for (let at = 0; at < length;) at += await to.write(chunk.subarray(at, length));
         this[way] += length;
       }

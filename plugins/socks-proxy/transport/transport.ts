@@ -9,6 +9,9 @@ export const KEEPALIVE_SECONDS = 55;
 /** Where a stream starts: a link's own address, or what routing chooses. */
 export type Path = FirstPathFact["choices"][number] | undefined;
 
+/** A link that may carry now. */
+export type Way = NonNullable<Path>;
+
 /** Opens streams to one peer; what comes back is a descriptor that connects and then reads and writes like TCP. */
 export interface Transport {
   /**

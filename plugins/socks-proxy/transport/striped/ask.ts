@@ -1,12 +1,10 @@
 // Whether the peer knows striped streams: it is asked, as an older one or a plain Shadowsocks server would only refuse the name.
-import { type Native, PollEvents } from "../../../../core/native/ffi.ts";
-import { randomBytes } from "../../random.ts";
-import type { Reactor } from "../../reactor.ts";
-import type { Connector, Greeted, Way } from "./connect.ts";
+import type { Way } from "../transport.ts";
 import { isAnswer } from "./frames.ts";
-import { ASK, helloOf, TOKEN_BYTES } from "./hello.ts";
+import { ASK } from "./hello.ts";
+import type { Questions } from "./question.ts";
 
-const LOOK_MS = 500, ANSWER_MS = 5_000;
+const LOOK_MS = 500;
 /** It is asked again after these times, each twice the one before: when it said no, and when it said nothing. */
 const NO_FIRST_MS = 5_000, NO_LAST_MS = 300_000, SILENT_FIRST_MS = 1_000, SILENT_LAST_MS = 15_000;
 
@@ -17,12 +15,10 @@ export class Asking {
   #nextMs = -Infinity;
   #waitMs = 0;
   readonly #timer: ReturnType<typeof setInterval>;
-  #end: (() => void) | undefined;
 
   /** @param ways links over which it can be asked, the best first; none: nobody wants to know */
   constructor(
-    private readonly settings: { native: Native; reactor: Reactor },
-    private readonly connector: Connector,
+    private readonly questions: Questions,
     private readonly ways: () => readonly Way[],
   ) {
     this.#timer = setInterval(() => this.look(), LOOK_MS);
@@ -40,37 +36,11 @@ export class Asking {
     const [way] = this.ways();
     if (!way) return;
     this.#isAsking = true;
-    const words = helloOf(ASK, randomBytes(this.settings.native, TOKEN_BYTES));
-    this.connector.connect(way, 0, words, (greeted) => {
-      if (greeted) this.#listen(greeted);
-      else this.#heard(undefined);
-    });
+    this.questions.ask(way, ASK, (answer) => this.#heard(answer && isAnswer(answer)));
   }
 
   close(): void {
     clearInterval(this.#timer);
-    this.#end?.();
-  }
-
-  #listen(greeted: Greeted): void {
-    const { native, reactor } = this.settings;
-    const { sealed, codec } = greeted;
-    const end = (knows: boolean | undefined) => {
-      clearTimeout(timer);
-      this.#end = undefined;
-      this.connector.drop(greeted);
-      this.#heard(knows);
-    };
-    this.#end = () => end(undefined);
-    const timer = setTimeout(this.#end, ANSWER_MS);
-    reactor.watch(sealed.fd, sealed.tag, PollEvents.in);
-    reactor.handle(sealed.tag, () => {
-      const input = new Uint8Array(4_096), output = new Uint8Array(8_192);
-      const length = native.read(sealed.fd, input, 0, input.length);
-      const opened = length > 0 ? codec.open(input, length, output) : -1;
-      // An older one answers with no bytes, and then resets.
-      if (opened !== 0) end(opened > 0 && isAnswer(output.subarray(0, opened)));
-    });
   }
 
   #heard(knows: boolean | undefined): void {

@@ -2,18 +2,24 @@
 import type { Codec, Counters, Registered } from "../../relay.ts";
 import { randomBytes } from "../../random.ts";
 import { Asking } from "./ask.ts";
-import { Connector, type ConnectSettings, type Way } from "./connect.ts";
+import { Connector, type ConnectSettings } from "./connect.ts";
+import { FarHeld } from "./far_held.ts";
+import type { Way } from "../transport.ts";
 import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
+import type { HeldLink } from "./guard.ts";
 import { helloOf, OPEN, TOKEN_BYTES } from "./hello.ts";
 import { BARE_MS, Host } from "./host.ts";
 import type { CongestionWish } from "./line.ts";
-import { Joining, type Ways } from "./joining.ts";
+import { Joining, QUIET_MS, type Ways } from "./joining.ts";
+import { Questions } from "./question.ts";
 import { Stripe } from "./stripe.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Once all is said, the peer has so long to say its last. */
 const FAREWELL_MS = 5_000;
+/** How often streams are looked through for those that need one link only, as a share of how long they were quiet. */
+const REST_SHARE = 0.25;
 
 /** What is needed of the rest of the proxy. */
 export interface StripingSettings extends ConnectSettings {
@@ -22,8 +28,12 @@ export interface StripingSettings extends ConnectSettings {
   ways(): Way[];
   /** Streams without any connection are kept so long. */
   bareMs?: number;
+  /** Those that were not bulk for so long keep one. */
+  quietMs?: number;
   /** Congestion control that a person wants. */
   congestion?: () => CongestionWish;
+  /** How often the peer is asked which links it holds back. */
+  askHeldMs?: number;
 }
 
 /** A stream before its first connection stands. */
@@ -37,16 +47,31 @@ export interface Opening {
 export class Striping {
   readonly #host: Host;
   readonly #connector: Connector;
+  readonly #questions: Questions;
   readonly #asking: Asking;
+  readonly #farHeld: FarHeld;
   readonly #streams = new Map<Stripe, Joining>();
+  readonly #resting: ReturnType<typeof setInterval>;
   #ways: Ways = { all: [], has: () => true };
 
   constructor(private readonly settings: StripingSettings) {
     const { native, reactor, counters } = settings;
     this.#host = new Host(native, reactor, counters, FAREWELL_MS, settings.congestion);
     this.#connector = new Connector(settings);
-    this.#asking = new Asking(settings, this.#connector, () => this.#ways.all);
+    this.#questions = new Questions(settings, this.#connector);
+    this.#asking = new Asking(this.#questions, () => this.#ways.all);
+    this.#farHeld = new FarHeld(
+      this.#questions,
+      () => this.#asking.knows ? this.#ways.all : [],
+      () => counters.bytesToPlain,
+      settings.askHeldMs,
+    );
     this.waysChanged();
+    const { quietMs = QUIET_MS } = settings;
+    this.#resting = setInterval(() => {
+      const nowMs = performance.now();
+      for (const joining of this.#streams.values()) joining.rest(nowMs, this.#ways, quietMs);
+    }, REST_SHARE * quietMs);
   }
 
   /** How new streams use several links. */
@@ -61,8 +86,16 @@ export class Striping {
     return this.#connector.open;
   }
 
+  /** Links that are held back for what is sent, and by the peer for what comes. */
+  get heldLinks(): { up: HeldLink[]; down: HeldLink[] } {
+    return { up: this.#host.heldLinks, down: this.#farHeld.links };
+  }
+
   close(): void {
+    clearInterval(this.#resting);
     this.#asking.close();
+    this.#farHeld.close();
+    this.#questions.close();
     this.#host.close();
     this.#connector.close();
   }

@@ -51,7 +51,7 @@ export class Carrier {
     { fd, tag, watched }: Registered,
     readonly codec: Codec,
     readonly link: string | undefined,
-    private readonly line: Line,
+    readonly line: Line,
     nowMs: number,
   ) {
     this.fd = fd;
@@ -60,6 +60,11 @@ export class Carrier {
     this.heardMs = nowMs;
     native.setNotSentLowat(fd, this.#unsentBytes);
     this.#follow();
+  }
+
+  /** Everything together has more without it. */
+  get isHeld(): boolean {
+    return this.line.account.isHeld;
   }
 
   /** Nothing of ours waits for it, and little for the network. */

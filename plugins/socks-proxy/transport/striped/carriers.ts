@@ -11,10 +11,19 @@ const HEARD_ALIKE_MS = 100;
 const small = { input: new Uint8Array(HEAD_BYTES), output: new Uint8Array(1_024) };
 
 export class Carriers {
-  readonly all: Carrier[] = [];
+  all: readonly Carrier[] = [];
 
   /** @param stream told of one that no longer works */
   constructor(private readonly stream: { lose(carrier: Carrier): void }) {}
+
+  add(carrier: Carrier): void {
+    // Exactly as many as there are: an array that grows by itself begins with room for 17.
+    this.all = [...this.all, carrier];
+  }
+
+  remove(carrier: Carrier): void {
+    this.all = this.all.filter((one) => one !== carrier);
+  }
 
   /** Without the queues that the streams themselves make. */
   get worstRttMs(): number {
@@ -28,9 +37,12 @@ export class Carriers {
 
   /** The one that would bring a chunk first, of those that take anything now. */
   best(except?: Carrier): Carrier | undefined {
+    // Where something is late already, any link may help.
+    const isHeldUsed = except !== undefined || !this.#isAnyFree;
     let best: Carrier | undefined, bestMs = Infinity;
     for (const carrier of this.all) {
       const { gauge, isSilent } = carrier;
+      if (carrier.isHeld && !isHeldUsed) continue;
       const arrivalMs = gauge.arrivalMs(gauge.chunkBytes(MAX_CHUNK_BYTES)) +
         (isSilent ? SILENCE_COSTS_MS : 0);
       if (carrier !== except && arrivalMs < bestMs && carrier.canTake) {
@@ -60,7 +72,13 @@ export class Carriers {
 
   /** @param wantsRoom tell when any can take more */
   watch(wantsRoom: boolean): void {
-    for (const carrier of this.all) carrier.watch(wantsRoom);
+    const isHeldUsed = !wantsRoom || !this.#isAnyFree;
+    for (const carrier of this.all) carrier.watch(wantsRoom && (isHeldUsed || !carrier.isHeld));
+  }
+
+  /** Some link carries that is not held back. */
+  get #isAnyFree(): boolean {
+    return this.all.some((carrier) => !carrier.isSilent && !carrier.isHeld);
   }
 }
 

@@ -2,7 +2,7 @@
 import { type Native, PollEvents } from "../../../../core/native/ffi.ts";
 import type { Counted, Reactor } from "../../reactor.ts";
 import type { Codec, Registered } from "../../relay.ts";
-import type { Path, Transport } from "../transport.ts";
+import type { Transport, Way } from "../transport.ts";
 import { Warm } from "./warm.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -10,9 +10,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const CONNECT_MS = 5_000;
 /** Connections under way at once: when a link goes, thousands of streams want another. */
 const MOST_PENDING = 256;
-
-/** A link that may carry now. */
-export type Way = NonNullable<Path>;
 
 /** A connection whose greeting is sent. */
 export interface Greeted {

@@ -13,8 +13,11 @@ export const TOKEN_BYTES = 16;
 export const HELLO_BYTES = 2 + TOKEN_BYTES;
 /** Room that they take before the first payload, with its head. */
 export const WORDS_BYTES = HELLO_BYTES + 259 + HEAD_BYTES;
-/** What a connection is for: a new stream, one more way of a running one, or a question whether the peer knows all this. */
-export const OPEN = 1, JOIN = 2, ASK = 3;
+/**
+ * What a connection is for: a new stream, one more way of a running one, or a question: whether the peer knows all this, and whether it
+ * holds this link back.
+ */
+export const OPEN = 1, JOIN = 2, ASK = 3, ASK_HELD = 4;
 
 /** The reserved name as a target of SOCKS5. */
 export const RESERVED_TARGET: Bytes = new Uint8Array([
@@ -39,6 +42,7 @@ export function isReserved(target: Target): boolean {
 /** What a connection began with. */
 export type Hello =
   | { kind: typeof ASK }
+  | { kind: typeof ASK_HELD }
   | { kind: typeof JOIN; token: string; end: number }
   | { kind: typeof OPEN; token: string; target: Target; end: number };
 
@@ -57,6 +61,7 @@ export function readHello(words: Bytes): Hello | undefined {
   if (words.length < HELLO_BYTES || words[0] !== VERSION) return undefined;
   const kind = words[1];
   if (kind === ASK) return { kind };
+  if (kind === ASK_HELD) return { kind };
   const token = words.subarray(2, HELLO_BYTES).toHex();
   if (kind === JOIN) return { kind, token, end: HELLO_BYTES };
   if (kind !== OPEN) return undefined;

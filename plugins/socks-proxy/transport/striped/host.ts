@@ -2,6 +2,7 @@
 import { ADDRESS_BYTES, decodeAddress, type Native } from "../../../../core/native/ffi.ts";
 import type { Reactor } from "../../reactor.ts";
 import type { Counters } from "../../relay.ts";
+import { Guard, type HeldLink, type Totals } from "./guard.ts";
 import { type CongestionWish, Line } from "./line.ts";
 import { Blocks, Held } from "./memory.ts";
 import { type Ticked, Ticker } from "./ticker.ts";
@@ -30,8 +31,10 @@ export class Host {
   readonly blocks: Blocks;
   readonly held: Held;
   readonly streams = new Set<Hosted>();
-  readonly #ticker = new Ticker();
+  readonly totals: Totals = { sent: 0, confirmed: 0, hungryMs: 0 };
   readonly #lines = new Map<string, Line>();
+  readonly #guard = new Guard(() => [...this.#lines.values()].map(({ account }) => account));
+  readonly #ticker = new Ticker((nowMs) => this.#guard.look(nowMs, this.totals));
 
   /**
    * @param farewellMs once all is said, the other end has so long to say its last
@@ -62,6 +65,11 @@ export class Host {
     this.#lines.set(name, line);
     if (this.#lines.size > MAX_LINES) this.#lines.delete(this.#lines.keys().next().value!);
     return line;
+  }
+
+  /** Links that get nothing new while others carry, and why. */
+  get heldLinks(): HeldLink[] {
+    return [...this.#lines].flatMap(([link, { account: { proof } }]) => proof ? [{ link, ...proof }] : []);
   }
 
   /** Has `beat` called soon and regularly, until it answers false. */

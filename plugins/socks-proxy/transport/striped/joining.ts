@@ -1,5 +1,6 @@
 // What the box does for one striped stream: has other links join when that pays, and gives it another when one fails.
-import type { Connector, Way } from "./connect.ts";
+import type { Connector } from "./connect.ts";
+import type { Way } from "../transport.ts";
 import { helloOf, JOIN, OPEN } from "./hello.ts";
 import type { Stripe } from "./stripe.ts";
 
@@ -11,6 +12,8 @@ const BULK_BYTES = 128 * 1024, GOES_ON_BYTES = 32 * 1024, GOES_ON_MS = 500;
 const LIKELY_BYTES = 16 * 1024;
 /** A link that did not connect is tried again after this long, ever longer up to the last; to the shorter while no other carries. */
 const RETRY_FIRST_MS = 500, RETRY_LAST_MS = 8_000, RETRY_STRANDED_MS = 1_000;
+/** A stream that was not bulk for so long lets go of all links but one: those would be kept open for nothing. */
+export const QUIET_MS = 20_000;
 /** A link that may not carry any more is left after this time; it may only have been away for a moment. */
 const LEAVE_MS = 2_000;
 /** Who hears nothing to the first words of a stream for so long says them over another link, so often in all. */
@@ -38,21 +41,26 @@ export class Joining {
   #openedMs: number;
   #restsSinceMs: number | undefined;
   #isLikely = false;
+  /** Where the present phase began: it has one connection until it is bulk again. */
+  #phaseBytes = 0;
+  #bulkMs: number;
 
   constructor(
     private readonly connector: Connector,
     private readonly stripe: Stripe,
     private readonly token: Bytes,
-    private readonly target: Bytes,
+    private target: Bytes | undefined,
     private readonly mark: number,
     nowMs: number,
   ) {
-    this.#movedMs = this.#openedMs = nowMs;
+    this.#movedMs = this.#openedMs = this.#bulkMs = nowMs;
   }
 
   /** A regular look. */
   look(nowMs: number, ways: Ways): void {
     const { stripe } = this;
+    // It is never opened again.
+    if (stripe.isAnswered) this.target = undefined;
     const isBulk = this.#isBulk(nowMs);
     this.#foresee(ways);
     const isUnanswered = !stripe.isAnswered && nowMs - this.#openedMs > ANSWER_MS;
@@ -84,7 +92,7 @@ export class Joining {
   /** Has other links connect before the stream needs them. */
   #foresee(ways: Ways): void {
     const { stripe, mark } = this;
-    if (this.#isLikely || mark !== 0 || stripe.moved < LIKELY_BYTES) return;
+    if (this.#isLikely || mark !== 0 || stripe.moved - this.#phaseBytes < LIKELY_BYTES) return;
     this.#isLikely = true;
     this.connector.want(ways.all.filter((way) => stripe.carriers.every(({ link }) => link !== way.link)));
   }
@@ -95,7 +103,24 @@ export class Joining {
     if (nowMs - this.#movedMs < GOES_ON_MS && fresh < GOES_ON_BYTES) return false;
     this.#movedBytes = moved;
     this.#movedMs = nowMs;
-    return fresh >= GOES_ON_BYTES && moved >= BULK_BYTES;
+    const isBulk = fresh >= GOES_ON_BYTES && moved - this.#phaseBytes >= BULK_BYTES;
+    if (isBulk) this.#bulkMs = nowMs;
+    return isBulk;
+  }
+
+  /** A look from time to time: lets go of all links but the best, once nothing was bulk for a while. */
+  rest(nowMs: number, ways: Ways, quietMs: number): void {
+    const { stripe } = this;
+    if (stripe.carriers.length < 2 || nowMs - this.#bulkMs < quietMs || !stripe.isAnswered) return;
+    if (stripe.isOver || stripe.isOverdue(nowMs)) return;
+    const kept = ways.all.map((way) =>
+      stripe.carriers.find(({ link, isSilent }) => link === way.link && !isSilent)
+    )
+      .find((carrier) => carrier);
+    if (!kept) return;
+    for (const carrier of [...stripe.carriers]) if (carrier !== kept) stripe.lose(carrier, true);
+    this.#phaseBytes = stripe.moved;
+    this.#isLikely = false;
   }
 
   /** Leaves links that may not carry any more, once another does. */

@@ -1,5 +1,6 @@
 // What is known of one link in one direction: whether it loses packets by itself, and so which congestion control carries most. Pure.
 // A full queue loses packets too, but only where a queue stands; a radio loses them at any time.
+import { Account } from "./guard.ts";
 
 /** Losses are looked at together over so long. */
 const WINDOW_MS = 200;
@@ -30,6 +31,7 @@ export interface LineReading {
 export type CongestionWish = "auto" | "cubic" | "bbr";
 
 export class Line {
+  readonly account = new Account();
   #found: "cubic" | "bbr" = "cubic";
   #fromMs = -Infinity;
   #maxQueueMs = 0;

@@ -1,12 +1,14 @@
 // The peer's end of striped streams: takes their connections, and puts those of one stream together.
-import type { Native } from "../../../../core/native/ffi.ts";
+import { ADDRESS_BYTES, decodeAddress, type Native } from "../../../../core/native/ffi.ts";
 import type { Target } from "../../address.ts";
 import type { Box, Boxes } from "../../boxes.ts";
 import type { Dials } from "../../dial.ts";
 import type { Reactor } from "../../reactor.ts";
 import { type Codec, type Counters, type Registered, scratch } from "../../relay.ts";
 import { ACK, firstBytes, HEAD_BYTES, RESET, writeHead } from "./frames.ts";
-import { ASK, JOIN, readHello } from "./hello.ts";
+import type { HeldLink } from "./guard.ts";
+import { HELD_ANSWER_BYTES, writeHeldAnswer } from "./held_answer.ts";
+import { ASK, ASK_HELD, JOIN, readHello } from "./hello.ts";
 import { BARE_MS, Host, Memory } from "./host.ts";
 import type { CongestionWish } from "./line.ts";
 import { Past } from "./past.ts";
@@ -64,6 +66,13 @@ export class Assembly {
     this.#timer = setInterval(() => this.#sweep(), Math.min(SWEEP_MS, settings.bareMs ?? SWEEP_MS));
   }
 
+  /** Links of each box that are held back for what is sent to it, by the address that they come from. */
+  get heldLinks(): (HeldLink & { box: string })[] {
+    return [...this.#households].flatMap(([{ name }, { host }]) =>
+      host.heldLinks.map((link) => ({ ...link, box: name }))
+    );
+  }
+
   close(): void {
     clearInterval(this.#timer);
     for (const { host } of this.#households.values()) host.close();
@@ -74,6 +83,7 @@ export class Assembly {
     const hello = readHello(words);
     if (!hello) return this.#answer(sealed, codec, RESET);
     if (hello.kind === ASK) return this.#answer(sealed, codec, ACK);
+    if (hello.kind === ASK_HELD) return this.#answerHeld(box, sealed, codec);
     const { token, end } = hello;
     const stream = this.#households.get(box)?.streams.get(token);
     const isOpening = hello.kind !== JOIN;
@@ -158,6 +168,20 @@ export class Assembly {
       this.#households.set(box, household = { host, streams: new Map() });
     }
     return household;
+  }
+
+  /** Says whether the link that a connection came over is held back, and ends. */
+  #answerHeld(box: Box, { fd, tag }: Registered, codec: Codec): void {
+    const { native, reactor } = this.settings;
+    const address = new Uint8Array(ADDRESS_BYTES), words = new Uint8Array(HELD_ANSWER_BYTES);
+    native.remoteAddress(fd, address);
+    const { host } = decodeAddress(address);
+    const held = this.#households.get(box)?.host.heldLinks.find(({ link }) => link === host);
+    const length = codec.seal(words, writeHeldAnswer(words, held, performance.now()), scratch.output);
+    if (length > 0) native.write(fd, scratch.output, 0, length);
+    reactor.forget(tag);
+    native.closeInOrder(fd);
+    codec.free();
   }
 
   /** Says one word, over a connection that is new: it has room. */

@@ -41,6 +41,10 @@ export class Sender {
   #limit = FIRST_WINDOW_BYTES;
   #allCame = false;
   #isOver = false;
+  /** What it waits for since it last looked: a hungry one has bytes that no link takes, or that have no room. */
+  #isHungry = false;
+  #blockedBy: Carrier | undefined;
+  #lookedMs = 0;
 
   constructor(
     private readonly host: Host,
@@ -80,6 +84,7 @@ export class Sender {
     const block = blocks.take();
     block.set(bytes, HEAD_BYTES);
     const dueMs = nowMs + GREETING_DUE_MS;
+    this.host.totals.sent += length;
     this.#outbox.add(blocks.keep(block, length), length, carrier, {
       arrivesMs: nowMs + carrier.gauge.rttMs,
       dueMs,
@@ -91,6 +96,7 @@ export class Sender {
   pump(): void {
     if (this.#isOver) return;
     const nowMs = performance.now();
+    this.#account(nowMs);
     for (let count = 0; count < BURST; count++) {
       const late = this.#outbox.find((chunk) => isLate(chunk, nowMs));
       const other = late && this.carriers.best(late.way);
@@ -108,7 +114,10 @@ export class Sender {
         return this.#wait("nothing");
       } else {
         const room = Math.min(this.#limit - this.#outbox.next, this.host.blocks.room(this.#outbox.unacked));
-        if (room <= 0) return this.#wait("nothing");
+        if (room <= 0) {
+          this.#blockedBy = this.#outbox.find(() => true)?.way;
+          return this.#wait("nothing");
+        }
         const most = Math.min(room, carrier.gauge.chunkBytes(MAX_CHUNK_BYTES));
         const length = this.#readOn(carrier, most, nowMs);
         if (length < 0) return this.outcome.broke("plain");
@@ -122,7 +131,9 @@ export class Sender {
 
   /** The other end has everything before `offset` and takes `window` bytes more. False: it cannot have. */
   acknowledged(offset: number, window: number, allCame: boolean): boolean {
+    const { acked } = this.#outbox;
     if (!this.#outbox.ack(offset, this.#free)) return false;
+    this.host.totals.confirmed += this.#outbox.acked - acked;
     if (allCame && !(this.plain.hasEnded && offset === this.#outbox.next)) return false;
     this.#limit = Math.max(this.#limit, offset + window);
     this.#allCame ||= allCame;
@@ -138,16 +149,18 @@ export class Sender {
   close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.host.totals.sent -= this.#outbox.unacked;
     this.#outbox.clear(this.#free);
   }
 
   /** Whether a chunk that is not late elsewhere should go over this connection as well. */
   #isWanted(chunk: Chunk<Carrier>, carrier: Carrier, nowMs: number): boolean {
     const { way, length, arrivesMs } = chunk;
-    if (way === carrier || carrier.isSilent || hasCome(chunk)) return false;
+    if (way === carrier || carrier.isSilent || hasCome(chunk) && !way.isHeld) return false;
     // Everybody waits for the oldest when nothing new may or can be sent.
     const isWaiting = this.plain.hasEnded || this.plain.isEmpty || this.#outbox.next >= this.#limit;
     if (!isWaiting) return false;
+    if (way.isHeld) return true;
     const here = carrier.gauge.arrivalMs(length), there = arrivesMs - nowMs;
     return here + WORTH_MS < there * WORTH_SHARE;
   }
@@ -156,7 +169,7 @@ export class Sender {
 
   /** Sends the next up to `most` bytes of the plain connection; answers as its `read`. */
   #readOn(carrier: Carrier, most: number, nowMs: number): number {
-    const { blocks, counters } = this.host;
+    const { blocks, counters, totals } = this.host;
     const block = blocks.take();
     const length = this.plain.read(block, HEAD_BYTES, most);
     if (length <= 0) {
@@ -164,12 +177,15 @@ export class Sender {
       return length;
     }
     counters.bytesToSealed += length;
+    totals.sent += length;
+    carrier.line.account.given += length;
     const expected = this.#expected(carrier, length, nowMs);
     this.#send(carrier, this.#outbox.add(blocks.keep(block, length), length, carrier, expected));
     return length;
   }
 
   #sendAgain(carrier: Carrier, chunk: Chunk<Carrier>, nowMs: number): void {
+    chunk.way.line.account.overtaken += chunk.length;
     this.#outbox.resent(chunk, carrier, this.#expected(carrier, chunk.length, nowMs));
     this.#send(carrier, chunk);
   }
@@ -200,9 +216,19 @@ export class Sender {
     }
   }
 
+  /** Tells the guard how the time since the last look was spent. */
+  #account(nowMs: number): void {
+    const spentMs = nowMs - this.#lookedMs;
+    if (this.#isHungry) this.host.totals.hungryMs += spentMs;
+    if (this.#blockedBy) this.#blockedBy.line.account.blockedMs += spentMs;
+    this.#lookedMs = nowMs;
+    this.#blockedBy = undefined;
+  }
+
   /** Waits for room in a connection, for something to send, or for neither. */
   #wait(what: "room" | "bytes" | "nothing"): void {
     if (this.#isOver) return;
+    this.#isHungry = what === "room" || this.#blockedBy !== undefined;
     this.carriers.watch(what === "room");
     this.plain.watch(what === "bytes");
   }
@@ -214,5 +240,7 @@ function hasCome({ way, end }: Chunk<Carrier>): boolean {
 
 /** Whether word of a chunk should have come by now. */
 function isLate(chunk: Chunk<Carrier>, nowMs: number): boolean {
+  // Who is held back may have said that it has come, and have it wait for long.
+  if (chunk.way.isHeld) return nowMs >= Math.min(chunk.arrivesMs, chunk.dueMs);
   return nowMs >= (hasCome(chunk) ? chunk.doubtMs : chunk.dueMs);
 }

@@ -86,7 +86,7 @@ export class Stripe implements Sink, Outcome, Hosted {
     if (all.length >= MOST_CARRIERS) this.lose(all.reduce((a, b) => b.heardMs < a.heardMs ? b : a));
     const line = this.host.line(registered.fd, link);
     const carrier = new Carrier(native, reactor, registered, codec, link, line, performance.now());
-    all.push(carrier);
+    this.#carriers.add(carrier);
     this.bareSinceMs = undefined;
     reactor.handle(registered.tag, (events) => this.#onCarrier(carrier, events));
     carrier.watch(false);
@@ -146,8 +146,8 @@ export class Stripe implements Sink, Outcome, Hosted {
   lose(carrier: Carrier, inOrder = false): void {
     if (carrier.isGone) return;
     carrier.close(inOrder);
+    this.#carriers.remove(carrier);
     const { all } = this.#carriers;
-    all.splice(all.indexOf(carrier), 1);
     if (this.#farewellMs !== undefined) {
       // Who lost its connections asks again over another, and is told.
       if (all.length === 0 && (inOrder || this.#broken)) this.#finish();
@@ -265,7 +265,7 @@ export class Stripe implements Sink, Outcome, Hosted {
     this.#sender.close();
     this.#receiver.close();
     for (const carrier of this.carriers) carrier.close(inOrder);
-    this.#carriers.all.length = 0;
+    this.#carriers.all = [];
     this.#finish();
   }
 

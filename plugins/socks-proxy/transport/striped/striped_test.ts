@@ -3,7 +3,6 @@ import { strict as assert } from "node:assert";
 import { withShadowsocks } from "../../testing_shadowsocks.ts";
 import {
   base64,
-  close,
   echo,
   listen,
   noise,
@@ -14,9 +13,11 @@ import {
   until,
   writeAll,
 } from "../../testing.ts";
+import { close } from "../../testing_close.ts";
 import { knock, replay, targetOf } from "./testing_knock.ts";
 import { ACK, END, RESET } from "./frames.ts";
-import { helloOf, JOIN, OPEN, TOKEN_BYTES } from "./hello.ts";
+import type { HeldLink } from "./guard.ts";
+import { ASK_HELD, helloOf, JOIN, OPEN, TOKEN_BYTES } from "./hello.ts";
 
 /** A stream that moves so much is likely to be bulk, and one that moves so much is. */
 const LITTLE = 32_000, BULK = 24_000_000;
@@ -99,6 +100,36 @@ Deno.test("a device that reads nothing for a while costs the links nothing meanw
   assert.ok(carried() - before < LITTLE, `${carried() - before} bytes`);
   isOver = true;
   assert.equal((await readAll(device)).length, said - SOME);
+  close(device);
+});
+
+Deno.test("a stream that was bulk keeps one connection once it is quiet, at both ends, and gets every link when it is bulk again", async () => {
+  await using pair = new Pair({ striped: 3, hops: true, quietMs: 400 });
+  await pair.ready();
+  using server = echo();
+  const device = await pair.dial(server.port);
+  const { all } = pair.links!;
+  const bulk = noise(8_000_000);
+  for (const turn of [1, 2]) {
+    const reading = readExactly(device, bulk.length);
+    await writeAll(device, bulk);
+    assert.deepEqual(await reading, bulk);
+    for (const { said } of all.slice(1)) assert.equal(said.length, turn);
+    // Few words, in a row without an end, do not need them all.
+    let looks = 0;
+    do {
+      await sleep(20);
+      await device.write(Uint8Array.of(turn));
+      assert.equal((await readExactly(device, 1))[0], turn);
+      assert.ok(looks++ < 500, "links are kept");
+    } while (pair.boxes.joined > 0);
+    // Beside the first there may be one on each link that waits for whoever needs it.
+    await until(() => all.every(({ connections }) => connections <= 1));
+    assert.deepEqual([pair.served.open, pair.tunnelled.open], [1, 1]);
+  }
+  assert.equal(pair.served.resets + pair.tunnelled.resets, 0);
+  await device.closeWrite();
+  assert.equal((await readAll(device)).length, 0);
   close(device);
 });
 
@@ -225,6 +256,33 @@ Deno.test("a download waits for links that are all gone, and goes on when one is
   await saying;
   assert.deepEqual(await heard.promise, up);
   close(device);
+});
+
+Deno.test("a link whose operator confirms what then waits there for long is held back, and the upload has the rate of the other", async () => {
+  await using pair = new Pair({ striped: 2, hops: true });
+  await pair.ready();
+  const [good, bad] = pair.links!.all;
+  good!.rate = 50e6 / 8;
+  bad!.rate = 0.2e6 / 8;
+  let isOver = false, arrived = 0;
+  using server = listen(async (connection) => {
+    for await (const piece of connection.readable) arrived += piece.length;
+  });
+  const device = await pair.dial(server.port);
+  const saying = (async () => {
+    for (const piece = noise(65_536); !isOver;) await writeAll(device, piece);
+  })().catch(() => {});
+  await until(() => pair.tunnels.heldLinks.up.length > 0, 90_000);
+  const [{ link, withBitsPerSecond, withoutBitsPerSecond }] = pair.tunnels.heldLinks.up as [HeldLink];
+  console.log(`with it ${withBitsPerSecond / 1e6}, without it ${withoutBitsPerSecond / 1e6} Mbit/s`);
+  assert.equal(link, "link2");
+  const before = { arrived, nowMs: performance.now() };
+  await sleep(5_000);
+  const had = (arrived - before.arrived) * 8_000 / (performance.now() - before.nowMs);
+  assert.ok(had > (withBitsPerSecond + withoutBitsPerSecond) / 2, `${had} bit/s`);
+  isOver = true;
+  close(device);
+  await saying;
 });
 
 Deno.test("a peer that stops takes nothing new and lets what flows come to its end", async () => {
@@ -369,6 +427,16 @@ Deno.test("a join that is replayed, of a stream that nobody opened, or of anothe
   let met = await opened.hear();
   while (met && met.type !== END) met = await opened.hear();
   assert.equal(met?.type, END);
+});
+
+Deno.test("a peer that is asked over a link whether it holds that back says so and ends; nothing is remembered of it", async () => {
+  await using pair = new Pair({ striped: 1, hops: true });
+  await pair.ready();
+  const { native, server: { port }, key } = pair;
+  using asking = await knock({ native, port, key }, helloOf(ASK_HELD, token()));
+  assert.equal((await asking.hear())?.type, ACK);
+  assert.equal(await asking.hear(), undefined);
+  assert.equal(pair.boxes.open, 0);
 });
 
 Deno.test("what was opened and broke is not opened again by a request that was late", async () => {

@@ -11,6 +11,9 @@ export class Ticker {
   readonly #lively = new Set<Ticked>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
+  /** @param after each round, as long as anything is looked after */
+  constructor(private readonly after: (nowMs: number) => void = () => {}) {}
+
   add(ticked: Ticked): void {
     this.#lively.add(ticked);
     this.#timer ??= setInterval(() => this.#beat(), EVERY_MS);
@@ -24,6 +27,7 @@ export class Ticker {
   #beat(): void {
     const nowMs = performance.now();
     for (const ticked of this.#lively) if (!ticked.beat(nowMs)) this.#lively.delete(ticked);
+    this.after(nowMs);
     if (this.#lively.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;

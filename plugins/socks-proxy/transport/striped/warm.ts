@@ -4,7 +4,7 @@ import { type Native, PollEvents } from "../../../../core/native/ffi.ts";
 import type { Reactor } from "../../reactor.ts";
 import type { Registered } from "../../relay.ts";
 import { Allowance } from "./allowance.ts";
-import type { Way } from "./connect.ts";
+import type { Way } from "../transport.ts";
 
 /** So many wait on a link. */
 const MOST_WAITING = 2;

@@ -1,7 +1,7 @@
 // Structured logs: a file of JSON lines with bounded size, the last lines in memory, and whoever follows.
 // Not logtape: a log line here comes from another process, already leveled and structured; only storing it is left.
-import type { LogLine } from "../client.ts";
-import { spelled } from "./printable.ts";
+import type { LogLine } from "../client/types.ts";
+import { spelled } from "../client/printable.ts";
 
 const MAX_FILE_BYTES = 2 * 1024 * 1024;
 /** Older files kept beside the current one. */

@@ -1,5 +1,5 @@
 // The core while it runs: claims links and LAN, leads the plugins, answers clients.
-import type { Core, LogLine, PluginReport, StatusReport } from "../client.ts";
+import type { Core, LogLine, PluginReport, StatusReport } from "../client/types.ts";
 import { Changes, type Effective } from "../config/changes.ts";
 import { checkLan, checkLanPlace } from "../config/lan.ts";
 import type { NetworkSettings } from "../config/network.ts";
@@ -9,6 +9,7 @@ import { nativeLibraryPath } from "../native/ffi.ts";
 import type { Journal } from "../net/journal.ts";
 import type { Net } from "../net/net.ts";
 import {
+  type HeldLinkFact,
   type InterfaceFact,
   type Json,
   type Link,
@@ -24,26 +25,26 @@ import {
   type WhenPeerGoneFact,
 } from "../contract/mod.ts";
 import type { DatabaseSync } from "node:sqlite";
-import { interfaceChanges } from "../state/interfaces.ts";
-import { observeLinks, observeUplinks } from "../state/links.ts";
-import { Listeners } from "../state/listeners.ts";
-import type { Logs } from "../state/log.ts";
-import { PluginStore } from "../state/plugin_store.ts";
+import { interfaceChanges } from "./interfaces.ts";
+import { observeLinks, observeUplinks } from "./links.ts";
+import { Listeners } from "./listeners.ts";
+import type { Logs } from "./log.ts";
+import { PluginStore } from "./plugin_store.ts";
 import { Storage } from "../state/storage.ts";
 import { asOtbError } from "../supervisor/rpc.ts";
 import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../supervisor/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
-import { Boxes, boxReports, later } from "./boxes.ts";
+import { Boxes, boxReports, later } from "../enrol/boxes.ts";
 import { coreClaims } from "./core_claims.ts";
-import { BOX_SECRETS, rejoin } from "./join.ts";
+import { BOX_SECRETS, rejoin } from "../enrol/join.ts";
 import { LatePlugins } from "./late_plugins.ts";
-import type { StatePlaces } from "./places.ts";
+import type { StatePlaces } from "../enrol/places.ts";
 import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
 import { networkView, Settings } from "./settings.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../client/version.ts";
 
 /** How long a change may take until every plugin is ready again. */
 const SETTLE_MS = 20_000;
@@ -87,6 +88,8 @@ export class RunningCore implements Core {
   readonly #store: PluginStore;
   #uncaught: { atMs: number; reason: string } | undefined;
   readonly #watching = new AbortController();
+  /** Longer than all else: what plugins give back when they stop is followed, too. */
+  readonly #listening = new AbortController();
   #effective!: Effective;
   #stopped: Promise<string[]> | undefined;
 
@@ -144,6 +147,8 @@ export class RunningCore implements Core {
   async start(): Promise<void> {
     const { net } = this.#parts;
     this.#changes.recover();
+    // From the first look on: what the kernel tells need not be read again.
+    void net.watch(this.#listening.signal);
     await net.reconcile();
     const { document, effective: _ } = await this.#changes.snapshot();
     const { effective, problems } = await this.#settings.evaluate(document as never);
@@ -171,7 +176,6 @@ export class RunningCore implements Core {
     this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
     await this.#claimOwn();
     follow();
-    void net.watch(this.#watching.signal);
     if (this.#parts.role === "cloud") {
       // Without keys the plugins that need them say so; the others run.
       await later(() => this.#tellBoxes()).catch((error) => this.#log("error", asOtbError(error).message));
@@ -208,6 +212,7 @@ export class RunningCore implements Core {
         this.#log("error", "Cannot keep devices from leaving", { reason: String(error) })
       );
       await this.#supervisor.stop();
+      this.#listening.abort();
       await net.sweep(KEPT_BLOCK);
       return this.#keptBlock.sentences;
     })();
@@ -230,6 +235,7 @@ export class RunningCore implements Core {
       startedAtMs: this.#startedAtMs,
       links,
       peers,
+      held: this.#facts.under(["held/"]).map(([, value]) => value as unknown as HeldLinkFact),
       tunnel: this.#tunnel(),
       connections: connectionsOf(plugins),
       plugins,

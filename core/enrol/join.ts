@@ -1,6 +1,6 @@
 // A box and the peer that it joined: the first time, and again with another code while settings stay.
 import type { Secrets } from "../config/secrets.ts";
-import type { Core, ProposalResult } from "../client.ts";
+import type { Core, ProposalResult } from "../client/types.ts";
 import { type Json, type Network, OtbError } from "../contract/mod.ts";
 import { decodeJoinCode, type JoinCode } from "./join_code.ts";
 

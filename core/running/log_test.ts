@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import type { LogLine } from "../client.ts";
+import type { LogLine } from "../client/types.ts";
 import { Secrets } from "../config/secrets.ts";
 import { formatLine, Logs, readLines } from "./log.ts";
 

@@ -1,5 +1,5 @@
 // The whole state of a box or a peer in one sentence for a person. Pure.
-import type { StatusReport } from "../client.ts";
+import type { StatusReport } from "../client/types.ts";
 
 /** For example `2 of 3 links carry traffic, 14 connections, 41.5 Mbit/s down, 2.1 Mbit/s up`. */
 export function sentence(

@@ -1,6 +1,6 @@
 // The boxes that belong to this peer: each has a name and a key of its own, and joins by a code that holds that key.
 import { createHash } from "node:crypto";
-import type { BoxReport } from "../client.ts";
+import type { BoxReport } from "../client/types.ts";
 import type { Secrets } from "../config/secrets.ts";
 import {
   type BoxesFact,

@@ -1,7 +1,7 @@
 // What plugins remember: a table of values by plugin and key. What the disk does not take is kept in memory until it does.
 import type { DatabaseSync } from "node:sqlite";
 import type { Json } from "../contract/mod.ts";
-import { migrate, statement, transaction } from "./database.ts";
+import { migrate, statement, transaction } from "../state/database.ts";
 
 const STEPS = [
   "CREATE TABLE plugin_store (plugin TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (plugin, key)) STRICT",

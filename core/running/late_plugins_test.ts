@@ -4,7 +4,7 @@ import { LatePlugins } from "./late_plugins.ts";
 /** A plugin's folder with its manifest. */
 function make(directory: string, name: string, roles = ["box"]): void {
   Deno.mkdirSync(`${directory}/${name}`);
-  const otb = { contract: 1, summary: "It does nothing.", roles };
+  const otb = { contract: "^2", summary: "It does nothing.", roles };
   Deno.writeTextFileSync(
     `${directory}/${name}/deno.json`,
     JSON.stringify({ name: `@otb/${name}`, version: "0.1.0", exports: "./mod.ts", otb }),

@@ -1,10 +1,7 @@
-// Typed access to a running core, or to its files while none runs: the only file of core that the CLI and the web UI import.
-import { requireInitialised } from "./api/init.ts";
-import { offlineCore } from "./api/offline.ts";
-import { statePlaces } from "./api/places.ts";
-import { remoteCore } from "./api/remote.ts";
+// What a face (the CLI, the web UI, the cloud) sees of a core.
 import type {
   HealthCondition,
+  HeldLinkFact,
   Json,
   Link,
   PathFact,
@@ -13,29 +10,7 @@ import type {
   Status,
   TunnelFact,
   TunnelPathFact,
-} from "./contract/mod.ts";
-
-export { initialiseBox, initialiseCloud } from "./api/init.ts";
-export { decodeJoinCode } from "./api/join_code.ts";
-export { VERSION } from "./api/version.ts";
-export { difference, getPath, mergePatch, patchAt } from "./config/patch.ts";
-export { OtbError } from "./contract/mod.ts";
-export { Listeners } from "./state/listeners.ts";
-export { formatLine } from "./state/log.ts";
-export { harmless, jsonText, printable } from "./state/printable.ts";
-export type {
-  HealthCondition,
-  Json,
-  Link,
-  PathDirection,
-  PathFact,
-  Problem,
-  Role,
-  Status,
-  Tier,
-  TunnelFact,
-  TunnelPathFact,
-} from "./contract/mod.ts";
+} from "../contract/mod.ts";
 
 /** What one plugin is doing. */
 export interface PluginReport {
@@ -79,6 +54,8 @@ export interface StatusReport {
   sentence: string;
   links: (Link & { path?: PathFact })[];
   peers: { name: string; address: string; port: number }[];
+  /** Links that are held back as all have more without them; in the cloud by box and public address. */
+  held: HeldLinkFact[];
   /** What carries everything else; absent where no plugin keeps one. */
   tunnel?: TunnelFact & { paths: TunnelPathFact[] };
   /** TCP connections carried for LAN devices (box) or boxes (cloud). */
@@ -210,21 +187,4 @@ export interface Core {
   /** What `stop` has left and is still there, in the same sentences. */
   remains(): Promise<string[]>;
   close(): void;
-}
-
-/**
- * The core of a state directory: the running one, or its files while none runs.
- *
- * @throws OtbError `not-initialised`, `state-not-writable`
- */
-export async function connect(stateDirectory: string): Promise<Core> {
-  const places = statePlaces(stateDirectory);
-  let stream: Deno.Conn | undefined;
-  try {
-    stream = await Deno.connect({ transport: "unix", path: places.socket });
-  } catch {
-    requireInitialised(places);
-    return await offlineCore(places);
-  }
-  return remoteCore(stream);
 }

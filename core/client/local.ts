@@ -1,5 +1,5 @@
 // The core's files while no core runs: settings can be read and changed, nothing is applied.
-import type { Core } from "../client.ts";
+import type { Core } from "./types.ts";
 import { Changes } from "../config/changes.ts";
 import { Revisions } from "../config/revisions.ts";
 import { Journal } from "../net/journal.ts";
@@ -8,21 +8,21 @@ import { OsLinux } from "../net/os_linux.ts";
 import { Secrets } from "../config/secrets.ts";
 import { type Network, OtbError } from "../contract/mod.ts";
 import { openDatabase } from "../state/database.ts";
-import { observeLinks } from "../state/links.ts";
-import { readLines } from "../state/log.ts";
+import { observeLinks } from "../running/links.ts";
+import { readLines } from "../running/log.ts";
 import { findPlugins, type Manifest } from "../supervisor/manifest.ts";
 import { endRecorded } from "../supervisor/process.ts";
 import { endPrograms } from "../supervisor/programs.ts";
 import { describePermissions } from "../supervisor/sandbox.ts";
-import { Boxes, boxReports, later } from "./boxes.ts";
-import { rejoin } from "./join.ts";
-import { KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
-import { lockHolder } from "./lock.ts";
-import type { StatePlaces } from "./places.ts";
-import { Settings } from "./settings.ts";
+import { Boxes, boxReports, later } from "../enrol/boxes.ts";
+import { rejoin } from "../enrol/join.ts";
+import { KEPT_BLOCK, KeptBlock } from "../running/kept_block.ts";
+import { lockHolder } from "../enrol/lock.ts";
+import type { StatePlaces } from "../enrol/places.ts";
+import { Settings } from "../running/settings.ts";
 
 /** A Core on the files of `places`. */
-export async function offlineCore(places: StatePlaces): Promise<Core> {
+export async function localCore(places: StatePlaces): Promise<Core> {
   const db = openDatabase(places.database);
   const revisions = new Revisions(db);
   const network = () => revisions.inForce().document.network as unknown as Network;

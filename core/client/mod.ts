@@ -1,0 +1,38 @@
+// Typed access to a running core, or to its files while none runs: all of core that the CLI and the web UI import.
+export { initialiseBox, initialiseCloud } from "../enrol/init.ts";
+export { decodeJoinCode } from "../enrol/join_code.ts";
+export { VERSION } from "./version.ts";
+export { difference, getPath, mergePatch, patchAt } from "../config/patch.ts";
+export { OtbError } from "../contract/mod.ts";
+export { Listeners } from "../running/listeners.ts";
+export { formatLine } from "../running/log.ts";
+export { harmless, jsonText, printable } from "./printable.ts";
+export type {
+  HealthCondition,
+  HeldLinkFact,
+  Json,
+  Link,
+  PathDirection,
+  PathFact,
+  Problem,
+  Role,
+  Status,
+  Tier,
+  TunnelFact,
+  TunnelPathFact,
+} from "../contract/mod.ts";
+export { connect } from "./connect.ts";
+export type {
+  BoxReport,
+  ConfigSnapshot,
+  Core,
+  Difference,
+  HealthReport,
+  LogLine,
+  PendingChange,
+  PluginReport,
+  Proposal,
+  ProposalResult,
+  Revision,
+  StatusReport,
+} from "./types.ts";

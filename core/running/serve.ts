@@ -1,0 +1,40 @@
+// The listener by which a running core answers its clients.
+import { CALLS } from "../client/calls.ts";
+import type { Core, LogLine } from "../client/types.ts";
+import { accepted } from "../contract/accepted.ts";
+import { listenUnix, Rpc } from "../supervisor/rpc.ts";
+
+/** Serves `core` on a Unix socket for the owner only; returns how to stop. */
+export function serveCore(core: Core, path: string): { close(): void } {
+  const listener = listenUnix(path);
+  const clients = new Set<Rpc>();
+  void (async () => {
+    for await (const stream of accepted(listener)) {
+      const gone = new AbortController();
+      const rpc: Rpc = new Rpc(stream, {
+        ...Object.fromEntries(
+          CALLS.map((
+            name,
+          ) => [name, (args: unknown[]) => (core[name] as (...args: unknown[]) => unknown)(...args)]),
+        ),
+        logs: async ([options]: [{ plugin?: string; lines?: number; follow: boolean }]) => {
+          const take = (line: LogLine) => rpc.notify("line", line);
+          const done = core.logs({ ...options, follow: options.follow ? gone.signal : undefined }, take);
+          if (!options.follow) await done;
+          else done.catch(() => {});
+        },
+      });
+      clients.add(rpc);
+      void rpc.closed.then(() => {
+        gone.abort();
+        clients.delete(rpc);
+      });
+    }
+  })();
+  return {
+    close() {
+      listener.close();
+      for (const rpc of clients) rpc.close();
+    },
+  };
+}
