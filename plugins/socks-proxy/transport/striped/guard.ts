@@ -24,6 +24,8 @@ const VAIN_MS = 8_000, MOST_VAIN = 8;
 const MOST_SHARE = 0.5;
 /** A link is held back for so long at first, twice as long each time, up to the last. */
 const HOLD_MS = 30_000, MOST_HOLDS = 4;
+/** A link is in use that was given something within this time. */
+const IN_USE_MS = 60_000;
 /** Looks further apart than this are of different times. */
 const GAP_MS = 1_000;
 
@@ -36,6 +38,7 @@ export class Account {
   /** It gets nothing new while others carry. */
   isHeld = false;
   proof: Proof | undefined;
+  givenMs = -Infinity;
   /** Steady time at the end of its last trial; trials in a row that proved nothing; that proved it. */
   triedMs = 0;
   vain = 0;
@@ -71,6 +74,7 @@ export interface Totals {
 interface Deed {
   account: Account;
   share: number;
+  blockedMs: number;
   isSuspected: boolean;
 }
 
@@ -122,7 +126,7 @@ export class Guard {
     if (nowMs - this.#fromMs < MEASURE_MS && !isClear) return;
     const isSteady = this.#hungry >= HUNGRY_SHARE * this.#looks;
     const rate = (confirmed - this.#fromConfirmed) * 8_000 / (nowMs - this.#fromMs);
-    const deeds = this.#deeds(hungryMs - this.#fromHungryMs);
+    const deeds = this.#deeds(hungryMs - this.#fromHungryMs, nowMs);
     this.#fromHungryMs = hungryMs;
     this.#begin(nowMs, confirmed);
     if (!isSteady) return this.#endTrial();
@@ -147,17 +151,19 @@ export class Guard {
   }
 
   /** What each link did since the last time, in which streams were hungry for so long. */
-  #deeds(hungryMs: number): Deed[] {
+  #deeds(hungryMs: number, nowMs: number): Deed[] {
     const found = [...this.accounts()].map((account) => {
       const { seen } = account;
       const given = account.given - seen.given, overtaken = account.overtaken - seen.overtaken;
-      const isSuspected = account.blockedMs - seen.blockedMs > BLOCKED_SHARE * hungryMs ||
-        overtaken > OVERTAKEN_SHARE * given;
+      const blockedMs = account.blockedMs - seen.blockedMs;
+      const isSuspected = blockedMs > BLOCKED_SHARE * hungryMs || overtaken > OVERTAKEN_SHARE * given;
+      if (given > 0) account.givenMs = nowMs;
       account.seen = { given: account.given, overtaken: account.overtaken, blockedMs: account.blockedMs };
-      return { account, given, brought: Math.max(0, given - overtaken), isSuspected };
-    }).filter(({ given }) => given > 0);
+      return { account, brought: Math.max(0, given - overtaken), blockedMs, isSuspected };
+      // While all wait nobody is given anything.
+    }).filter(({ account }) => nowMs - account.givenMs < IN_USE_MS);
     const all = found.reduce((sum, { brought }) => sum + brought, 0) || 1;
-    return found.map(({ account, brought, isSuspected }) => ({ account, share: brought / all, isSuspected }));
+    return found.map(({ brought, ...deed }) => ({ ...deed, share: brought / all }));
   }
 
   /** Begins a trial where one is due; `rate` is what was just had. */
@@ -176,7 +182,9 @@ export class Guard {
       const costMs = share * TRIAL_MS / (isSuspected ? COST_SUSPECTED : COST) * 2 ** vain;
       const waitMs = Math.max(restMs, costMs, isSuspected ? 0 : LEAST_WAIT_MS);
       return share <= MOST_SHARE && this.#steadyMs - triedMs >= waitMs;
-    }).sort((a, b) => Number(b.isSuspected) - Number(a.isSuspected) || a.share - b.share);
+    }).sort((a, b) =>
+      Number(b.isSuspected) - Number(a.isSuspected) || b.blockedMs - a.blockedMs || a.share - b.share
+    );
     const [first] = due;
     if (first) {
       this.#go({ account: first.account, with: [rate], without: [] }, nowMs);

@@ -74,6 +74,13 @@ Deno.test("a link that everything waits for is held back within 15 s, and the pr
   assert.equal(run.accounts[0]!.proof, undefined);
 });
 
+Deno.test("a link for which everything stands still, so that nobody is given anything, is found out too", () => {
+  const run = new Run(2, BOTH_WELL);
+  run.for(4_000);
+  run.for(20_000, { air: ([, isSecond]) => isSecond ? [0, 0] : [45, 0], blocked: [0, 1] });
+  assert.ok(run.accounts[1]!.isHeld && run.accounts[1]!.proof);
+});
+
 Deno.test("a link that stays bad costs ever less: over ten minutes the total is within 2 % of the best link alone", () => {
   const run = new Run(2, BLOCKING);
   run.for(15_000);
