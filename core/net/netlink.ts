@@ -152,7 +152,12 @@ const ENDPOINT_FLAGS = [["backup", 4], ["fullmesh", 8], ["signal", 1], ["subflow
 
 /** What the path manager answered in one read; `isWhole` when no more follows. */
 export interface PathManager {
-  endpoints: { id: number; address: Bytes; index: number; flags: string[] }[];
+  endpoints: {
+    id: number;
+    address: Bytes;
+    index: number;
+    flags: (typeof ENDPOINT_FLAGS)[number][0][];
+  }[];
   limits?: { subflows: number; addAddrAccepted: number };
   isWhole: boolean;
 }

@@ -64,20 +64,34 @@ export class OsLinux implements Os {
       asked[kind].symmetricDifference(this.#asked[kind]).size > 0
     );
     const observed = only
-      ? { ...only.former, ...await this.#observeStandalone(only.kinds.union(new Set(anew)), asked) }
+      ? {
+        ...only.former,
+        ...await this.#observeStandalone(
+          only.kinds.union(new Set(anew)),
+          asked,
+          Promise.resolve(only.former.interfaces),
+        ),
+      }
       : await this.#observeAll(asked);
     this.#asked = asked;
     return this.#observed = observed;
   }
 
   async #observeAll(asked: Asked): Promise<Observed> {
-    const [addresses, standalone] = await Promise.all([
-      this.#read(["ip", "-j", "-d", "-N", "address"]),
-      this.#observeStandalone(new Set(STANDALONE_KINDS), asked),
+    const reading = this.#observeInterfaces();
+    const [interfaces, standalone] = await Promise.all([
+      reading,
+      this.#observeStandalone(new Set(STANDALONE_KINDS), asked, reading),
     ]);
-    const interfaces = parseInterfaces(jsonArrays(addresses)[0] ?? []);
-    await this.#addDrivers(interfaces);
     return { interfaces, ...standalone as Required<typeof standalone> };
+  }
+
+  async #observeInterfaces(): Promise<ObservedInterface[]> {
+    const interfaces = parseInterfaces(
+      jsonArrays(await this.#read(["ip", "-j", "-d", "-N", "address"]))[0] ?? [],
+    );
+    await this.#addDrivers(interfaces);
+    return interfaces;
   }
 
   /** Routes, rules and neighbours, each family's by one command. */
@@ -97,16 +111,24 @@ export class OsLinux implements Os {
   }
 
   /** Reads what stands alone, side by side, of these kinds. */
-  async #observeStandalone(kinds: Reread["kinds"], asked: Asked): Promise<Standalone> {
+  async #observeStandalone(
+    kinds: Reread["kinds"],
+    asked: Asked,
+    interfaces: Promise<ObservedInterface[]>,
+  ): Promise<Standalone> {
     let routing: Promise<Standalone> | undefined;
     const readRouting = () => routing ??= this.#observeRouting();
     const readers: Record<typeof STANDALONE_KINDS[number], () => Promise<Standalone>> = {
       // A kernel without MPTCP has no such generic netlink family; that is an answer, not a failure.
       mptcpEndpoint: async () => {
+        const asked = this.#listener?.pathManager(await interfaces);
+        if (asked) return asked;
         const { stdout } = await this.#run(["ip", "-j", "mptcp", "endpoint", "show"]);
         return { mptcpEndpoints: parseMptcpEndpoints(jsonArrays(stdout)[0] ?? []) };
       },
       mptcpLimits: async () => {
+        const asked = this.#listener?.pathManager(await interfaces);
+        if (asked) return asked;
         const { stdout } = await this.#run(["ip", "mptcp", "limits", "show"]);
         return { mptcpLimits: parseMptcpLimits(stdout) };
       },

@@ -53,6 +53,10 @@ export interface Eyes {
 export interface Listener {
   /** What it told since the last call; no kinds where that is nothing. */
   told(): Change;
+  /** MPTCP's endpoints and limits, asked now; undefined where the kernel has none or cannot be asked. */
+  pathManager(
+    interfaces: Observed["interfaces"],
+  ): Pick<Observed, "mptcpEndpoints" | "mptcpLimits"> | undefined;
 }
 
 /** Anything may have changed. */
@@ -176,16 +180,17 @@ class Watch implements Listener {
       if (Object.keys(sysctls).some((name) => now[name] !== sysctls[name])) kinds.add("sysctl");
     }
     if (seen.kinds.has("mptcpEndpoint") || seen.kinds.has("mptcpLimits")) {
-      const now = this.#readMptcp(seen.observed.interfaces);
-      if (now !== undefined && now !== mptcpText(seen.observed)) {
+      const now = this.pathManager(seen.observed.interfaces);
+      if (now !== undefined && mptcpText(now) !== mptcpText(seen.observed)) {
         kinds.add("mptcpEndpoint").add("mptcpLimits");
       }
     }
     return kinds.size > 0 ? { kinds: kinds as Reread["kinds"], flapped: new Set() } : undefined;
   }
 
-  /** Endpoints and limits as the path manager has them, as text to compare; undefined where it can't be asked. */
-  #readMptcp(interfaces: Observed["interfaces"]): string | undefined {
+  pathManager(
+    interfaces: Observed["interfaces"],
+  ): Pick<Observed, "mptcpEndpoints" | "mptcpLimits"> | undefined {
     this.#family ??= familyOf(this.#ask(familyQuestion("mptcp_pm")));
     if (this.#family === undefined) return undefined;
     const endpoints: PathManager["endpoints"] = [];
@@ -200,14 +205,16 @@ class Watch implements Listener {
       }
     }
     const names = new Map(interfaces.map(({ index, name }) => [index, name]));
-    return mptcpText({
-      mptcpEndpoints: endpoints.map(({ address, index, ...rest }) => ({
-        ...rest,
+    return {
+      mptcpEndpoints: endpoints.map(({ id, address, index, flags }) => ({
+        kind: "mptcpEndpoint",
+        id,
         address: canonicalAddress(ipaddr.fromByteArray([...address]).toString())!,
         interface: index === 0 ? "" : names.get(index) ?? `if${index}`,
+        flags,
       })),
-      mptcpLimits: limits,
-    });
+      mptcpLimits: limits && { kind: "mptcpLimits", ...limits },
+    };
   }
 
   /** The kernel answers within the call of write: nothing is waited for. */
@@ -228,10 +235,9 @@ class Watch implements Listener {
 }
 
 /** The path manager's state, in any order, as text to compare. */
-function mptcpText({ mptcpEndpoints, mptcpLimits }: {
-  mptcpEndpoints: { id: number; address: string; interface: string; flags: string[] }[];
-  mptcpLimits?: { subflows: number; addAddrAccepted: number };
-}): string {
+function mptcpText(
+  { mptcpEndpoints, mptcpLimits }: Pick<Observed, "mptcpEndpoints" | "mptcpLimits">,
+): string {
   const endpoints = mptcpEndpoints.map(({ id, address, interface: device, flags }) =>
     `${id} ${address} ${device} ${flags.join()}`
   );
