@@ -181,6 +181,10 @@ class Soak {
       const { pid, plugins, health } = await (end === "box" ? world.box : world.cloud).status();
       for (const one of [{ name: "core", pid }, ...plugins]) {
         const sample = one.pid === undefined ? undefined : lookAt(one.pid, atS);
+        // A core that took plugins over has neither pipe nor process handle of them, and both of each that it starts anew.
+        if (sample && one.pid === pid) {
+          sample.descriptors -= 2 * plugins.filter((plugin) => parentOf(plugin.pid) === pid).length;
+        }
         if (sample) this.#of(`${end} ${one.name}`).push(sample);
       }
       for (const { code, plugin, message } of health) {
@@ -305,6 +309,15 @@ function lookAt(pid: number, atS: number): Sample | undefined {
     const descriptors = [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
     const memory = proportionalMemory(pid);
     return memory === undefined ? undefined : { atS, pid, memoryMb: memory / 1e6, descriptors };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Who started a process, as long as that one lives: field 4 of proc_pid_stat(5). */
+function parentOf(pid: number | undefined): number | undefined {
+  try {
+    return Number(Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ")[1]);
   } catch {
     return undefined;
   }
