@@ -78,7 +78,8 @@ ${Object.entries(BENCHMARKS).map(([name, { summary }]) => `  ${name.padEnd(12)} 
   --json       print one object
   --rounds N   alternating rounds, the figures are medians (default 3; "grid" 1, "fetch" 10)
   --seconds N  length of each measured transfer (default 10); in "grid" of one striped connection, which begins to count
-               after 40 % of it and over a link that is far away later; the other ones there last 7 s
+               after 40 % of it and over a link that is far away later; the other ones there last 7 s,
+               and longer over slow links
   --minutes N  how long "loaded" looks (default 60) and "soak" spoils (default 30)
   --seed N     which faults "soak" does (default 1); the same again shows the same
   --flaps N    how often links flap in the last part of "failover" (default 1000)

@@ -17,6 +17,8 @@ export const CONNECTIONS = [1, 8] as const;
 const SHORT_SKIP_S = 3, SHORT_COUNTED_S = 4;
 /** The share of a transfer of `--seconds` that is left out. */
 const SKIP_SHARE = 0.4;
+/** What a stream moves over the best link before it takes others, with half as much again: eight of them take a slow link long, megabits. */
+const MOVED_MEGABITS = 1.5 * 128 * 1024 * 8 / 1e6;
 /** Over a link this far away a transfer begins later, one-way milliseconds and seconds. */
 const FAR_MS = 150, FAR_S = 4;
 
@@ -98,7 +100,8 @@ export class Mix {
     const moving = this.#moving;
     const far = this.#links.some(({ delayMs }) => delayMs >= FAR_MS) ? FAR_S : 0;
     const isLong = connections === 1 && by !== "mptcp";
-    const skip = far + (isLong ? SKIP_SHARE * this.seconds : SHORT_SKIP_S);
+    const movedS = connections * MOVED_MEGABITS / Math.max(...this.#rates(way));
+    const skip = far + Math.max(isLong ? SKIP_SHARE * this.seconds : SHORT_SKIP_S, movedS);
     const still = isLong ? (1 - SKIP_SHARE) * this.seconds : SHORT_COUNTED_S;
     const counted = moving ? moving.everyMs * moving.turns / 1000 : still;
     let turn = 0;
