@@ -8,6 +8,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A stream that has moved so much, and goes on moving, gets every link. */
 const BULK_BYTES = 128 * 1024, GOES_ON_BYTES = 32 * 1024, GOES_ON_MS = 500;
+/** So does one that moves less, as many share a slow link, once it has gone on for so many looks without a pause. */
+const SLOW_BYTES = 48 * 1024, SLOW_GOES_ON_BYTES = 2 * 1024, SLOW_LOOKS = 6;
 /** One that has moved so much is likely to: other links connect meanwhile. */
 const LIKELY_BYTES = 16 * 1024;
 /** A link that did not connect is tried again after this long, ever longer up to the last; to the shorter while no other carries. */
@@ -37,6 +39,8 @@ export class Joining {
   #retries: Map<string, Retry> | undefined;
   #movedMs: number;
   #movedBytes = 0;
+  /** Looks in a row at which it had moved. */
+  #goesOn = 0;
   #opens = 1;
   #openedMs: number;
   #restsSinceMs: number | undefined;
@@ -103,7 +107,10 @@ export class Joining {
     if (nowMs - this.#movedMs < GOES_ON_MS && fresh < GOES_ON_BYTES) return false;
     this.#movedBytes = moved;
     this.#movedMs = nowMs;
-    const isBulk = fresh >= GOES_ON_BYTES && moved - this.#phaseBytes >= BULK_BYTES;
+    this.#goesOn = fresh >= SLOW_GOES_ON_BYTES ? this.#goesOn + 1 : 0;
+    const inPhase = moved - this.#phaseBytes;
+    const isBulk = fresh >= GOES_ON_BYTES && inPhase >= BULK_BYTES ||
+      this.#goesOn >= SLOW_LOOKS && inPhase >= SLOW_BYTES;
     if (isBulk) this.#bulkMs = nowMs;
     return isBulk;
   }

@@ -76,6 +76,31 @@ Deno.test("a long stream uses every link, and a short word with its answer one",
   close(device);
 });
 
+Deno.test("a stream that is slow for long has every link, as where many share a slow one; one that pauses has not", async () => {
+  await using pair = new Pair({ striped: 2, hops: true });
+  await pair.ready();
+  let pauseMs = 50;
+  using server = listen(async (connection) => {
+    for (;;) {
+      await writeAll(connection, noise(1_000));
+      await sleep(pauseMs);
+    }
+  });
+  const steady = await pair.dial(server.port);
+  const other = pair.links!.all[1]!;
+  void steady.readable.pipeTo(new WritableStream()).catch(() => {});
+  // One that waits for whoever wants it says nothing.
+  await until(() => other.said.length > 0);
+  pauseMs = 600;
+  const before = other.said.length;
+  const pausing = await pair.dial(server.port);
+  void pausing.readable.pipeTo(new WritableStream()).catch(() => {});
+  await sleep(5_000);
+  assert.equal(other.said.length, before);
+  close(steady);
+  close(pausing);
+});
+
 Deno.test("a device that reads nothing for a while costs the links nothing meanwhile, and misses no byte", async () => {
   await using pair = new Pair({ striped: 2, hops: true });
   await pair.ready();
