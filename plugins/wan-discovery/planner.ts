@@ -31,7 +31,10 @@ export function plan(known: Known): Plan {
     links.push(link);
     memory.set(sighting.id, remember(link, sighting, former, known.epochMs));
   }
+  // A modem that came to where a person set a link by hand is in sight, as that link.
+  const isLeft = (id: string) => seen.some((one) => one.id === id) && !chosen.some((one) => one.id === id);
   for (const entry of known.memory.toSorted(latest)) {
+    if (isLeft(entry.id)) continue;
     const parked = park(entry, links, known);
     if (parked) links.push(parked);
   }
