@@ -336,17 +336,16 @@ async function copyTree(to: string, publishes: string[]): Promise<void> {
   await Deno.writeTextFile(
     `${to}/plugins/test-teller/mod.ts`,
     `import * as z from "zod/mini";
-import { type Context, definePlugin } from "../../core/plugin.ts";
-let facts: Context<object>["facts"];
+import { action, type Context, definePlugin } from "@otb/plugin";
 export default definePlugin({
   config: z.strictObject({}),
-  start: (ctx) => void (facts = ctx.facts),
+  start: (ctx) => ctx,
   actions: {
-    tell: {
+    tell: action({
       summary: "Tell a fact",
       args: z.object({ key: z.string(), fact: z.any() }),
-      run: ({ key, fact }) => (facts.publish(key, fact ?? undefined), null),
-    },
+      run: (ctx: Context<object>, { key, fact }) => (ctx.facts.publish(key, fact ?? undefined), null),
+    }),
   },
 });
 `,
