@@ -6,6 +6,8 @@ const PROBE_FLOOR_MS = 200, PROBE_CEILING_MS = 1_500;
 const TRUST_MS = 300;
 /** First and last wait between probes of a path that is out. */
 const RETRY_FIRST_MS = 300, RETRY_LAST_MS = 1_000;
+/** While it has been out for no longer than this, it may be back at any moment: waits and probes are shorter. */
+const SOON_MS = 15_000, RETRY_SOON_MS = 400, PROBE_SOON_MS = 500;
 /** A path that flaps must answer this often in a row before it is used again; doubles with each fall, up to the last. */
 const ANSWERS_FIRST = 2, ANSWERS_LAST = 16;
 /** A path that stood this long is forgiven its falls. */
@@ -43,6 +45,7 @@ export class Suspicion {
   #answers = 0;
   #falls = 0;
   #stoodSinceMs = 0;
+  #fellMs = -Infinity;
 
   /** Whether it is out, and whether to probe. */
   beat({ nowMs, rttMs, heard, silentMs, backoff, wentQuiet, stale }: Evidence): Judgement {
@@ -50,7 +53,11 @@ export class Suspicion {
     if (this.#out) {
       if (nowMs < this.#nextProbeMs) return { out: true };
       this.#probing = true;
-      return { out: true, probeWithinMs: PROBE_CEILING_MS };
+      // Where nobody knows how far it is, a short probe might never be answered.
+      const withinMs = this.#isSoon(nowMs) && rttMs !== undefined
+        ? Math.max(PROBE_SOON_MS, 3 * rttMs)
+        : PROBE_CEILING_MS;
+      return { out: true, probeWithinMs: Math.min(PROBE_CEILING_MS, withinMs) };
     }
     const rtt = rttMs ?? 100;
     const quiet = backoff > 0 || silentMs > Math.max(250, 3 * rtt) || wentQuiet;
@@ -72,7 +79,7 @@ export class Suspicion {
     }
     if (!answered) {
       this.#answers = 0;
-      this.#waitMs = Math.min(RETRY_LAST_MS, this.#waitMs * 1.5);
+      this.#waitMs = Math.min(this.#isSoon(nowMs) ? RETRY_SOON_MS : RETRY_LAST_MS, this.#waitMs * 1.5);
       this.#nextProbeMs = nowMs + this.#waitMs;
       return false;
     }
@@ -87,7 +94,12 @@ export class Suspicion {
     return true;
   }
 
+  #isSoon(nowMs: number): boolean {
+    return nowMs - this.#fellMs < SOON_MS;
+  }
+
   #fall(nowMs: number): void {
+    this.#fellMs = nowMs;
     if (nowMs - this.#stoodSinceMs > FORGIVEN_MS) this.#falls = 0;
     this.#falls++;
     this.#out = true;

@@ -57,6 +57,27 @@ Deno.test("a silent path is out after its probe, and back after two answers", ()
   assert.ok(nowMs < 2_500, `back after ${nowMs - 1_200} ms`);
 });
 
+Deno.test("a path that fell just now is asked every second, and one that is out for long, or of unknown distance, seldom", () => {
+  const gaps = (rttMs: number | undefined) => {
+    const path = new Suspicion();
+    let nowMs = 1_000;
+    path.beat({ ...quiet, rttMs, nowMs, backoff: 1 });
+    path.probed(false, nowMs);
+    const asked: number[] = [];
+    for (; nowMs < 60_000; nowMs += 50) {
+      const { probeWithinMs } = path.beat({ ...quiet, rttMs, nowMs });
+      if (probeWithinMs === undefined) continue;
+      asked.push(nowMs);
+      path.probed(false, nowMs += probeWithinMs);
+    }
+    return asked.slice(1).map((atMs, index) => ({ atMs, gapMs: atMs - asked[index]! }));
+  };
+  const near = gaps(20), unknown = gaps(undefined);
+  assert.ok(near.filter(({ atMs }) => atMs < 14_000).every(({ gapMs }) => gapMs <= 1_000));
+  assert.ok(near.filter(({ atMs }) => atMs > 25_000).every(({ gapMs }) => gapMs >= 2_400));
+  assert.ok(unknown.every(({ gapMs }) => gapMs >= 1_500));
+});
+
 Deno.test("a path that flaps has to answer ever more often", () => {
   const path = new Suspicion();
   let nowMs = 0;

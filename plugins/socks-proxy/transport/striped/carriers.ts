@@ -41,16 +41,28 @@ export class Carriers {
     const isHeldUsed = except !== undefined || !this.#isAnyFree;
     let best: Carrier | undefined, bestMs = Infinity;
     for (const carrier of this.all) {
-      const { gauge, isSilent } = carrier;
       if (carrier.isHeld && !isHeldUsed) continue;
-      const arrivalMs = gauge.arrivalMs(gauge.chunkBytes(MAX_CHUNK_BYTES)) +
-        (isSilent ? SILENCE_COSTS_MS : 0);
+      const arrivalMs = chunkArrivalMs(carrier) + (carrier.isSilent ? SILENCE_COSTS_MS : 0);
       if (carrier !== except && arrivalMs < bestMs && carrier.canTake) {
         best = carrier;
         bestMs = arrivalMs;
       }
     }
     return best;
+  }
+
+  /**
+   * Whether all would come to wait for what is sent over this one: before it arrives, the others would have brought as much as may be
+   * sent, `room` bytes (BLEST, Ferlin et al. 2016).
+   */
+  wouldBlock(carrier: Carrier, room: number): boolean {
+    let others = 0, firstMs = Infinity;
+    for (const other of this.all) {
+      if (other === carrier || other.isSilent || other.isHeld) continue;
+      others += other.gauge.rate;
+      firstMs = Math.min(firstMs, chunkArrivalMs(other));
+    }
+    return others * (chunkArrivalMs(carrier) - firstMs) / 1000 > room;
   }
 
   /** The one that is surest to bring a word soon. */
@@ -70,16 +82,23 @@ export class Carriers {
     else carrier.watch();
   }
 
-  /** @param wantsRoom tell when any can take more */
-  watch(wantsRoom: boolean): void {
+  /** @param wantsRoom tell when any can take more, or when those can that are full now */
+  watch(wantsRoom: boolean | "of the full"): void {
     const isHeldUsed = !wantsRoom || !this.#isAnyFree;
-    for (const carrier of this.all) carrier.watch(wantsRoom && (isHeldUsed || !carrier.isHeld));
+    for (const carrier of this.all) {
+      const isWanted = wantsRoom === "of the full" ? !carrier.canTake : wantsRoom;
+      carrier.watch(isWanted && (isHeldUsed || !carrier.isHeld));
+    }
   }
 
   /** Some link carries that is not held back. */
   get #isAnyFree(): boolean {
     return this.all.some((carrier) => !carrier.isSilent && !carrier.isHeld);
   }
+}
+
+function chunkArrivalMs({ gauge }: Carrier): number {
+  return gauge.arrivalMs(gauge.chunkBytes(MAX_CHUNK_BYTES));
 }
 
 function isNearer(one: Carrier, other: Carrier): boolean {

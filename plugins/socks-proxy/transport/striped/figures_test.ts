@@ -3,6 +3,8 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { HANDSHAKE_MS } from "../../serve.ts";
 import { Allowance, UNUSED_BYTES } from "./allowance.ts";
+import type { Carrier } from "./carrier.ts";
+import { Carriers } from "./carriers.ts";
 import { HEAD_BYTES, WINDOW_UNIT } from "./frames.ts";
 import { Gauge, type Reading } from "./gauge.ts";
 import { Line } from "./line.ts";
@@ -199,4 +201,28 @@ Deno.test("connections that wait in vain cost a link less than 5 MB a month, how
   }
   // None meets the end that the peer sets those who say nothing.
   assert.ok(KEPT_MS + 2_000 < HANDSHAKE_MS);
+});
+
+Deno.test("a link is left alone where all would wait for its chunk: where the others bring more before it arrives than may be sent", () => {
+  const carrier = (mbps: number, rttMs: number, queued: number) => {
+    const gauge = new Gauge();
+    Object.assign(gauge, { rate: mbps * 125_000, rttMs, minRttMs: rttMs, queued });
+    return { gauge, isSilent: false, isHeld: false } as Carrier;
+  };
+  const carriers = new Carriers({ lose() {} });
+  const fibre = carrier(12, 8, 20_000), slow = carrier(0.12, 44, 30_000), dsl = carrier(8, 44, 30_000);
+  carriers.all = [fibre, slow, dsl];
+  // Two seconds of queue, of which a fibre and a DSL line bring 5 MB.
+  assert.ok(carriers.wouldBlock(slow, 1_600_000));
+  assert.ok(!carriers.wouldBlock(slow, 16_000_000));
+  assert.ok(!carriers.wouldBlock(dsl, 1_600_000));
+  // Who brings it first is never waited for, and who is alone is all there is.
+  assert.ok(!carriers.wouldBlock(fibre, 1));
+  carriers.all = [slow];
+  assert.ok(!carriers.wouldBlock(slow, 1));
+  // One that is silent, or held back, brings nothing.
+  Object.assign(fibre, { isSilent: true });
+  Object.assign(dsl, { isHeld: true });
+  carriers.all = [fibre, slow, dsl];
+  assert.ok(!carriers.wouldBlock(slow, 1));
 });

@@ -48,6 +48,8 @@ export class Joining {
   /** Where the present phase began: it has one connection until it is bulk again. */
   #phaseBytes = 0;
   #bulkMs: number;
+  /** When it was last seen to be bulk. */
+  #provedMs = -Infinity;
 
   constructor(
     private readonly connector: Connector,
@@ -104,14 +106,17 @@ export class Joining {
   #isBulk(nowMs: number): boolean {
     const { moved } = this.stripe;
     const fresh = moved - this.#movedBytes;
-    if (nowMs - this.#movedMs < GOES_ON_MS && fresh < GOES_ON_BYTES) return false;
+    // It goes on being what it was until the next look: a link that comes meanwhile is taken at once.
+    if (nowMs - this.#movedMs < GOES_ON_MS && fresh < GOES_ON_BYTES) {
+      return nowMs - this.#provedMs < GOES_ON_MS;
+    }
     this.#movedBytes = moved;
     this.#movedMs = nowMs;
     this.#goesOn = fresh >= SLOW_GOES_ON_BYTES ? this.#goesOn + 1 : 0;
     const inPhase = moved - this.#phaseBytes;
     const isBulk = fresh >= GOES_ON_BYTES && inPhase >= BULK_BYTES ||
       this.#goesOn >= SLOW_LOOKS && inPhase >= SLOW_BYTES;
-    if (isBulk) this.#bulkMs = nowMs;
+    if (isBulk) this.#bulkMs = this.#provedMs = nowMs;
     return isBulk;
   }
 
@@ -127,6 +132,7 @@ export class Joining {
     if (!kept) return;
     for (const carrier of [...stripe.carriers]) if (carrier !== kept) stripe.lose(carrier, true);
     this.#phaseBytes = stripe.moved;
+    this.#provedMs = -Infinity;
     this.#isLikely = false;
   }
 

@@ -118,6 +118,7 @@ export class Sender {
           this.#blockedBy = this.#outbox.find(() => true)?.way;
           return this.#wait("nothing");
         }
+        if (this.carriers.wouldBlock(carrier, room)) return this.#wait("better room");
         const most = Math.min(room, carrier.gauge.chunkBytes(MAX_CHUNK_BYTES));
         const length = this.#readOn(carrier, most, nowMs);
         if (length < 0) return this.outcome.broke("plain");
@@ -225,11 +226,11 @@ export class Sender {
     this.#blockedBy = undefined;
   }
 
-  /** Waits for room in a connection, for something to send, or for neither. */
-  #wait(what: "room" | "bytes" | "nothing"): void {
+  /** Waits for room in a connection, or in one that is full now, for something to send, or for neither. */
+  #wait(what: "room" | "better room" | "bytes" | "nothing"): void {
     if (this.#isOver) return;
-    this.#isHungry = what === "room" || this.#blockedBy !== undefined;
-    this.carriers.watch(what === "room");
+    this.#isHungry = what === "room" || what === "better room" || this.#blockedBy !== undefined;
+    this.carriers.watch(what === "better room" ? "of the full" : what === "room");
     this.plain.watch(what === "bytes");
   }
 }
