@@ -7,6 +7,7 @@ import { Fights } from "./fights.ts";
 import type { Journal } from "./journal.ts";
 import { identity, needs, type Resource, type ResourceKind } from "./model.ts";
 import {
+  ANYTHING,
   ApplyError,
   type Change,
   type Observed,
@@ -46,8 +47,6 @@ type Claims = ReadonlyMap<string, Claim & { inherited: boolean }>;
 const MAX_ROUNDS = 4;
 /** After a refusal the kernel is asked again so soon, twice as late each time, up to the last. */
 const AGAIN_FIRST_MS = 500, AGAIN_LAST_MS = 60_000;
-
-const ANYTHING: Change = { flapped: new Set() };
 
 /** What became of one attempt to make the kernel follow. */
 interface Outcome {
@@ -195,7 +194,7 @@ export class Net {
   }
 
   /** Reads the kernel, or what changed of it, and repairs what is not as claimed; calls while one waits for its turn share it. */
-  reconcile(change: Change = { flapped: new Set() }): Promise<void> {
+  reconcile(change: Change = ANYTHING): Promise<void> {
     this.#unread = joined(this.#unread, change);
     return this.#reconciling ??= this.#enqueue(async () => {
       this.#reconciling = undefined;

@@ -1,5 +1,5 @@
 // What the kernel tells of changes by itself (rtnetlink(7), nf_tables), and its answers about MPTCP: bytes to meaning. Pure.
-import type { Change } from "./os.ts";
+import { ANYTHING, type Change } from "./os.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -67,7 +67,7 @@ export function routeChange({ type, body }: Message, known: Known): Change | und
     const isFlap = type === LINK.gone || (view.getUint32(12, true) & IFF_UP) !== 0;
     return { flapped: new Set(isFlap ? [view.getInt32(4, true)] : []) };
   }
-  if (ADDRESS.includes(type)) return { flapped: new Set() };
+  if (ADDRESS.includes(type)) return ANYTHING;
   if (ROUTE.includes(type)) return { kinds: new Set(["route"]), flapped: new Set() };
   if (RULE.includes(type)) return { kinds: new Set(["rule"]), flapped: new Set() };
   if (TRAFFIC.includes(type)) return { kinds: new Set(["qdisc"]), flapped: new Set() };

@@ -127,6 +127,9 @@ export interface Change {
   flapped: ReadonlySet<number>;
 }
 
+/** Anything may have changed. */
+export const ANYTHING: Change = { flapped: new Set() };
+
 /** An operating system: Linux, or the one in memory for tests. */
 export interface Os {
   /**

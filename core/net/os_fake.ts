@@ -3,6 +3,7 @@ import { describe, humanLines } from "./commands.ts";
 import { identity, type Resource, type RuleResource, type SysctlResource } from "./model.ts";
 import { joined } from "./netlink.ts";
 import {
+  ANYTHING,
   ApplyError,
   type Change,
   type Observed,
@@ -75,7 +76,7 @@ export class OsFake implements Os {
   watch(onChange: (change: Change) => void, signal: AbortSignal): Promise<void> {
     this.#onChange = onChange;
     // What happened before is unknown.
-    this.tell({ flapped: new Set() });
+    this.tell(ANYTHING);
     const { promise, resolve } = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => resolve(this.#onChange = undefined), { once: true });
     return promise;

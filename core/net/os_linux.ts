@@ -118,17 +118,19 @@ export class OsLinux implements Os {
   ): Promise<Standalone> {
     let routing: Promise<Standalone> | undefined;
     const readRouting = () => routing ??= this.#observeRouting();
+    let manager: Promise<Standalone | undefined> | undefined;
+    const askManager = () => manager ??= interfaces.then((known) => this.#listener?.pathManager(known));
     const readers: Record<typeof STANDALONE_KINDS[number], () => Promise<Standalone>> = {
       // A kernel without MPTCP has no such generic netlink family; that is an answer, not a failure.
       mptcpEndpoint: async () => {
-        const asked = this.#listener?.pathManager(await interfaces);
-        if (asked) return asked;
+        const told = await askManager();
+        if (told) return told;
         const { stdout } = await this.#run(["ip", "-j", "mptcp", "endpoint", "show"]);
         return { mptcpEndpoints: parseMptcpEndpoints(jsonArrays(stdout)[0] ?? []) };
       },
       mptcpLimits: async () => {
-        const asked = this.#listener?.pathManager(await interfaces);
-        if (asked) return asked;
+        const told = await askManager();
+        if (told) return told;
         const { stdout } = await this.#run(["ip", "mptcp", "limits", "show"]);
         return { mptcpLimits: parseMptcpLimits(stdout) };
       },

@@ -22,7 +22,7 @@ import {
   ROUTE_GROUPS,
   routeChange,
 } from "./netlink.ts";
-import type { Change, Observed, Reread } from "./os.ts";
+import { ANYTHING, type Change, type Observed, type Reread } from "./os.ts";
 
 /** Changes come in bursts: one plugged cable makes a dozen of messages. */
 const DEBOUNCE_MS = 100;
@@ -59,8 +59,6 @@ export interface Listener {
   ): Pick<Observed, "mptcpEndpoints" | "mptcpLimits"> | undefined;
 }
 
-/** Anything may have changed. */
-const ANYTHING: Change = { flapped: new Set() };
 const NOTHING: Change = { kinds: new Set(), flapped: new Set() };
 
 /** Calls back, debounced, after anything that somebody claims may have changed; runs until aborted. */
