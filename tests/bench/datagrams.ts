@@ -4,6 +4,7 @@
 // What counts as carried is what the links carry for it: a packet through the tunnel is 76 bytes longer than without (IPv4 and
 // UDP headers, the tunnel's own, AES-GCM's tag), and no tunnel can take that off a link. The share of the sum is therefore that
 // of whole packets on the links; what is left for the application stands beside it.
+import { setTimeout as sleep } from "node:timers/promises";
 import { links, median, round } from "../measure.ts";
 import { tunnelIsUp } from "../tunnel.ts";
 import { World } from "../world.ts";
@@ -205,8 +206,4 @@ export function rows({ results, cuts, bars }: Awaited<ReturnType<typeof run>>): 
       result.pass ? "holds" : "missed",
     ]),
   ];
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,4 +1,5 @@
 // Links cut silently in turn under one connection: how long nothing came, and when a link that is back carries its share.
+import { setTimeout as sleep } from "node:timers/promises";
 import { median, round } from "../measure.ts";
 import type { World } from "../world.ts";
 import { carriesAfter, type Figures, figures, longestWithin, type Sample } from "./failover_figures.ts";
@@ -143,8 +144,4 @@ export function cutsRows(
 
 function now(): number {
   return performance.timeOrigin + performance.now();
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

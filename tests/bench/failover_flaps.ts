@@ -1,4 +1,5 @@
 // Links that come and go very often under transfers in both directions and a session: every byte arrives, nothing grows.
+import { setTimeout as sleep } from "node:timers/promises";
 import { round } from "../measure.ts";
 import type { Transfer, World } from "../world.ts";
 import { begin } from "./failover_flows.ts";
@@ -82,8 +83,4 @@ async function memory(world: World): Promise<{ [process: string]: number }> {
     ),
   );
   return Object.fromEntries(plugins.flat());
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

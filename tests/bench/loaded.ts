@@ -1,4 +1,5 @@
 // `otb bench loaded`: links that are full both ways, with long queues, for as long as you like: none may be called down.
+import { setTimeout as sleep } from "node:timers/promises";
 import type { StatusReport } from "../../core/client/mod.ts";
 import { links, round } from "../measure.ts";
 import { type Transfer, World } from "../world.ts";
@@ -113,8 +114,4 @@ function said({ links }: StatusReport): { [what: string]: string | undefined } {
       [`${name} path`, path?.state],
     ]),
   );
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

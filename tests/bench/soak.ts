@@ -1,4 +1,5 @@
 // `otb bench soak`: faults without end, by a seed, while devices use the box: nothing breaks that should live, and nothing grows.
+import { setTimeout as sleep } from "node:timers/promises";
 import { proportionalMemory } from "../../core/supervisor/process.ts";
 import { SmallDisk } from "../lab/disk.ts";
 import { Lines } from "../lab/programs.ts";
@@ -379,8 +380,4 @@ function stretches(times: number[], apart: number): [from: number, to: number][]
 
 function highest(values: number[]): number {
   return Math.max(0, ...values);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

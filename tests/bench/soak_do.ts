@@ -1,4 +1,5 @@
 // Does what `otb bench soak` decided on, waits until it is over, and keeps the books that tell a kill from an end by itself.
+import { setTimeout as sleep } from "node:timers/promises";
 import type { SmallDisk } from "../lab/disk.ts";
 import type { World } from "../world.ts";
 import type { Fault } from "./soak_plan.ts";
@@ -134,8 +135,4 @@ export class Spoiler {
       this.blame(`a setting that was acknowledged is lost: ${leaseSeconds}, not ${this.#leaseSeconds}`);
     }
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

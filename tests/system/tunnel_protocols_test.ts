@@ -1,4 +1,5 @@
 // What is boring until it does not work: everything that is neither TCP nor plain UDP, through the tunnel.
+import { setTimeout as sleep } from "node:timers/promises";
 import assert from "node:assert/strict";
 import { PEER_PREFIX, SERVER_IPV6 } from "../lab/ipv6.ts";
 import { Lines } from "../lab/programs.ts";
@@ -267,7 +268,3 @@ Deno.test("IPv6 of the LAN leaves with a prefix of the peer's: ping, UDP and fra
     assert.ok(came.lostShare < 0.1, `${came.lost} of ${came.sent}`);
   }
 });
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}

@@ -1,4 +1,5 @@
 // How much of the links' rates the tunnel carries, what it loses of it, and what it costs an idle link.
+import { setTimeout as sleep } from "node:timers/promises";
 import assert from "node:assert/strict";
 import type { LinkCounters } from "../lab/emulation.ts";
 import { links } from "../measure.ts";
@@ -87,8 +88,4 @@ async function carriedBy(
 /** Bytes over a link both ways. */
 function carried({ up, down }: LinkCounters): number {
   return up.bytes + down.bytes;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

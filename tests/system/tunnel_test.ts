@@ -1,4 +1,5 @@
 // The tunnel as a whole: box, peer and what lies between, with real packets.
+import { setTimeout as sleep } from "node:timers/promises";
 import assert from "node:assert/strict";
 import { PEER_IPV6, SERVER_IPV6 } from "../lab/ipv6.ts";
 import { links } from "../measure.ts";
@@ -137,7 +138,3 @@ Deno.test("IPv6: the prefix counts once packets came back; devices leave with th
   const uninvited = await printed(world.lab, "server", ["ping", "-6", "-c", "2", "-W", "1", device]);
   assert.match(uninvited, / 0 received/);
 });
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
