@@ -6,6 +6,7 @@ export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.t
 export type { Resource } from "../net/model.ts";
 export {
   CONNECTION_MARK,
+  hex,
   MARK,
   markOf,
   masked,

@@ -78,7 +78,12 @@ export function markOf(slot: number): number {
   return slot * 0x100;
 }
 
-/** A value under a mask as iproute2 and nft take it: `0x200/0xff00`. */
+/** Bits as iproute2 and nft take them: `0xff00`. */
+export function hex(bits: number): string {
+  return `0x${bits.toString(16)}`;
+}
+
+/** A value under a mask: `0x200/0xff00`. */
 export function masked(value: number, mask: number): string {
-  return `0x${value.toString(16)}/0x${mask.toString(16)}`;
+  return `${hex(value)}/${hex(mask)}`;
 }

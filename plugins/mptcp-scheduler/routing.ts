@@ -7,12 +7,14 @@ import {
   MARK,
   markOf,
   masked,
+  MOST_SLOTS,
   onLinkOf,
   type Resource,
   ROUTING_TABLE,
   RULE_PRIORITY,
 } from "@otb/plugin";
 
+const SLOTS = Array.from({ length: MOST_SLOTS }, (_, index) => index + 1);
 /** Behind a link's own default route. */
 const UNREACHABLE_METRIC = 10_000;
 /** Behind every default route that somebody else made. */
@@ -169,7 +171,7 @@ export function settings(maxBufferMb: number): Resource[] {
   ];
 }
 
-/** Gives every link a slot that it keeps while it exists; at most 8, to the first names first. Pure. */
+/** Gives every link a slot that it keeps while it exists; at most MOST_SLOTS, to the first names first. Pure. */
 export function assignSlots(names: string[], former: ReadonlyMap<string, number>): Map<string, number> {
   const slots = new Map(
     names.flatMap((name) => former.has(name) ? [[name, former.get(name)!] as const] : []),
@@ -177,7 +179,7 @@ export function assignSlots(names: string[], former: ReadonlyMap<string, number>
   const taken = new Set(slots.values());
   for (const name of names) {
     if (slots.has(name)) continue;
-    const free = [1, 2, 3, 4, 5, 6, 7, 8].find((slot) => !taken.has(slot));
+    const free = SLOTS.find((slot) => !taken.has(slot));
     if (free === undefined) break;
     slots.set(name, free);
     taken.add(free);

@@ -1,4 +1,5 @@
-// What the kernel is asked for so that no device of the LAN fills its table of connections, whatever the protocol. Pure.
+// What the kernel is asked for so that no device of the LAN fills its table of connections, whatever the protocol, and
+// whose flows it dropped.
 import { type Resource, runCommand } from "@otb/plugin";
 
 /** New flows of one device, per second and at once; what comes faster is dropped unseen. */
@@ -55,8 +56,8 @@ export async function refusedFlows(
   return text === undefined ? [] : parseRefused(text);
 }
 
-/** The members of the one set in the JSON of nft(8), libnftables-json(5). Pure. */
-export function parseRefused(text: string): string[] {
+/** The members of the one set in the JSON of nft(8), libnftables-json(5). */
+function parseRefused(text: string): string[] {
   const found: string[] = [];
   for (const { set } of JSON.parse(text).nftables) {
     for (const { elem } of set?.elem ?? []) if (typeof elem?.val === "string") found.push(elem.val);

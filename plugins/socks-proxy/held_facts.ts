@@ -29,19 +29,17 @@ function toSecond(ms: number): number {
 
 /** Publishes them as they are at each call. */
 export class HeldFacts {
-  /** As they were told, by link. */
-  #told = new Map<string, string>();
+  /** Links that are told of. */
+  #told = new Set<string>();
 
   constructor(private readonly ctx: Pick<Context<unknown>, "facts" | "clock">) {}
 
   tell(links: HeldLinks): void {
     const { facts, clock } = this.ctx;
     const now = heldFacts(links, clock.now(), performance.now());
-    const texts = new Map(now.map((fact) => [fact.link, JSON.stringify(fact)]));
-    for (const link of this.#told.keys()) if (!texts.has(link)) facts.publish(`held/${link}`, undefined);
-    for (const fact of now) {
-      if (this.#told.get(fact.link) !== texts.get(fact.link)) facts.publish(`held/${fact.link}`, { ...fact });
-    }
-    this.#told = texts;
+    const held = new Set(now.map(({ link }) => link));
+    for (const link of this.#told) if (!held.has(link)) facts.publish(`held/${link}`, undefined);
+    for (const fact of now) facts.publish(`held/${fact.link}`, { ...fact });
+    this.#told = held;
   }
 }

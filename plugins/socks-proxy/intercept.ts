@@ -3,8 +3,9 @@ import ipaddr from "ipaddr.js";
 import { ADDRESS_BYTES, decodeAddress, type Native, PollEvents } from "../../core/native/ffi.ts";
 import {
   CONNECTION_MARK,
+  hex,
   type Link,
-  MARK as MARKS,
+  MARK,
   masked,
   nearOf,
   type Network,
@@ -20,15 +21,15 @@ import type { Sniffer } from "./sniffer.ts";
 import { patience } from "./vanished.ts";
 
 /** One bit, so that marks of others go on living beside it. */
-const MARK = `0x${MARKS.intercepted.toString(16)}`;
+const INTERCEPTED = hex(MARK.intercepted);
 /** Who pins a flow to a link takes it past the proxy. */
-const LINK_MARKS = `0x${MARKS.link.toString(16)}`;
+const LINK_MARKS = hex(MARK.link);
 
 /** What is never the Internet: link-local and multicast addresses (RFC 4291). */
 const LEFT_ALONE6 = ["fe80::/10", "ff00::/8"];
 
 /** Who has gone into the tunnel goes on there. */
-const TUNNELLED = `0x${CONNECTION_MARK.tunnelled.toString(16)}`;
+const TUNNELLED = hex(CONNECTION_MARK.tunnelled);
 
 /**
  * The claims for carrying the LAN's TCP of one family to a local port. While something stands in for the proxy it keeps what it
@@ -57,7 +58,7 @@ export function interception(
       kind: "rule",
       family,
       priority: RULE_PRIORITY.intercepted,
-      mark: masked(MARKS.intercepted, MARKS.intercepted),
+      mark: masked(MARK.intercepted, MARK.intercepted),
       table: ROUTING_TABLE.intercepted,
     },
     {
@@ -87,7 +88,7 @@ export function interception(
     ${refused.rule}
     meta l4proto tcp ${
         standIn ? "socket transparent 1" : `tproxy to ${to}`
-      } meta mark set meta mark or ${MARK} accept
+      } meta mark set meta mark or ${INTERCEPTED} accept
   }
 `,
     },

@@ -1,7 +1,7 @@
 // Targets that refused a device or stayed silent: its connection was answered for them before that was known, and is reset. What it
 // opens next is refused at the SYN, as the target itself would have done, so that programs go on to the next address of a name.
 import type { Native } from "../../core/native/ffi.ts";
-import { MARK } from "@otb/plugin";
+import { hex, MARK } from "@otb/plugin";
 
 /** How long it is refused, and how many targets of devices at once. */
 const SECONDS = 10, MOST = 4_096;
@@ -18,7 +18,7 @@ export function refuse(native: Native, fd: number): void {
 /** What nftables (nft(8)) needs for that: a set and a chain of a table, and a rule for who opens. Pure. */
 export function refusals(family: 4 | 6): { parts: string; rule: string } {
   const [ip, type] = family === 4 ? ["ip", "ipv4_addr"] : ["ip6", "ipv6_addr"];
-  const mark = `0x${MARK.refused.toString(16)}`;
+  const mark = hex(MARK.refused);
   return {
     parts: `
   set refused {
