@@ -3,6 +3,7 @@ import type {
   HealthCondition,
   HeldLinkFact,
   Json,
+  Language,
   Link,
   PathFact,
   Problem,
@@ -147,7 +148,8 @@ export interface BoxReport {
 export interface Core {
   /** False when no core runs and the calls work on its files; `status`, `act` and `stop` then throw `core-not-running`. */
   readonly live: boolean;
-  status(): Promise<StatusReport>;
+  /** @param language of what is said to people; English unless asked for another */
+  status(language?: Language): Promise<StatusReport>;
   config(): Promise<ConfigSnapshot>;
   propose(proposal: Proposal): Promise<ProposalResult>;
   /** @throws OtbError `nothing-pending` */

@@ -42,10 +42,29 @@ export type { CongestionFact, FirstPathFact, HeldLinkFact, HoldProof, PathFact }
 export type { BoxesFact, PeerFact, WhenPeerGoneFact } from "./facts/peer.ts";
 export type { ProxyTargetFact, Socks5Fact, TcpWayFact } from "./facts/proxy.ts";
 export type { CallsFact, PathDirection, TunnelFact, TunnelPathFact } from "./facts/tunnel.ts";
-export type { HealthCondition } from "./health.ts";
+export {
+  type Code,
+  type ConditionRule,
+  drawn,
+  type HealthCondition,
+  type Raised,
+  type Reference,
+  type Words,
+  words,
+} from "./health.ts";
 export type { Json } from "./json.ts";
 export { type BoxKey, readBoxes, readKey } from "./keys.ts";
 export type { Lan, Link, Network, Peer, Role, Tier, World } from "./network.ts";
 export type { PanelBlock } from "./page.ts";
 export { CONTRACT_VERSION, definePlugin, type Plugin } from "./plugin.ts";
 export type { Program, ProgramSpec, ProgramWatcher } from "./program.ts";
+export {
+  type Language,
+  LANGUAGES,
+  type Parameters,
+  type Phrase,
+  type Texts,
+  texts,
+  translation,
+  type Value,
+} from "./text.ts";

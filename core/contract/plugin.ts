@@ -3,6 +3,7 @@ import type * as z from "zod/mini";
 import type { Action } from "./action.ts";
 import type { Context, Status } from "./context.ts";
 import type { Problem } from "./errors.ts";
+import type { NoWords, Words } from "./health.ts";
 import type { World } from "./network.ts";
 import type { PanelBlock } from "./page.ts";
 
@@ -13,13 +14,15 @@ export const CONTRACT_VERSION = "2.0.0";
  * A plugin module's default export. The module itself has no state: what runs is what `start` resolves with, and everything that acts
  * on it is given it.
  */
-export interface Plugin<Config, Running = unknown> {
+export interface Plugin<Config, Running = unknown, W extends Words = NoWords> {
   /** One strict schema: validation, defaults, docs, web form and CLI flags come from it. Every field has a default. */
   config: z.ZodMiniType<Config>;
+  /** What it says to people; absent: it raises no condition. */
+  words?: W;
   /** Pure check of settings against the world; schema errors are found before. */
   check?(next: Config, world: World): Problem[];
   /** Resolves with the running plugin when it is ready to serve. */
-  start(ctx: Context<Config>): Promise<Running> | Running;
+  start(ctx: Context<Config, W>): Promise<Running> | Running;
   /** Takes new settings without a restart; absent, or when it answers false, the core restarts the plugin. */
   reload?(running: Running, next: Config): Promise<void | false> | void | false;
   // deno-lint-ignore no-explicit-any
@@ -28,6 +31,8 @@ export interface Plugin<Config, Running = unknown> {
 }
 
 /** Types a plugin module: `export default definePlugin({ config, start })`. */
-export function definePlugin<Config, Running>(plugin: Plugin<Config, Running>): Plugin<Config, Running> {
+export function definePlugin<Config, Running, W extends Words = NoWords>(
+  plugin: Plugin<Config, Running, W>,
+): Plugin<Config, Running, W> {
   return plugin;
 }
