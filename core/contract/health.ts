@@ -1,5 +1,13 @@
 // Conditions that a person should know of: declared once, raised by code and parameters, drawn in the language of who looks. Pure.
-import { type ConditionText, fill, type Language, type Names, type Parameters, type Phrase } from "./text.ts";
+import {
+  type ConditionText,
+  fill,
+  type Language,
+  type Names,
+  type Parameters,
+  type Phrase,
+  type Slots,
+} from "./text.ts";
 import type { Texts, Value } from "./text.ts";
 
 /** Where a person can do something about it; may have parameters of the condition. */
@@ -53,8 +61,13 @@ type Told<Key extends string, Name extends string> = [Name] extends [never] ? [k
 type Next<Rule> = Rule extends { next: infer N } ? N : Record<never, never>;
 type Named<Rule, Text> =
   | Names<At<Text, "text">>
-  | Exclude<Names<At<Text, "next">>, keyof Next<Rule>>
+  | Names<At<Text, "next">>
   | Names<At<Next<Rule>[keyof Next<Rule>], "action" | "setting" | "value" | "link">>;
+
+/** A rule that has every reference that its text has. */
+type RuleOf<Text> = ConditionRule & Referred<Slots<At<Text, "next">>>;
+type Referred<Slot> = [Slot & `@${string}`] extends [never] ? unknown
+  : { next: { readonly [S in Slot & `@${string}` as S extends `@${infer Name}` ? Name : never]: Reference } };
 
 /** As `words` makes them: typed, and able to make phrases. */
 export interface TypedWords<E extends Texts, C extends Words["conditions"]> extends Words {
@@ -96,16 +109,15 @@ export function drawn(
   [code, parameters = {}]: readonly [code: string, parameters?: Parameters],
   language: Language = "en",
 ): HealthCondition {
-  const { severity, next: references = {} } = conditions[code]!;
+  const rule = conditions[code]!;
   const { conditions: all = {}, phrases } = texts[language];
   const { text, next } = all[code] as ConditionText;
-  const filled = (template: string, more: Parameters = {}) =>
-    fill(template, { ...parameters, ...more }, language, phrases);
-  const lines = Object.entries(references).map(([name, reference]) => [name, filled(line(reference))]);
-  const advice = next === undefined
-    ? lines.map(([, line]) => line).join("; ")
-    : filled(next, Object.fromEntries(lines));
-  return { code, severity, message: filled(text), ...advice ? { next: advice } : {} };
+  const references = Object.fromEntries(
+    Object.entries(rule.next ?? {}).map(([name, to]) => [name, fill(line(to), parameters, { language })]),
+  );
+  const filled = (template: string) => fill(template, parameters, { language, phrases, references });
+  const advice = next === undefined ? Object.values(references).join("; ") : filled(next);
+  return { code, severity: rule.severity, message: filled(text), ...advice ? { next: advice } : {} };
 }
 
 /** A reference as what to type. */

@@ -7,7 +7,7 @@ const en = texts({
   conditions: {
     "rule-shadowed": {
       text: 'Rule "{rule}" never matches, as rule "{by}" takes it all{more}.',
-      next: "{move}, or {remove}.",
+      next: "{@move}, or {@remove}.",
     },
     "links-few": { text: "Only {count} {count:link works|links work}." },
     quiet: { text: "Nothing is heard.", next: "Look at the cable of {port}." },
@@ -18,7 +18,7 @@ const fr = translation(en, {
   conditions: {
     "rule-shadowed": {
       text: "La règle « {rule} » ne sert jamais : la règle « {by} » prend tout avant elle{more}.",
-      next: "{move}, ou {remove}.",
+      next: "{@move}, ou {@remove}.",
     },
     "links-few": { text: "Il n'y a que {count} {count:lien qui marche|liens qui marchent}." },
     quiet: { text: "On n'entend rien.", next: "Regardez le câble de {port}." },
@@ -64,23 +64,26 @@ Deno.test("a condition is drawn in each language, its references as command line
 
 Deno.test("a word goes by the number and the language: none are many in English, and one in French", () => {
   const said = (count: number, language: "en" | "fr") =>
-    fill("{count} {count:link|links}", { count }, language);
+    fill("{count} {count:link|links}", { count }, { language });
   assert.deepEqual([0, 1, 2].map((count) => said(count, "en")), ["0 links", "1 link", "2 links"]);
   assert.deepEqual([0, 1, 2].map((count) => said(count, "fr")), ["0 link", "1 link", "2 links"]);
 });
 
 Deno.test("lists are joined, phrases are filled, and phrases that hold each other end", () => {
   const names = ["a", "b"].map((name) => some.phrase("named", { name }));
-  assert.equal(fill("{names} stopped", { names }, "fr", fr.phrases), "« a », « b » stopped");
+  assert.equal(
+    fill("{names} stopped", { names }, { language: "fr", phrases: fr.phrases }),
+    "« a », « b » stopped",
+  );
   const endless = { phrase: "x", parameters: { x: { phrase: "x", parameters: {} } } };
-  assert.equal(fill("{x}.", { x: endless }, "en", { x: "({x})" }), "(()).");
-  assert.equal(fill("{x}.", { x: { phrase: "constructor" } }, "en", {}), ".");
-  assert.equal(fill("{toString}.", {}, "en", {}), ".");
+  assert.equal(fill("{x}.", { x: endless }, { language: "en", phrases: { x: "({x})" } }), "(()).");
+  assert.equal(fill("{x}.", { x: { phrase: "constructor" } }, { language: "en" }), ".");
+  assert.equal(fill("{toString}{@toString}.", {}, { language: "en" }), ".");
 });
 
 Deno.test("a value is never read as a template", () => {
   fc.assert(fc.property(fc.string(), fc.string(), (a, b) => {
-    assert.equal(fill("{a}|{b}", { a, b }, "en"), `${a}|${b}`);
+    assert.equal(fill("{a}|{b}", { a, b }, { language: "en" }), `${a}|${b}`);
   }));
 });
 
@@ -124,6 +127,11 @@ Deno.test("what is missing, too much or has other parameters does not compile", 
   translation(one, { conditions: { a: { text: "Le modem {name} ne répond plus à {who}" } } });
   // @ts-expect-error: a text without a rule is not used
   words({ en: one, fr: one }, {});
+  const led = texts({ conditions: { a: { text: "", next: "{@show}" } } });
+  // @ts-expect-error: a rule without the reference that its text has
+  words({ en: led, fr: led }, { a: { severity: "info", next: { list: { action: "link list" } } } });
+  // @ts-expect-error: a rule without any
+  words({ en: led, fr: led }, { a: { severity: "info" } });
   // @ts-expect-error: a rule without a text
   words({ en: one, fr: one }, { a: { severity: "info" }, b: { severity: "info" } });
   const define = () =>

@@ -5,20 +5,20 @@ export const en = texts({
   conditions: {
     "core-uncaught": {
       text: "Something failed in the core that should not; the rest goes on: {reason}",
-      next: "Look into the log for where ({logs}), and report it.",
+      next: "Look into the log for where ({@logs}), and report it.",
     },
     "kernel-undone": {
       text: "Another program keeps undoing what otb puts back ever less often: {what}{more}",
       next: "Find it (NetworkManager, firewalld, a script) and let it leave these alone.",
     },
-    "lan-address-useless": { text: "{problem}", next: "{set}" },
-    "lan-interface-missing": { text: "{problem}", next: "{set}" },
-    "lan-interface-useless": { text: "{problem}", next: "{set}" },
+    "lan-address-useless": { text: "{problem}", next: "{@set}" },
+    "lan-interface-missing": { text: "{problem}", next: "{@set}" },
+    "lan-interface-useless": { text: "{problem}", next: "{@set}" },
     "link-down": { text: 'Link "{link}" is not usable: {reason}' },
     "link-missing": { text: 'Link "{link}" is not usable: {reason}' },
     "plugin-crash-loop": {
       text: 'Plugin "{plugin}" ends again and again: {reason}',
-      next: 'Look at "{logs}"; it is tried again in 5 minutes.',
+      next: 'Look at "{@logs}"; it is tried again in 5 minutes.',
     },
     "plugin-restarting": { text: 'Plugin "{plugin}" ended and is started again: {reason}' },
     "plugin-uncaught": {
@@ -27,7 +27,7 @@ export const en = texts({
     },
     "plugins-changed": {
       text: "The folder of plugins is not as it was when otb started: {came}{and}{went}",
-      next: "Start otb anew: {down}, then {up}; or systemctl restart otb.",
+      next: "Start otb anew: {@down}, then {@up}; or systemctl restart otb.",
     },
     "state-not-written": {
       text:

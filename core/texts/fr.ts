@@ -7,7 +7,7 @@ export const fr = translation(en, {
     "core-uncaught": {
       text:
         "Quelque chose a échoué dans le cœur d'otb, et ça ne devrait pas arriver ; le reste continue : {reason}",
-      next: "Cherchez dans le journal à quel endroit ({logs}), et signalez-le.",
+      next: "Cherchez dans le journal à quel endroit ({@logs}), et signalez-le.",
     },
     "kernel-undone": {
       text: "Un autre programme défait sans cesse ce qu'otb remet, de moins en moins souvent : {what}{more}",
@@ -15,21 +15,21 @@ export const fr = translation(en, {
     },
     "lan-address-useless": {
       text: "Le réseau local ne peut pas marcher avec cette adresse : {problem}",
-      next: "{set}",
+      next: "{@set}",
     },
     "lan-interface-missing": {
       text: "L'interface du réseau local n'est pas là : {problem}",
-      next: "{set}",
+      next: "{@set}",
     },
     "lan-interface-useless": {
       text: "Le réseau local ne peut pas marcher sur cette interface : {problem}",
-      next: "{set}",
+      next: "{@set}",
     },
     "link-down": { text: "Le lien « {link} » ne marche pas : {reason}" },
     "link-missing": { text: "Le lien « {link} » ne marche pas : {reason}" },
     "plugin-crash-loop": {
       text: "Le module « {plugin} » s'arrête encore et encore : {reason}",
-      next: "Regardez « {logs} » ; otb réessaie dans 5 minutes.",
+      next: "Regardez « {@logs} » ; otb réessaie dans 5 minutes.",
     },
     "plugin-restarting": { text: "Le module « {plugin} » s'est arrêté et redémarre : {reason}" },
     "plugin-uncaught": {
@@ -38,7 +38,7 @@ export const fr = translation(en, {
     },
     "plugins-changed": {
       text: "Le dossier des modules n'est plus le même qu'au démarrage d'otb : {came}{and}{went}",
-      next: "Redémarrez otb : {down}, puis {up} ; ou systemctl restart otb.",
+      next: "Redémarrez otb : {@down}, puis {@up} ; ou systemctl restart otb.",
     },
     "state-not-written": {
       text:
