@@ -84,7 +84,7 @@ export function words<const E extends Texts, const C extends Words["conditions"]
   texts: { en: E; fr: Texts },
   conditions:
     & C
-    & { readonly [K in keyof E["conditions"]]: ConditionRule }
+    & { readonly [K in keyof E["conditions"]]: RuleOf<E["conditions"][K]> }
     & {
       readonly [K in Exclude<keyof C, keyof E["conditions"]>]: never;
     },
