@@ -127,3 +127,8 @@ function line(reference: Reference): string {
   const { setting, value } = reference;
   return value === undefined ? setting : `otb config set ${setting}=${value}`;
 }
+
+/** Draws a phrase alone, for what is still told in one language: facts, status, logs. */
+export function say({ texts }: Words, phrase: Phrase, language: Language = "en"): string {
+  return fill("{it}", { it: phrase }, { language, phrases: texts[language].phrases });
+}

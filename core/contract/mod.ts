@@ -49,6 +49,7 @@ export {
   type HealthCondition,
   type Raised,
   type Reference,
+  say,
   type Words,
   words,
 } from "./health.ts";

@@ -2,9 +2,11 @@
 import { definePlugin } from "@otb/plugin";
 import { config } from "./config.ts";
 import { judge } from "./links_up.ts";
+import { words } from "./texts/mod.ts";
 
 export default definePlugin({
   config,
+  words,
 
   check: (next, { links }) =>
     links.length > 0 && next.atLeast > links.length
@@ -21,7 +23,7 @@ export default definePlugin({
     const look = () => {
       const { up, condition } = judge(ctx.links.current, atLeast);
       ctx.publishStatus({ up, atLeast });
-      if (condition) ctx.health.raise(condition);
+      if (condition) ctx.health.raise(...condition);
       else ctx.health.clear("too-few-links");
     };
     // Undone in reverse order when the plugin stops, also after half a start.

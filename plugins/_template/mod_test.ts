@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import type { Link } from "@otb/plugin";
+import { drawn, type Link } from "@otb/plugin";
 import { config } from "./config.ts";
 import { judge } from "./links_up.ts";
 import plugin from "./mod.ts";
+import { words } from "./texts/mod.ts";
 
 function link(name: string, state: "up" | "down"): Link {
   return { name, interface: `${name}0`, found: false, tier: "primary", observed: { state } };
@@ -13,7 +14,9 @@ Deno.test("links that are up are counted, and too few raise a condition", () => 
   assert.deepEqual(judge(links, 1), { up: 1 });
   const { up, condition } = judge(links, 2);
   assert.equal(up, 1);
-  assert.equal(condition?.code, "too-few-links");
+  assert.equal(condition?.[0], "too-few-links");
+  assert.match(drawn(words, condition!).message, /^Only 1 of 2 links are up, and 2 should be/);
+  assert.match(drawn(words, condition!, "fr").message, /^Seulement 1 lien marche sur 2, et il en faudrait 2/);
 });
 
 Deno.test("settings have defaults, and unknown ones are refused", () => {

@@ -43,6 +43,7 @@ import { planGivingBack, planServing, type ServePlan } from "./plan.ts";
 import { Publisher } from "./publisher.ts";
 import { readRecipes } from "./recipes.ts";
 import { type Situation, statusOf } from "./words.ts";
+import type { Words } from "./texts/mod.ts";
 
 const TICK_MS = 1_000;
 /** What dnsmasq serves devices: DHCP, DNS, and DHCPv6 beside what it announces. */
@@ -106,7 +107,7 @@ export class Takeover {
   #following: Promise<void> | undefined;
   #again = false;
 
-  constructor(private readonly ctx: Context<Config>) {
+  constructor(private readonly ctx: Context<Config, Words>) {
     this.#config = ctx.config;
     this.#epochMs = ctx.clock.now();
     this.#startMs = ctx.clock.monotonicMs();

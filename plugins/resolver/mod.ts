@@ -2,7 +2,6 @@
 import {
   type Context,
   definePlugin,
-  type HealthCondition,
   type LanPrefixFact,
   type PeerFact,
   type Problem,
@@ -18,12 +17,14 @@ import { listen, LOOPBACK } from "./listen.ts";
 import { isServing, reasonOf, unboundProgram } from "./unbound.ts";
 import { unboundConfig } from "./unbound_config.ts";
 import { parseUpstream } from "./upstream.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 const STATUS_EVERY_MS = 1_000;
 const EMPTIED_EVERY_MS = 1_000;
 
 export default definePlugin({
   config,
+  words,
 
   check({ forwardTo }): Problem[] {
     const byTls = forwardTo.filter((text) => parseUpstream(text)?.tlsName).length;
@@ -40,7 +41,7 @@ export default definePlugin({
   start: (ctx) => ctx.role === "box" ? startBox(ctx) : startCloud(ctx),
 });
 
-async function startBox(ctx: Context<Config>): Promise<void> {
+async function startBox(ctx: Context<Config, Words>): Promise<void> {
   const { port, localDomains } = ctx.config;
   const socks5 = ctx.facts.watch<Socks5Fact>("socks5");
   const peers = ctx.facts.watch<PeerFact>("peer/");
@@ -79,10 +80,11 @@ async function startBox(ctx: Context<Config>): Promise<void> {
     told = text;
     ctx.facts.publish("resolver", { address: LOOPBACK, port, state, localDomains } satisfies ResolverFact);
     ctx.publishStatus({ state, ...account, refused, malformed });
-    for (const condition of conditions(state, forwarder.lastError)) {
-      if (condition.holds) ctx.health.raise(condition);
-      else ctx.health.clear(condition.code);
-    }
+    const reason = (otherwise: "peer-gone" | "nobody") => forwarder.lastError || words.phrase(otherwise);
+    if (state === "degraded") ctx.health.raise("resolver-second-way", { reason: reason("peer-gone") });
+    else ctx.health.clear("resolver-second-way");
+    if (state === "down") ctx.health.raise("resolver-down", { reason: reason("nobody") });
+    else ctx.health.clear("resolver-down");
   };
   tell();
   const timer = setInterval(tell, STATUS_EVERY_MS);
@@ -110,41 +112,19 @@ export function mayGoDirectly(peers: PeerFact[], policy: WhenPeerGoneFact | unde
   return policy?.way === "direct" && peers.length > 0 && peers.every(({ state }) => state === "down");
 }
 
-function conditions(state: ResolverFact["state"], reason: string): (HealthCondition & { holds: boolean })[] {
-  return [{
-    holds: state === "degraded",
-    code: "resolver-second-way",
-    severity: "warning",
-    message: `The peer's resolver does not answer, and another one is asked: ${reason || "the peer is gone"}`,
-    next: "Look whether the peer runs, and its plugin resolver (otb status there).",
-  }, {
-    holds: state === "down",
-    code: "resolver-down",
-    severity: "error",
-    message: `No resolver answers, so names are not found: ${reason || "nobody can be reached"}`,
-    next: "Look whether the peer can be reached (otb link list).",
-  }];
-}
-
-async function startCloud(ctx: Context<Config>): Promise<void> {
+async function startCloud(ctx: Context<Config, Words>): Promise<void> {
   const { port } = ctx.config;
-  const code = "resolver-ended";
   const unbound = ctx.program("unbound", {
     isReady: isServing,
     onReady() {
       ctx.publishStatus({ running: true });
-      ctx.health.clear(code);
+      ctx.health.clear("resolver-ended");
     },
     onEnd(line) {
       const reason = reasonOf(line);
       ctx.publishStatus({ running: false });
       ctx.log.warn("unbound ended", { reason });
-      ctx.health.raise({
-        code,
-        severity: "error",
-        message: `The resolver for boxes ended and is started again: ${reason}`,
-        next: "Look into the log (otb logs resolver); the port may be taken.",
-      });
+      ctx.health.raise("resolver-ended", { reason });
     },
   });
   ctx.defer(() => unbound.apply(undefined));

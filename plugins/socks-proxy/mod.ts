@@ -9,7 +9,6 @@ import {
   type DevicePriorityFact,
   type DomainRulesFact,
   type FirstPathFact,
-  type HealthCondition,
   type InterfaceFact,
   isRange,
   type ListensFact,
@@ -18,6 +17,7 @@ import {
   type PathFact,
   type PeerFact,
   type ProxyTargetFact,
+  type Raised,
   readBoxes,
   readKey,
   type Socks5Fact,
@@ -45,6 +45,7 @@ import { Targets } from "./targets.ts";
 import type { CongestionWish } from "./transport/striped/line.ts";
 import { MptcpTransport, order } from "./transport/transport.ts";
 import { tunnelCounters, Tunnels } from "./tunnel.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 /** How long the peer has to answer when it is asked whether it does. */
 const PROBE_MS = 2_000;
@@ -53,27 +54,9 @@ const UNANSWERED_TOLD = 2;
 /** How long it is told that a box had too much. */
 const FULL_TOLD_MS = 60_000;
 
-/** Why the peer does not answer, as far as the box can tell. */
-const REJECTED = {
-  message:
-    "The peer takes connections but never answers them: this box's key is none there (any more), or a clock is more than 30 s off",
-  next:
-    "Compare the clocks (date); then on the peer otb peer box list, and otb peer box code or add; here otb peer join -",
-};
-const CLOCK_WRONG = {
-  message: "The peer answers nothing as the clock of this box is wrong, and it allows 30 s",
-  next: "Look what keeps the clock from being set (otb status), or set it by hand (date -s).",
-};
-/** An older peer, or one that is only a Shadowsocks server. */
-const STRIPING_UNKNOWN: HealthCondition = {
-  code: "striping-unknown",
-  severity: "warning",
-  message: "The peer does not know striped streams: connections go by Multipath TCP as long as it does not",
-  next: "Update otb on the peer, or set mptcp-scheduler.transport=mptcp here.",
-};
-
 export default definePlugin({
   config,
+  words,
   check(next, { network }) {
     const bad = next.allowTargets.find((range) => !isRange(range));
     if (bad !== undefined) {
@@ -122,7 +105,7 @@ function fixed(config: Config): string {
 }
 
 interface Parts {
-  ctx: Context<Config>;
+  ctx: Context<Config, Words>;
   native: ReturnType<typeof openNative>;
   reactor: Reactor;
   now(): number;
@@ -266,25 +249,20 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   publish(ctx, () => {
     held.tell(tunnels.heldLinks);
     const { unreachable, unanswered, lastError, ...counts } = counters;
-    told(ctx, unreachable > 0, {
-      code: "peer-unreachable",
-      severity: "error",
-      message: `The peer ${peer.address} port ${peer.port} can't be reached: ${lastError}`,
-      next: "Look whether the peer runs (otb status there) and whether a link works at all (otb link list).",
+    const { address, port } = peer;
+    told(ctx, unreachable > 0, "peer-unreachable", { address, port, reason: lastError });
+    // Why it does not answer, as far as the box can tell.
+    const isClockWrong = clock.current.get("clock")?.state === "wrong";
+    told(ctx, unanswered >= UNANSWERED_TOLD, "peer-rejects", {
+      why: words.phrase(isClockWrong ? "clock-wrong" : "rejected"),
+      advice: words.phrase(isClockWrong ? "set-clock" : "compare"),
     });
-    told(ctx, unanswered >= UNANSWERED_TOLD, {
-      code: "peer-rejects",
-      severity: "error",
-      ...(clock.current.get("clock")?.state === "wrong" ? CLOCK_WRONG : REJECTED),
-    });
-    for (const [code, crowding] of Object.entries(shares.conditions())) {
-      if (crowding) ctx.health.raise(crowding);
-      else ctx.health.clear(code);
-    }
+    shares.tell();
     if (hits.size > 0) {
       ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
     }
-    told(ctx, tunnels.transport === "unknown-to-peer", STRIPING_UNKNOWN);
+    // An older peer, or one that is only a Shadowsocks server.
+    told(ctx, tunnels.transport === "unknown-to-peer", "striping-unknown");
     return { ...counts, transport: tunnels.transport, way: standIn.way };
   });
   return (next) => shares.take(next);
@@ -333,11 +311,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
         follow();
         ctx.health.clear("boxes-refused");
       } catch (error) {
-        ctx.health.raise({
-          code: "boxes-refused",
-          severity: "error",
-          message: `The boxes of this peer stay as they were: ${(error as Error).message}`,
-        });
+        ctx.health.raise("boxes-refused", { reason: (error as Error).message });
       }
     }),
   );
@@ -350,35 +324,13 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
     const links = server?.heldLinks ?? [];
     held.tell({ down: links.map((one) => ({ ...one, link: `${one.box}/${one.link}` })) });
     const { rejected, ...counts } = counters;
-    told(ctx, !salts.isDurable, {
-      code: "salts-not-kept",
-      severity: "warning",
-      message:
-        "What was seen of boxes' requests cannot be written: after a restart one could be repeated for a minute",
-      next: `Look whether the disk is full: df ${ctx.directory}`,
-    });
-    told(ctx, (rejected.time ?? 0) > 0, {
-      code: "clock-skew",
-      severity: "warning",
-      message: "A box with the right key came with a clock that is more than 30 s off, and was refused",
-      next: "Set the clock of the box, or of this peer.",
-    });
+    told(ctx, !salts.isDurable, "salts-not-kept", { directory: ctx.directory });
+    told(ctx, (rejected.time ?? 0) > 0, "clock-skew");
     const full = boxes.all.filter(({ refusedMs }) => performance.now() - refusedMs < FULL_TOLD_MS);
-    told(ctx, full.length > 0, {
-      code: "box-full",
-      severity: "warning",
-      message: `${
-        full.map(({ name }) => `"${name}"`).join(", ")
-      } had more connections at once than one box may have, ` +
-        "and what was beyond was refused",
-      next: "Look for a device there that opens connections without end (otb peer box list).",
+    told(ctx, full.length > 0, "box-full", {
+      boxes: full.map(({ name }) => words.phrase("named", { name })),
     });
-    told(ctx, older.isMissing, {
-      code: "sip004-box-missing",
-      severity: "warning",
-      message: `Older Shadowsocks clients are not served, as no box is called "${ctx.config.sip004.box}"`,
-      next: "otb config set socks-proxy.sip004.box=NAME",
-    });
+    told(ctx, older.isMissing, "sip004-box-missing", { box: ctx.config.sip004.box });
     return {
       ...counts,
       rejected,
@@ -413,11 +365,7 @@ function mostConnections(native: Parts["native"]): number {
 }
 
 /** Raises or clears one condition. */
-function told(
-  ctx: Context<Config>,
-  holds: boolean,
-  condition: Parameters<Context<Config>["health"]["raise"]>[0],
-): void {
-  if (holds) ctx.health.raise(condition);
-  else ctx.health.clear(condition.code);
+function told({ health }: Context<Config, Words>, holds: boolean, ...raised: Raised<Words>): void {
+  if (holds) health.raise(...raised);
+  else health.clear(raised[0]);
 }

@@ -1,29 +1,16 @@
 // While the peer's proxy does not answer, the tunnel stands in for it: new TCP of the LAN is left alone and goes there.
-import type {
-  Context,
-  HealthCondition,
-  InterfaceFact,
-  PeerFact,
-  TcpWayFact,
-  TunnelFact,
-  View,
-} from "@otb/plugin";
+import type { Context, InterfaceFact, PeerFact, TcpWayFact, TunnelFact, View } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { ProxyReach } from "./proxy_reach.ts";
 import type { TunnelCounters } from "./tunnel.ts";
+import type { Words } from "./texts/mod.ts";
 
 /** How often it is judged; while there is doubt the peer is asked this often. */
 const JUDGE_EVERY_MS = 500, ASK_EVERY_MS = 1_000;
-const STANDS_IN: HealthCondition = {
-  code: "tunnel-carries-tcp",
-  severity: "warning",
-  message: "The peer's proxy does not answer: new TCP connections go through the tunnel until it does",
-  next: "Look whether the plugin socks-proxy runs on the peer (otb status there).",
-};
 
 /** What is looked at. */
 export interface StandInSettings {
-  ctx: Context<Config>;
+  ctx: Context<Config, Words>;
   counters: TunnelCounters;
   /** The peer's name. */
   peer: string;
@@ -89,8 +76,8 @@ export class StandIn {
     }
     this.#now = now;
     ctx.log.warn(now ? "The tunnel stands in for the proxy" : "The proxy takes new connections again");
-    if (now) ctx.health.raise(STANDS_IN);
-    else ctx.health.clear(STANDS_IN.code);
+    if (now) ctx.health.raise("tunnel-carries-tcp");
+    else ctx.health.clear("tunnel-carries-tcp");
     if (now) this.#tell({ way: "tunnel", isTaking: false });
     this.#apply(out).catch((error) => {
       this.#isHandingBack = false;

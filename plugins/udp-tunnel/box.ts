@@ -28,6 +28,7 @@ import { PrefixCheck, QUESTION_BYTES } from "./prefix_check.ts";
 import { type Ends, type Host, Pump } from "./pump.ts";
 import { Session } from "./session.ts";
 import { COOKIE, RESPONSE } from "./wire.ts";
+import type { Words } from "./texts/mod.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -85,7 +86,7 @@ export class BoxTunnel implements Host {
   /** Rates that links had when they were last used, bits per second, by link. */
   #rates: { [link: string]: number } = {};
 
-  constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+  constructor(private readonly ctx: Context<Config, Words>, private readonly native: Native) {
     this.#pump = new Pump(native, this);
     this.#told = new BoxTold(ctx);
     this.#ways = ctx.facts.watch("link-way/");
@@ -101,12 +102,7 @@ export class BoxTunnel implements Host {
     ctx.defer(ctx.network.subscribe(() => void remember()));
     const [peer] = ctx.network.current.peers;
     if (!peer?.tunnelKey) {
-      ctx.health.raise({
-        code: "tunnel-key-missing",
-        severity: "error",
-        message: "There is no tunnel, as this box does not know its peer's key for it: only TCP is carried",
-        next: "Print the join code at the peer anew (otb init code), and set the box up with it.",
-      });
+      ctx.health.raise("tunnel-key-missing");
       return this.#tell(true);
     }
     ctx.health.clear("tunnel-key-missing");
@@ -372,11 +368,7 @@ export class BoxTunnel implements Host {
   #changed(): void {
     void this.#claim().catch((error) => {
       this.ctx.log.error("Cannot set the tunnel up", { reason: String(error) });
-      this.ctx.health.raise({
-        code: "tunnel-refused",
-        severity: "error",
-        message: `The kernel refused what the tunnel needs: ${(error as Error).message}`,
-      });
+      this.ctx.health.raise("tunnel-refused", { reason: (error as Error).message });
     });
   }
 

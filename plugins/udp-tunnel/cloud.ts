@@ -26,6 +26,7 @@ import { Places, prefixOf, type StoredPlaces } from "./places.ts";
 import { type Ends, type Host, Pump } from "./pump.ts";
 import { Session } from "./session.ts";
 import { INITIATION, MOST_INNER_MTU } from "./wire.ts";
+import type { Words } from "./texts/mod.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -73,7 +74,7 @@ export class CloudTunnel implements Host {
   #published = new Set<string>();
   #toldMs = -Infinity;
 
-  constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+  constructor(private readonly ctx: Context<Config, Words>, private readonly native: Native) {
     this.#pump = new Pump(native, this);
     this.#known = new Boxes(native);
   }
@@ -298,12 +299,7 @@ export class CloudTunnel implements Host {
     const { former } = this.#answerer!.counts;
     if (former !== this.#former) {
       if (nowUs - this.#formerUs > FORMER_US) {
-        this.ctx.health.raise({
-          code: "tunnel-box-older",
-          severity: "warning",
-          message: "A box runs an older otb, whose tunnel this peer no longer speaks",
-          next: "Update otb on that box.",
-        });
+        this.ctx.health.raise("tunnel-box-older");
       }
       this.#former = former;
       this.#formerUs = nowUs;
@@ -315,11 +311,7 @@ export class CloudTunnel implements Host {
 
   #changed(): void {
     void this.#claim().catch((error) =>
-      this.ctx.health.raise({
-        code: "tunnel-refused",
-        severity: "error",
-        message: `The kernel refused what the tunnel needs: ${(error as Error).message}`,
-      })
+      this.ctx.health.raise("tunnel-refused", { reason: (error as Error).message })
     );
   }
 

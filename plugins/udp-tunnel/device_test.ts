@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { encodeAddress, openNative, type Tun, type TunOptions } from "../../core/native/ffi.ts";
 import { Namespace, until } from "../../core/native/testing.ts";
-import type { HealthCondition } from "@otb/plugin";
+import { drawn, type HealthCondition, type Raised } from "@otb/plugin";
 import { DEVICE } from "./claims.ts";
 import { Device } from "./device.ts";
 import { type Host, Pump } from "./pump.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 const native = openNative();
 const REMOTE = encodeAddress({ host: "10.157.0.9", port: 9 });
@@ -28,7 +29,7 @@ class Trial {
       clock: { now: () => 0, monotonicMs: () => this.nowMs },
       log: { debug() {}, info() {}, warn() {}, error() {} },
       health: {
-        raise: (condition: HealthCondition) => void this.conditions.set(condition.code, condition),
+        raise: (...raised: Raised<Words>) => void this.conditions.set(raised[0], drawn(words, raised)),
         clear: (code: string) => void this.conditions.delete(code),
       },
     };

@@ -2,9 +2,10 @@
 import { strict as assert } from "node:assert";
 import { encodeAddress, openNative } from "../../core/native/ffi.ts";
 import { Namespace } from "../../core/native/testing.ts";
-import type { Resource } from "@otb/plugin";
+import { drawn, type Raised, type Resource } from "@otb/plugin";
 import { boxClaims, cloudClaims, DEVICE } from "./claims.ts";
 import { boxFlows, lanFlows, rememberFlows } from "./flow_times.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 const ignore = Deno.uid() !== 0 || Deno.build.os !== "linux";
 const PHONE = 5_060, NAMES = 53;
@@ -147,7 +148,10 @@ Deno.test("a kernel that cannot remember flows for so long is told of, and is no
   let isAble = false;
   const ctx = {
     claim: () => isAble ? Promise.resolve() : Promise.reject(new Error("Operation not supported")),
-    health: { raise: ({ message }: { message: string }) => raised.push(message), clear: () => raised.pop() },
+    health: {
+      raise: (...one: Raised<Words>) => raised.push(drawn(words, one).message),
+      clear: () => raised.pop(),
+    },
   };
   await rememberFlows(ctx as never, lanFlows("lan0"));
   assert.equal(raised.length, 1);

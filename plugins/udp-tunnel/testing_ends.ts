@@ -6,10 +6,12 @@ import { independentInitiator } from "../../core/native/testing_noise.ts";
 import {
   type BoxKey,
   type Context,
+  drawn,
   type HealthCondition,
   type Json,
   type Network,
   OtbError,
+  type Raised,
   type Role,
   type Status,
   type TunnelFact,
@@ -22,6 +24,7 @@ import { Prover } from "./cookies.ts";
 import { encodeHello, PROOF_AT } from "./greeting.ts";
 import { Identity } from "./identity.ts";
 import { COOKIE, DATA, INITIATION, PROLOGUE, RESPONSE } from "./wire.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -83,7 +86,7 @@ class Core {
     this.#watch(prefix).set(new Map(this.#watch(prefix).current).set(key, value));
   }
 
-  context(role: Role, network: Network, links: object[]): Context<Config> {
+  context(role: Role, network: Network, links: object[]): Context<Config, Words> {
     const settings = config.parse({}) as Config;
     return {
       name: "udp-tunnel",
@@ -114,10 +117,10 @@ class Core {
       claim: () => Promise.resolve(),
       publishStatus: (status: Status) => void (this.status = status),
       health: {
-        raise: (condition: HealthCondition) => void this.conditions.set(condition.code, condition),
+        raise: (...raised: Raised<Words>) => void this.conditions.set(raised[0], drawn(words, raised)),
         clear: (code: string) => void this.conditions.delete(code),
       },
-    } as unknown as Context<Config>;
+    } as unknown as Context<Config, Words>;
   }
 
   async stop(): Promise<void> {
