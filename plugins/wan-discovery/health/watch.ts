@@ -9,6 +9,7 @@ import type {
   PathFact,
   PeerFact,
   TunnelFact,
+  TunnelPathFact,
   View,
 } from "@otb/plugin";
 import { OtbError } from "@otb/plugin";
@@ -41,6 +42,7 @@ interface Watched {
   preflightUntilMs: number;
   looking?: Promise<Preflight>;
   preflight?: Preflight;
+  unprovedSinceMs?: number;
   /** The fastest it was seen, bits per second. */
   fastestRx: number;
   fastestTx: number;
@@ -66,6 +68,7 @@ class Watch implements HealthWatch {
   readonly #ways: View<ReadonlyMap<string, LinkWayFact>>;
   readonly #peers: View<ReadonlyMap<string, PeerFact>>;
   readonly #tunnels: View<ReadonlyMap<string, TunnelFact>>;
+  readonly #tunnelPaths: View<ReadonlyMap<string, TunnelPathFact>>;
   readonly #routers: View<ReadonlyMap<string, { interface: string }>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #random: (bytes: number) => Bytes;
@@ -83,6 +86,7 @@ class Watch implements HealthWatch {
     this.#ways = ctx.facts.watch("link-way/");
     this.#peers = ctx.facts.watch("peer/");
     this.#tunnels = ctx.facts.watch("tunnel");
+    this.#tunnelPaths = ctx.facts.watch("tunnel-path/");
     this.#routers = ctx.facts.watch("router-advertisement/");
     this.#interfaces = ctx.facts.watch("interface/");
   }
@@ -233,7 +237,10 @@ class Watch implements HealthWatch {
     const path = this.#paths.current.get(`path/${link.name}`);
     watched.fastestRx = Math.max(watched.fastestRx, path?.rxBitsPerSecond ?? 0);
     watched.fastestTx = Math.max(watched.fastestTx, path?.txBitsPerSecond ?? 0);
-    const seen = this.#see(link, nowMs);
+    const tunnelPath = this.#tunnelPaths.current.get(`tunnel-path/${link.name}`);
+    const isProved = tunnelPath === undefined || tunnelPath.state === "up";
+    watched.unprovedSinceMs = isProved ? undefined : watched.unprovedSinceMs ?? nowMs;
+    const seen = this.#see(link, nowMs, watched);
     const verdict = watched.health.judge(seen);
     this.#tell(link.name, watched, verdict);
     const way = this.#wayOf(link);
@@ -245,7 +252,7 @@ class Watch implements HealthWatch {
     return verdict.state === "up" || verdict.state === "degraded";
   }
 
-  #see({ name, tier, observed }: Link, nowMs: number): Seen {
+  #see({ name, tier, observed }: Link, nowMs: number, { unprovedSinceMs }: Watched): Seen {
     const path = this.#paths.current.get(`path/${name}`);
     const peers = [...this.#peers.current.values()];
     const seen = evidence(path, tier === "never");
@@ -255,6 +262,7 @@ class Watch implements HealthWatch {
       // Of who is not reached over any link, no path says anything.
       path: this.#isPeerMissed && seen === "answers" ? "silent" : seen,
       missedSinceMs: this.#isPeerMissed || this.#isTunnelMissed ? this.#missedSinceMs : undefined,
+      unprovedSinceMs,
       // A queue that is full loses too, and nothing is the matter with that link.
       loss: path?.lineLoss,
       peerGone: peers.length > 0 && peers.every(({ state }) => state === "down"),
@@ -267,7 +275,7 @@ class Watch implements HealthWatch {
       const { outcome, rttMs } = await round(this.#asker, way, this.#targets(), this.#random, {
         withinMs: watched.roundTrip.timeoutMs * watched.health.patience,
         turn: watched.turn++,
-        page: watched.health.metPortal || watched.turn === 1,
+        page: watched.health.metPortal || watched.turn === 1 || watched.unprovedSinceMs !== undefined,
       });
       watched.asking = false;
       const now = this.ctx.links.current.find(({ name }) => name === link.name);
@@ -278,7 +286,7 @@ class Watch implements HealthWatch {
       this.#tell(
         link.name,
         watched,
-        watched.health.judge(this.#see(now, this.#nowMs()), same ? outcome : undefined),
+        watched.health.judge(this.#see(now, this.#nowMs(), watched), same ? outcome : undefined),
       );
     })().catch((error) => {
       watched.asking = false;
