@@ -154,7 +154,10 @@ Deno.test("a link that answers handshakes alone is asked at once and then ever m
   assert.ok(asked.length < 24, `${asked.length} times within an hour`);
   // It logged in, and later is asked to do so again.
   const atMs = asked.at(-1)! + 20_000;
-  health.judge(seen(atMs, "answers", { unprovedSinceMs: 20_000 }), { kind: "portal", where: "http://hotel/" });
+  health.judge(seen(atMs, "answers", { unprovedSinceMs: 20_000 }), {
+    kind: "portal",
+    where: "http://hotel/",
+  });
   assert.equal(health.judge(seen(atMs, "answers", { unprovedSinceMs: 20_000 })).state, "down");
 });
 
