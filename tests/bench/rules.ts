@@ -3,7 +3,7 @@
 import { compile } from "../../plugins/device-pinning/compile.ts";
 import { NOTHING } from "../../plugins/device-pinning/kernel.ts";
 import { run as program, script, settings, wish } from "../../plugins/device-pinning/testing.ts";
-import { median, round } from "../measure.ts";
+import { median, round } from "./measure.ts";
 
 const RULES = 1_000;
 /** Of the throughput with a single rule. */

@@ -2,8 +2,8 @@
 // printed is compared with a golden text, and every verb must have been seen in both forms.
 import { strict as assert } from "node:assert";
 import type { Usage } from "@optique/core/usage";
-import { main, VERBS } from "../core/cli/main.ts";
-import { shown, type Terminal } from "../core/cli/terminal.ts";
+import { main, VERBS } from "../../core/cli/main.ts";
+import { shown, type Terminal } from "../../core/cli/terminal.ts";
 
 /** What one command line printed, and its exit status. */
 export interface Said {

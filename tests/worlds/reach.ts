@@ -1,5 +1,5 @@
 // Which ports of a station another one reaches, and programs that listen everywhere for it: for tests of what is shut.
-import type { Lab } from "./lab/lab.ts";
+import type { Lab } from "../lab/lab.ts";
 
 /** Ports that are tried: what is usual, what otb has, and one of a program that nobody said anything of. */
 export const TRIED = [22, 53, 67, 80, 123, 443, 546, 1080, 5353, 8080, 8443, 8444, 9090];

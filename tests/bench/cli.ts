@@ -11,63 +11,63 @@ interface Benchmark {
 const BENCHMARKS: Record<string, Benchmark> = {
   relay: {
     summary: "two encrypted hops against shadowsocks-libev and shadowsocks-rust",
-    load: () => import("./bench/relay.ts"),
+    load: () => import("./relay.ts"),
   },
   connections: {
     summary: "short connections per second and memory, against the same",
-    load: () => import("./bench/connections.ts"),
+    load: () => import("./connections.ts"),
   },
   aggregate: {
     summary: "one TCP connection over all links against the sum of the single links",
-    load: () => import("./bench/aggregate.ts"),
+    load: () => import("./aggregate.ts"),
   },
   grid: {
     summary:
       "mixes of links as homes have them, both ways, one connection and eight: striped and Multipath " +
       "TCP beside what the links carry and the best alone",
     usual: { rounds: 1 },
-    load: () => import("./bench/grid.ts"),
+    load: () => import("./grid.ts"),
   },
   budget: {
     summary: "16.8 MB within the kernel's simult_flows budget",
-    load: () => import("./bench/budget.ts"),
+    load: () => import("./budget.ts"),
   },
   failover: {
     summary:
       "links cut under a download, an upload and an idle session, and a thousand flaps: gaps, bytes, memory",
-    load: () => import("./bench/failover.ts"),
+    load: () => import("./failover.ts"),
   },
   fetch: {
     summary:
       "small fetches and pages over several links against the best alone, idle and beside a bulk download",
     usual: { rounds: 10 },
-    load: () => import("./bench/fetch.ts"),
+    load: () => import("./fetch.ts"),
   },
   loaded: {
     summary: "links that are full both ways for an hour: none is called down",
-    load: () => import("./bench/loaded.ts"),
+    load: () => import("./loaded.ts"),
   },
   soak: {
     summary: "half an hour of faults by a seed: nothing breaks that should live, nothing grows",
-    load: () => import("./bench/soak.ts"),
+    load: () => import("./soak.ts"),
   },
   tunnel: {
     summary: "one encrypted tunnel on one path against wireguard-go, glorytun and a plain TUN forward",
-    load: () => import("./bench/tunnel.ts"),
+    load: () => import("./tunnel.ts"),
   },
   datagrams: {
     summary: "QUIC and constant UDP through the tunnel over unequal links; gaps when one is cut",
-    load: () => import("./bench/datagrams.ts"),
+    load: () => import("./datagrams.ts"),
   },
   rules: {
     summary: "what a thousand pinning rules cost a forwarded connection",
-    load: () => import("./bench/rules.ts"),
+    load: () => import("./rules.ts"),
   },
   calls: {
     summary: "calls while every link is full both ways, with and without qos, and while a link is cut",
-    load: () => import("./bench/calls.ts"),
+    load: () => import("./calls.ts"),
   },
-  idle: { summary: "memory of an idle box", load: () => import("./bench/idle.ts") },
+  idle: { summary: "memory of an idle box", load: () => import("./idle.ts") },
 };
 
 const HELP = `Usage: sudo ./otb bench NAME [--json] [--rounds N] [--seconds N] [--minutes N] [--seed N]

@@ -1,10 +1,10 @@
 // `otb lab|demo|bench|test|fuzz`: the verbs that build a world to look at, measure or test; a release does not carry them.
-import { bench } from "./bench.ts";
-import { sweepBenches } from "./bench/hops.ts";
-import { demo } from "./demo.ts";
-import { fuzz } from "./fuzz.ts";
-import { labCommand } from "./lab/cli.ts";
-import { sweepDeadLabs } from "./lab/lab.ts";
+import { bench } from "../bench/cli.ts";
+import { sweepBenches } from "../bench/hops.ts";
+import { demo } from "../worlds/demo.ts";
+import { fuzz } from "../fuzz/cli.ts";
+import { labCommand } from "../lab/cli.ts";
+import { sweepDeadLabs } from "../lab/lab.ts";
 import { test } from "./test.ts";
 
 const VERBS: Record<string, (args: string[]) => Promise<number>> = {

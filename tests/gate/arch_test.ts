@@ -25,7 +25,7 @@ const allowed: Edge[] = [
   { from: "core/net/plan.ts", to: "core/net/os.ts", typeOnly: true },
   { from: "core/main.ts", to: "core/net/os_linux.ts" },
   { from: "webui/app.ts", to: "core/client/mod.ts" },
-  { from: "tests/world.ts", to: "core/client/mod.ts" },
+  { from: "tests/worlds/world.ts", to: "core/client/mod.ts" },
 ];
 
 const forbidden: Edge[] = [

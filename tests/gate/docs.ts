@@ -1,10 +1,10 @@
-// `deno run -A tests/docs.ts [--check]`: the tables of settings in the plugins' READMEs, generated from their schemas.
+// `deno run -A tests/gate/docs.ts [--check]`: the tables of settings in the plugins' READMEs, generated from their schemas.
 import { fileURLToPath } from "node:url";
 import { toJSONSchema } from "zod/v4/core";
 import { settingsTable, withSettings } from "./docs_table.ts";
 import { pluginFolders } from "./house.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
 /** Writes every table, or with `checkOnly` says which ones are out of step. */
 export async function docs({ checkOnly }: { checkOnly: boolean }): Promise<string[]> {
@@ -19,7 +19,7 @@ export async function docs({ checkOnly }: { checkOnly: boolean }): Promise<strin
         settingsTable(toJSONSchema(config, { io: "input", unrepresentable: "any" })),
       );
       if (next === text) continue;
-      if (checkOnly) complaints.push(`${path} is out of step with config.ts: deno run -A tests/docs.ts`);
+      if (checkOnly) complaints.push(`${path} is out of step with config.ts: deno run -A tests/gate/docs.ts`);
       else await Deno.writeTextFile(`${ROOT}/${path}`, next);
     } catch (error) {
       complaints.push(`${path}: ${(error as Error).message}`);

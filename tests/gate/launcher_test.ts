@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
-const LAUNCHER = fileURLToPath(new URL("../otb", import.meta.url));
+const LAUNCHER = fileURLToPath(new URL("../../otb", import.meta.url));
 /** What the launcher itself uses of a Debian system. */
 const TOOLS = [
   "cat",

@@ -1,9 +1,9 @@
 // `otb demo`: the whole thing on one machine, measured while you watch. Raises a lab with the links of an ordinary home,
 // runs box and peer, loads each link alone and then all of them both ways, cuts one on the way, and stays up for exploring.
 import { OtbError } from "@otb/plugin";
-import { DSL, FIBRE, LTE } from "./bench/mixes.ts";
-import { type LinkSpec, parseLinks } from "./lab/parse.ts";
-import { links, PAYLOAD_SHARE, round, table } from "./measure.ts";
+import { DSL, FIBRE, LTE } from "../bench/mixes.ts";
+import { type LinkSpec, parseLinks } from "../lab/parse.ts";
+import { links, PAYLOAD_SHARE, round, table } from "../bench/measure.ts";
 import { type Transfer, type Transport, World } from "./world.ts";
 
 const HELP = `Usage: sudo ./otb demo [--links 100/20/10,18/1/20/0/300,...] [--seconds N] [--once] [--json]

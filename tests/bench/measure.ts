@@ -1,5 +1,5 @@
 // Small helpers of benchmarks and demo: medians, tables, link specs in words.
-import { type LinkSpec, parseLinks } from "./lab/parse.ts";
+import { type LinkSpec, parseLinks } from "../lab/parse.ts";
 
 /** What a link carries as payload of TCP, of its rate: 1,420 of 1,500 bytes, less the frames of the proxy. */
 export const PAYLOAD_SHARE = 0.945;

@@ -1,6 +1,6 @@
 // What tests of the tunnel ask of a world.
-import type { Json, StatusReport } from "../core/client/mod.ts";
-import type { Lab } from "./lab/lab.ts";
+import type { Json, StatusReport } from "../../core/client/mod.ts";
+import type { Lab } from "../lab/lab.ts";
 import type { World } from "./world.ts";
 
 /** What the tunnel says of itself; undefined while it says nothing. */

@@ -1,10 +1,10 @@
 // `otb test`: the gate and the whole-system tests side by side, counted together; the last line is what CI reads.
 import { failures } from "./failures.ts";
-import { sweepDeadLabs } from "./lab/lab.ts";
+import { sweepDeadLabs } from "../lab/lab.ts";
 import { type Outcome, runPool, type Task } from "./pool.ts";
 import { schedule, slots } from "./schedule.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
 const HELP = `Usage: sudo ./otb test [--unit | --system | --only TEXT] [--jobs N]
 
@@ -107,7 +107,7 @@ function gate(): Task[] {
     },
     {
       name: "the gate",
-      command: [Deno.execPath(), "run", "-A", "--quiet", `${ROOT}/tests/ok.ts`],
+      command: [Deno.execPath(), "run", "-A", "--quiet", `${ROOT}/tests/gate/ok.ts`],
       after: [tools],
       tests: true,
     },

@@ -1,9 +1,9 @@
 // `deno task ok`: the one gate, the same here and in CI. Every step counts as one check, every test as one; the last
 // line is `N passed, N failed`.
 import { fileURLToPath } from "node:url";
-import { countTests } from "./count.ts";
+import { countTests } from "../runner/count.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 const rooms = ["core", "plugins", "webui", "cloud", "image", "tests"].filter((room) =>
   exists(`${ROOT}/${room}`)
 );
@@ -30,7 +30,7 @@ const lanes: Step[][] = [[
   // Plugins have the name and version that a package has, but nobody publishes them: slow types harm nobody.
   { name: "lint", command: [deno, "lint", "--quiet", "--rules-exclude=no-slow-types"] },
   { name: "types", command: [deno, "check", "--quiet", ...rooms] },
-  { name: "generated docs", command: [deno, "run", "-A", "--quiet", "tests/docs.ts", "--check"] },
+  { name: "generated docs", command: [deno, "run", "-A", "--quiet", "tests/gate/docs.ts", "--check"] },
   {
     name: "unit tests",
     // Without folders: where some are named, what they contain is not ignored.

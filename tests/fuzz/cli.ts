@@ -1,7 +1,7 @@
 // `otb fuzz`: every fuzzer there is, for as long as wanted; a line for each tells what it did.
-import type { Fuzzer, Outcome, Wanted } from "./fuzz/fuzzer.ts";
-import { rustFuzzers } from "./fuzz/rust.ts";
-import { typescriptFuzzers } from "./fuzz/typescript.ts";
+import type { Fuzzer, Outcome, Wanted } from "./fuzzer.ts";
+import { rustFuzzers } from "./rust.ts";
+import { typescriptFuzzers } from "./typescript.ts";
 
 const HELP = `Usage: ./otb fuzz [TEXT] [--minutes N] [--jobs N] [--seed N] [--keep] [--input FILE]
 

@@ -1,8 +1,8 @@
 // A box among modems that it has to find, and what it says of the links: for tests of discovery.
-import type { StatusReport } from "../core/client/mod.ts";
+import type { StatusReport } from "../../core/client/mod.ts";
 import type { Link } from "@otb/plugin";
-import type { ModemSpec } from "./lab/modem.ts";
-import { links } from "./measure.ts";
+import type { ModemSpec } from "../lab/modem.ts";
+import { links } from "../bench/measure.ts";
 import { SERVER_ADDRESS, SERVER_PORT, World } from "./world.ts";
 
 /** A box alone among modems, that looks often. */

@@ -1,17 +1,17 @@
 // A whole otb in a lab: box and peer run as a user runs them, through the launcher, each in its own namespace.
-import { connect, type Core, type StatusReport } from "../core/client/mod.ts";
-import type { Arrivals } from "./lab/arrivals.ts";
-import { Lab, type LabSpec, type LinkSpec } from "./lab/lab.ts";
-import type { Gap } from "./lab/meter.ts";
+import { connect, type Core, type StatusReport } from "../../core/client/mod.ts";
+import type { Arrivals } from "../lab/arrivals.ts";
+import { Lab, type LabSpec, type LinkSpec } from "../lab/lab.ts";
+import type { Gap } from "../lab/meter.ts";
 import {
   type DatagramsOptions,
   type DatagramsReport,
   type QuicOptions,
   type QuicTransfer,
   Traffic,
-} from "./lab/traffic.ts";
+} from "../lab/traffic.ts";
 
-export const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 /** The peer's port in every world. */
 export const PEER_PORT = 8443;
 export const PEER_ADDRESS = "198.51.100.11";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ALONE, schedule, slots } from "./schedule.ts";
 
-const FILES = [...Deno.readDirSync(new URL("./system", import.meta.url))].map(({ name }) => name)
+const FILES = [...Deno.readDirSync(new URL("../system", import.meta.url))].map(({ name }) => name)
   .filter((name) => name.endsWith("_test.ts"));
 
 Deno.test("every file is scheduled once; those that run alone are last, and exist", () => {

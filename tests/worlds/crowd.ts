@@ -1,10 +1,10 @@
 // Many DHCP clients in one station of a house, as tests/lab/dhcp_clients.ts plays them: orders in, what they were told out.
 import type { House } from "./lan.ts";
-import type { Answer, Order } from "./lab/dhcp_clients.ts";
+import type { Answer, Order } from "../lab/dhcp_clients.ts";
 import { ROOT } from "./world.ts";
 
-export type { Answer } from "./lab/dhcp_clients.ts";
-export { macOf } from "./lab/dhcp_clients.ts";
+export type { Answer } from "../lab/dhcp_clients.ts";
+export { macOf } from "../lab/dhcp_clients.ts";
 
 /** Everything that was answered to a crowd, from its start on. */
 export class Crowd {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { parseOptions } from "./fuzz.ts";
-import { rustFuzzers } from "./fuzz/rust.ts";
-import { typescriptFuzzers } from "./fuzz/typescript.ts";
+import { parseOptions } from "./cli.ts";
+import { rustFuzzers } from "./rust.ts";
+import { typescriptFuzzers } from "./typescript.ts";
 
-const text = (path: string) => Deno.readTextFileSync(new URL(`../${path}`, import.meta.url));
+const text = (path: string) => Deno.readTextFileSync(new URL(`../../${path}`, import.meta.url));
 
 Deno.test("every fuzzer stands in the list of what hostile input reaches, and every one that stands there exists", () => {
   const listed = [...text("tests/fuzz/README.md").matchAll(/\| `([a-z-]+\/[a-z0-9_]+)`\s*\|$/gm)].map((
@@ -15,9 +15,9 @@ Deno.test("every fuzzer stands in the list of what hostile input reaches, and ev
 });
 
 Deno.test("every body of the native library is a target, and has inputs that are kept", () => {
-  const bodies = [...Deno.readDirSync(new URL("../core/native/src/fuzz", import.meta.url))].map(({ name }) =>
-    `native/${name.replace(".rs", "")}`
-  );
+  const bodies = [...Deno.readDirSync(new URL("../../core/native/src/fuzz", import.meta.url))].map((
+    { name },
+  ) => `native/${name.replace(".rs", "")}`);
   assert.deepEqual(rustFuzzers().map(({ name }) => name).toSorted(), bodies.toSorted());
   for (const { name } of rustFuzzers()) {
     const kept = text(`core/native/testdata/fuzz/${name.replace("native/", "")}.txt`);
