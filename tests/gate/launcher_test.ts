@@ -101,7 +101,7 @@ Deno.test("the CLI is told how otb was called, for what a person is to type next
 Deno.test("lab, demo, bench, test and fuzz go to the tests' own CLI, help for them without any build", () => {
   using place = new Place().deno(version);
   for (const verb of ["lab", "demo", "bench", "test", "fuzz"]) {
-    assert.match(place.run([verb, "--help"]).out, new RegExp(`/tests/cli\\.ts ${verb} --help\\n$`));
+    assert.match(place.run([verb, "--help"]).out, new RegExp(`/tests/runner/cli\\.ts ${verb} --help\\n$`));
   }
 });
 
