@@ -17,8 +17,8 @@ import {
   UDP_META_BYTES,
   type UdpOptions,
 } from "./ffi.ts";
-import { Namespace, ready } from "./testing.ts";
-import { independentInitiator, join } from "./testing_noise.ts";
+import { Namespace, ready } from "./testing/namespace.ts";
+import { independentInitiator, join } from "./testing/noise.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 const native = openNative();

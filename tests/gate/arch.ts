@@ -68,8 +68,8 @@ export function circles(edges: Edge[]): string[][] {
 
 /** Tests, benchmarks and their helpers may import anything. */
 export function isTest(path: string): boolean {
-  return path.startsWith("tests/") || path.includes("/testdata/") ||
-    /(^|\/)([^/]*_(test|bench)|testing[^/]*)\.tsx?$/.test(path);
+  return path.startsWith("tests/") || /\/(testing|testdata)\//.test(path) ||
+    /_(test|bench)\.tsx?$/.test(path);
 }
 
 /** What a plugin imports as @otb/plugin. */
