@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { OtbError } from "../contract/mod.ts";
-import { withCore, writePlugin } from "./testing.ts";
+import { withCore, writePlugin } from "./testing/plugins.ts";
 
 const address = `{ kind: "address", interface: "lan0", cidr: "192.168.100.1/24" }`;
 
@@ -228,7 +228,7 @@ Deno.test("a running plugin is taken over by the next core, with its claims, fac
     }).spawn();
     const writer = first.stdin.getWriter();
     await writer.write(new TextEncoder().encode(`
-      import { RecordingCore } from "${new URL("./testing.ts", import.meta.url).href}";
+      import { RecordingCore } from "${new URL("./testing/plugins.ts", import.meta.url).href}";
       import { Supervised } from "${new URL("./supervised.ts", import.meta.url).href}";
       const plugin = new Supervised(${JSON.stringify(manifest)}, new RecordingCore(${
       JSON.stringify(folder)

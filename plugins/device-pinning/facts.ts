@@ -1,9 +1,9 @@
 // What others are told that follows from rules and devices, by key. Pure.
 import type { DomainRulesFact } from "@otb/plugin";
-import { domainsOf, isForEveryTarget, macsOf } from "./clauses.ts";
-import { setNames, TABLE, type Wish } from "./compile.ts";
+import { domainsOf, isForEveryTarget, macsOf } from "./rules/clauses.ts";
+import { setNames, TABLE, type Wish } from "./rules/compile.ts";
 import { multicastWays } from "./multicast.ts";
-import { ruleOutcome } from "./policy.ts";
+import { ruleOutcome } from "./rules/policy.ts";
 
 /** Every fact to publish. */
 export function factsOf({ config, numbers, ...situation }: Wish): Map<string, object> {

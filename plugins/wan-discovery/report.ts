@@ -1,11 +1,11 @@
 // What others are told of the search: facts for plugins, rows and conditions for people. Pure.
 import { type HealthCondition, type InterfaceFact, OtbError } from "@otb/plugin";
-import { linkFact } from "./claims.ts";
-import type { Evidence, ServerSeen } from "./evidence.ts";
-import { kindOf } from "./interfaces.ts";
-import { type Grant, type LeaseClient, usedOf } from "./lease.ts";
-import type { PlannedLink } from "./known.ts";
-import { guess } from "./vendors.ts";
+import { linkFact } from "./links/claims.ts";
+import type { Evidence, ServerSeen } from "./search/evidence.ts";
+import { kindOf } from "./search/interfaces.ts";
+import { type Grant, type LeaseClient, usedOf } from "./links/lease.ts";
+import type { PlannedLink } from "./search/known.ts";
+import { guess } from "./search/vendors.ts";
 
 /** A DHCP server that is not this box. Published as `dhcp-server/<mac>`. */
 export interface DhcpServerFact {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Reply } from "./dhcp.ts";
-import { Evidence } from "./evidence.ts";
+import type { Reply } from "./frames/dhcp.ts";
+import { Evidence } from "./search/evidence.ts";
 import { type DhcpServerFact, facts } from "./report.ts";
 
 const MAC = "02:00:5e:10:77:01";

@@ -1,7 +1,7 @@
 // Link health and preflight: what a link can do is found out, and how it is is told rightly, whatever happens to it.
 import { strict as assert } from "node:assert";
 import type { StatusReport } from "../../core/client/mod.ts";
-import { links } from "../measure.ts";
+import { links } from "../bench/measure.ts";
 import {
   PEER_ADDRESS,
   ROOT,
@@ -10,7 +10,7 @@ import {
   type Transport,
   TRANSPORTS,
   World,
-} from "../world.ts";
+} from "../worlds/world.ts";
 
 const NAME = "probe.lab.example", ANSWER = "192.0.2.53", STUN_PORT = 3478;
 

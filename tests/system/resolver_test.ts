@@ -2,8 +2,8 @@
 // wished. Real dnsmasq on the box, real unbound at the peer, real dnsmasq as the Internet's resolvers.
 import { strict as assert } from "node:assert";
 import { Lines } from "../lab/programs.ts";
-import { links } from "../measure.ts";
-import { BYSTANDER_ADDRESS, PEER_ADDRESS, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { BYSTANDER_ADDRESS, PEER_ADDRESS, World } from "../worlds/world.ts";
 
 /** Whom the peer's resolver asks, and the public one that is the second way; each answers for everything in `example`. */
 const FORWARD_TO = "203.0.113.10", SECOND_WAY = "203.0.113.53";

@@ -13,10 +13,10 @@ import type {
   View,
 } from "@otb/plugin";
 import { OtbError } from "@otb/plugin";
-import type { Bytes } from "../addresses.ts";
+import type { Bytes } from "../frames/addresses.ts";
 import type { Config } from "../config.ts";
-import { kindOf } from "../interfaces.ts";
-import { Asker, type Way } from "./asker.ts";
+import { kindOf } from "../search/interfaces.ts";
+import { Asker, type Way } from "./probe_sockets.ts";
 import { type Preflight, preflight } from "./preflight.ts";
 import { MODEM_MS, round, type Targets } from "./rounds.ts";
 import { RoundTrip } from "./round_trip.ts";
