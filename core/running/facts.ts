@@ -17,9 +17,7 @@ import type { FactBoard } from "../supervisor/facts.ts";
 /** The core's part of the facts. */
 export const CORE_FACTS = {
   name: "core",
-  reads: [HELD, INTERFACE, LINK, LINK_HEALTH, PATH, TUNNEL, TUNNEL_PATH, WHEN_PEER_GONE].map(({ key }) =>
-    key
-  ),
+  reads: [HELD, LINK, LINK_HEALTH, PATH, TUNNEL, TUNNEL_PATH, WHEN_PEER_GONE].map(({ key }) => key),
   publishes: [BOXES, INTERFACE, LISTENERS].map(({ key }) => key),
 };
 

@@ -176,7 +176,8 @@ export class RunningCore implements Core {
     this.#watching.signal.addEventListener("abort", () => clearInterval(looking));
     this.#facts.watch(WHEN_PEER_GONE).subscribe(() => this.#followKillSwitch());
     this.#network.subscribe(() => this.#followKillSwitch());
-    for (const fact of [LINK, LINK_HEALTH]) this.#facts.watch<unknown>(fact).subscribe(follow);
+    this.#facts.watch(LINK).subscribe(follow);
+    this.#facts.watch(LINK_HEALTH).subscribe(follow);
     await this.#claimOwn();
     follow();
     if (this.#parts.role === "cloud") {
