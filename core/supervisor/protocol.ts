@@ -17,7 +17,7 @@ export interface Hello {
   started: boolean;
   claims: [key: string, resources: Resource[]][];
   programs: [key: string, spec: ProgramSpec][];
-  facts: [key: string, value: Json][];
+  facts: [id: string, value: Json][];
   /** Conditions that stand. */
   health: HealthNotice[];
   /** What it says to people; absent where it raises nothing of its own. */
@@ -35,7 +35,7 @@ export interface Start {
   secrets: { [name: string]: string };
   links: Link[];
   network: Network;
-  facts: [key: string, value: Json][];
+  facts: [id: string, value: Json][];
   reads: string[];
   publishes: string[];
 }
