@@ -38,7 +38,7 @@ export const en = texts({
     },
     "striping-unknown": {
       text: "The peer does not know striped streams: connections go by Multipath TCP as long as it does not",
-      next: "Update otb on the peer, or set {@mptcp} here.",
+      next: "Update otb on the peer, or here: {@mptcp}",
     },
     "tunnel-carries-tcp": {
       text: "The peer's proxy does not answer: new TCP connections go through the tunnel until it does",

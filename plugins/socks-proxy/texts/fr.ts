@@ -41,7 +41,7 @@ export const fr = translation(en, {
     "striping-unknown": {
       text:
         "Le relais ne sait pas répartir un même flux sur tous les liens : en attendant, les connexions passent par Multipath TCP",
-      next: "Mettez otb à jour sur le relais, ou réglez {@mptcp} ici.",
+      next: "Mettez otb à jour sur le relais, ou tapez ici : {@mptcp}",
     },
     "tunnel-carries-tcp": {
       text:

@@ -35,7 +35,7 @@ export const words = declare({ en, fr }, {
   },
   "striping-unknown": {
     severity: "warning",
-    next: { mptcp: { setting: "mptcp-scheduler.transport=mptcp" } },
+    next: { mptcp: { setting: "mptcp-scheduler.transport", value: "mptcp" } },
   },
   "tunnel-carries-tcp": { severity: "warning", next: { status: { action: "status" } } },
 });

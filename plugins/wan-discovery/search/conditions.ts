@@ -60,14 +60,14 @@ function answeredTwice({ stations, nowMs, freshMs }: Known, seen: Sighting[]): R
 
 /** Modems whose address the box itself has on another interface, like a dish at 192.168.100.1. */
 function ownAddresses({ servers, ports }: Known): Raised<Words> | undefined {
-  const clashes = servers.flatMap(({ router, interface: on }) => {
+  const clashes = new Map(servers.flatMap(({ router: address = "", interface: on }) => {
     const port = ports.find(({ name, addresses }) =>
-      name !== on && addresses.some((cidr) => cidr.split("/")[0] === router)
+      name !== on && addresses.some((cidr) => cidr.split("/")[0] === address)
     );
-    return port ? [`${router} on ${on} (here on ${port.name})`] : [];
-  });
-  if (clashes.length === 0) return undefined;
-  return ["modem-has-own-address", { clashes }];
+    const said = { address, interface: on, port: port?.name ?? "" };
+    return port ? [[`${address} ${on}`, words.phrase("here-on", said)] as const] : [];
+  }));
+  return clashes.size === 0 ? undefined : ["modem-has-own-address", { clashes: [...clashes.values()] }];
 }
 
 /** A modem on another port in the LAN's subnet: used, but devices cannot reach it, nor it them. */
