@@ -26,6 +26,7 @@ export {
   type ConditionRule,
   drawn,
   type HealthCondition,
+  type Phrased,
   type Raised,
   type Reference,
   say,

@@ -251,7 +251,7 @@ export class RunningCore implements Core {
         .map((one) => reportOf(one, language)),
     };
     const pending = this.#changes.pending();
-    return Promise.resolve({ ...report, pending, sentence: sentence(report) });
+    return Promise.resolve({ ...report, pending, sentence: sentence(report, language) });
   }
 
   config = () => this.#changes.snapshot();

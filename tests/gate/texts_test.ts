@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Words } from "@otb/plugin";
 import { toJSONSchema } from "zod/v4/core";
+import { cliWords } from "../../core/cli/texts/mod.ts";
 import { coreWords } from "../../core/texts/mod.ts";
 import { readTree } from "./house.ts";
 import { type House, type Said, textBreaches } from "./texts.ts";
@@ -11,7 +12,10 @@ Deno.test("every text is used, leads to what there is, and is French where it sa
   const { sources, manifests } = readTree();
   const under = (folder: string) =>
     Object.fromEntries(Object.entries(sources).filter(([path]) => path.startsWith(folder)));
-  const said: { [name: string]: Said } = { core: { words: coreWords, sources: under("core/") } };
+  const said: { [name: string]: Said } = {
+    core: { words: coreWords, sources: under("core/") },
+    cli: { words: cliWords, sources: under("core/cli/") },
+  };
   const settings: { [name: string]: unknown } = {};
   for (const name of Object.keys(manifests)) {
     const { default: plugin } = await import(new URL(`plugins/${name}/mod.ts`, ROOT).href);
