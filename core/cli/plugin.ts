@@ -1,5 +1,5 @@
 // `otb plugin`: which plugins there are, and a new one from the template.
-import { isAbsolute, join, relative } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { message } from "@optique/core/message";
 import { multiple, optional } from "@optique/core/modifiers";
@@ -124,17 +124,20 @@ async function copyTemplate(name: string, target: string): Promise<string[]> {
     );
   }
   const template = join(ROOT, "plugins", "_template");
-  // From another place the contract is found by another way.
-  const core = relative(target, join(ROOT, "core"));
   const files: string[] = [];
-  for await (const entry of Deno.readDir(template)) {
-    if (!entry.isFile) continue;
-    const text = await Deno.readTextFile(join(template, entry.name));
-    await Deno.writeTextFile(
-      join(target, entry.name),
-      text.replaceAll(TEMPLATE_NAME, name).replaceAll('"../../core/', `"${core}/`),
-    );
-    files.push(entry.name);
-  }
+  const copy = async (folder: string) => {
+    for await (const entry of Deno.readDir(join(template, folder))) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory) {
+        await Deno.mkdir(join(target, path));
+        await copy(path);
+        continue;
+      }
+      const text = await Deno.readTextFile(join(template, path));
+      await Deno.writeTextFile(join(target, path), text.replaceAll(TEMPLATE_NAME, name));
+      files.push(path);
+    }
+  };
+  await copy("");
   return files.sort();
 }
