@@ -14,6 +14,8 @@ const LEAST_SETTLE_MS = 500, MOST_SETTLE_MS = 5_000;
 const HOPELESS_MS = 1_000, HOPELESS_SHARE = 0.5;
 /** Without it there must be so much more; if it is not that much, more often. */
 const CLEARLY = 1.05, MUCH = 1.3;
+/** What lies between is to be so much of what totals differ by anyway, or is measured more often, up to this. */
+const SURELY = 1.5, MOST_ROUNDS = 5;
 /** Suspected is who has everybody wait for so much of the time, or brings so much that others brought before. */
 const BLOCKED_SHARE = 0.1, OVERTAKEN_SHARE = 0.5;
 /** Trials cost this share of the total at most, of who is suspected and of others: they are tried too, but later. */
@@ -206,7 +208,8 @@ export class Guard {
     const best = Math.max(...trial.with), least = Math.min(...trial.without);
     if (least <= CLEARLY * best) return this.#endTrial(true);
     // Totals change by themselves, but hardly by so much; and of who was held back more is known.
-    const rounds = (least > MUCH * best ? 1 : 2) * (account.proof ? 1 : 2);
+    const isSure = least - best > SURELY * Math.max(spread(trial.with), spread(trial.without));
+    const rounds = isSure ? (least > MUCH * best ? 1 : 2) * (account.proof ? 1 : 2) : MOST_ROUNDS;
     if (!account.isHeld || trial.without.length < rounds || trial.with.length < rounds) {
       return this.#go(trial, nowMs);
     }
@@ -232,6 +235,10 @@ export class Guard {
     account.triedMs = this.#steadyMs;
     account.vain = Math.min(MOST_VAIN, account.vain + 1);
   }
+}
+
+function spread(rates: number[]): number {
+  return Math.max(...rates) - Math.min(...rates);
 }
 
 function mean(rates: number[]): number {

@@ -148,6 +148,26 @@ Deno.test("property: totals that go up and down by a fifth, from look to look or
   );
 });
 
+Deno.test("property: totals that come in lumps, as behind a satellite with a deep queue, are no proof", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+      fc.constantFrom(1_000, 1_700, 3_100),
+      (seed, everyMs) => {
+        // A quarter to nearly twice of what it is on average.
+        const noise = (nowMs: number) => 0.25 + 1.5 * chance(seed + Math.floor(nowMs / everyMs));
+        const run = new Run(2, {
+          air: ([one, two], nowMs) => [one ? 5 * noise(nowMs) : 0, two ? noise(nowMs) : 0],
+          blocked: [0, 0.2],
+        });
+        run.for(180_000);
+        return run.accounts.every(({ proof }) => !proof);
+      },
+    ),
+    { numRuns: 60, seed: 10 },
+  );
+});
+
 Deno.test("the last link is never held back, nor tried; nor is any while streams wait for something else", () => {
   const alone = new Run(1, { air: () => [10], blocked: [0.9] });
   alone.for(120_000);
