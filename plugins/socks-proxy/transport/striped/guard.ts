@@ -30,6 +30,8 @@ const HOLD_MS = 30_000, MOST_HOLDS = 4;
 const IN_USE_MS = 60_000;
 /** Looks further apart than this are of different times. */
 const GAP_MS = 1_000;
+/** A link is out whose connections have heard nothing for so long. */
+const OUT_MS = 1_000;
 
 /** What one link does for all streams of an end, counted since ever. */
 export class Account {
@@ -46,6 +48,11 @@ export class Account {
   vain = 0;
   holds = 0;
   seen = { given: 0, overtaken: 0, blockedMs: 0 };
+  /** When a connection over it was last seen to be alive, and to wait for a word in vain. */
+  aliveMs = -Infinity;
+  silentMs = -Infinity;
+  /** It carries nothing at all: what is waited for because of that is no proof, and the time before and after is another. */
+  isOut = false;
 }
 
 /** Why a link is held back. */
@@ -112,8 +119,10 @@ export class Guard {
     this.#sent = totals.sent;
     const isNew = nowMs - this.#lastMs > GAP_MS;
     this.#lastMs = nowMs;
-    if (isNew) {
+    if (isNew || this.#haveChanged(nowMs)) {
       this.#endTrial();
+      this.#deeds(0, nowMs);
+      this.#fromHungryMs = this.#hungryMs = hungryMs;
       this.#begin(nowMs, confirmed);
     }
     if (this.#awaited !== undefined) {
@@ -135,6 +144,17 @@ export class Guard {
     this.#steadyMs += MEASURE_MS;
     if (this.#trial) this.#judge(this.#trial, rate, nowMs);
     else this.#choose(deeds, rate, nowMs);
+  }
+
+  /** Whether links were cut or came back. */
+  #haveChanged(nowMs: number): boolean {
+    let haveChanged = false;
+    for (const account of this.accounts()) {
+      const isOut = nowMs - account.silentMs < OUT_MS && nowMs - account.aliveMs >= OUT_MS;
+      haveChanged ||= isOut !== account.isOut;
+      account.isOut = isOut;
+    }
+    return haveChanged;
   }
 
   #begin(nowMs: number, confirmed: number): void {
@@ -173,10 +193,10 @@ export class Guard {
     for (const account of this.accounts()) {
       const { proof } = account;
       // What others carry now is less than they had with it: the proof is none any more.
-      if (!proof || nowMs < proof.untilMs && rate > proof.withBitsPerSecond) continue;
+      if (!proof || account.isOut || nowMs < proof.untilMs && rate > proof.withBitsPerSecond) continue;
       return this.#go({ account, with: [], without: [rate] }, nowMs);
     }
-    const free = deeds.filter(({ account }) => !account.isHeld);
+    const free = deeds.filter(({ account }) => !account.isHeld && !account.isOut);
     if (free.length < 2) return;
     const due = free.filter(({ account, share, isSuspected }) => {
       const { vain, triedMs } = account;
