@@ -6,7 +6,7 @@ import { Server, type ServeSettings } from "./server.ts";
 import { legacyKey } from "../wire/sip004.ts";
 
 /** The server of SIP004 while its box is there: it ends with the box's key. */
-export class Older {
+export class Sip004Server {
   #server: Server | undefined;
   #box: Box | undefined;
 

@@ -7,7 +7,7 @@ import type { Session } from "../session/session.ts";
 /** While something is going on, and while nothing is. */
 const EVERY_MS = 200, IDLE_MS = 5_000;
 
-export class BoxTold {
+export class BoxPublisher {
   #fact = "";
   #atMs = -Infinity;
   #published = new Set<string>();

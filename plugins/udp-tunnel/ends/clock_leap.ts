@@ -4,7 +4,7 @@
 /** Corrections of the clock are smaller or slower (adjtimex(2) slews 0.5 ms a second). */
 const LEAP_MS = 1_000;
 
-export class Clocks {
+export class ClockLeap {
   #apartMs: number | undefined;
 
   /** To be called before anything is sealed. @param nowMs that never goes back @param wallMs of the wall clock */

@@ -3,10 +3,10 @@
 
 import type { Room } from "../schedule/reorder.ts";
 
-/** Halves that wait for their other half, and for how long. */
+/** Fragments that wait for their other half, and for how long. */
 const MOST = 64, WAIT_US = 500_000;
 
-interface Half {
+interface Fragment {
   slot: number;
   length: number;
   content: number;
@@ -14,8 +14,8 @@ interface Half {
 }
 
 /** Waiting halves of one session, by stream and order. */
-export class Halves {
-  readonly #waiting = new Map<number, Half>();
+export class Fragments {
+  readonly #waiting = new Map<number, Fragment>();
 
   /** @param room what all sessions may hold together */
   constructor(private readonly room: Pick<Room, "held" | "share">) {}
@@ -27,9 +27,9 @@ export class Halves {
   take(
     stream: number,
     order: number,
-    half: Half,
+    half: Fragment,
     free: (slot: number) => void,
-  ): Half | undefined {
+  ): Fragment | undefined {
     const key = stream * 65_536 + order;
     const other = this.#waiting.get(key);
     // Numbers come again after 65,536: an old half is another packet's.

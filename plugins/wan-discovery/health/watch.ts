@@ -15,7 +15,7 @@ import { OtbError } from "@otb/plugin";
 import type { Bytes } from "../frames/addresses.ts";
 import type { Config } from "../config.ts";
 import { kindOf } from "../search/interfaces.ts";
-import { Asker, type Way } from "./probe_sockets.ts";
+import { ProbeSockets, type Way } from "./probe_sockets.ts";
 import { type Preflight, preflight } from "./preflight.ts";
 import { MODEM_MS, round, type Targets } from "./rounds.ts";
 import { RoundTrip } from "./round_trip.ts";
@@ -60,7 +60,7 @@ export async function startHealth(ctx: Context<Config>, native: Native): Promise
 }
 
 class Watch implements HealthWatch {
-  readonly #asker: Asker;
+  readonly #probes: ProbeSockets;
   readonly #links = new Map<string, Watched>();
   readonly #paths: View<ReadonlyMap<string, PathFact>>;
   readonly #ways: View<ReadonlyMap<string, LinkWayFact>>;
@@ -77,7 +77,7 @@ class Watch implements HealthWatch {
   #rounds = new Set<Promise<void>>();
 
   constructor(private readonly ctx: Context<Config>, native: Native) {
-    this.#asker = new Asker(native);
+    this.#probes = new ProbeSockets(native);
     this.#random = (bytes) => native.random(new Uint8Array(bytes));
     this.#paths = ctx.facts.watch("path/");
     this.#ways = ctx.facts.watch("link-way/");
@@ -99,7 +99,7 @@ class Watch implements HealthWatch {
     this.#stored = await ctx.store.get<never>("preflights") ?? {};
     ctx.defer(async () => {
       clearTimeout(this.#timer);
-      await this.#asker.close();
+      await this.#probes.close();
       await Promise.allSettled(this.#rounds);
     });
     for (const view of [this.#paths, this.#ways, this.#peers]) {
@@ -264,7 +264,7 @@ class Watch implements HealthWatch {
   #ask(link: Link, watched: Watched, way: Way & { gateway: string }): void {
     watched.asking = true;
     const asked = (async () => {
-      const { outcome, rttMs } = await round(this.#asker, way, this.#targets(), this.#random, {
+      const { outcome, rttMs } = await round(this.#probes, way, this.#targets(), this.#random, {
         withinMs: watched.roundTrip.timeoutMs * watched.health.patience,
         turn: watched.turn++,
         page: watched.health.metPortal || watched.turn === 1,
@@ -326,7 +326,7 @@ class Watch implements HealthWatch {
   /** Looks at a link; who asks while that is under way shares it. */
   async #look(link: Link, watched: Watched, way: Way & { gateway: string }): Promise<void> {
     watched.looking ??= preflight(
-      this.#asker,
+      this.#probes,
       way,
       this.#knownOf(link),
       this.#targets(),

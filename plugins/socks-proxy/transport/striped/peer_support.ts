@@ -8,7 +8,7 @@ const LOOK_MS = 500;
 /** It is asked again after these times, each twice the one before: when it said no, and when it said nothing. */
 const NO_FIRST_MS = 5_000, NO_LAST_MS = 300_000, SILENT_FIRST_MS = 1_000, SILENT_LAST_MS = 15_000;
 
-export class Asking {
+export class PeerSupport {
   /** Undefined while it has not answered. */
   knows: boolean | undefined;
   #isAsking = false;

@@ -150,9 +150,9 @@ Deno.test("a stream that was bulk keeps one connection once it is quiet, at both
     } while (pair.boxes.joined > 0);
     // Beside the first there may be one on each link that waits for whoever needs it.
     await until(() => all.every(({ connections }) => connections <= 1));
-    assert.deepEqual([pair.served.open, pair.tunnelled.open], [1, 1]);
+    assert.deepEqual([pair.served.open, pair.carried.open], [1, 1]);
   }
-  assert.equal(pair.served.resets + pair.tunnelled.resets, 0);
+  assert.equal(pair.served.resets + pair.carried.resets, 0);
   await device.closeWrite();
   assert.equal((await readAll(device)).length, 0);
   close(device);
@@ -207,7 +207,7 @@ Deno.test("no connection waits on a link that may not carry, and none stays wher
   await using pair = new Pair({ striped: 3, hops: true });
   const [, two, three] = pair.links!.all;
   pair.links!.up.delete("link3");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await pair.ready();
   using server = echo();
   const likely = async () => {
@@ -219,17 +219,17 @@ Deno.test("no connection waits on a link that may not carry, and none stays wher
   const devices = [await likely()];
   await until(() => two!.connections === 2);
   pair.links!.up.delete("link2");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await until(() => two!.connections === 0);
   pair.links!.up.add("link2");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   devices.push(await likely());
   await until(() => two!.connections === 2);
   pair.links!.source = "127.0.0.2";
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await until(() => two!.connections === 0);
   assert.deepEqual([two!.said.length, three!.accepted], [0, 0]);
-  assert.equal(pair.tunnels.joined, 0);
+  assert.equal(pair.outbound.joined, 0);
   devices.forEach(close);
 });
 
@@ -241,7 +241,7 @@ for (const how of ["reset", "ended in order", "forgotten without a word"] as con
     if (how === "reset") two!.cut();
     else if (how === "ended in order") two!.finish();
     else two!.forget();
-    if (how !== "forgotten without a word") await until(() => run.pair.tunnels.joined === 0);
+    if (how !== "forgotten without a word") await until(() => run.pair.outbound.joined === 0);
     two!.isCut = false;
     await run.bulk();
     assert.equal(two!.accepted, 3);
@@ -297,8 +297,8 @@ Deno.test("a link whose operator confirms what then waits there for long is held
   const saying = (async () => {
     for (const piece = noise(65_536); !isOver;) await writeAll(device, piece);
   })().catch(() => {});
-  await until(() => pair.tunnels.heldLinks.up.length > 0, 90_000);
-  const [{ link, withBitsPerSecond, withoutBitsPerSecond }] = pair.tunnels.heldLinks.up as [HeldLink];
+  await until(() => pair.outbound.heldLinks.up.length > 0, 90_000);
+  const [{ link, withBitsPerSecond, withoutBitsPerSecond }] = pair.outbound.heldLinks.up as [HeldLink];
   console.log(`with it ${withBitsPerSecond / 1e6}, without it ${withoutBitsPerSecond / 1e6} Mbit/s`);
   assert.equal(link, "link2");
   const before = { arrived, nowMs: performance.now() };
@@ -331,7 +331,7 @@ for (const how of ["cut", "finish"] as const) {
     for (const link of pair.links!.all) link[how]();
     await assert.rejects(readAll(device), { name: "ConnectionReset" });
     assert.equal(await met.promise, "ConnectionReset");
-    await until(() => pair.served.open + pair.tunnelled.open + pair.boxes.open === 0);
+    await until(() => pair.served.open + pair.carried.open + pair.boxes.open === 0);
     close(device);
   });
 }
@@ -340,7 +340,7 @@ Deno.test("a link that comes late joins a stream that runs, and one that may not
   await using pair = new Pair({ striped: 2, hops: true });
   const [one, two] = pair.links!.all;
   pair.links!.up.delete("link2");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await pair.ready();
   const isOver = Promise.withResolvers<void>();
   using server = listen(async (connection) => {
@@ -355,10 +355,10 @@ Deno.test("a link that comes late joins a stream that runs, and one that may not
   await until(() => one!.down > 4_000_000);
   assert.equal(two!.down, 0);
   pair.links!.up.add("link2");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await until(() => two!.down > 1_000_000);
   pair.links!.up.delete("link1");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await until(() => one!.connections === 0);
   isOver.resolve();
   assert.equal((await reading).length % 65_536, 0);
@@ -380,7 +380,7 @@ Deno.test("a stream whose link has another address now is carried from there at 
   const [link] = pair.links!.all;
   const before = link!.said.length;
   pair.links!.source = "127.0.0.2";
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await until(() => link!.said.length > before);
   talk.resolve();
   assert.equal((await readExactly(device, 1))[0], 2);
@@ -548,12 +548,12 @@ Deno.test("a server that knows no striped streams is found out, and connections 
     { method: "2022-blake3-aes-256-gcm", password: base64(key) },
     async (port) => {
       await using pair = new Pair({ boxKey: key, peerPort: port, striped: 2, mptcp: false });
-      await until(() => pair.tunnels.transport === "unknown-to-peer");
+      await until(() => pair.outbound.transport === "unknown-to-peer");
       using server = echo();
       const device = await pair.dial(server.port);
       await device.write(new TextEncoder().encode("hello"));
       assert.equal(new TextDecoder().decode(await readExactly(device, 5)), "hello");
-      assert.equal(pair.tunnelled.striped, 0);
+      assert.equal(pair.carried.striped, 0);
       close(device);
     },
   );

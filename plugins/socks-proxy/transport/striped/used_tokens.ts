@@ -6,7 +6,7 @@ const KEPT_MS = 65_000;
 const MOST = 65_536;
 
 /** A set that forgets, in two generations. */
-export class Past {
+export class UsedTokens {
   #current = new Set<string>();
   #previous = new Set<string>();
   #sinceMs = -Infinity;

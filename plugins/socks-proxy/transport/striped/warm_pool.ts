@@ -31,7 +31,7 @@ interface Pool {
   waiting: Waiting[];
 }
 
-export class Warm {
+export class WarmPool {
   readonly #pools = new Map<string, Pool>();
 
   /** @param dial connects over a link; returns how to give that up, upon which it answers too */
