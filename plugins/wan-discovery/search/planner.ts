@@ -293,8 +293,3 @@ function unique(name: string, taken: ReadonlySet<string>): string {
 function plain(device: string): string {
   return device.toLowerCase().replaceAll(/[^a-z0-9-]/g, "-").slice(0, 11);
 }
-
-/** The subnet of a modem in CIDR. */
-export function subnetOf({ gateway, prefixLength }: { gateway: string; prefixLength: number }): string {
-  return `${toAddress(range(`${gateway}/${prefixLength}`).first)}/${prefixLength}`;
-}
