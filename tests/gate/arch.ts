@@ -15,7 +15,14 @@ export interface House {
   /** Text of every module by path. */
   sources: { [path: string]: string };
   /** The `otb` part of every plugin's manifest by folder name. */
-  manifests: { [plugin: string]: { native?: boolean; permissions?: { run?: string[] } } };
+  manifests: {
+    [plugin: string]: {
+      native?: boolean;
+      permissions?: { run?: string[] };
+      reads?: string[];
+      publishes?: string[];
+    };
+  };
   /** Versions of npm packages, the `imports` of deno.json. */
   imports: { [name: string]: string };
 }

@@ -18,16 +18,16 @@ export interface Schema {
   oneOf?: Schema[];
 }
 
-const START = "<!-- settings -->";
-const END = "<!-- /settings -->";
-
 /** The table of a plugin's settings: dotted name, values, default, meaning. */
 export function settingsTable(schema: unknown): string {
   const rows = settings(schema as Schema, "");
   if (rows.length === 0) return "This plugin has no settings.";
-  const cells = [["Setting", "Values", "Default", "Meaning"], ...rows].map((row) =>
-    row.map((cell) => cell.replace(/\s+/g, " ").replaceAll("|", "\\|").trim())
-  );
+  return table([["Setting", "Values", "Default", "Meaning"], ...rows]);
+}
+
+/** Rows as a Markdown table, the first being its head. */
+export function table(rows: string[][]): string {
+  const cells = rows.map((row) => row.map((cell) => cell.replace(/\s+/g, " ").replaceAll("|", "\\|").trim()));
   const widths = cells[0]!.map((_, column) => Math.max(3, ...cells.map((row) => [...row[column]!].length)));
   const line = (row: string[]) =>
     `| ${row.map((cell, column) => cell + " ".repeat(widths[column]! - [...cell].length)).join(" | ")} |`;
@@ -38,14 +38,15 @@ export function settingsTable(schema: unknown): string {
   ].join("\n");
 }
 
-/** The text with `table` between the markers. @throws Error when there is not exactly one pair of markers */
-export function withSettings(text: string, table: string): string {
-  const parts = text.split(START);
-  const rest = parts[1]?.split(END);
+/** The text with `body` between the markers of a section: `<!-- name -->` and `<!-- /name -->`. @throws Error when there is not exactly one pair */
+export function withSection(text: string, name: string, body: string): string {
+  const start = `<!-- ${name} -->`, end = `<!-- /${name} -->`;
+  const parts = text.split(start);
+  const rest = parts[1]?.split(end);
   if (parts.length !== 2 || rest?.length !== 2) {
-    throw new Error(`the settings must stand between one ${START} and one ${END}`);
+    throw new Error(`the ${name} must stand between one ${start} and one ${end}`);
   }
-  return `${parts[0]}${START}\n\n${table}\n\n${END}${rest[1]}`;
+  return `${parts[0]}${start}\n\n${body}\n\n${end}${rest[1]}`;
 }
 
 function settings(schema: Schema, path: string): string[][] {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { settingsTable, withSettings } from "./docs_table.ts";
+import { settingsTable, withSection } from "./docs_table.ts";
 
 Deno.test("settings become a table with dotted names, values, defaults and meanings", () => {
   const schema = {
@@ -31,13 +31,13 @@ Deno.test("every line of a table is equally wide", () => {
 
 Deno.test("writing a table twice changes nothing, and what stands around it stays", () => {
   const text = "# x\n<!-- settings -->\nold\n<!-- /settings -->\ntail\n";
-  const once = withSettings(text, "TABLE");
+  const once = withSection(text, "settings", "TABLE");
   assert.equal(once, "# x\n<!-- settings -->\n\nTABLE\n\n<!-- /settings -->\ntail\n");
-  assert.equal(withSettings(once, "TABLE"), once);
+  assert.equal(withSection(once, "settings", "TABLE"), once);
 });
 
 Deno.test("a README without its markers is refused", () => {
   for (const text of ["# x", "<!-- settings -->", "<!-- /settings --> <!-- settings -->"]) {
-    assert.throws(() => withSettings(text, "TABLE"), /must stand between/);
+    assert.throws(() => withSection(text, "settings", "TABLE"), /must stand between/);
   }
 });

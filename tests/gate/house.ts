@@ -14,14 +14,22 @@ interface Dependency {
 
 /** Reads the tree. @throws Error when a module cannot be resolved */
 export async function readHouse(root = ROOT): Promise<House> {
+  const tree = readTree(root);
+  return {
+    ...tree,
+    edges: await edges(root, Object.keys(tree.sources)),
+    imports: json(`${root}/deno.json`).imports,
+  };
+}
+
+/** What stands in the tree, without who imports whom. */
+export function readTree(root = ROOT): Pick<House, "sources" | "manifests"> {
   const paths = ROOMS.flatMap((room) => modules(`${root}/${room}`)).map((path) => relative(root, path));
   return {
-    edges: await edges(root, paths),
     sources: Object.fromEntries(paths.map((path) => [path, Deno.readTextFileSync(`${root}/${path}`)])),
     manifests: Object.fromEntries(
       pluginFolders(root).map((name) => [name, json(`${root}/plugins/${name}/deno.json`).otb ?? {}]),
     ),
-    imports: json(`${root}/deno.json`).imports,
   };
 }
 

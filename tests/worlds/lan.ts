@@ -90,7 +90,7 @@ export class House {
 
   /** Has the box's plugins hear of a fact that is under `told`, or of its end. */
   async tell(key: string, fact: object | undefined): Promise<void> {
-    await (await this.box.core()).act("test-teller", "tell", { key, fact: (fact ?? null) as Json });
+    await (await this.box.core()).act("test-teller", "tell", { key, value: (fact ?? null) as Json });
   }
 
   space(role: string): string {
@@ -337,15 +337,15 @@ async function copyTree(to: string, publishes: string[]): Promise<void> {
   await Deno.writeTextFile(
     `${to}/plugins/test-teller/mod.ts`,
     `import * as z from "zod/mini";
-import { action, type Context, definePlugin } from "@otb/plugin";
+import { action, type Context, definePlugin, fact } from "@otb/plugin";
 export default definePlugin({
   config: z.strictObject({}),
   start: (ctx) => ctx,
   actions: {
     tell: action({
       summary: "Tell a fact",
-      args: z.object({ key: z.string(), fact: z.any() }),
-      run: (ctx: Context<object>, { key, fact }) => (ctx.facts.publish(key, fact ?? undefined), null),
+      args: z.object({ key: z.string(), value: z.any() }),
+      run: (ctx: Context<object>, { key, value }) => (ctx.facts.publish(fact(key, z.any()), value ?? undefined), null),
     }),
   },
 });

@@ -169,7 +169,8 @@ export class End {
       try {
         const status = await this.status();
         if (test(status)) return status;
-        last = { plugins: status.plugins, health: status.health, links: status.links };
+        // What is looked at first comes first: a long report is cut.
+        last = { links: status.links, health: status.health, plugins: status.plugins };
       } catch (error) {
         last = error;
       }

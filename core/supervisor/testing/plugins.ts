@@ -1,14 +1,17 @@
 // Real plugins in real processes for the supervisor's tests: written into a temporary folder, led by a core without a kernel.
 import type { Json, Link, Network, Resource } from "../../contract/mod.ts";
 import { FactBoard } from "../facts.ts";
-import { LiveView } from "../live_view.ts";
+import { LiveView } from "../../contract/live_view.ts";
 import { type Manifest, parseManifest } from "../manifest.ts";
 import type { LogNotice } from "../protocol.ts";
 import { type Core, Supervised } from "../supervised.ts";
 
 const ROOT = new URL("../../..", import.meta.url).pathname.replace(/\/$/, "");
 
-/** Writes a plugin whose `start` has the given body (`ctx` in scope) and returns its manifest. */
+/**
+ * Writes a plugin whose `start` has the given body (`ctx` and the contract in scope, and some facts that the manifest declares) and
+ * returns its manifest.
+ */
 export function writePlugin(
   folder: string,
   name: string,
@@ -20,7 +23,10 @@ export function writePlugin(
   Deno.writeTextFileSync(
     `${directory}/mod.ts`,
     `import * as z from "zod/mini";
-import { definePlugin } from "@otb/plugin";
+import * as contract from "@otb/plugin";
+const { definePlugin, fact, factOf, ...facts } = contract;
+const SAID = fact("said", z.any()), GREETING = fact("greeting", z.string()), AGAIN = fact("again", z.string());
+const F = fact("f", z.any()), THING = factOf("thing", "thing", z.number());
 export default definePlugin({
   config: z.strictObject({ greeting: z._default(z.string(), "hello") }),
   async start(ctx) { ${body} },
@@ -38,7 +44,7 @@ export default definePlugin({
         summary: "A plugin for a test",
         roles: ["box"],
         claims: ["address"],
-        publishes: ["said", "f", "greeting", "again"],
+        publishes: ["said", "f", "thing", "greeting", "again"],
         ...extra.otb,
       },
     }),

@@ -1,5 +1,5 @@
 // Each LAN device's share on a running box: of the proxy's connections and of the kernel's flows; and who wanted more.
-import type { Context, DeviceFact, HealthCondition } from "@otb/plugin";
+import { type Context, DEVICE, type DeviceFact, type HealthCondition } from "@otb/plugin";
 import type { Config } from "../config.ts";
 import { Devices } from "./devices.ts";
 import { flowLimits, refusedFlows } from "./flow_limits.ts";
@@ -21,7 +21,7 @@ export class Shares {
     macOf: (address: Uint8Array<ArrayBuffer>) => string | undefined,
   ) {
     this.#limits = ctx.config;
-    this.#names = ctx.facts.watch<DeviceFact>("device/");
+    this.#names = ctx.facts.watch(DEVICE);
     this.devices = new Devices({
       total,
       perDevice: () => this.#limits.connectionsPerDevice,
@@ -76,7 +76,7 @@ export class Shares {
   }
 
   #inWords(macs: string[]): string {
-    const names = macs.map((mac) => this.#names.current.get(`device/${mac}`)?.name ?? mac);
+    const names = macs.map((mac) => this.#names.current.get(mac)?.name ?? mac);
     return `${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
   }
 

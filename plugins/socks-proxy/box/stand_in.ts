@@ -1,12 +1,15 @@
 // While the peer's proxy does not answer, the tunnel stands in for it: new TCP of the LAN is left alone and goes there.
-import type {
-  Context,
-  HealthCondition,
-  InterfaceFact,
-  PeerFact,
-  TcpWayFact,
-  TunnelFact,
-  View,
+import {
+  type Context,
+  type HealthCondition,
+  type InterfaceFact,
+  PEER,
+  type PeerFact,
+  TCP_WAY,
+  type TcpWayFact,
+  TUNNEL,
+  type TunnelFact,
+  type View,
 } from "@otb/plugin";
 import type { Config } from "../config.ts";
 import { ProxyReach } from "./proxy_reach.ts";
@@ -35,9 +38,8 @@ export interface StandInSettings {
 /** Follows whether the tunnel stands in, until the plugin stops. */
 export class StandIn {
   #now = false;
-  #told = "";
   readonly #peers: View<ReadonlyMap<string, PeerFact>>;
-  readonly #tunnels: View<ReadonlyMap<string, TunnelFact>>;
+  readonly #tunnels: View<TunnelFact | undefined>;
   readonly #reach = new ProxyReach();
   readonly #observers = new Set<() => Promise<void>>();
   #reached = 0;
@@ -48,8 +50,8 @@ export class StandIn {
 
   constructor(private readonly settings: StandInSettings) {
     const { ctx } = settings;
-    this.#peers = ctx.facts.watch("peer/");
-    this.#tunnels = ctx.facts.watch("tunnel");
+    this.#peers = ctx.facts.watch(PEER);
+    this.#tunnels = ctx.facts.watch(TUNNEL);
     this.#tell({ way: "proxy", isTaking: true });
     const timer = setInterval(() => this.#judge(), JUDGE_EVERY_MS);
     ctx.defer(() => clearInterval(timer));
@@ -77,7 +79,7 @@ export class StandIn {
     if (counters.reached > this.#reached) this.#reach.heard(true, nowMs);
     else if (counters.unreachable > this.#unreachable) this.#reach.heard(false, nowMs);
     ({ reached: this.#reached, unreachable: this.#unreachable } = counters);
-    const out = this.#reach.isOut(this.#peers.current.get(`peer/${peer}`)?.state, nowMs);
+    const out = this.#reach.isOut(this.#peers.current.get(peer)?.state, nowMs);
     if (this.#reach.doubtful && nowMs - this.#askedMs >= ASK_EVERY_MS) {
       this.#askedMs = nowMs;
       this.#ask().catch((error) => ctx.log.error("Cannot ask the peer", { reason: String(error) }));
@@ -108,10 +110,7 @@ export class StandIn {
   }
 
   #tell(fact: TcpWayFact): void {
-    const told = JSON.stringify(fact);
-    if (told === this.#told) return;
-    this.#told = told;
-    this.settings.ctx.facts.publish("tcp-way", { ...fact });
+    this.settings.ctx.facts.publish(TCP_WAY, fact);
   }
 
   async #ask(): Promise<void> {
@@ -124,7 +123,7 @@ export class StandIn {
 
   /** It carries, as far as it says and its interface is there: of who died, the last word stays for a while. */
   #isTunnelUp(): boolean {
-    const fact = this.#tunnels.current.get("tunnel");
-    return fact?.state === "up" && this.settings.interfaces.current.has(`interface/${fact.interface}`);
+    const fact = this.#tunnels.current;
+    return fact?.state === "up" && this.settings.interfaces.current.has(fact.interface);
   }
 }

@@ -1,10 +1,13 @@
 // The box's end: a path per link, one session with the peer, and the LAN's packets while it stands.
 import { encodeAddress, type Native } from "../../../core/native/ffi.ts";
 import {
-  type CallsFact,
+  CALLS,
   type Context,
+  LAN_PREFIX,
   type Link,
+  LINK_WAY,
   type LinkWayFact,
+  PATH,
   type PathFact,
   readKey,
   type TunnelFact,
@@ -81,15 +84,14 @@ export class BoxTunnel implements Host {
   #claiming: Promise<void> = Promise.resolve();
   readonly #publisher: BoxPublisher;
   #prefixCheck: PrefixCheck | undefined;
-  #toldPrefix = "";
   /** Rates that links had when they were last used, bits per second, by link. */
   #rates: { [link: string]: number } = {};
 
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
     this.#pump = new Pump(native, this);
     this.#publisher = new BoxPublisher(ctx);
-    this.#ways = ctx.facts.watch("link-way/");
-    this.#proxied = ctx.facts.watch("path/");
+    this.#ways = ctx.facts.watch(LINK_WAY);
+    this.#proxied = ctx.facts.watch(PATH);
     const [peer] = ctx.network.current.peers;
     this.#remote = encodeAddress({ host: peer!.address, port: peer!.port });
   }
@@ -323,7 +325,7 @@ export class BoxTunnel implements Host {
     const going = !!session && nowUs - session.calledUs < CALL_US;
     if (going !== this.#isCalled) {
       this.#isCalled = going;
-      this.ctx.facts.publish("calls", { going, sinceMs: this.ctx.clock.now() } satisfies CallsFact);
+      this.ctx.facts.publish(CALLS, { going, sinceMs: this.ctx.clock.now() });
     }
     const isDue = !session?.epochs.keys ||
       session.epochs.isRekeyDue(this.ctx.config.rekeySeconds * 1e6, nowUs) ||
@@ -430,9 +432,8 @@ export class BoxTunnel implements Host {
   #checkPrefix(session: Session, nowUs: number): void {
     const prefix = this.#welcome?.prefix;
     if (!prefix) {
-      if (this.#prefixCheck) this.ctx.facts.publish("lan-prefix", undefined);
+      this.ctx.facts.publish(LAN_PREFIX, undefined);
       this.#prefixCheck = undefined;
-      this.#toldPrefix = "";
       return;
     }
     const check = this.#prefixCheck ??= new PrefixCheck(this.native, prefix, this.ctx.config.verify6);
@@ -443,14 +444,11 @@ export class BoxTunnel implements Host {
       session.transmit(offset, QUESTION_BYTES, nowUs);
     }
     shared.flush();
-    const fact = JSON.stringify({
+    this.ctx.facts.publish(LAN_PREFIX, {
       prefix: prefixText(prefix)!,
       resolvers: [],
       verified: check.isVerified && this.#isUp,
     });
-    if (fact === this.#toldPrefix) return;
-    this.#toldPrefix = fact;
-    this.ctx.facts.publish("lan-prefix", JSON.parse(fact));
   }
 
   async #remember(): Promise<void> {

@@ -1,5 +1,5 @@
 // What the box's end tells: facts for other plugins, status for people, as often as anybody wants to know.
-import type { Context, TunnelFact } from "@otb/plugin";
+import { type Context, TUNNEL, TUNNEL_PATH, type TunnelFact } from "@otb/plugin";
 import type { Config } from "../config.ts";
 import { pathFact, pathStatus } from "./facts.ts";
 import type { Session } from "../session/session.ts";
@@ -8,9 +8,7 @@ import type { Session } from "../session/session.ts";
 const EVERY_MS = 200, IDLE_MS = 5_000;
 
 export class BoxPublisher {
-  #fact = "";
   #atMs = -Infinity;
-  #published = new Set<string>();
 
   constructor(private readonly ctx: Context<Config>) {}
 
@@ -22,18 +20,13 @@ export class BoxPublisher {
       return;
     }
     this.#atMs = nowMs;
-    const text = JSON.stringify(fact);
-    if (text !== this.#fact) {
-      this.#fact = text;
-      ctx.facts.publish("tunnel", fact);
-    }
+    ctx.facts.publish(TUNNEL, fact);
     const paths = (session?.paths ?? []).flatMap((path) => path ? [path] : []);
-    const keys = new Set(paths.map(({ name }) => `tunnel-path/${name}`));
-    for (const path of paths) {
-      ctx.facts.publish(`tunnel-path/${path.name}`, pathFact(path, path.name, nowUs, ctx.clock.now(), false));
-    }
-    for (const key of this.#published) if (!keys.has(key)) ctx.facts.publish(key, undefined);
-    this.#published = keys;
+    const atMs = ctx.clock.now();
+    ctx.facts.publishAll(
+      TUNNEL_PATH,
+      new Map(paths.map((path) => [path.name, pathFact(path, path.name, nowUs, atMs, false)])),
+    );
     ctx.publishStatus({
       state: fact.state,
       reason: fact.reason ?? null,

@@ -2,14 +2,14 @@
 import ipaddr from "ipaddr.js";
 import { decodeAddress, type Native } from "../../../core/native/ffi.ts";
 import {
-  type BoxesFact,
+  BOXES,
   type Context,
-  type ListensFact,
+  LISTENS,
   readBoxes,
   readKey,
   targetRules,
-  type TunnelFact,
-  type TunnelPathFact,
+  TUNNEL,
+  TUNNEL_PATH,
 } from "@otb/plugin";
 import { type Asked, type Asking, Responder } from "../handshake/responder.ts";
 import { Boxes, type KnownBox } from "../handshake/boxes.ts";
@@ -70,7 +70,6 @@ export class CloudTunnel implements Host {
   #formerUs = -Infinity;
   #claimed = "";
   #claiming: Promise<void> = Promise.resolve();
-  #published = new Set<string>();
   #toldMs = -Infinity;
 
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
@@ -92,13 +91,14 @@ export class CloudTunnel implements Host {
       this.#known,
       (asking) => this.#welcome(asking, prefix6),
     );
-    const boxes = ctx.facts.watch<BoxesFact>("boxes");
+    const boxes = ctx.facts.watch(BOXES);
     this.#readBoxes();
     ctx.defer(boxes.subscribe(() => this.#readBoxes()));
     const [self] = ctx.network.current.peers;
     this.#fd = this.#listen(self!.port);
-    const listens: ListensFact = { services: [{ protocol: "udp", port: self!.port, zones: ["link"] }] };
-    ctx.facts.publish("listens/udp-tunnel", listens);
+    ctx.facts.publish(LISTENS, ctx.name, {
+      services: [{ protocol: "udp", port: self!.port, zones: ["link"] }],
+    });
     this.#device = new TunDevice(ctx, native, this.#pump);
     this.#pump.add(this.#fd);
     ctx.defer(async () => {
@@ -114,14 +114,13 @@ export class CloudTunnel implements Host {
     );
     const timer = setInterval(() => this.#look(), LOOK_MS);
     ctx.defer(() => clearInterval(timer));
-    const fact: TunnelFact = {
+    ctx.facts.publish(TUNNEL, {
       state: "up",
       sinceMs: ctx.clock.now(),
       interface: DEVICE,
       address: this.#pool.gateway,
       mtu: MOST_INNER_MTU,
-    };
-    ctx.facts.publish("tunnel", fact);
+    });
     this.#look();
   }
 
@@ -368,15 +367,14 @@ export class CloudTunnel implements Host {
     const paths = boxes.flatMap(({ session, name }) =>
       session.paths.flatMap((path) => path ? [{ path, name }] : [])
     );
-    const keys = new Set<string>();
-    for (const { path, name } of paths) {
-      const key = `tunnel-path/${path.name}`;
-      keys.add(key);
-      const fact = pathFact(path, path.name, nowUs, ctx.clock.now(), true);
-      ctx.facts.publish(key, { ...fact, session: name } satisfies TunnelPathFact);
-    }
-    for (const key of this.#published) if (!keys.has(key)) ctx.facts.publish(key, undefined);
-    this.#published = keys;
+    const atMs = ctx.clock.now();
+    ctx.facts.publishAll(
+      TUNNEL_PATH,
+      new Map(paths.map(({ path, name }) => [
+        path.name,
+        { ...pathFact(path, path.name, nowUs, atMs, true), session: name },
+      ])),
+    );
     ctx.publishStatus({
       state: "up",
       interface: DEVICE,

@@ -12,6 +12,7 @@ import {
   OtbError,
   type Role,
   type Status,
+  TUNNEL_PATH,
   type TunnelFact,
   type TunnelPathFact,
 } from "@otb/plugin";
@@ -22,6 +23,8 @@ import { Prover } from "../handshake/cookies.ts";
 import { encodeHello, PROOF_AT } from "../handshake/greeting.ts";
 import { Identity } from "../handshake/identity.ts";
 import { COOKIE, DATA, INITIATION, PROLOGUE, RESPONSE } from "../wire.ts";
+import { PluginFacts } from "../../../core/contract/plugin_facts.ts";
+import manifest from "../deno.json" with { type: "json" };
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -66,10 +69,14 @@ class Settable<T> {
 class Core {
   readonly secrets: { [name: string]: string };
   readonly stored = new Map<string, Json>();
+  /** What the plugin tells, by id. */
   readonly facts = new Map<string, unknown>();
   readonly conditions = new Map<string, HealthCondition>();
   status: Status = {};
-  readonly #watched = new Map<string, Settable<Map<string, unknown>>>();
+  readonly #facts = new PluginFacts({
+    ...{ name: "udp-tunnel", ...manifest.otb },
+    send: (id, value) => void (value === null ? this.facts.delete(id) : this.facts.set(id, value)),
+  });
   readonly #releases: (() => void | Promise<void>)[] = [];
   readonly #stop = new AbortController();
 
@@ -78,9 +85,8 @@ class Core {
   }
 
   /** A fact of another plugin or of the core. */
-  tell(key: string, value: unknown): void {
-    const prefix = key.slice(0, key.indexOf("/") + 1) || key;
-    this.#watch(prefix).set(new Map(this.#watch(prefix).current).set(key, value));
+  tell(id: string, value: Json): void {
+    this.#facts.take(id, value);
   }
 
   context(role: Role, network: Network, links: object[]): Context<Config> {
@@ -98,10 +104,7 @@ class Core {
         keep: (key: string, value: Json) => Promise.resolve(void this.stored.set(key, value)),
         delete: (key: string) => Promise.resolve(void this.stored.delete(key)),
       },
-      facts: {
-        publish: (key: string, value: unknown) => void this.facts.set(key, value),
-        watch: (prefix: string) => this.#watch(prefix),
-      },
+      facts: this.#facts,
       links: new Settable(links),
       network: new Settable(network),
       directory: "/nonexistent",
@@ -123,12 +126,6 @@ class Core {
   async stop(): Promise<void> {
     this.#stop.abort();
     for (const release of this.#releases.reverse()) await release();
-  }
-
-  #watch(prefix: string): Settable<Map<string, unknown>> {
-    const known = this.#watched.get(prefix) ?? new Settable(new Map<string, unknown>());
-    this.#watched.set(prefix, known);
-    return known;
   }
 }
 
@@ -160,7 +157,7 @@ export class PeerEnd {
   }
 
   get paths(): TunnelPathFact[] {
-    const facts = [...this.core.facts].filter(([key, fact]) => key.startsWith("tunnel-path/") && fact);
+    const facts = [...this.core.facts].filter(([id]) => id.startsWith(`${TUNNEL_PATH.key}/`));
     return facts.map(([, fact]) => fact as TunnelPathFact);
   }
 

@@ -1,7 +1,7 @@
 // From evidence to links: which modems there are, what each one's link is called, and which device and address it gets. Pure.
 import { createHash } from "node:crypto";
 import { boundedLength } from "@otb/plugin";
-import { inside, range, toAddress } from "../frames/addresses.ts";
+import { inside } from "../frames/addresses.ts";
 import { conditions } from "./conditions.ts";
 import type { Known, Plan, PlannedLink, Sighting } from "./known.ts";
 import type { Memory } from "./memory.ts";

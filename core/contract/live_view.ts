@@ -1,5 +1,5 @@
 // A value with subscribers: how a plugin and the core follow what changes.
-import type { View } from "../contract/mod.ts";
+import type { View } from "./context.ts";
 
 /** A view whose owner sets it; equal values (as JSON) wake nobody. */
 export class LiveView<T> implements View<T> {
@@ -21,6 +21,13 @@ export class LiveView<T> implements View<T> {
     if (text === this.#text) return;
     this.#value = value;
     this.#text = text;
+    this.wake();
+  }
+
+  /** Sets a value that its owner knows to be another one. */
+  replace(value: T): void {
+    this.#value = value;
+    this.#text = undefined;
     this.wake();
   }
 
