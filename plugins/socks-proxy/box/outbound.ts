@@ -1,4 +1,4 @@
-// The box's end: takes one LAN connection to the peer over the transport, with the SIP022 request in one write.
+// The streams to the peer: carries each connection of the LAN over the transport, with the SIP022 request in one write.
 import { Errno, errnoName, PollEvents } from "../../../core/native/ffi.ts";
 import type { FirstPathFact } from "@otb/plugin";
 import { arena } from "../relay/arena.ts";

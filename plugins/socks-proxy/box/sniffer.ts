@@ -1,5 +1,5 @@
-// Connections whose way depends on the server's name: waits for their first bytes, then sends each over the bond, straight out
-// by one link, or away.
+// Waits for the first bytes of connections whose way depends on the server's name, then sends each over the bond, straight
+// out by one link, or away.
 import { ADDRESS_BYTES, decodeAddress, Errno, type Native, PollEvents } from "../../../core/native/ffi.ts";
 import { candidates, type DomainRule, ruleFor } from "./domain_rules.ts";
 import type { Reactor } from "../relay/reactor.ts";

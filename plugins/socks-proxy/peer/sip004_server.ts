@@ -1,4 +1,4 @@
-// Who serves older Shadowsocks clients (SIP004): as one of the boxes, by that box's key, as long as it is one.
+// Serves older Shadowsocks clients (SIP004) as one of the boxes: by that box's key, and only while the box is one.
 import { Buffer } from "node:buffer";
 import type { Box } from "./boxes.ts";
 import type { Config } from "../config.ts";

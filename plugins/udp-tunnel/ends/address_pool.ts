@@ -1,4 +1,4 @@
-// Which box has which address inside the tunnel: the same one as long as possible. Pure.
+// A pool of addresses inside the tunnel: each box keeps its own as long as possible. Pure.
 import ipaddr from "ipaddr.js";
 
 type Bytes = Uint8Array<ArrayBuffer>;

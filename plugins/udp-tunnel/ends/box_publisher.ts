@@ -1,4 +1,4 @@
-// What the box's end tells: facts for other plugins, status for people, as often as anybody wants to know.
+// Publishes what the box's end knows: facts for other plugins, a status for people, as often as anybody wants it.
 import { type Context, TUNNEL, TUNNEL_PATH, type TunnelFact } from "@otb/plugin";
 import type { Config } from "../config.ts";
 import { pathFact, pathStatus } from "./facts.ts";

@@ -1,4 +1,4 @@
-// The boxes that belong to this peer, found by what they call themselves on the wire, and what each may take of what all share.
+// The boxes that belong to this peer, found by the id that they send, and each one's share of what all of them use.
 import type { Native } from "../../../core/native/ffi.ts";
 import { type BoxKey, readKey } from "@otb/plugin";
 import { Flood } from "./cookies.ts";

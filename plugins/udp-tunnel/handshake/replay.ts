@@ -1,4 +1,4 @@
-// What makes a question count once: the box numbers its questions, and the peer takes only newer ones. Pure.
+// Makes each question count once: the box numbers its questions, and the peer takes only newer ones. Pure.
 
 /** A box's numbers, for ever growing: by the clock, and beyond every earlier one where the clock went back. */
 export class QuestionNumbers {

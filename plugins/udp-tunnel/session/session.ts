@@ -225,7 +225,7 @@ export class Session {
     }
   }
 
-  /** Queues an IP packet, in two halves where the path is too narrow. */
+  /** Queues an IP packet, in two fragments where the path is too narrow. */
   #send(index: number, queued: number, offset: number, length: number, tos: number, nowUs: number): void {
     const { delivery } = this;
     const header = this.#header;

@@ -1,4 +1,4 @@
-// What a link can do, looked at once when it is new: what it is not told, it says it does not know.
+// Looks once at what a new link can do; what nothing tells it, it calls unknown.
 import type { Address } from "../../../core/native/ffi.ts";
 import { type Bytes, inside } from "../frames/addresses.ts";
 import type { InterfaceKind } from "../search/interfaces.ts";

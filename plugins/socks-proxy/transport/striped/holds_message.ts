@@ -1,4 +1,4 @@
-// What the peer says to who asks over a link whether it holds that link back (WIRE.md). Pure.
+// The peer's answer when a box asks whether it holds a link back (WIRE.md). Pure.
 import type { Proof } from "./guard.ts";
 import { ACK, DATA, HEAD_BYTES, isAnswer, writeHead } from "./frames.ts";
 

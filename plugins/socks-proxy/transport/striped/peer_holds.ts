@@ -1,4 +1,4 @@
-// Which links the peer holds back for what it sends, as it tells the box: each link is asked about over itself.
+// Follows which links the peer holds back for what it sends: the box asks about each link over that link.
 import type { Way } from "../transport.ts";
 import type { HeldLink } from "./guard.ts";
 import { readHolds } from "./holds_message.ts";

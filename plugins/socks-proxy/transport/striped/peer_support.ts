@@ -1,4 +1,5 @@
-// Whether the peer knows striped streams: it is asked, as an older one or a plain Shadowsocks server would only refuse the name.
+// Finds out whether the peer knows striped streams. It is asked, as an older peer or a plain Shadowsocks server would only
+// refuse the name.
 import type { Way } from "../transport.ts";
 import { isAnswer } from "./frames.ts";
 import { ASK } from "./hello.ts";
