@@ -1,6 +1,6 @@
 // The way to a core.
 import { requireInitialised } from "../enrol/init.ts";
-import { statePlaces } from "../enrol/places.ts";
+import { statePaths } from "../enrol/paths.ts";
 import { localCore } from "./local.ts";
 import { remoteCore } from "./remote.ts";
 import type { Core } from "./types.ts";
@@ -11,13 +11,13 @@ import type { Core } from "./types.ts";
  * @throws OtbError `not-initialised`, `state-not-writable`
  */
 export async function connect(stateDirectory: string): Promise<Core> {
-  const places = statePlaces(stateDirectory);
+  const paths = statePaths(stateDirectory);
   let stream: Deno.Conn | undefined;
   try {
-    stream = await Deno.connect({ transport: "unix", path: places.socket });
+    stream = await Deno.connect({ transport: "unix", path: paths.socket });
   } catch {
-    requireInitialised(places);
-    return await localCore(places);
+    requireInitialised(paths);
+    return await localCore(paths);
   }
   return remoteCore(stream);
 }

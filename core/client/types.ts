@@ -20,7 +20,7 @@ export interface PluginReport {
   tier: "sandboxed" | "trusted";
   /** Permissions in plain words, one a line. */
   permissions: string[];
-  state: "stopped" | "starting" | "ready" | "waiting-to-restart" | "disabled" | "failed";
+  state: "stopped" | "starting" | "ready" | "waiting-to-restart" | "failed";
   /** Why it is in that state, when it is not `ready`. */
   reason?: string;
   pid?: number;

@@ -30,8 +30,8 @@ export interface Evaluation {
   warnings?: Problem[];
 }
 
-/** What a change needs of its surroundings. */
-export interface Surroundings {
+/** What a change needs of its host. */
+export interface ChangeHost {
   evaluate(document: Document): Promise<Evaluation>;
   /** Only where a core runs: what a change does to the running system. */
   live?: {
@@ -53,7 +53,7 @@ export class Changes {
 
   constructor(
     private readonly revisions: Revisions,
-    private readonly surroundings: Surroundings,
+    private readonly host: ChangeHost,
     private readonly onReverted: (reason: string) => void = () => {},
     private readonly confirmWithinMs = CONFIRM_WITHIN_MS,
     private readonly tryAgainMs = TRY_AGAIN_MS,
@@ -63,7 +63,7 @@ export class Changes {
   recover(): void {
     const pending = this.revisions.pending();
     if (!pending) return;
-    if (this.surroundings.live && pending.revertsAtMs! > Date.now()) return this.#arm(pending);
+    if (this.host.live && pending.revertsAtMs! > Date.now()) return this.#arm(pending);
     // From here on it is not in force, whether or not the disk has room to say so.
     this.#goingBack = pending.revision;
     this.onReverted(`nobody confirmed revision ${pending.revision} in time`);
@@ -75,7 +75,7 @@ export class Changes {
     try {
       this.revisions.setState(pending.revision, "reverted");
     } catch (error) {
-      if (!this.surroundings.live) throw error;
+      if (!this.host.live) throw error;
       this.#timer = setTimeout(() => this.#record(pending), this.tryAgainMs);
     }
   }
@@ -88,7 +88,7 @@ export class Changes {
   async snapshot(): Promise<ConfigSnapshot> {
     const { revision, document } = this.#inForce();
     // Reading must work even where a plugin's code can't be asked.
-    const { effective } = await this.surroundings.evaluate(document).catch(() => ({ effective: undefined }));
+    const { effective } = await this.host.evaluate(document).catch(() => ({ effective: undefined }));
     return {
       revision,
       document,
@@ -193,17 +193,17 @@ export class Changes {
   ): Promise<ProposalResult> {
     const differences = difference(current.document as unknown as Json, document as unknown as Json);
     if (differences.length === 0) return { problems: [], differences, plan: [], revision: current.revision };
-    const { effective, problems, warnings = [] } = await this.surroundings.evaluate(document);
+    const { effective, problems, warnings = [] } = await this.host.evaluate(document);
     if (!effective) return { problems, differences, plan: [] };
     const said = warnings.length > 0 ? { warnings } : {};
     if (problems.length > 0) {
       // What stood before, as when a modem that a rule names was unplugged since, is no reason against another change.
-      const former = await this.surroundings.evaluate(current.document);
+      const former = await this.host.evaluate(current.document);
       const stood = new Set(former.problems.map((problem) => JSON.stringify(problem)));
       const brought = problems.filter((problem) => !stood.has(JSON.stringify(problem)));
       if (brought.length > 0) return { problems: brought, differences, plan: [] };
     }
-    const { live } = this.surroundings;
+    const { live } = this.host;
     const plan = await live?.plan(effective) ?? [];
     if (dryRun) return { problems: [], differences, plan, ...said };
     const stored = this.revisions.append({
@@ -253,8 +253,8 @@ export class Changes {
   async #takeBack(pending: StoredRevision, reason: string): Promise<Revision> {
     this.#goingBack = pending.revision;
     const former = this.revisions.confirmed();
-    const { effective } = former ? await this.surroundings.evaluate(former.document) : {};
-    if (effective) await this.surroundings.live?.apply(effective);
+    const { effective } = former ? await this.host.evaluate(former.document) : {};
+    if (effective) await this.host.live?.apply(effective);
     const reverted = this.revisions.setState(pending.revision, "reverted");
     clearTimeout(this.#timer);
     this.onReverted(`revision ${pending.revision} was ${reason}`);

@@ -1,4 +1,4 @@
-// What the box does for one striped stream: has other links join when that pays, and gives it another when one fails.
+// What the box does for one striped stream: it adds other links when that pays, and replaces one that fails.
 import type { Connector } from "./connect.ts";
 import type { Way } from "../transport.ts";
 import { helloOf, JOIN, OPEN } from "./hello.ts";
