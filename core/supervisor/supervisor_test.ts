@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { OtbError } from "../contract/mod.ts";
-import { withCore, writePlugin } from "./testing.ts";
+import { withCore, writePlugin } from "./testing/plugins.ts";
 
 /** A path as its publisher tells it. */
 const PATH = {
@@ -244,7 +244,7 @@ Deno.test("a running plugin is taken over by the next core, with its claims, fac
     }).spawn();
     const writer = first.stdin.getWriter();
     await writer.write(new TextEncoder().encode(`
-      import { RecordingCore } from "${new URL("./testing.ts", import.meta.url).href}";
+      import { RecordingCore } from "${new URL("./testing/plugins.ts", import.meta.url).href}";
       import { Supervised } from "${new URL("./supervised.ts", import.meta.url).href}";
       const core = new RecordingCore(${JSON.stringify(folder)});
       core.facts.publish({ name: "other", publishes: ["path"] }, "path/fibre", ${JSON.stringify(PATH)});

@@ -6,10 +6,10 @@ import type {
   MulticastWayFact,
   WhenPeerGoneFact,
 } from "@otb/plugin";
-import { domainsOf, isForEveryTarget, macsOf } from "./clauses.ts";
-import { setNames, TABLE, type Wish } from "./compile.ts";
+import { domainsOf, isForEveryTarget, macsOf } from "./rules/clauses.ts";
+import { setNames, TABLE, type Wish } from "./rules/compile.ts";
 import { multicastWays } from "./multicast.ts";
-import { ruleOutcome } from "./policy.ts";
+import { ruleOutcome } from "./rules/policy.ts";
 
 /** Sets by rule, names by MAC address, multicast ways by link. */
 export interface Told {

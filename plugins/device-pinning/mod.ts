@@ -36,17 +36,17 @@ import {
   WHEN_PEER_GONE,
 } from "@otb/plugin";
 import { check, shadowed } from "./check.ts";
-import { macsOf } from "./clauses.ts";
-import { compile, MAX_RULE_NUMBER, setNames, TABLE, type Wish } from "./compile.ts";
+import { macsOf } from "./rules/clauses.ts";
+import { compile, MAX_RULE_NUMBER, setNames, TABLE, type Wish } from "./rules/compile.ts";
 import { type Config, config } from "./config.ts";
-import { Ending } from "./ending.ts";
+import { Ending } from "./flows/ending.ts";
 import { factsOf } from "./facts.ts";
-import { type Carried, findConnection, NOTHING, readTable, type Tracked } from "./kernel.ts";
-import { MoveWatch } from "./moving.ts";
+import { type Carried, findConnection, NOTHING, readTable, type Tracked } from "./flows/kernel.ts";
+import { MoveWatch } from "./flows/moving.ts";
 import { namesSentence, resolversOf } from "./names.ts";
-import { number, type Numbering } from "./numbers.ts";
+import { number, type Numbering } from "./rules/numbers.ts";
 import { besideTunnel } from "./near.ts";
-import { isTunnelDead, ruleOutcome } from "./policy.ts";
+import { isTunnelDead, ruleOutcome } from "./rules/policy.ts";
 import { LinkWatch, PeerWatch, TunnelWatch } from "./watch.ts";
 import {
   decide,

@@ -371,6 +371,7 @@ class Scheduler {
       wentQuiet: rate === 0 && quietMs > 100 && quietMs < 3_000 && total > QUIET_BITS,
       stale: nowMs - memory.lastHeardMs >
         (this.#peerReach.doubtful ? DOUBTFUL_PROBE_MS : this.ctx.config.probeIdleSeconds * 1000),
+      isOnly: [...this.#memories].every(([other, { verdict }]) => other === name || verdict.out),
     });
     // With a single link there is nothing to move to; taking it out would only add a wound.
     memory.verdict.out = (out || this.#reportedDown(name)) && count > 1;

@@ -24,28 +24,28 @@ import {
   SOCKS5,
   type Zone,
 } from "@otb/plugin";
-import { Boxes } from "./boxes.ts";
+import { Boxes } from "./peer/boxes.ts";
 import { type Config, config } from "./config.ts";
-import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";
-import { drained } from "./drain.ts";
+import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./relay/descriptors.ts";
+import { drained } from "./peer/drain.ts";
 import { tellHeld } from "./held_facts.ts";
-import { interception, Interceptor } from "./intercept.ts";
-import { probePeer } from "./peer_probe.ts";
-import { Older } from "./older.ts";
+import { interception, Interceptor } from "./box/intercept.ts";
+import { probePeer } from "./box/peer_probe.ts";
+import { Older } from "./peer/sip004_server.ts";
 import { publish } from "./publish.ts";
-import { Reactor } from "./reactor.ts";
-import { Shares } from "./shares.ts";
-import { Sniffer } from "./sniffer.ts";
-import { Salts } from "./salts.ts";
-import { rememberSeen } from "./seen.ts";
-import { serveCounters, Server } from "./serve.ts";
-import { Identity } from "./sip023.ts";
-import { LINK_LOGIN, type Login, Socks5 } from "./socks5.ts";
-import { StandIn } from "./stand_in.ts";
-import { Targets } from "./targets.ts";
+import { Reactor } from "./relay/reactor.ts";
+import { Shares } from "./box/shares.ts";
+import { Sniffer } from "./box/sniffer.ts";
+import { Salts } from "./wire/salts.ts";
+import { rememberSeen } from "./peer/last_seen.ts";
+import { serveCounters, Server } from "./peer/server.ts";
+import { Identity } from "./wire/sip023.ts";
+import { LINK_LOGIN, type Login, Socks5 } from "./box/socks5.ts";
+import { StandIn } from "./box/stand_in.ts";
+import { Targets } from "./peer/targets.ts";
 import type { CongestionWish } from "./transport/striped/line.ts";
 import { MptcpTransport, order } from "./transport/transport.ts";
-import { tunnelCounters, Tunnels } from "./tunnel.ts";
+import { tunnelCounters, Tunnels } from "./box/outbound.ts";
 
 /** How long the peer has to answer when it is asked whether it does. */
 const PROBE_MS = 2_000;

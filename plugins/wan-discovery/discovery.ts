@@ -12,20 +12,20 @@ import {
   LINK,
   ROUTER_ADVERTISEMENT,
 } from "@otb/plugin";
-import { ANY, type Bytes, inside, readMac } from "./addresses.ts";
-import { allResources, configuredLinks } from "./claims.ts";
+import { ANY, type Bytes, inside, readMac } from "./frames/addresses.ts";
+import { allResources, configuredLinks } from "./links/claims.ts";
 import type { Config } from "./config.ts";
-import { CLIENT_PORT, decode, SERVER_PORT } from "./dhcp.ts";
-import { Evidence } from "./evidence.ts";
-import { arpProbe, parseAdvertisement, parseArp, parseUdp } from "./frames.ts";
-import { isSearchable } from "./interfaces.ts";
-import { type Grant, LeaseClient, type Outgoing, usedOf } from "./lease.ts";
-import { type Memory, readMemory } from "./memory.ts";
-import { parsePppoeOffer, pppoeQuestion } from "./pppoe.ts";
-import { frameOf } from "./outgoing.ts";
-import type { Plan, PlannedLink } from "./known.ts";
-import { gatewaysToAsk, plan } from "./planner.ts";
-import { COLLECT_MS, Prober } from "./prober.ts";
+import { CLIENT_PORT, decode, SERVER_PORT } from "./frames/dhcp.ts";
+import { Evidence } from "./search/evidence.ts";
+import { arpProbe, parseAdvertisement, parseArp, parseUdp } from "./frames/frames.ts";
+import { isSearchable } from "./search/interfaces.ts";
+import { type Grant, LeaseClient, type Outgoing, usedOf } from "./links/lease.ts";
+import { type Memory, readMemory } from "./search/memory.ts";
+import { parsePppoeOffer, pppoeQuestion } from "./frames/pppoe.ts";
+import { frameOf } from "./links/outgoing.ts";
+import type { Plan, PlannedLink } from "./search/known.ts";
+import { gatewaysToAsk, plan } from "./search/planner.ts";
+import { COLLECT_MS, Prober } from "./search/prober.ts";
 import {
   cannotForget,
   clashCondition,
@@ -37,7 +37,7 @@ import {
   pppoeConditions,
   serverFact,
 } from "./report.ts";
-import { Wires } from "./wire.ts";
+import { Wires } from "./frames/packet_sockets.ts";
 
 /** Rounds in vain until a server is gone; ARP questions in vain until a modem is. */
 const MISSED_ROUNDS = 3, MISSED_WATCHES = 4;

@@ -7,12 +7,12 @@ import {
   OtbError,
   type RouterAdvertisementFact,
 } from "@otb/plugin";
-import { linkFact } from "./claims.ts";
-import type { Evidence, ServerSeen } from "./evidence.ts";
-import { kindOf } from "./interfaces.ts";
-import { type Grant, type LeaseClient, usedOf } from "./lease.ts";
-import type { PlannedLink } from "./known.ts";
-import { guess } from "./vendors.ts";
+import { linkFact } from "./links/claims.ts";
+import type { Evidence, ServerSeen } from "./search/evidence.ts";
+import { kindOf } from "./search/interfaces.ts";
+import { type Grant, type LeaseClient, usedOf } from "./links/lease.ts";
+import type { PlannedLink } from "./search/known.ts";
+import { guess } from "./search/vendors.ts";
 
 /** What a report is made of. */
 export interface Findings {

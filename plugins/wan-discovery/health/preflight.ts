@@ -2,9 +2,9 @@
 import * as z from "zod/mini";
 import type { Address } from "../../../core/native/ffi.ts";
 import { factOf, type FactValue } from "@otb/plugin";
-import { type Bytes, inside } from "../addresses.ts";
-import type { InterfaceKind } from "../interfaces.ts";
-import type { Asker, Way } from "./asker.ts";
+import { type Bytes, inside } from "../frames/addresses.ts";
+import type { InterfaceKind } from "../search/interfaces.ts";
+import type { Asker, Way } from "./probe_sockets.ts";
 import { decodeReply, encodeQuestion, type Question, reverseName } from "./dns.ts";
 import { decodeExternalAddress, NAT_PMP_PORT, REQUEST } from "./nat_pmp.ts";
 import { lookAtPage, resolve, type Targets } from "./rounds.ts";

@@ -15,14 +15,16 @@ import {
   type PeerFact,
   ROUTER_ADVERTISEMENT,
   TUNNEL,
+  TUNNEL_PATH,
   type TunnelFact,
+  type TunnelPathFact,
   type View,
 } from "@otb/plugin";
 import { OtbError } from "@otb/plugin";
-import type { Bytes } from "../addresses.ts";
+import type { Bytes } from "../frames/addresses.ts";
 import type { Config } from "../config.ts";
-import { kindOf } from "../interfaces.ts";
-import { Asker, type Way } from "./asker.ts";
+import { kindOf } from "../search/interfaces.ts";
+import { Asker, type Way } from "./probe_sockets.ts";
 import { PREFLIGHT, type Preflight, preflight } from "./preflight.ts";
 import { MODEM_MS, round, type Targets } from "./rounds.ts";
 import { RoundTrip } from "./round_trip.ts";
@@ -48,6 +50,7 @@ interface Watched {
   preflightUntilMs: number;
   looking?: Promise<Preflight>;
   preflight?: Preflight;
+  unprovedSinceMs?: number;
   /** The fastest it was seen, bits per second. */
   fastestRx: number;
   fastestTx: number;
@@ -73,6 +76,7 @@ class Watch implements HealthWatch {
   readonly #ways: View<ReadonlyMap<string, LinkWayFact>>;
   readonly #peers: View<ReadonlyMap<string, PeerFact>>;
   readonly #tunnels: View<TunnelFact | undefined>;
+  readonly #tunnelPaths: View<ReadonlyMap<string, TunnelPathFact>>;
   readonly #routers: View<ReadonlyMap<string, { interface: string }>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #random: (bytes: number) => Bytes;
@@ -90,6 +94,7 @@ class Watch implements HealthWatch {
     this.#ways = ctx.facts.watch(LINK_WAY);
     this.#peers = ctx.facts.watch(PEER);
     this.#tunnels = ctx.facts.watch(TUNNEL);
+    this.#tunnelPaths = ctx.facts.watch(TUNNEL_PATH);
     this.#routers = ctx.facts.watch(ROUTER_ADVERTISEMENT);
     this.#interfaces = ctx.facts.watch(INTERFACE);
   }
@@ -240,7 +245,10 @@ class Watch implements HealthWatch {
     const path = this.#paths.current.get(link.name);
     watched.fastestRx = Math.max(watched.fastestRx, path?.rxBitsPerSecond ?? 0);
     watched.fastestTx = Math.max(watched.fastestTx, path?.txBitsPerSecond ?? 0);
-    const seen = this.#see(link, nowMs);
+    const tunnelPath = this.#tunnelPaths.current.get(link.name);
+    const isProved = tunnelPath === undefined || tunnelPath.state === "up";
+    watched.unprovedSinceMs = isProved ? undefined : watched.unprovedSinceMs ?? nowMs;
+    const seen = this.#see(link, nowMs, watched);
     const verdict = watched.health.judge(seen);
     this.#tell(link.name, watched, verdict);
     const way = this.#wayOf(link);
@@ -252,7 +260,7 @@ class Watch implements HealthWatch {
     return verdict.state === "up" || verdict.state === "degraded";
   }
 
-  #see({ name, tier, observed }: Link, nowMs: number): Seen {
+  #see({ name, tier, observed }: Link, nowMs: number, { unprovedSinceMs }: Watched): Seen {
     const path = this.#paths.current.get(name);
     const peers = [...this.#peers.current.values()];
     const seen = evidence(path, tier === "never");
@@ -262,6 +270,7 @@ class Watch implements HealthWatch {
       // Of who is not reached over any link, no path says anything.
       path: this.#isPeerMissed && seen === "answers" ? "silent" : seen,
       missedSinceMs: this.#isPeerMissed || this.#isTunnelMissed ? this.#missedSinceMs : undefined,
+      unprovedSinceMs,
       // A queue that is full loses too, and nothing is the matter with that link.
       loss: path?.lineLoss,
       peerGone: peers.length > 0 && peers.every(({ state }) => state === "down"),
@@ -274,7 +283,7 @@ class Watch implements HealthWatch {
       const { outcome, rttMs } = await round(this.#asker, way, this.#targets(), this.#random, {
         withinMs: watched.roundTrip.timeoutMs * watched.health.patience,
         turn: watched.turn++,
-        page: watched.health.metPortal || watched.turn === 1,
+        page: watched.health.metPortal || watched.turn === 1 || watched.unprovedSinceMs !== undefined,
       });
       watched.asking = false;
       const now = this.ctx.links.current.find(({ name }) => name === link.name);
@@ -285,7 +294,7 @@ class Watch implements HealthWatch {
       this.#tell(
         link.name,
         watched,
-        watched.health.judge(this.#see(now, this.#nowMs()), same ? outcome : undefined),
+        watched.health.judge(this.#see(now, this.#nowMs(), watched), same ? outcome : undefined),
       );
     })().catch((error) => {
       watched.asking = false;
