@@ -28,7 +28,6 @@ import { Boxes } from "./peer/boxes.ts";
 import { type Config, config } from "./config.ts";
 import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./relay/descriptors.ts";
 import { drained } from "./peer/drain.ts";
-import { tellHeld } from "./held_facts.ts";
 import { interception, Interceptor } from "./box/intercept.ts";
 import { probePeer } from "./box/peer_probe.ts";
 import { Older } from "./peer/sip004_server.ts";
@@ -46,6 +45,7 @@ import { Targets } from "./peer/targets.ts";
 import type { CongestionWish } from "./transport/striped/line.ts";
 import { MptcpTransport, order } from "./transport/transport.ts";
 import { tunnelCounters, Tunnels } from "./box/outbound.ts";
+import { tellHeld } from "./held_facts.ts";
 
 /** How long the peer has to answer when it is asked whether it does. */
 const PROBE_MS = 2_000;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { DhcpServerFact } from "@otb/plugin";
 import type { Reply } from "./frames/dhcp.ts";
 import { Evidence } from "./search/evidence.ts";
+import type { DhcpServerFact } from "@otb/plugin";
 import { facts } from "./report.ts";
 
 const MAC = "02:00:5e:10:77:01";

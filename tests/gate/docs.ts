@@ -2,10 +2,10 @@
 // page of facts, from their declarations and the manifests.
 import { fileURLToPath } from "node:url";
 import { toJSONSchema } from "zod/v4/core";
-import { CORE_FACTS } from "../../core/running/facts.ts";
 import { settingsTable, withSection } from "./docs_table.ts";
-import { declarations, drawn, factsTable } from "./facts.ts";
 import { pluginFolders, readTree } from "./house.ts";
+import { CORE_FACTS } from "../../core/running/facts.ts";
+import { declarations, drawn, factsTable } from "./facts.ts";
 import { LINK_LOSS } from "./link_loss.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");

@@ -16,15 +16,15 @@ import {
   type TunnelFact,
   type TunnelPathFact,
 } from "@otb/plugin";
-import { PluginFacts } from "../../../core/contract/plugin_facts.ts";
 import { BoxTunnel } from "../ends/box.ts";
 import { CloudTunnel } from "../ends/cloud.ts";
 import { type Config, config } from "../config.ts";
-import manifest from "../deno.json" with { type: "json" };
 import { Prover } from "../handshake/cookies.ts";
 import { encodeHello, PROOF_AT } from "../handshake/greeting.ts";
 import { Identity } from "../handshake/identity.ts";
 import { COOKIE, DATA, INITIATION, PROLOGUE, RESPONSE } from "../wire.ts";
+import { PluginFacts } from "../../../core/contract/plugin_facts.ts";
+import manifest from "../deno.json" with { type: "json" };
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

@@ -1,7 +1,5 @@
 // What a link can do, looked at once when it is new: what it is not told, it says it does not know.
-import * as z from "zod/mini";
 import type { Address } from "../../../core/native/ffi.ts";
-import { factOf, type FactValue } from "@otb/plugin";
 import { type Bytes, inside } from "../frames/addresses.ts";
 import type { InterfaceKind } from "../search/interfaces.ts";
 import type { Asker, Way } from "./probe_sockets.ts";
@@ -9,6 +7,8 @@ import { decodeReply, encodeQuestion, type Question, reverseName } from "./dns.t
 import { decodeExternalAddress, NAT_PMP_PORT, REQUEST } from "./nat_pmp.ts";
 import { lookAtPage, resolve, type Targets } from "./rounds.ts";
 import { decodeResponse, encodeRequest } from "./stun.ts";
+import * as z from "zod/mini";
+import { factOf, type FactValue } from "@otb/plugin";
 
 const nat = z.enum(["none", "modem", "carrier", "unknown"]);
 /** Who translates addresses on the way: nobody, the modem alone, the operator too (RFC 6598), or it is not known. */

@@ -9,6 +9,7 @@ import {
   LINK_HEALTH,
   LINK_WAY,
   type LinkWayFact,
+  OtbError,
   PATH,
   type PathFact,
   PEER,
@@ -20,7 +21,6 @@ import {
   type TunnelPathFact,
   type View,
 } from "@otb/plugin";
-import { OtbError } from "@otb/plugin";
 import type { Bytes } from "../frames/addresses.ts";
 import type { Config } from "../config.ts";
 import { kindOf } from "../search/interfaces.ts";

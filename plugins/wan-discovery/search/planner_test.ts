@@ -105,7 +105,7 @@ function render(moment: Moment, memory: Memory[]): { text: string; memory: Memor
 }
 
 Deno.test("golden cases", async (t) => {
-  const directory = new URL("../testdata/plan/", import.meta.url);
+  const directory = new URL("testdata/plan/", import.meta.url);
   const update = Deno.env.get("UPDATE_GOLDEN") === "1";
   for (const { name } of [...Deno.readDirSync(directory)].sort((a, b) => a.name < b.name ? -1 : 1)) {
     if (!name.endsWith(".json")) continue;
