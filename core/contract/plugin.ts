@@ -20,11 +20,25 @@ export interface Plugin<Config, Running = unknown> {
   check?(next: Config, world: World): Problem[];
   /** Resolves with the running plugin when it is ready to serve. */
   start(ctx: Context<Config>): Promise<Running> | Running;
-  /** Takes new settings without a restart; absent, or when it answers false, the core restarts the plugin. */
-  reload?(running: Running, next: Config): Promise<void | false> | void | false;
+  /**
+   * Takes new settings without a restart and without ending what it carries; absent: the core restarts the plugin.
+   * @throws Error when it can't; the core then goes back to the former settings
+   */
+  reload?(running: Running, next: Config): Promise<void> | void;
+  /** The settings that `reload` can't take: a change of one of them is a restart. */
+  restartsFor?: readonly (keyof Config & string)[];
+  /** What a restart would end now. */
+  ends?(running: Running): Ending[];
   // deno-lint-ignore no-explicit-any
   actions?: Record<string, Action<Running, any>>;
   panel?(status: Status): PanelBlock[];
+}
+
+/** Something that ends with a running plugin, such as 412 connections. */
+export interface Ending {
+  /** What it is in plain words, one of them: `connection`. */
+  what: string;
+  count: number;
 }
 
 /** Types a plugin module: `export default definePlugin({ config, start })`. */

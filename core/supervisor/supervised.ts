@@ -1,6 +1,7 @@
 // The life of one plugin under the supervisor: start, ready, crash, wait, again; its claims outlive a crash for a grace period.
 import type { PluginReport } from "../client/types.ts";
 import {
+  type Ending,
   type HealthCondition,
   type Json,
   type Link,
@@ -18,6 +19,7 @@ import type { Manifest } from "./manifest.ts";
 import { Pace } from "./pace.ts";
 import { type Places, PluginProcess } from "./process.ts";
 import { Programs } from "./programs.ts";
+import { checkedEndings } from "./restarts.ts";
 import type { LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { asOtbError, type Handler } from "./rpc.ts";
 import { describePermissions } from "./sandbox.ts";
@@ -25,6 +27,8 @@ import { describePermissions } from "./sandbox.ts";
 /** How long claims and facts of a crashed plugin stay, so that routing goes on without it and nobody forgets what it found. */
 const GRACE_MS = 30_000;
 const START_MS = 30_000;
+/** Who is asked what would end answers at once, or is not waited for. */
+const ENDS_MS = 2_000;
 const MEMORY_EVERY_MS = 5_000;
 /** Every claim has the kernel read: more claims than these wait, and more that wait than these are refused. */
 const CLAIMS_BURST = 100, CLAIMS_PER_SECOND = 20, MOST_WAITING_CLAIMS = 200;
@@ -160,6 +164,16 @@ export class Supervised {
         "plugin-not-ready",
         `Cannot use the new settings as plugin "${this.name}" does not start: ${this.#reason}`,
       );
+    }
+  }
+
+  /** What a restart would end now; undefined where it can't be asked. */
+  async ends(): Promise<Ending[] | undefined> {
+    if (this.#state !== "ready" || !this.#process) return [];
+    try {
+      return checkedEndings(await this.#process.rpc.call("ends", undefined, ENDS_MS));
+    } catch {
+      return undefined;
     }
   }
 

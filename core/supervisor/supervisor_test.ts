@@ -265,17 +265,21 @@ Deno.test("settings reach a running plugin, by reload where it has one and by re
     assert.equal(core.facts.get("greeting"), "ahoy");
     const reloading = lead(writePlugin(folder, "reloading", `globalThis.ctx = ctx;`, {
       members:
-        `reload(_, next) { if (next.greeting === "no") throw new Error("not that"); if (next.greeting === "anew") return false; ctx.facts.publish("again", next.greeting); },`,
+        `reload(_, next) { if (next.greeting === "no") throw new Error("not that"); ctx.facts.publish("again", next.greeting); },
+         restartsFor: ["place"],
+         ends: () => [{ what: "connection", count: 412 }],`,
     }));
     await reloading.start();
     const kept = reloading.report().pid;
+    assert.deepEqual(await reloading.ends(), [{ what: "connection", count: 412 }]);
+    assert.deepEqual(await restarting.ends(), []);
     core.settings = { greeting: "salut" };
     await reloading.reload();
     assert.equal(reloading.report().pid, kept);
     await core.until(() => core.facts.get("again") === "salut");
     core.settings = { greeting: "no" };
     await assert.rejects(() => reloading.reload(), /not that/);
-    core.settings = { greeting: "anew" };
+    core.settings = { greeting: "salut", place: "there" };
     await reloading.reload();
     assert.notEqual(reloading.report().pid, kept);
   });

@@ -22,7 +22,7 @@ export function writePlugin(
     `import * as z from "zod/mini";
 import { definePlugin } from "@otb/plugin";
 export default definePlugin({
-  config: z.strictObject({ greeting: z._default(z.string(), "hello") }),
+  config: z.strictObject({ greeting: z._default(z.string(), "hello"), place: z._default(z.string(), "here") }),
   async start(ctx) { ${body} },
   ${extra.members ?? ""}
 });

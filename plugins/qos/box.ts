@@ -58,7 +58,10 @@ export class Box {
   #working: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
+  #config: Config;
+
   constructor(private readonly ctx: Context<Config>) {
+    this.#config = ctx.config;
     this.#paths = ctx.facts.watch("tunnel-path/");
     this.#interfaces = ctx.facts.watch("interface/");
     this.#socks5 = ctx.facts.watch("socks5");
@@ -72,7 +75,7 @@ export class Box {
     ctx.defer(() => this.#asker.close());
     this.#tested = await ctx.store.get<{ [link: string]: Tested & Json }>("tested") ?? {};
     this.#hasCake = await this.#tryCake();
-    ctx.facts.publish("device-priority", priorities(ctx.config));
+    ctx.facts.publish("device-priority", priorities(this.#config));
     await this.#follow();
     ctx.defer(() => clearTimeout(this.#timer));
     this.#later();
@@ -125,6 +128,18 @@ export class Box {
       this.#lastTestMs = performance.now();
       await this.#follow();
     }
+  }
+
+  /** Other settings hold from now on: links are held as they say, and nothing that was found out is forgotten without need. */
+  async take(next: Config): Promise<void> {
+    this.#config = next;
+    this.ctx.facts.publish("device-priority", priorities(next));
+    await this.#follow();
+  }
+
+  /** A link is being measured. */
+  get isTesting(): boolean {
+    return this.#testing !== undefined;
   }
 
   #proxy(): Socks5Fact | undefined {
@@ -180,7 +195,7 @@ export class Box {
 
   async #look(links: Link[]): Promise<void> {
     const { ctx } = this;
-    const isNeeded = ctx.config.autorate && this.#isBusy;
+    const isNeeded = this.#config.autorate && this.#isBusy;
     const counted = isNeeded ? await readCounters(links.map(({ interface: device }) => device)) : new Map();
     const isCalled = this.#calls.current.get("calls")?.going ?? false;
     const nowMs = performance.now();
@@ -188,9 +203,9 @@ export class Box {
       if (!ctx.links.current.some((link) => link.name === name)) this.#rates.delete(name);
     }
     for (const link of links) {
-      const rates = this.#rates.get(link.name) ?? new LinkRates(ctx.config);
+      const rates = this.#rates.get(link.name) ?? new LinkRates(this.#config);
       this.#rates.set(link.name, rates);
-      rates.set(link, this.#tested[link.name]);
+      rates.set(link, this.#tested[link.name], this.#config);
       if (this.#testing === link.name) continue;
       const path = this.#path(link);
       const ageMs = path && Math.max(0, ctx.clock.now() - path.atMs);
@@ -208,7 +223,7 @@ export class Box {
   }
 
   async #hold(links: Link[]): Promise<void> {
-    const { config, network } = this.ctx;
+    const { network } = this.ctx, config = this.#config;
     const isTested = ({ name }: Link) => name === this.#testing;
     for (const name of this.#held.keys()) {
       if (!links.some((link) => link.name === name)) this.#held.delete(name);
@@ -255,7 +270,7 @@ export class Box {
   }
 
   #layer({ name, interface: device, upMbps }: Link): Layer {
-    return this.ctx.config.linkLayers[name] ??
+    return this.#config.linkLayers[name] ??
       guessLayer(this.#interfaces.current.get(`interface/${device}`), upMbps && upMbps * 1e6);
   }
 

@@ -73,7 +73,10 @@ export class CloudTunnel implements Host {
   #published = new Set<string>();
   #toldMs = -Infinity;
 
+  #allowTargets: string[];
+
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+    this.#allowTargets = ctx.config.allowTargets;
     this.#pump = new Pump(native, this);
     this.#known = new Boxes(native);
   }
@@ -123,6 +126,17 @@ export class CloudTunnel implements Host {
     };
     ctx.facts.publish("tunnel", fact);
     this.#look();
+  }
+
+  /** Other settings hold from now on; sessions go on. @throws OtbError what claiming throws */
+  async take({ allowTargets }: Config): Promise<void> {
+    this.#allowTargets = allowTargets;
+    await this.#claim();
+  }
+
+  /** Sessions of boxes. */
+  get sessions(): number {
+    return this.#byHolder.size;
   }
 
   /** One socket for both families; where the kernel has no IPv6, for one. */
@@ -324,12 +338,11 @@ export class CloudTunnel implements Host {
   }
 
   #claim(): Promise<void> {
-    const { pool, allowTargets } = this.ctx.config;
     const wishes = cloudClaims({
-      pool,
+      pool: this.ctx.config.pool,
       gateway: this.#places!.gateway,
       // Itself too: what boxes dial may be an address that somebody else translates to this machine.
-      targets: targetRules(allowTargets, this.ctx.network.current.peers.map(({ address }) => address)),
+      targets: targetRules(this.#allowTargets, this.ctx.network.current.peers.map(({ address }) => address)),
       uplinks6: this.ctx.links.current.filter(({ observed }) => observed.gateway?.includes(":")).map((link) =>
         link.interface
       ),

@@ -10,6 +10,7 @@ import {
   type Json,
   type Network,
   OtbError,
+  type Resource,
   type Role,
   type Status,
   type TunnelFact,
@@ -69,6 +70,8 @@ class Core {
   readonly facts = new Map<string, unknown>();
   readonly conditions = new Map<string, HealthCondition>();
   status: Status = {};
+  /** What is wanted of the kernel. */
+  claimed: Resource[] = [];
   readonly #watched = new Map<string, Settable<Map<string, unknown>>>();
   readonly #releases: (() => void | Promise<void>)[] = [];
   readonly #stop = new AbortController();
@@ -111,7 +114,7 @@ class Core {
         return value;
       },
       defer: (release: () => void | Promise<void>) => void this.#releases.push(release),
-      claim: () => Promise.resolve(),
+      claim: (_: string, resources: Resource[]) => Promise.resolve(void (this.claimed = resources)),
       publishStatus: (status: Status) => void (this.status = status),
       health: {
         raise: (condition: HealthCondition) => void this.conditions.set(condition.code, condition),
