@@ -4,7 +4,7 @@ import type { Verbs } from "./verbs.ts";
 
 /** A device that nobody has: what is said of it is set, and does nothing. */
 const MAC = "02:00:00:00:00:99";
-const CHANGED = "differences plan problems revision";
+const CHANGED = "differences effects plan problems revision";
 const STATUS = "connections health held links peers pid plugins role sentence startedAtMs tunnel version";
 const PENDING = `${CHANGED} pending`;
 const DHCP =

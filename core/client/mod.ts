@@ -30,6 +30,7 @@ export type {
   HealthReport,
   LogLine,
   PendingChange,
+  PluginEffect,
   PluginReport,
   Proposal,
   ProposalResult,

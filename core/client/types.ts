@@ -1,5 +1,6 @@
 // What a face (the CLI, the web UI, the cloud) sees of a core.
 import type {
+  Ending,
   HealthCondition,
   HeldLinkFact,
   Json,
@@ -109,14 +110,27 @@ export interface Proposal {
   confirm?: boolean;
 }
 
+/** What a change does to one plugin. */
+export interface PluginEffect {
+  plugin: string;
+  /** `reload`: it takes them while it runs and nothing ends; `restart`: it is started anew; `next-start`: it does not run now. */
+  takes: "reload" | "restart" | "next-start";
+  /** What ends with it; absent where the plugin could not say. */
+  ends?: Ending[];
+  /** Keys of what it claims that `plan` knows; what else it will want of the kernel shows when it takes the settings. */
+  foreseen: string[];
+}
+
 /** What became of a proposal; `problems` non-empty means refused and nothing changed. */
 export interface ProposalResult {
   problems: Problem[];
   /** What is no reason to refuse it, but to be known. */
   warnings?: Problem[];
   differences: Difference[];
-  /** What would change or changed in the kernel, as command lines for a person. */
+  /** What would change or changed in the kernel, as far as it is known beforehand (PluginEffect), as command lines for a person. */
   plan: string[];
+  /** What it does to each plugin whose settings change; empty where no core runs. */
+  effects: PluginEffect[];
   revision?: number;
   pending?: PendingChange;
 }

@@ -1,5 +1,6 @@
 // What a plugin module is.
 import type * as z from "zod/mini";
+import type { Resource } from "../net/model.ts";
 import type { Action } from "./action.ts";
 import type { Context, Status } from "./context.ts";
 import type { Problem } from "./errors.ts";
@@ -18,6 +19,11 @@ export interface Plugin<Config, Running = unknown> {
   config: z.ZodMiniType<Config>;
   /** Pure check of settings against the world; schema errors are found before. */
   check?(next: Config, world: World): Problem[];
+  /**
+   * What it claims, by key, as far as settings and world alone decide it: what is known before it runs, so that a conflict is found
+   * before the settings are stored. A key is named whole or not at all. Pure.
+   */
+  claims?(next: Config, world: World): { [key: string]: Resource[] };
   /** Resolves with the running plugin when it is ready to serve. */
   start(ctx: Context<Config>): Promise<Running> | Running;
   /**

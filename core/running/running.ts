@@ -1,6 +1,6 @@
 // The core while it runs: claims links and LAN, leads the plugins, answers clients.
 import type { Core, LogLine, PluginReport, StatusReport } from "../client/types.ts";
-import { Changes, type Effective } from "../config/changes.ts";
+import { Changes, type Effective, type Evaluation } from "../config/changes.ts";
 import { checkLan, checkLanPlace } from "../config/lan.ts";
 import type { NetworkSettings } from "../config/network.ts";
 import { Revisions } from "../config/revisions.ts";
@@ -37,6 +37,7 @@ import { LiveView } from "../supervisor/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { Boxes, boxReports, later } from "../enrol/boxes.ts";
+import { changedNames, otherClaims } from "./foreseen.ts";
 import { coreClaims } from "./core_claims.ts";
 import { BOX_SECRETS, rejoin } from "../enrol/join.ts";
 import { LatePlugins } from "./late_plugins.ts";
@@ -91,6 +92,8 @@ export class RunningCore implements Core {
   /** Longer than all else: what plugins give back when they stop is followed, too. */
   readonly #listening = new AbortController();
   #effective!: Effective;
+  /** What the plugins said of it without running. */
+  #foreseen: Evaluation["foreseen"] = {};
   #stopped: Promise<string[]> | undefined;
 
   constructor(parts: Parts) {
@@ -114,8 +117,11 @@ export class RunningCore implements Core {
     this.#changes = new Changes(new Revisions(db), {
       evaluate: (document) => this.#settings.evaluate(document),
       live: {
-        plan: (effective) => net.preview(coreClaims(networkOf(effective))),
-        apply: (effective) => this.#apply(effective),
+        plan: (effective, foreseen) =>
+          net.preview([...coreClaims(networkOf(effective)), ...otherClaims(this.#foreseen, foreseen)]),
+        effects: (effective, foreseen = {}) =>
+          this.#supervisor.effects(this.#effective.plugins, effective.plugins, foreseen),
+        apply: (effective, foreseen) => this.#apply(effective, foreseen),
         settle: () => this.#settle(),
       },
     }, (reason) => this.#log("warning", "A change of settings was taken back", { reason }));
@@ -151,7 +157,7 @@ export class RunningCore implements Core {
     void net.watch(this.#listening.signal);
     await net.reconcile();
     const { document, effective: _ } = await this.#changes.snapshot();
-    const { effective, problems } = await this.#settings.evaluate(document as never);
+    const { effective, foreseen, problems } = await this.#settings.evaluate(document as never);
     if (!effective) {
       throw new OtbError(
         "settings-refused",
@@ -160,6 +166,7 @@ export class RunningCore implements Core {
       );
     }
     this.#effective = effective;
+    this.#foreseen = foreseen;
     this.#network.set(networkView(networkOf(effective)));
     const follow = () => this.#links.set(this.#observe(networkOf(this.#effective)));
     net.onObserved(follow);
@@ -329,15 +336,14 @@ export class RunningCore implements Core {
     }
   }
 
-  async #apply(effective: Effective): Promise<void> {
+  async #apply(effective: Effective, foreseen: Evaluation["foreseen"]): Promise<void> {
     const before = this.#effective;
     this.#effective = effective;
+    this.#foreseen = foreseen;
     this.#network.set(networkView(networkOf(effective)));
     await this.#claimOwn();
     this.#links.set(this.#observe(networkOf(effective)));
-    const changed = Object.keys(effective.plugins)
-      .filter((name) => JSON.stringify(effective.plugins[name]) !== JSON.stringify(before.plugins[name]));
-    await this.#supervisor.reload(changed);
+    await this.#supervisor.reload(changedNames(before.plugins, effective.plugins));
   }
 
   /** A kill-switch holds on when otb ends; what it was last is known also after a crash. */

@@ -1,8 +1,15 @@
-// Whether new settings are a restart: the same answer for who runs a plugin and for who says beforehand what a change does. Pure.
-import type { Ending, Plugin } from "../contract/mod.ts";
+// What new settings do to a plugin, known before it takes them: the same answer for who runs it and for who tells of it. Pure.
+import type { Ending, Plugin, Resource } from "../contract/mod.ts";
 
 /** The settings that a running plugin can't take; `null` where it can't take any. */
 export type RestartsFor = readonly string[] | null;
+
+/** What a plugin's code says of settings without running. */
+export interface Foreseen {
+  restartsFor: RestartsFor;
+  /** What it will claim, by key; other keys show once it runs. */
+  claims: { [key: string]: Resource[] };
+}
 
 /** Kinds of things that end with one plugin. */
 const MOST_ENDINGS = 8;

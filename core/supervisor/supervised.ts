@@ -167,6 +167,10 @@ export class Supervised {
     }
   }
 
+  get isReady(): boolean {
+    return this.#state === "ready" && this.#process !== undefined;
+  }
+
   /** What a restart would end now; undefined where it can't be asked. */
   async ends(): Promise<Ending[] | undefined> {
     if (this.#state !== "ready" || !this.#process) return [];

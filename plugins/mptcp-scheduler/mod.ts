@@ -55,6 +55,7 @@ const REPAIR_FIRST_MS = 4_000, REPAIR_LAST_MS = 300_000;
 
 export default definePlugin({
   config,
+  claims: ({ maxBufferMb }) => ({ settings: settings(maxBufferMb) }),
   async start(ctx) {
     const native = openNative();
     await ctx.claim("settings", settings(ctx.config.maxBufferMb));

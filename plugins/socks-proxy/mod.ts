@@ -19,12 +19,14 @@ import {
   type ProxyTargetFact,
   readBoxes,
   readKey,
+  type Resource,
   type Socks5Fact,
 } from "@otb/plugin";
 import { Boxes } from "./boxes.ts";
 import { type Config, config } from "./config.ts";
 import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";
 import { drained } from "./drain.ts";
+import { flowLimits } from "./flow_limits.ts";
 import { HeldFacts } from "./held_facts.ts";
 import { LanSocks5 } from "./lan_socks5.ts";
 import { LanTcp } from "./lan_tcp.ts";
@@ -92,6 +94,8 @@ export default definePlugin({
     }
     return [];
   },
+  claims: ({ intercept, flowsPerDevice }, { network: { role, lan } }): { [key: string]: Resource[] } =>
+    role === "box" ? { flows: intercept.enabled ? flowLimits(lan?.interface, flowsPerDevice) : [] } : {},
   async start(ctx): Promise<{ take: Take }> {
     const native = openNative();
     const reactor = new Reactor(native);
