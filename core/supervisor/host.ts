@@ -23,6 +23,7 @@ import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
 import type { Hello, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { needsRestart, restartsFor } from "./restarts.ts";
 import { Rpc } from "./rpc.ts";
+import { settleMemory } from "./settled.ts";
 
 /** How long a plugin works on without a core before it ends. */
 const ORPHAN_GRACE_MS = 120_000;
@@ -174,6 +175,7 @@ class Host<Config, Running> {
     this.#config = this.#plugin.config.parse(params.config);
     try {
       this.#running = { self: await this.#plugin.start(this.#context(params)) };
+      settleMemory();
     } catch (error) {
       await this.#release();
       throw error;

@@ -16,6 +16,13 @@ const claimKinds = z.enum([
   "interfaceState",
 ]);
 
+/** When a plugin runs: who is not there always is given its process when it is wanted, and costs nothing meanwhile. */
+const runs = z.union([
+  z.enum(["always", "on-call"]),
+  z.strictObject({ whileFact: z.string().regex(/^[a-z][a-z0-9-]*$/) }),
+  z.strictObject({ everyMinutes: z.int().min(1).max(10_080) }),
+]);
+
 const manifestSchema = z.object({
   name: z.string().regex(/^@[a-z0-9-]+\/[a-z][a-z0-9-]{0,31}$/),
   version: z.string().regex(/^\d+\.\d+\.\d+/),
@@ -27,6 +34,7 @@ const manifestSchema = z.object({
     ),
     summary: z.string().min(1),
     roles: z.array(z.enum(["box", "cloud"])).min(1),
+    runs: runs.default("always"),
     tier: z.enum(["sandboxed", "trusted"]).default("sandboxed"),
     native: z.boolean().default(false),
     permissions: z.strictObject({

@@ -47,7 +47,7 @@ export class Supervisor {
       const isReload = plugin.isReady && !needsRestart(restartsFor, before[plugin.name], after[plugin.name]);
       return {
         plugin: plugin.name,
-        takes: isReload ? "reload" as const : "restart" as const,
+        takes: plugin.isIdle ? "next-start" as const : isReload ? "reload" as const : "restart" as const,
         ends: isReload ? [] : await plugin.ends(),
         foreseen: Object.keys(claims),
       };

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { OtbError } from "../contract/mod.ts";
-import { withCore, writePlugin } from "./testing.ts";
+import { leftByAnotherCore, withCore, writePlugin } from "./testing.ts";
 
 const address = `{ kind: "address", interface: "lan0", cidr: "192.168.100.1/24" }`;
 
@@ -219,30 +219,7 @@ Deno.test("a running plugin is taken over by the next core, with its claims, fac
       `await ctx.claim("lan", [${address}]); ctx.facts.publish("f", 1); ctx.publishStatus({ n: 7 });
        ctx.health.raise({ code: "c", severity: "info", message: "m" });`,
     );
-    // The first core lives in a process of its own, which is then killed.
-    const first = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", "-"],
-      cwd: core.places.root,
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    const writer = first.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(`
-      import { RecordingCore } from "${new URL("./testing.ts", import.meta.url).href}";
-      import { Supervised } from "${new URL("./supervised.ts", import.meta.url).href}";
-      const plugin = new Supervised(${JSON.stringify(manifest)}, new RecordingCore(${
-      JSON.stringify(folder)
-    }));
-      await plugin.start();
-      console.log(plugin.report().pid);
-    `));
-    await writer.close();
-    const reader = first.stdout.getReader();
-    const pid = Number(new TextDecoder().decode((await reader.read()).value));
-    assert.ok(pid > 0);
-    first.kill("SIGKILL");
-    await first.status;
-    await reader.cancel();
+    const pid = await leftByAnotherCore(manifest, folder);
     const plugin = lead(manifest);
     await plugin.start();
     assert.equal(plugin.report().pid, pid);
