@@ -7,9 +7,9 @@ import type { Json } from "../contract/mod.ts";
 import { Journal } from "../net/journal.ts";
 import { Net } from "../net/net.ts";
 import { OsFake } from "../net/os_fake.ts";
-import { silent } from "../net/testing.ts";
+import { silent } from "../net/testing/namespace.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
-import { withCore, writePlugin } from "../supervisor/testing.ts";
+import { withCore, writePlugin } from "../supervisor/testing/plugins.ts";
 import { otherClaims } from "./foreseen.ts";
 import { Settings } from "./settings.ts";
 

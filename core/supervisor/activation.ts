@@ -1,4 +1,5 @@
 // When a plugin that is not there always is wanted: while a fact is there, now and then, or while it is called.
+import { readFactId } from "../contract/fact.ts";
 import type { FactBoard } from "./facts.ts";
 import type { Manifest } from "./manifest.ts";
 
@@ -24,7 +25,7 @@ export class Activation {
 
   constructor(
     private readonly runs: Exclude<Manifest["runs"], "always">,
-    private readonly facts: Pick<FactBoard, "under" | "subscribe">,
+    private readonly facts: Pick<FactBoard, "of" | "subscribe">,
     private readonly actor: Actor,
     private readonly lingerMs = LINGER_MS,
   ) {}
@@ -47,7 +48,9 @@ export class Activation {
       this.#schedule = setInterval(() => void this.#pass(), runs.everyMinutes * 60_000);
       return await this.#pass();
     }
-    this.#unsubscribe = this.facts.subscribe((key) => void (this.#follows(key) && this.#look()));
+    this.#unsubscribe = this.facts.subscribe((id) => {
+      if (readFactId(id).key === this.#fact) void this.#look();
+    });
     await this.#look();
   }
 
@@ -73,16 +76,12 @@ export class Activation {
   }
 
   get #isWanted(): boolean {
-    return this.#calls > 0 || this.#fact !== undefined && this.facts.under([this.#fact]).length > 0;
+    return this.#calls > 0 || this.#fact !== undefined && this.facts.of([this.#fact]).length > 0;
   }
 
   /** The fact that wants it. */
   get #fact(): string | undefined {
     return typeof this.runs === "object" && "whileFact" in this.runs ? this.runs.whileFact : undefined;
-  }
-
-  #follows(key: string): boolean {
-    return this.#fact !== undefined && key.startsWith(this.#fact);
   }
 
   /** Once on a schedule: what it has to do is done when it has started. */

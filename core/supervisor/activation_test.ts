@@ -1,7 +1,9 @@
 // Plugins that do not run always: real ones in real processes, which are there while they are wanted.
 import { strict as assert } from "node:assert";
-import { leftByAnotherCore, withCore, writePlugin } from "./testing.ts";
+import { leftByAnotherCore, withCore, writePlugin } from "./testing/plugins.ts";
 
+/** Who publishes the fact. */
+const PINNING = { name: "pinning", publishes: ["thing", "other"] };
 const address = `{ kind: "address", interface: "lan0", cidr: "192.168.100.1/24" }`;
 
 Deno.test("a plugin that runs while a fact is there has no process before and after (12, line 9)", async () => {
@@ -12,7 +14,7 @@ Deno.test("a plugin that runs while a fact is there has no process before and af
         folder,
         "streams",
         `await ctx.claim("k", [${address}]); ctx.publishStatus({ greeting: ctx.config.greeting });`,
-        { otb: { runs: { whileFact: "stream" } } },
+        { otb: { runs: { whileFact: "thing" } } },
       ),
       100,
     );
@@ -21,24 +23,24 @@ Deno.test("a plugin that runs while a fact is there has no process before and af
     assert.deepEqual([before.state, before.pid, before.idle], [
       "ready",
       undefined,
-      "runs while there is a fact stream",
+      "runs while there is a fact thing",
     ]);
     // Settings that come meanwhile are those that it starts with.
     core.settings = { greeting: "ahoy" };
     await plugin.reload();
     assert.equal(plugin.report().pid, undefined);
-    core.facts.publish("pinning", "other", 1);
-    core.facts.publish("pinning", "stream/one", 1);
+    core.facts.publish(PINNING, "other", 1);
+    core.facts.publish(PINNING, "thing/one", 1);
     await core.until(() => plugin.report().status.greeting === "ahoy");
     const { pid, idle } = plugin.report();
     assert.equal(idle, undefined);
     assert.deepEqual([...core.claims.keys()], ["streams/k"]);
     // It is wanted again before it went.
-    core.facts.publish("pinning", "stream/one", null);
-    core.facts.publish("pinning", "stream/two", 1);
+    core.facts.publish(PINNING, "thing/one", null);
+    core.facts.publish(PINNING, "thing/two", 1);
     await new Promise((resolve) => setTimeout(resolve, 300));
     assert.equal(plugin.report().pid, pid);
-    core.facts.publish("pinning", "stream/two", null);
+    core.facts.publish(PINNING, "thing/two", null);
     await core.until(() => plugin.report().idle !== undefined);
     assert.deepEqual([plugin.report().pid, plugin.report().restarts, core.claims.size], [undefined, 0, 0]);
     assert.throws(() => Deno.statSync(`/proc/${pid}/exe`));
@@ -79,8 +81,12 @@ Deno.test("a plugin that runs on a schedule does its work when it starts, and is
 
 Deno.test("a core that comes back takes over who ran as it was wanted, and lets go of it when nobody wants it (12, line 9)", async () => {
   await withCore(async (core, folder, lead) => {
-    const manifest = writePlugin(folder, "streams", "", { otb: { runs: { whileFact: "stream" } } });
-    const pid = await leftByAnotherCore(manifest, folder, `core.facts.publish("pinning", "stream/one", 1);`);
+    const manifest = writePlugin(folder, "streams", "", { otb: { runs: { whileFact: "thing" } } });
+    const pid = await leftByAnotherCore(
+      manifest,
+      folder,
+      `core.facts.publish(${JSON.stringify(PINNING)}, "thing/one", 1);`,
+    );
     const plugin = lead(manifest, 400);
     await plugin.start();
     assert.equal(plugin.report().pid, pid, "who wants it may not have come back yet");

@@ -16,10 +16,14 @@ const claimKinds = z.enum([
   "interfaceState",
 ]);
 
+const factKey = z.string().regex(
+  /^[a-z][a-z0-9-]*$/,
+  'must be the exact key of a fact such as "link-health"',
+);
 /** When a plugin runs: who is not there always is given its process when it is wanted, and costs nothing meanwhile. */
 const runs = z.union([
   z.enum(["always", "on-call"]),
-  z.strictObject({ whileFact: z.string().regex(/^[a-z][a-z0-9-]*$/) }),
+  z.strictObject({ whileFact: factKey }),
   z.strictObject({ everyMinutes: z.int().min(1).max(10_080) }),
 ]);
 
@@ -46,8 +50,8 @@ const manifestSchema = z.object({
     }).prefault({}),
     programs: z.array(z.string().regex(/^[a-z][a-z0-9-]*$/)).default([]),
     claims: z.array(claimKinds).default([]),
-    reads: z.array(z.string()).default([]),
-    publishes: z.array(z.string()).default([]),
+    reads: z.array(factKey).default([]),
+    publishes: z.array(factKey).default([]),
     secrets: z.array(z.string()).default([]),
     memoryLimitMb: z.number().int().min(32).max(4096).default(256),
     stopSeconds: z.number().int().min(1).max(30).default(5),

@@ -18,7 +18,7 @@ Deno.test("a box's connection to its peer outlives a change of what calls may ta
     config: { ...settings, port: 0 },
     facts: {
       watch: () => ({ current: new Map([["tunnel-path/a", path]]) }),
-      publish: (_: string, fact: { port: number }) => void (port = fact.port),
+      publish: (_: unknown, __: string, fact: { port: number }) => void (port = fact.port),
     },
     links: { current: [{ name: "uplink", interface: "eth0" }] },
     claim(key: string, resources: Resource[]) {
