@@ -32,7 +32,7 @@ export interface ChangeOptions {
 export async function change(core: Core, cli: Cli, options: ChangeOptions): Promise<void> {
   const { patch, yes, dryRun, comment, base } = options;
   const { terminal } = cli;
-  const proposal: Proposal = { base, patch, author: author(), comment, dryRun, confirm: yes };
+  const proposal: Proposal = { base, patch, comment, dryRun, confirm: yes };
   if (!dryRun && !yes && !cli.json && terminal.interactive && !await agreed(core, cli, proposal)) {
     return terminal.out("Nothing was changed.\n");
   }
@@ -136,11 +136,6 @@ export function shownPath(path: string): string {
 /** A value as `config set` takes it. */
 export function shownValue(value: Json): string {
   return printable(JSON.stringify(value));
-}
-
-/** Who changes something: the person behind sudo where there is one. */
-function author(): string {
-  return Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "otb";
 }
 
 /** Whether the change is kept, asked until that is clear; undefined when nobody said so in time. */

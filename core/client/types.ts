@@ -73,12 +73,23 @@ export interface StatusReport {
   pending?: PendingChange;
 }
 
+/** Who asks something of a core. */
+export interface Author {
+  /** Where: `cli` with root's rights on this machine, `web` as a user of the web page, `cloud` from there, `core` otb by itself. */
+  via: "cli" | "web" | "cloud" | "core";
+  /** Who that is there: the person behind sudo, the user's name, the site. */
+  name: string;
+}
+
 /** One stored revision of the configuration. */
 export interface Revision {
   revision: number;
   parent?: number;
   createdAtMs: number;
+  /** Who made it, an author's name. */
   author: string;
+  /** Absent: it was made by an earlier otb, which did not note it. */
+  via?: Author["via"];
   comment: string;
   /** `pending` waits for confirmation, `confirmed` is or was in force, `reverted` was taken back. */
   state: "pending" | "confirmed" | "reverted";
@@ -104,7 +115,6 @@ export interface ConfigSnapshot {
 export interface Proposal {
   base?: number;
   patch: { network?: Json; plugins?: { [name: string]: Json } };
-  author: string;
   comment?: string;
   /** Check and plan only. */
   dryRun?: boolean;
@@ -163,6 +173,8 @@ export interface BoxReport {
 export interface Core {
   /** False when no core runs and the calls work on its files; `status`, `act` and `stop` then throw `core-not-running`. */
   readonly live: boolean;
+  /** The same core for what another one asks, as each user of a web page does: what is changed and logged says who it was. */
+  as(author: Author): Core;
   status(): Promise<StatusReport>;
   config(): Promise<ConfigSnapshot>;
   propose(proposal: Proposal): Promise<ProposalResult>;

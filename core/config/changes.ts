@@ -1,5 +1,6 @@
 // The life of one change: propose, check, plan, store, apply, settle, then confirm, or revert by itself.
 import type {
+  Author,
   ConfigSnapshot,
   Difference,
   PendingChange,
@@ -17,6 +18,14 @@ import type { Document, Revisions, StoredRevision } from "./revisions.ts";
 const CONFIRM_WITHIN_MS = 90_000;
 /** How long until taking back is tried again, when a full disk or the kernel did not let it finish. */
 const TRY_AGAIN_MS = 5_000;
+
+/** Who goes back where nobody asked. */
+const ITSELF: Author = { via: "core", name: "otb" };
+
+/** A proposal, and who makes it. */
+export interface AuthoredProposal extends Proposal {
+  author: Author;
+}
 
 /** Settings with every default filled in. */
 export interface Effective {
@@ -104,7 +113,7 @@ export class Changes {
   }
 
   /** @throws OtbError `change-pending`, `revision-conflict`, `disk-full`, and what applying throws; then the old settings are back */
-  propose(proposal: Proposal): Promise<ProposalResult> {
+  propose(proposal: AuthoredProposal): Promise<ProposalResult> {
     return this.#alone(async () => {
       // Read together and first: what another process stores from here on makes `append` refuse.
       const { current, newest } = this.#standing();
@@ -141,7 +150,7 @@ export class Changes {
   }
 
   /** @throws OtbError `nothing-pending`, `revision-unknown`, `settings-refused` */
-  revert(to?: number): Promise<Revision> {
+  revert(to?: number, author = ITSELF): Promise<Revision> {
     return this.#alone(async () => {
       if (to === undefined) return await this.#takeBack(this.#requirePending(), "taken back");
       const { current, newest } = this.#standing();
@@ -154,12 +163,7 @@ export class Changes {
           "otb config history",
         );
       }
-      const proposal = {
-        patch: {},
-        author: "otb config revert",
-        comment: `back to revision ${to}`,
-        confirm: true,
-      };
+      const proposal = { patch: {}, author, comment: `back to revision ${to}`, confirm: true };
       const { problems } = await this.#change(target.document, proposal, current, newest);
       if (problems[0]) throw new OtbError("settings-refused", problems[0].message, problems[0].next);
       return withoutDocument(this.revisions.inForce());
@@ -193,7 +197,7 @@ export class Changes {
 
   async #change(
     document: Document,
-    { author, comment, dryRun, confirm }: Proposal,
+    { author, comment, dryRun, confirm }: AuthoredProposal,
     current: StoredRevision,
     newest: number,
   ): Promise<ProposalResult> {
@@ -217,7 +221,8 @@ export class Changes {
     const stored = this.revisions.append({
       base: newest,
       document,
-      author,
+      author: author.name,
+      via: author.via,
       comment: comment ?? differences.map(({ path }) => path).join(", ").slice(0, 200),
       state: live ? "pending" : "confirmed",
       revertsAtMs: live && Date.now() + this.confirmWithinMs,

@@ -94,7 +94,7 @@ Deno.test("two plugins that would want one thing otherwise are told before the c
     const propose = (plugin: string, place: string) =>
       changes.propose({
         patch: { plugins: { [plugin]: { place } } },
-        author: "ann",
+        author: { via: "cli", name: "ann" },
         confirm: true,
       });
     deepStrictEqual((await propose("one", "1")).plan, ['sysctl -w "net/ipv4/ip_forward=1"']);

@@ -1,5 +1,5 @@
 // The core while it runs: claims links and LAN, leads the plugins, answers clients.
-import type { Core, LogLine, PluginReport, StatusReport } from "../client/types.ts";
+import type { Author, Core, LogLine, PluginReport, Proposal, StatusReport } from "../client/types.ts";
 import { Changes, type Effective, type Evaluation } from "../config/changes.ts";
 import { checkLan, checkLanPlace } from "../config/lan.ts";
 import type { NetworkSettings } from "../config/network.ts";
@@ -31,6 +31,7 @@ import { interfaceFacts } from "./interfaces.ts";
 import { observeLinks, observeUplinks } from "./links.ts";
 import { Listeners } from "./listeners.ts";
 import type { Logs } from "./log.ts";
+import { noted } from "./noted.ts";
 import { PluginStore } from "./plugin_store.ts";
 import { Storage } from "../state/storage.ts";
 import { asOtbError } from "../supervisor/rpc.ts";
@@ -56,6 +57,9 @@ const LOOK_EVERY_MS = 3_000;
 
 /** How long a person is told of what nobody caught. */
 const TELL_UNCAUGHT_MS = 600_000;
+
+/** Who does what nobody asked for. */
+const ITSELF: Author = { via: "core", name: "otb" };
 
 /** What a running core is made of. */
 export interface Parts {
@@ -255,9 +259,10 @@ export class RunningCore implements Core {
   }
 
   config = () => this.#changes.snapshot();
-  propose: Core["propose"] = (proposal) => this.#stored(this.#changes.propose(proposal));
+  /** What otb does by itself. */
+  propose: Core["propose"] = (proposal) => this.#propose(proposal, ITSELF);
   confirm = () => this.#stored(this.#changes.confirm());
-  revert: Core["revert"] = (revision) => this.#stored(this.#changes.revert(revision ?? undefined));
+  revert: Core["revert"] = (revision) => this.#stored(this.#changes.revert(revision ?? undefined, ITSELF));
   history: Core["history"] = (limit) => Promise.resolve(this.#changes.history(limit ?? undefined));
   diff: Core["diff"] = (from, to) => Promise.resolve(this.#changes.diff(from ?? undefined, to ?? undefined));
   schemas = () => this.#settings.schemas();
@@ -271,13 +276,10 @@ export class RunningCore implements Core {
   renameBox: Core["renameBox"] = (name, to) => later(() => this.#boxes.rename(name, to));
   revokeBox: Core["revokeBox"] = (name) => later(() => this.#boxes.revoke(name));
 
-  async join(joinCode: string): Promise<Network["peers"][number]> {
-    const peer = await rejoin(
-      this.#parts.secrets,
-      this.#network.current,
-      this.propose,
-      joinCode,
-    );
+  join: Core["join"] = (joinCode) => this.#join(joinCode, this.propose);
+
+  async #join(joinCode: string, propose: Core["propose"]): Promise<Network["peers"][number]> {
+    const peer = await rejoin(this.#parts.secrets, this.#network.current, propose, joinCode);
     await this.#supervisor.restartFor(BOX_SECRETS);
     return peer;
   }
@@ -310,6 +312,26 @@ export class RunningCore implements Core {
   noteUncaught(error: unknown): void {
     this.#uncaught = { atMs: Date.now(), reason: error instanceof Error ? error.message : String(error) };
     this.storage.failed(error);
+  }
+
+  as(author: Author): Core {
+    const note = (message: string, about?: { [name: string]: Json }) =>
+      this.#log("info", message, { ...about, by: author.name, via: author.via });
+    return noted(this, {
+      ...{ as: (other) => this.as(other), live: true, close() {} },
+      logs: (options, onLine) => this.logs(options, onLine),
+      propose: (proposal) => this.#propose(proposal, author),
+      revert: (revision) => this.#stored(this.#changes.revert(revision ?? undefined, author)),
+      stop: (options) => {
+        note("Asked to stop");
+        return this.stop(options);
+      },
+      join: (joinCode) => this.#join(joinCode, (proposal) => this.#propose(proposal, author)),
+    }, note);
+  }
+
+  #propose(proposal: Proposal, author: Author): ReturnType<Core["propose"]> {
+    return this.#stored(this.#changes.propose({ ...proposal, author }));
   }
 
   /** What a full disk refused tells of the disk, too. */

@@ -161,11 +161,11 @@ export async function boxVerbs(verbs: Verbs, link: string, folder: string): Prom
     "status",
     "… Revision # waits and reverts in …. Keep it: otb … config confirm. Take it back: otb … config revert. …",
   );
-  await verbs.json("config confirm", "author comment createdAtMs parent revision state");
+  await verbs.json("config confirm", "author comment createdAtMs parent revision state via");
   await verbs.json("config set dhcp-takeover.watchSeconds=7", PENDING);
   await verbs.text("config revert", "Revision # is taken back.");
   await verbs.json("config set dhcp-takeover.watchSeconds=7", PENDING);
-  await verbs.json("config revert", "author comment createdAtMs parent revision state");
+  await verbs.json("config revert", "author comment createdAtMs parent revision state via");
   await verbs.refused(
     "config confirm",
     "nothing-pending",
