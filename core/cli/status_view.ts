@@ -34,7 +34,7 @@ const STATES: { readonly [state: string]: Paint } = Object.assign(Object.create(
   suspect: "yellow",
   unknown: "yellow",
   "waiting-to-restart": "yellow",
-  disabled: "dim",
+  idle: "dim",
   stopped: "dim",
   down: "red",
   missing: "red",
@@ -98,10 +98,10 @@ export function pluginLines(plugins: PluginReport[], options: ViewOptions): stri
   ];
   const [head, ...rows] = table(
     columns,
-    plugins.map(({ name, version, state, sinceMs, restarts, memoryBytes }) => [
+    plugins.map(({ name, version, state, idle, sinceMs, restarts, memoryBytes }) => [
       name,
       version,
-      word(say, `state-${state}`, state),
+      word(say, idle ? "state-idle" : `state-${state}`, state),
       sinceMs > 0 ? duration(nowMs - sinceMs) : "-",
       String(restarts),
       bytes(memoryBytes),
@@ -111,7 +111,10 @@ export function pluginLines(plugins: PluginReport[], options: ViewOptions): stri
   );
   return [
     head!,
-    ...rows.flatMap((row, index) => [row, ...indented(plugins[index]!.reason, width)]),
+    ...rows.flatMap((
+      row,
+      index,
+    ) => [row, ...indented(plugins[index]!.reason ?? plugins[index]!.idle, width)]),
   ];
 }
 

@@ -25,6 +25,7 @@ export type {
 } from "../contract/mod.ts";
 export { connect } from "./connect.ts";
 export type {
+  Author,
   BoxReport,
   ConfigSnapshot,
   Core,
@@ -32,6 +33,7 @@ export type {
   HealthReport,
   LogLine,
   PendingChange,
+  PluginEffect,
   PluginReport,
   Proposal,
   ProposalResult,

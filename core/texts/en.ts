@@ -39,7 +39,6 @@ export const en = texts({
     "no-link": 'No link yet: add one with "otb link add"',
     "not-fully": "Not working fully: {which}",
     "plugin-is": "{plugin} is {state}",
-    "state-disabled": "disabled",
     "state-failed": "failed",
     "state-starting": "starting",
     "state-stopped": "stopped",

@@ -50,7 +50,6 @@ export const fr = translation(en, {
     "no-link": "Pas encore de lien : ajoutez-en un avec « otb link add »",
     "not-fully": "Tout ne marche pas : {which}",
     "plugin-is": "{plugin} {state}",
-    "state-disabled": "est désactivé",
     "state-failed": "est en panne",
     "state-starting": "démarre",
     "state-stopped": "est arrêté",

@@ -22,7 +22,7 @@ export interface Adjustable {
 }
 
 /** What a keeper needs of its context. */
-export type Surroundings = Pick<
+export type KeeperContext = Pick<
   Context<Config, Words>,
   "clock" | "facts" | "health" | "log" | "publishStatus" | "signal" | "store"
 >;
@@ -40,7 +40,7 @@ export class Keeper {
   #running = false;
 
   constructor(
-    private readonly ctx: Surroundings,
+    private readonly ctx: KeeperContext,
     private readonly config: Config,
     private readonly adjustable: Adjustable,
     private readonly ways: () => Pick<LinkWayFact, "link" | "source">[],

@@ -12,6 +12,7 @@ import {
   type Network,
   OtbError,
   type Raised,
+  type Resource,
   type Role,
   type Status,
   TUNNEL_PATH,
@@ -76,6 +77,8 @@ class Core {
   readonly facts = new Map<string, unknown>();
   readonly conditions = new Map<string, HealthCondition>();
   status: Status = {};
+  /** What is wanted of the kernel. */
+  claimed: Resource[] = [];
   readonly #facts = new PluginFacts({
     ...{ name: "udp-tunnel", ...manifest.otb },
     send: (id, value) => void (value === null ? this.facts.delete(id) : this.facts.set(id, value)),
@@ -117,7 +120,7 @@ class Core {
         return value;
       },
       defer: (release: () => void | Promise<void>) => void this.#releases.push(release),
-      claim: () => Promise.resolve(),
+      claim: (_: string, resources: Resource[]) => Promise.resolve(void (this.claimed = resources)),
       publishStatus: (status: Status) => void (this.status = status),
       health: {
         raise: (...raised: Raised<Words>) => void this.conditions.set(raised[0], drawn(words, raised)),
