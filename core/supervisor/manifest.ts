@@ -36,7 +36,11 @@ const manifestSchema = z.object({
       run: z.array(z.string()).default([]),
       sys: z.array(z.string()).default([]),
     }).prefault({}),
-    programs: z.array(z.string().regex(/^[a-z][a-z0-9-]*$/)).default([]),
+    // Read by the launcher, too, which installs what is missing: both names are such as a shell takes them.
+    programs: z.array(z.strictObject({
+      name: z.string().regex(/^[a-z][a-z0-9-]*$/),
+      debian: z.string().regex(/^[a-z0-9][a-z0-9.+-]*$/),
+    })).default([]),
     claims: z.array(claimKinds).default([]),
     reads: z.array(z.string()).default([]),
     publishes: z.array(z.string()).default([]),

@@ -75,7 +75,7 @@ export class Supervised {
     private readonly graceMs = GRACE_MS,
   ) {
     const tell = (...notice: ProgramNotice) => this.#process?.rpc.notify("program", notice);
-    this.#programs = new Programs(manifest.name, manifest.programs, core.places.run, {
+    this.#programs = new Programs(manifest.name, manifest.programs.map(({ name }) => name), core.places.run, {
       said: (key, lines) => tell(key, { lines }),
       ended: (key, reason) => tell(key, { ended: reason }),
     });

@@ -11,15 +11,15 @@ import {
   type LanPrefixFact,
   type ListensFact,
   OtbError,
-  type Program,
   type ResolverFact,
   type RouterAdvertisementFact,
   type Status,
+  SupervisedProgram,
   type View,
 } from "@otb/plugin";
 import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
-import { dnsmasqProgram, isServing, reasonOf } from "./dnsmasq.ts";
+import { DNSMASQ } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
 import { deviceNames, dnsSets, localDomainsOf, resolverOf, serverOf } from "./facts.ts";
 import { contains, networkOf, type Range, toNumber } from "./ipv4.ts";
@@ -79,7 +79,7 @@ export class Takeover {
   readonly #publisher: Publisher;
   readonly #leases: LeaseWatch;
   readonly #lookout: Lookout;
-  readonly #dnsmasq: Program;
+  readonly #dnsmasq: SupervisedProgram;
   readonly #announcer: Announcer;
   readonly #prefixes: View<ReadonlyMap<string, LanPrefixFact>>;
   readonly #routers: View<ReadonlyMap<string, RouterAdvertisementFact>>;
@@ -120,17 +120,11 @@ export class Takeover {
     this.#publisher = new Publisher(ctx);
     this.#lookout = new Lookout(ctx);
     this.#leases = new LeaseWatch(ctx, () => this.#publish());
-    this.#dnsmasq = ctx.program("dnsmasq", {
+    this.#dnsmasq = new SupervisedProgram(ctx, DNSMASQ, {
       onStart: () => this.#restoreLeases(),
-      isReady: isServing,
-      onReady: () => {
-        this.#failure = undefined;
-        this.#publish();
-      },
       onLine: (line) => this.#takeLine(line),
-      onEnd: (line) => {
-        const reason = this.#failure = reasonOf(line);
-        ctx.log.warn("dnsmasq ended", { reason });
+      onFailure: (reason) => {
+        this.#failure = reason;
         this.#publish();
       },
     });
@@ -438,7 +432,7 @@ export class Takeover {
     this.#plan = plan;
     this.#failure = undefined;
     this.ctx.facts.publish("listens/dhcp-takeover", LISTENS);
-    await this.#dnsmasq.apply(dnsmasqProgram(text, endMs - this.#nowMs));
+    await this.#dnsmasq.apply(text, endMs - this.#nowMs);
     await this.#leases.take();
   }
 

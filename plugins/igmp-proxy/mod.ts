@@ -4,10 +4,11 @@ import {
   definePlugin,
   type InterfaceFact,
   type MulticastWayFact,
+  SupervisedProgram,
   type View,
 } from "@otb/plugin";
 import { type Config, config } from "./config.ts";
-import { IgmpProxy } from "./igmpproxy.ts";
+import { IGMPPROXY } from "./igmpproxy.ts";
 import { CODES, type Plan, plan, TABLE } from "./plan.ts";
 import { type Channel, channels } from "./routes.ts";
 
@@ -33,7 +34,7 @@ export default definePlugin({
 class Multicast {
   readonly #ways: View<ReadonlyMap<string, MulticastWayFact>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
-  readonly #proxy: IgmpProxy;
+  readonly #proxy: SupervisedProgram;
   #config: Config;
   #plan: Plan = { devices: [], conditions: [] };
   #work: Promise<void> = Promise.resolve();
@@ -43,15 +44,12 @@ class Multicast {
     this.#config = ctx.config;
     this.#ways = ctx.facts.watch("multicast-way/");
     this.#interfaces = ctx.facts.watch("interface/");
-    this.#proxy = new IgmpProxy(ctx, (reason) => this.#ended(reason));
+    this.#proxy = new SupervisedProgram(ctx, IGMPPROXY, { onFailure: (reason) => this.#ended(reason) });
   }
 
   async start(): Promise<void> {
     const { ctx } = this;
-    ctx.defer(async () => {
-      await this.#work;
-      await this.#proxy.apply(undefined);
-    });
+    ctx.defer(() => this.#work);
     const soon = () => void this.#again();
     for (const view of [this.#ways, this.#interfaces, ctx.network]) ctx.defer(view.subscribe(soon));
     const timer = setInterval(() => this.#tell().catch((error) => this.#complain(error)), TELL_MS);
@@ -97,7 +95,6 @@ class Multicast {
       if (condition) ctx.health.raise(condition);
       else ctx.health.clear(code);
     }
-    if (!wish.proxy) ctx.health.clear(ENDED);
     if (wish.link !== former.link) {
       ctx.log.info(wish.link ? `Multicast is fetched over "${wish.link}"` : "No multicast is fetched", {
         devices: wish.devices,
@@ -123,7 +120,6 @@ class Multicast {
 
   #ended(reason: string | undefined): void {
     if (reason === undefined) return this.ctx.health.clear(ENDED);
-    this.ctx.log.warn("igmpproxy ended", { reason });
     this.ctx.health.raise({
       code: ENDED,
       severity: "error",

@@ -9,13 +9,14 @@ import {
   type ProxyTargetFact,
   type ResolverFact,
   type Socks5Fact,
+  SupervisedProgram,
   type WhenPeerGoneFact,
 } from "@otb/plugin";
 import { type Config, config } from "./config.ts";
 import { Forwarder } from "./forwarder.ts";
 import { LinkListeners } from "./link_names.ts";
 import { listen, LOOPBACK } from "./listen.ts";
-import { isServing, reasonOf, unboundProgram } from "./unbound.ts";
+import { UNBOUND } from "./unbound.ts";
 import { unboundConfig } from "./unbound_config.ts";
 import { parseUpstream } from "./upstream.ts";
 
@@ -129,16 +130,10 @@ function conditions(state: ResolverFact["state"], reason: string): (HealthCondit
 async function startCloud(ctx: Context<Config>): Promise<void> {
   const { port } = ctx.config;
   const code = "resolver-ended";
-  const unbound = ctx.program("unbound", {
-    isReady: isServing,
-    onReady() {
-      ctx.publishStatus({ running: true });
-      ctx.health.clear(code);
-    },
-    onEnd(line) {
-      const reason = reasonOf(line);
-      ctx.publishStatus({ running: false });
-      ctx.log.warn("unbound ended", { reason });
+  const unbound = new SupervisedProgram(ctx, UNBOUND, {
+    onFailure(reason) {
+      ctx.publishStatus({ running: reason === undefined });
+      if (reason === undefined) return ctx.health.clear(code);
       ctx.health.raise({
         code,
         severity: "error",
@@ -147,7 +142,6 @@ async function startCloud(ctx: Context<Config>): Promise<void> {
       });
     },
   });
-  ctx.defer(() => unbound.apply(undefined));
-  await unbound.apply(unboundProgram(unboundConfig(ctx.config)));
+  await unbound.apply(unboundConfig(ctx.config));
   ctx.facts.publish("proxy-target/resolver", { host: LOOPBACK, port } satisfies ProxyTargetFact);
 }
