@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
-import type { ProgramSpec, ProgramWatcher } from "./program.ts";
+import * as z from "zod/mini";
 import { type ProgramKind, SupervisedProgram } from "./supervised_program.ts";
+import { FakeContext } from "./testing.ts";
 
 const KIND: ProgramKind = {
   command: ["dnsmasq", "--conf-file=-"],
@@ -9,73 +10,56 @@ const KIND: ProgramKind = {
   prefix: /^dnsmasq\[\d+\]: /,
 };
 
-/** One program of a plugin, its core being the test. */
+/** One program of a plugin, and what was told of it. */
 function supervised(kind: Partial<ProgramKind> = {}) {
-  const applied: (ProgramSpec | undefined)[] = [],
-    failures: (string | undefined)[] = [],
-    lines: string[] = [];
-  const releases: (() => void | Promise<void>)[] = [], warnings: unknown[] = [];
-  let watcher!: ProgramWatcher, key = "";
-  const ctx = {
-    program: (name: string, given: ProgramWatcher) => {
-      [key, watcher] = [name, given];
-      return { apply: (spec: ProgramSpec | undefined) => Promise.resolve(void applied.push(spec)) };
-    },
-    defer: (release: () => void | Promise<void>) => void releases.push(release),
-    log: { debug() {}, info() {}, warn: (...said: unknown[]) => void warnings.push(said), error() {} },
-  };
-  const program = new SupervisedProgram(ctx, { ...KIND, ...kind }, {
+  const ctx = new FakeContext({ config: z.object({}) });
+  const failures: (string | undefined)[] = [];
+  const supervisor = new SupervisedProgram(ctx, { ...KIND, ...kind }, {
     onFailure: (reason) => failures.push(reason),
-    onLine: (line) => lines.push(line),
   });
-  return { program, watcher, key, applied, failures, lines, releases, warnings };
+  return { ctx, supervisor, failures, program: ctx.programs.get("dnsmasq")! };
 }
 
 Deno.test("a configuration is what the program reads, and its end in time goes along", async () => {
-  const { program, applied, key } = supervised();
-  await program.apply("port=0\n");
-  await program.apply("port=0\n", 5_000);
-  await program.apply(undefined);
+  const { supervisor, program } = supervised();
   const spec = { command: KIND.command, capabilities: KIND.capabilities, input: "port=0\n" };
-  assert.deepEqual(applied, [spec, { ...spec, withinSeconds: 5 }, undefined]);
-  assert.equal(key, "dnsmasq");
+  await supervisor.apply("port=0\n");
+  assert.deepEqual(program.spec, spec);
+  await supervisor.apply("port=0\n", 5_000);
+  assert.deepEqual(program.spec, { ...spec, withinSeconds: 5 });
+  await supervisor.apply(undefined);
+  assert.equal(program.spec, undefined);
 });
 
-Deno.test("it serves once it says so; its last words are told and logged without its own name", () => {
-  const { watcher, failures, warnings } = supervised();
-  assert.equal(watcher.isReady!("dnsmasq-dhcp[7]: DHCP, sockets bound exclusively"), true);
-  assert.equal(watcher.isReady!("dnsmasq[7]: started"), false);
-  watcher.onEnd("dnsmasq[7]: failed to bind");
-  watcher.onReady!();
+Deno.test("it serves once it says so; its last words are told and logged without its own name", async () => {
+  const { supervisor, program, failures, ctx } = supervised();
+  await supervisor.apply("port=0\n");
+  program.says("dnsmasq[7]: started");
+  assert.deepEqual(failures, []);
+  program.ends("dnsmasq[7]: failed to bind");
+  program.says("dnsmasq-dhcp[7]: DHCP, sockets bound exclusively");
   assert.deepEqual(failures, ["failed to bind", undefined]);
-  assert.deepEqual(warnings, [[
-    "A program ended and is started again",
+  assert.deepEqual(ctx.lines.map(({ properties }) => properties), [
     { program: "dnsmasq", reason: "failed to bind" },
-  ]]);
+  ]);
 });
 
-Deno.test("one that says nothing has served once it lasted: one that ends again and again never does", async () => {
-  const { watcher, failures } = supervised({ ready: undefined, provenMs: 30 });
-  assert.equal(watcher.isReady, undefined);
-  for (let run = 0; run < 3; run++) {
-    watcher.onReady!();
-    watcher.onEnd("no such interface");
-  }
-  watcher.onReady!();
+Deno.test("one that says nothing serves once it lasted: one that ends again and again never does", async () => {
+  const { supervisor, program, failures } = supervised({ ready: undefined, provenMs: 30 });
+  await supervisor.apply("");
+  for (let run = 0; run < 3; run++) program.ends("no such interface");
   while (failures.at(-1) !== undefined) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual(failures, [...Array(3).fill("no such interface"), undefined]);
 });
 
 Deno.test("what is not wanted has not failed, and nothing runs on when the plugin stops", async () => {
-  const { program, watcher, failures, applied, releases } = supervised({ provenMs: 60_000 });
-  await program.apply("a");
-  watcher.onEnd("it broke");
-  // Its test of time must not hold up the end either.
-  watcher.onReady!();
-  await program.apply(undefined);
+  const { supervisor, program, failures, ctx } = supervised({ ready: undefined, provenMs: 60_000 });
+  await supervisor.apply("a");
+  program.ends("it broke");
+  await supervisor.apply(undefined);
   assert.deepEqual(failures, ["it broke", undefined]);
-  await program.apply("b");
-  for (const release of releases) await release();
-  assert.equal(applied.at(-1), undefined);
+  await supervisor.apply("b");
+  await ctx.stop();
+  assert.equal(program.spec, undefined);
   assert.deepEqual(failures, ["it broke", undefined]);
 });

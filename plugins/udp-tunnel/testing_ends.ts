@@ -3,29 +3,21 @@ import { createCipheriv } from "node:crypto";
 import { encodeAddress, Errno, type Native, openNative, type Tun } from "../../core/native/ffi.ts";
 import { Namespace } from "../../core/native/testing.ts";
 import { independentInitiator } from "../../core/native/testing_noise.ts";
-import {
-  type BoxKey,
-  type Context,
-  type HealthCondition,
-  type Json,
-  type Network,
-  OtbError,
-  type Role,
-  type Status,
-  type TunnelFact,
-  type TunnelPathFact,
-} from "@otb/plugin";
+import type { BoxKey, Link, Network, Role, TunnelFact, TunnelPathFact } from "@otb/plugin";
+import { FakeContext } from "@otb/plugin/testing";
 import { BoxTunnel } from "./box.ts";
 import { CloudTunnel } from "./cloud.ts";
 import { type Config, config } from "./config.ts";
 import { Prover } from "./cookies.ts";
 import { encodeHello, PROOF_AT } from "./greeting.ts";
 import { Identity } from "./identity.ts";
+import deno from "./deno.json" with { type: "json" };
 import { COOKIE, DATA, INITIATION, PROLOGUE, RESPONSE } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const native = openNative();
+const { otb: manifest } = deno;
 export const PORT = 8443;
 export const base64 = (bytes: Bytes) => btoa(String.fromCharCode(...bytes));
 
@@ -46,105 +38,26 @@ const withoutDevice: Native = Object.assign(openNative(), {
   },
 });
 
-/** A view that tests set. */
-class Settable<T> {
-  readonly #followers = new Set<(value: T) => void>();
-  constructor(public current: T) {}
-
-  subscribe = (follow: (value: T) => void) => {
-    this.#followers.add(follow);
-    return () => this.#followers.delete(follow);
-  };
-
-  set(value: T): void {
-    this.current = value;
-    for (const follow of this.#followers) follow(value);
-  }
-}
-
-/** What the core is to a plugin. */
-class Core {
-  readonly secrets: { [name: string]: string };
-  readonly stored = new Map<string, Json>();
-  readonly facts = new Map<string, unknown>();
-  readonly conditions = new Map<string, HealthCondition>();
-  status: Status = {};
-  readonly #watched = new Map<string, Settable<Map<string, unknown>>>();
-  readonly #releases: (() => void | Promise<void>)[] = [];
-  readonly #stop = new AbortController();
-
-  constructor(secrets: { [name: string]: string }) {
-    this.secrets = secrets;
-  }
-
-  /** A fact of another plugin or of the core. */
-  tell(key: string, value: unknown): void {
-    const prefix = key.slice(0, key.indexOf("/") + 1) || key;
-    this.#watch(prefix).set(new Map(this.#watch(prefix).current).set(key, value));
-  }
-
-  context(role: Role, network: Network, links: object[]): Context<Config> {
-    const settings = config.parse({}) as Config;
-    return {
-      name: "udp-tunnel",
-      role,
-      config: settings,
-      signal: this.#stop.signal,
-      log: { debug() {}, info() {}, warn() {}, error() {} },
-      clock: { now: () => Date.now(), monotonicMs: () => performance.now() },
-      store: {
-        get: (key: string) => Promise.resolve(this.stored.get(key)),
-        set: (key: string, value: Json) => Promise.resolve(void this.stored.set(key, value)),
-        keep: (key: string, value: Json) => Promise.resolve(void this.stored.set(key, value)),
-        delete: (key: string) => Promise.resolve(void this.stored.delete(key)),
-      },
-      facts: {
-        publish: (key: string, value: unknown) => void this.facts.set(key, value),
-        watch: (prefix: string) => this.#watch(prefix),
-      },
-      links: new Settable(links),
-      network: new Settable(network),
-      directory: "/nonexistent",
-      secret: (name: string) => {
-        const value = this.secrets[name];
-        if (value === undefined) throw new OtbError("secret-missing", `no ${name}`);
-        return value;
-      },
-      defer: (release: () => void | Promise<void>) => void this.#releases.push(release),
-      claim: () => Promise.resolve(),
-      publishStatus: (status: Status) => void (this.status = status),
-      health: {
-        raise: (condition: HealthCondition) => void this.conditions.set(condition.code, condition),
-        clear: (code: string) => void this.conditions.delete(code),
-      },
-    } as unknown as Context<Config>;
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    for (const release of this.#releases.reverse()) await release();
-  }
-
-  #watch(prefix: string): Settable<Map<string, unknown>> {
-    const known = this.#watched.get(prefix) ?? new Settable(new Map<string, unknown>());
-    this.#watched.set(prefix, known);
-    return known;
-  }
+/** The core of one end, which runs by the real clock, as its sockets do. */
+function core(
+  role: Role,
+  secrets: { [name: string]: string },
+  network: Partial<Network>,
+  links: Link[] = [],
+) {
+  return new FakeContext({ config }, { manifest, role, secrets, network, links, isRunning: true });
 }
 
 /** A peer that reads its boxes from the secret of that name. */
 export class PeerEnd {
-  readonly core: Core;
+  readonly core: FakeContext<Config>;
   readonly tunnel: CloudTunnel;
   #revision = 0;
 
   private constructor(boxes: BoxKey[], readonly keys = native.noiseKeyPair()) {
-    this.core = new Core({ "tunnel-key": base64(this.keys.privateKey), boxes: JSON.stringify(boxes) });
-    const self = { name: "cloud", address: "203.0.113.1", port: PORT };
-    this.tunnel = new CloudTunnel(
-      this.core.context("cloud", { role: "cloud", peers: [self] }, []),
-      withoutDevice,
-    );
+    const secrets = { "tunnel-key": base64(this.keys.privateKey), boxes: JSON.stringify(boxes) };
+    this.core = core("cloud", secrets, { peers: [{ name: "cloud", address: "203.0.113.1", port: PORT }] });
+    this.tunnel = new CloudTunnel(this.core, withoutDevice);
   }
 
   static async start(space: Namespace, boxes: BoxKey[], keys?: PeerEnd["keys"]): Promise<PeerEnd> {
@@ -160,8 +73,8 @@ export class PeerEnd {
   }
 
   get paths(): TunnelPathFact[] {
-    const facts = [...this.core.facts].filter(([key, fact]) => key.startsWith("tunnel-path/") && fact);
-    return facts.map(([, fact]) => fact as TunnelPathFact);
+    const facts = [...this.core.published].filter(([key]) => key.startsWith("tunnel-path/"));
+    return facts.map(([, fact]) => fact as unknown as TunnelPathFact);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -171,21 +84,21 @@ export class PeerEnd {
 
 /** A box with one link. */
 export class BoxEnd {
-  readonly core: Core;
+  readonly core: FakeContext<Config>;
   readonly tunnel: BoxTunnel;
 
   private constructor(address: string, source: string, psk: Bytes, peerKey: Bytes) {
-    this.core = new Core({ "tunnel-key": base64(native.noiseKeyPair().privateKey), psk: base64(psk) });
+    const secrets = { "tunnel-key": base64(native.noiseKeyPair().privateKey), psk: base64(psk) };
     const peer = { name: "cloud", address, port: PORT, tunnelKey: base64(peerKey) };
-    const link = {
+    const link: Link = {
       name: "wan1",
       interface: "otbwire",
       found: false,
       tier: "primary",
       observed: { state: "up" },
     };
-    const network: Network = { role: "box", peers: [peer] };
-    this.tunnel = new BoxTunnel(this.core.context("box", network, [link]), withoutDevice);
+    this.core = core("box", secrets, { peers: [peer] }, [link]);
+    this.tunnel = new BoxTunnel(this.core, withoutDevice);
     this.core.tell("link-way/wan1", { link: "wan1", interface: "otbwire", source, table: 1, mark: 256 });
   }
 
@@ -199,7 +112,7 @@ export class BoxEnd {
   }
 
   get fact(): TunnelFact | undefined {
-    return this.core.facts.get("tunnel") as TunnelFact | undefined;
+    return this.core.published.get("tunnel") as TunnelFact | undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
