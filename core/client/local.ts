@@ -29,7 +29,7 @@ export async function localCore(places: StatePlaces): Promise<Core> {
   const { role } = network();
   const secrets = new Secrets(places.secrets);
   const boxes = new Boxes(secrets, network);
-  const { manifests } = findPlugins(places.plugins, role);
+  const { manifests } = findPlugins([places.plugins, places.added], role);
   const settings = new Settings(
     manifests,
     places.root,

@@ -20,6 +20,8 @@ export interface StatePlaces {
   /** Root of the otb tree. */
   root: string;
   plugins: string;
+  /** Plugins of others, as they were when root added them. */
+  added: string;
 }
 
 /** Paths for a state directory; nothing is created. */
@@ -38,6 +40,7 @@ export function statePlaces(stateDirectory: string): StatePlaces {
     socket: `${state}/run/core.sock`,
     root,
     plugins: `${root}/plugins`,
+    added: `${state}/added`,
   };
 }
 

@@ -25,6 +25,9 @@ Deno.test("it follows the links, and a change of settings, until it is stopped",
   });
   const running = await plugin.start(ctx);
   assert.deepEqual(ctx.status, { up: 2, atLeast: 1 });
+  assert.deepEqual(ctx.published.get("my-plugin"), { up: 2 });
+  assert.equal(plugin.actions!.count!.run(running, undefined), 2);
+  assert.deepEqual(plugin.panel!(ctx.status), [{ kind: "stat", label: "Links up", value: 2 }]);
   ctx.links.set([link("fibre", "down"), link("lte", "down")]);
   assert.deepEqual([...ctx.conditions.keys()], ["too-few-links"]);
   plugin.reload!(running, { atLeast: 0 });
