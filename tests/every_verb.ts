@@ -184,7 +184,7 @@ export async function boxVerbs(verbs: Verbs, link: string, folder: string): Prom
   await verbs.json(`plugin new other-one --directory ${folder}/other`, "directory files name test");
   await verbs.text(
     `plugin add ${folder}/first`,
-    "Added first-one #.#: … It counts with the next start: sudo otb down, then sudo otb up (systemctl restart otb).",
+    "Added first-one #.#: … It counts with the next start: …",
   );
   await verbs.json(`plugin add ${folder}/other`, "name permissions replaces summary tier version");
   await verbs.text("plugin remove first-one", "Removed first-one. It counts with the next start: …");

@@ -1,7 +1,8 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
-import { boundedLength, isOddLength, nearOf, onLinkOf, overlaps, type ToldNetwork } from "./near.ts";
+import { overlaps } from "./address.ts";
+import { boundedLength, isOddLength, nearOf, onLinkOf, type ToldNetwork } from "./near.ts";
 
 const near = (address: string, prefixLength: number | undefined, gateway?: string) =>
   nearOf({ address, prefixLength, gateway });

@@ -6,7 +6,11 @@ import {
   type DhcpProbeFact,
   type DhcpServerFact,
   type DnsSetFact,
+  inRange,
   type InterfaceFact,
+  ipv4Network,
+  ipv4Number,
+  type Ipv4Range,
   type Json,
   type LanPrefixFact,
   type ListensFact,
@@ -22,7 +26,6 @@ import type { Config } from "./config.ts";
 import { DNSMASQ } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
 import { deviceNames, dnsSets, localDomainsOf, resolverOf, serverOf } from "./facts.ts";
-import { contains, networkOf, type Range, toNumber } from "./ipv4.ts";
 import { announcement, leaks } from "./ipv6.ts";
 import { LeaseWatch } from "./lease_watch.ts";
 import { Lookout } from "./lookout.ts";
@@ -185,7 +188,7 @@ export class Takeover {
   /** Does what a person wants, and tells how it stands then, as the status does. @throws OtbError `lan-missing`, `dhcp-does-not-fit` */
   async act(kind: "takeover" | "recheck" | "confirm" | "undo"): Promise<Status> {
     const { lan } = this.ctx.network.current;
-    if (!lan || !networkOf(lan.address)) {
+    if (!lan || !ipv4Network(lan.address)) {
       throw new OtbError(
         "lan-missing",
         `Cannot serve addresses as the box has no IPv4 LAN: current value is "${lan?.address ?? "none"}"`,
@@ -229,7 +232,7 @@ export class Takeover {
     const { mode, silenceSeconds, confirmSeconds, watchSeconds } = this.#config;
     // Without a LAN there is nothing that the settings could start.
     const { lan } = this.ctx.network.current;
-    const isLan = lan && networkOf(lan.address);
+    const isLan = lan && ipv4Network(lan.address);
     return {
       mode: isLan ? mode : "off",
       silenceMs: silenceSeconds * 1000,
@@ -326,15 +329,15 @@ export class Takeover {
   }
 
   #quarantine(address: string, mac: string): void {
-    if (!this.#ranges.some((range) => contains(range, toNumber(address)))) return;
+    if (!this.#ranges.some((range) => inRange(range, ipv4Number(address)))) return;
     this.#lookout.quarantine({ address, mac }, this.#nowMs);
     void this.#follow();
   }
 
   /** Everything that may be given now. */
-  get #ranges(): Range[] {
+  get #ranges(): Ipv4Range[] {
     return (this.#plan?.networks ?? []).flatMap(({ ranges }) => ranges)
-      .map(([first, last]) => ({ first: toNumber(first), last: toNumber(last) }));
+      .map(([first, last]) => ({ first: ipv4Number(first), last: ipv4Number(last) }));
   }
 
   /** Makes everything follow the state; calls while one is under way are answered by another round. */
@@ -438,7 +441,7 @@ export class Takeover {
 
   #planNow(how: "trial" | "confirmed" | "for-modem"): ServePlan | undefined {
     const { lan } = this.ctx.network.current;
-    if (!lan || !networkOf(lan.address)) return undefined;
+    if (!lan || !ipv4Network(lan.address)) return undefined;
     const resolver = this.#resolvers.current.get("resolver");
     if (resolver) this.#localDomains = localDomainsOf(resolver);
     const around = {
@@ -463,7 +466,7 @@ export class Takeover {
     const ranges = this.#ranges;
     const leased = new Set(this.#leases.current.map(({ address }) => address));
     const isHeld = ({ address }: { address: string }) =>
-      !leased.has(address) && ranges.some((range) => contains(range, toNumber(address)));
+      !leased.has(address) && ranges.some((range) => inRange(range, ipv4Number(address)));
     return {
       state,
       nowMs,

@@ -1,7 +1,14 @@
 // The running search: frames in, evidence, plan, addresses, claims and facts out. The only part with I/O and time.
 import type { Native } from "../../core/native/ffi.ts";
-import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "@otb/plugin";
-import { ANY, type Bytes, inside, readMac } from "./addresses.ts";
+import {
+  type Context,
+  type DhcpProbeWantedFact,
+  type InterfaceFact,
+  isInside,
+  type Json,
+  type Lan,
+} from "@otb/plugin";
+import { ANY, type Bytes, readMac } from "./addresses.ts";
 import { allResources, configuredLinks } from "./claims.ts";
 import type { Config } from "./config.ts";
 import { CLIENT_PORT, decode, SERVER_PORT } from "./dhcp.ts";
@@ -296,7 +303,7 @@ class Search implements Discovery {
     for (const outgoing of messages) {
       this.#wires.send(link.interface, frameOf(link, outgoing));
       // A modem on a port may have the LAN's subnet: the link's address must not hide a device there.
-      if (outgoing.kind === "arp-probe" && lan && !link.onLan && inside(outgoing.address, lan.address)) {
+      if (outgoing.kind === "arp-probe" && lan && !link.onLan && isInside(outgoing.address, lan.address)) {
         const port = this.#searched.get(lan.interface);
         if (port) this.#wires.send(port.name, arpProbe(port.mac, outgoing.address));
       }

@@ -1,6 +1,7 @@
 // What a link can do, looked at once when it is new: what it is not told, it says it does not know.
+import { isInside, PRIVATE4, SHARED4 } from "@otb/plugin";
 import type { Address } from "../../../core/native/ffi.ts";
-import { type Bytes, inside } from "../addresses.ts";
+import type { Bytes } from "../addresses.ts";
 import type { InterfaceKind } from "../interfaces.ts";
 import type { Asker, Way } from "./asker.ts";
 import { decodeReply, encodeQuestion, type Question, reverseName } from "./dns.ts";
@@ -55,8 +56,6 @@ const HEADERS_BYTES = 28;
 const MTUS = [1280, 1400, 1420, 1452, 1460, 1472, 1480, 1492, 1500];
 /** Round trips that are measured, one after the other. */
 const SAMPLES = 5;
-/** Shared by subscribers of an operator that translates (RFC 6598), and private networks (RFC 1918). */
-const CARRIER = "100.64.0.0/10", PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 
 /** Looks at everything side by side; takes ten seconds at most. */
 export async function preflight(
@@ -110,7 +109,7 @@ export async function preflight(
 
 /** Who translates, from the link's own address, the modem's outer one and the one that the Internet sees. */
 export function natOf(address: string, publicAddress?: string, modemAddress?: string): Nat {
-  if (inside(address, CARRIER) || modemAddress !== undefined && inside(modemAddress, CARRIER)) {
+  if (isInside(address, SHARED4) || modemAddress !== undefined && isInside(modemAddress, SHARED4)) {
     return "carrier";
   }
   if (publicAddress === undefined) return "unknown";
@@ -118,7 +117,7 @@ export function natOf(address: string, publicAddress?: string, modemAddress?: st
   if (modemAddress === undefined) return "unknown";
   if (modemAddress === publicAddress) return "modem";
   // Behind its own modem, another one translates: the operator's, or a second router of the house.
-  return PRIVATE.some((network) => inside(modemAddress, network)) ? "unknown" : "carrier";
+  return PRIVATE4.some((network) => isInside(modemAddress, network)) ? "unknown" : "carrier";
 }
 
 /** What a link may be; only what is told by the interface or plain from the figures. */
