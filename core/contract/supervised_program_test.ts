@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import * as z from "zod/mini";
 import { type ProgramKind, SupervisedProgram } from "./supervised_program.ts";
-import { FakeContext } from "./testing.ts";
+import { FakeContext } from "./testing/mod.ts";
 
 const KIND: ProgramKind = {
   command: ["dnsmasq", "--conf-file=-"],

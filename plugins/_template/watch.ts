@@ -1,6 +1,7 @@
 // The running plugin: joins the pure function to the world.
 import type { Context } from "@otb/plugin";
 import type { Config } from "./config.ts";
+import { LINKS_UP } from "./fact.ts";
 import { judge } from "./links_up.ts";
 
 /** Looks at the links and tells what it saw. */
@@ -23,8 +24,7 @@ export class LinkWatch {
     const { up, condition } = judge(ctx.links.current, atLeast);
     // For people and otb status; what is equal is told once.
     ctx.publishStatus({ up, atLeast });
-    // For other plugins, under a key that the manifest's "publishes" names.
-    ctx.facts.publish("my-plugin", { up });
+    ctx.facts.publish(LINKS_UP, { up });
     if (condition) ctx.health.raise(condition);
     else ctx.health.clear("too-few-links");
     return up;

@@ -1,6 +1,6 @@
 // The running plugin on a core of the test: the filter is there before the program and goes after it, and a failure is told.
 import { strict as assert } from "node:assert";
-import type { InterfaceFact } from "@otb/plugin";
+import { INTERFACE, type InterfaceFact, MULTICAST_WAY } from "@otb/plugin";
 import { FakeContext } from "@otb/plugin/testing";
 import deno from "./deno.json" with { type: "json" };
 import plugin from "./mod.ts";
@@ -13,11 +13,9 @@ Deno.test("nothing is routed without the filter, and the program's end is a cond
   const ctx = new FakeContext(plugin, {
     manifest: deno.otb,
     network: { lan: { interface: "lan0", address: "192.168.100.1/24" } },
-    facts: {
-      "interface/lan0": device("lan0", "192.168.100.1/24"),
-      "interface/wan1": device("wan1", "192.168.11.2/24"),
-    },
   });
+  ctx.tell(INTERFACE, "lan0", device("lan0", "192.168.100.1/24"));
+  ctx.tell(INTERFACE, "wan1", device("wan1", "192.168.11.2/24"));
   const multicast = await plugin.start(ctx);
   const program = ctx.programs.get("igmpproxy")!;
   /** Which of both is there whenever the filter changes. */
@@ -28,7 +26,7 @@ Deno.test("nothing is routed without the filter, and the program's end is a cond
     );
   try {
     assert.equal(program.spec, undefined);
-    ctx.tell("multicast-way/fibre", { link: "fibre", interface: "wan1", devices: ["02:00:00:00:00:0a"] });
+    ctx.tell(MULTICAST_WAY, "fibre", { link: "fibre", interface: "wan1", devices: ["02:00:00:00:00:0a"] });
     await plugin.reload!(multicast, ctx.config);
     assert.match(program.spec!.input, /^phyint wan1 upstream/m);
     program.ends("There must be at least 2 Vif's");
