@@ -13,7 +13,6 @@ const FAREWELL_MS = 2_000;
 /** Announces one prefix, or takes it back. */
 export class Announcer {
   readonly #dnsmasq: SupervisedProgram;
-  #claimed = "";
   #announced: Announcement | undefined;
   /** When a prefix that was taken back needs no more telling, in monotonic milliseconds. */
   #farewellUntilMs: number | undefined;
@@ -45,11 +44,7 @@ export class Announcer {
 
   async #claim(wanted: Announcement | undefined): Promise<void> {
     const { lan } = this.ctx.network.current;
-    const resources = lan ? announcerResources(lan, wanted) : [];
-    const text = JSON.stringify(resources);
-    if (text === this.#claimed) return;
-    await this.ctx.claim("ipv6", resources);
-    this.#claimed = text;
+    await this.ctx.claim("ipv6", lan ? announcerResources(lan, wanted) : []);
   }
 
   /** Takes back what is announced; its dnsmasq tells devices before it ends with the plugin. */

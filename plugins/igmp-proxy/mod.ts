@@ -40,7 +40,6 @@ class Multicast {
   #config: Config;
   #plan: Plan = { devices: [], conditions: [] };
   #work: Promise<void> = Promise.resolve();
-  #told = "";
 
   constructor(private readonly ctx: Context<Config>) {
     this.#config = ctx.config;
@@ -85,12 +84,10 @@ class Multicast {
     this.#plan = wish;
     // Nothing is routed without the filter: it is there before, and goes after.
     if (!wish.proxy) await this.#proxy.apply(undefined);
-    if (wish.filter !== former.filter) {
-      await ctx.claim(
-        "filter",
-        wish.filter ? [{ kind: "nftTable", family: "inet", name: TABLE, body: wish.filter }] : [],
-      );
-    }
+    await ctx.claim(
+      "filter",
+      wish.filter ? [{ kind: "nftTable", family: "inet", name: TABLE, body: wish.filter }] : [],
+    );
     await this.#proxy.apply(wish.proxy);
     for (const code of CODES) {
       const condition = wish.conditions.find((condition) => condition.code === code);
@@ -114,10 +111,7 @@ class Multicast {
       reason,
       channels: proxy ? await channels(this.ctx.network.current.lan?.interface ?? "") : [],
     }));
-    const text = JSON.stringify(status);
-    if (text === this.#told || this.ctx.signal.aborted) return;
-    this.#told = text;
-    this.ctx.publishStatus(status);
+    if (!this.ctx.signal.aborted) this.ctx.publishStatus(status);
   }
 
   #ended(reason: string | undefined): void {

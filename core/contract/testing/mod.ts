@@ -9,6 +9,7 @@ import type { Json } from "../json.ts";
 import type { Link, Network, Role } from "../network.ts";
 import { LiveView } from "../live_view.ts";
 import type { Plugin } from "../plugin.ts";
+import { PluginClaims } from "../plugin_claims.ts";
 import { PluginFacts } from "../plugin_facts.ts";
 import type { Program, ProgramSpec, ProgramWatcher } from "../program.ts";
 
@@ -157,6 +158,7 @@ export class FakeContext<Config> implements Context<Config> {
   readonly facts: PluginFacts;
   /** Facts that it publishes now, by id: the key, and behind a slash the subject where it has one. */
   readonly published: Map<string, Json> = new Map();
+  readonly #claims = new PluginClaims((key, resources) => this.#apply(key, resources));
   readonly #manifest: FakeManifest | undefined;
   readonly #releases: (() => void | Promise<void>)[] = [];
   readonly #stop = new AbortController();
@@ -224,13 +226,15 @@ export class FakeContext<Config> implements Context<Config> {
 
   readonly defer = (release: () => void | Promise<void>): void => void this.#releases.push(release);
 
-  readonly claim = async (key: string, resources: Resource[]): Promise<void> => {
+  readonly claim = (key: string, resources: Resource[]): Promise<void> => this.#claims.claim(key, resources);
+
+  async #apply(key: string, resources: Resource[]): Promise<void> {
     const other = resources.find(({ kind }) => this.#manifest && !this.#manifest.claims?.includes(kind));
     if (other) throw refusal("claim-not-declared", "claims", other.kind);
     await this.onClaim?.(key, resources);
     if (resources.length > 0) this.claims.set(key, resources);
     else this.claims.delete(key);
-  };
+  }
 
   readonly program = (key: string, watcher: ProgramWatcher): FakeProgram => {
     const program = new FakeProgram(watcher, ({ command: [command = ""] }) => {
