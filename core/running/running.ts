@@ -120,7 +120,11 @@ export class RunningCore implements Core {
     this.#store = new PluginStore(db, (error) => this.storage.failed(error));
     this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
     this.#keptBlock = new KeptBlock(db);
-    this.#latePlugins = new LatePlugins(paths.plugins, role, manifests.map(({ name }) => name));
+    this.#latePlugins = new LatePlugins(
+      [paths.plugins, paths.added],
+      role,
+      manifests.map(({ name }) => name),
+    );
     this.#settings = new Settings(manifests, paths.root, {
       runs: true,
       links: (network) => this.#observe(network),

@@ -10,7 +10,6 @@ import type { Words } from "./texts/mod.ts";
 export class Publisher {
   #devices = new Map<string, DeviceFact>();
   #raised = new Set<Code<Words>>();
-  #status = "";
 
   constructor(private readonly ctx: Context<Config, Words>) {}
 
@@ -33,9 +32,6 @@ export class Publisher {
     for (const code of this.#raised) if (!codes.has(code)) ctx.health.clear(code);
     this.#raised = codes;
     const status = statusOf(situation);
-    const text = JSON.stringify(status);
-    if (text === this.#status) return;
-    this.#status = text;
     ctx.publishStatus(status);
     const { leases: _, ...fact } = status;
     ctx.facts.publish(DHCP, fact as Status as DhcpFact);

@@ -9,6 +9,7 @@ import {
   PROXY_TARGET,
   RESOLVER,
   SOCKS5,
+  SupervisedProgram,
   WHEN_PEER_GONE,
   type WhenPeerGoneFact,
 } from "@otb/plugin";
@@ -16,7 +17,7 @@ import { type Config, config } from "./config.ts";
 import { Forwarder } from "./forwarder.ts";
 import { LinkListeners } from "./link_names.ts";
 import { listen, LOOPBACK } from "./listen.ts";
-import { isServing, reasonOf, unboundProgram } from "./unbound.ts";
+import { UNBOUND } from "./unbound.ts";
 import { unboundConfig } from "./unbound_config.ts";
 import { parseUpstream } from "./upstream.ts";
 import { type Words, words } from "./texts/mod.ts";
@@ -116,20 +117,13 @@ export function mayGoDirectly(peers: PeerFact[], policy: WhenPeerGoneFact | unde
 
 async function startCloud(ctx: Context<Config, Words>): Promise<void> {
   const { port } = ctx.config;
-  const unbound = ctx.program("unbound", {
-    isReady: isServing,
-    onReady() {
-      ctx.publishStatus({ running: true });
-      ctx.health.clear("resolver-ended");
-    },
-    onEnd(line) {
-      const reason = reasonOf(line);
-      ctx.publishStatus({ running: false });
-      ctx.log.warn("unbound ended", { reason });
+  const unbound = new SupervisedProgram(ctx, UNBOUND, {
+    onFailure(reason) {
+      ctx.publishStatus({ running: reason === undefined });
+      if (reason === undefined) return ctx.health.clear("resolver-ended");
       ctx.health.raise("resolver-ended", { reason });
     },
   });
-  ctx.defer(() => unbound.apply(undefined));
-  await unbound.apply(unboundProgram(unboundConfig(ctx.config)));
+  await unbound.apply(unboundConfig(ctx.config));
   ctx.facts.publish(PROXY_TARGET, ctx.name, { host: LOOPBACK, port });
 }

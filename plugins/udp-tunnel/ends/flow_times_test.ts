@@ -2,10 +2,12 @@
 import { strict as assert } from "node:assert";
 import { encodeAddress, openNative } from "../../../core/native/ffi.ts";
 import { Namespace } from "../../../core/native/testing/namespace.ts";
-import { drawn, type Raised, type Resource } from "@otb/plugin";
+import type { Resource } from "@otb/plugin";
+import { FakeContext } from "@otb/plugin/testing";
 import { boxClaims, cloudClaims, DEVICE } from "./claims.ts";
+import { config } from "../config.ts";
 import { boxFlows, lanFlows, rememberFlows } from "./flow_times.ts";
-import { type Words, words } from "../texts/mod.ts";
+import { words } from "../texts/mod.ts";
 
 const ignore = Deno.uid() !== 0 || Deno.build.os !== "linux";
 const PHONE = 5_060, NAMES = 53;
@@ -144,20 +146,15 @@ for (const name of ["box", "peer"] as const) {
 }
 
 Deno.test("a kernel that cannot remember flows for so long is told of, and is no reason to go without a tunnel", async () => {
-  const raised: string[] = [];
-  let isAble = false;
-  const ctx = {
-    claim: () => isAble ? Promise.resolve() : Promise.reject(new Error("Operation not supported")),
-    health: {
-      raise: (...one: Raised<Words>) => raised.push(drawn(words, one).message),
-      clear: () => raised.pop(),
-    },
-  };
-  await rememberFlows(ctx as never, lanFlows("lan0"));
-  assert.equal(raised.length, 1);
-  assert.match(raised[0]!, /Operation not supported/);
-  isAble = true;
-  await rememberFlows(ctx as never, lanFlows("lan0"));
-  assert.deepEqual(raised, []);
+  const ctx = new FakeContext({ config, words });
+  ctx.onClaim = () => Promise.reject(new Error("Operation not supported"));
+  await rememberFlows(ctx, lanFlows("lan0"));
+  const [condition, ...others] = ctx.conditions.values();
+  assert.deepEqual(others, []);
+  assert.match(condition!.message, /Operation not supported/);
+  ctx.onClaim = undefined;
+  await rememberFlows(ctx, lanFlows("lan0"));
+  assert.deepEqual([...ctx.conditions], []);
+  assert.equal(ctx.claims.size, 1);
   assert.deepEqual(lanFlows(undefined), []);
 });
