@@ -22,6 +22,7 @@ export interface House {
       permissions?: { run?: string[] };
       reads?: string[];
       publishes?: string[];
+      runs?: string | { whileFact?: string };
     };
   };
   /** Versions of npm packages, the `imports` of deno.json. */

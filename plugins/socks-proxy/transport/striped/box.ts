@@ -118,6 +118,7 @@ export class Striping {
     for (const stripe of this.#streams.keys()) {
       // Nothing comes to an address that is gone.
       for (const carrier of [...stripe.carriers]) if (moved.has(carrier.link)) stripe.lose(carrier);
+      for (const carrier of stripe.carriers) carrier.isOut ||= !this.#ways.has(carrier.link);
       if (!stripe.carriers.every(({ link }) => this.#ways.has(link))) this.#host.lively(stripe);
     }
     this.#support.look();

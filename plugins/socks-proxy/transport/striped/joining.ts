@@ -83,7 +83,7 @@ export class Joining {
     for (const way of ways.all) {
       const old = stripe.carriers.find(({ link }) => link === way.link);
       const retry = this.#retries?.get(way.link);
-      if (old && !old.isSilent || retry?.isConnecting) continue;
+      if (old && !old.isSilent && !old.isOut || retry?.isConnecting) continue;
       const waitMs = Math.min(retry?.waitMs ?? 0, isCarried ? RETRY_LAST_MS : RETRY_STRANDED_MS);
       if (retry && nowMs < retry.failedMs + waitMs) continue;
       if (this.connector.isFull) return;
