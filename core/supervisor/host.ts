@@ -11,17 +11,19 @@ import {
   OtbError,
   type Plugin,
   type ProgramSpec,
-  type Resource,
   type Status,
   type Store,
 } from "../contract/mod.ts";
 import { maskedTexts } from "../config/secrets.ts";
 import { LiveView } from "../contract/live_view.ts";
 import { PluginFacts } from "../contract/plugin_facts.ts";
+import { PluginClaims } from "../contract/plugin_claims.ts";
 import { HostProgram } from "./host_program.ts";
 import { catchUncaught, describeUncaught, Slips } from "./uncaught.ts";
 import type { Hello, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
+import { needsRestart, restartsFor } from "./restarts.ts";
 import { Rpc } from "./rpc.ts";
+import { settleMemory } from "./settled.ts";
 
 /** How long a plugin works on without a core before it ends. */
 const ORPHAN_GRACE_MS = 120_000;
@@ -45,7 +47,7 @@ class Host<Config, Running> {
   #running: { self: Running } | undefined;
   #config: Config | undefined;
   // What the core must know again when it comes back.
-  #claims = new Map<string, Resource[]>();
+  #claims = new PluginClaims((key, resources) => this.#call("claim", [key, resources]));
   #health = new Map<string, HealthCondition>();
   #programs = new Map<string, HostProgram>();
   #slips = new Slips();
@@ -110,6 +112,7 @@ class Host<Config, Running> {
       reload: (config: Json) => this.#reload(config),
       stop: () => this.#stop(),
       ping: () => true,
+      ends: () => this.#running ? this.#plugin.ends?.(this.#running.self) ?? [] : [],
       act: (params: { action: string; args?: Json }) => this.#act(params.action, params.args),
       links: (links: Link[]) => this.#links.set(links),
       network: (network: Network) => this.#network.set(network),
@@ -125,7 +128,7 @@ class Host<Config, Running> {
     const hello: Hello = {
       pid: Deno.pid,
       started: this.#running !== undefined,
-      claims: [...this.#claims],
+      claims: this.#claims.held,
       programs: [...this.#programs].flatMap(([key, { wanted }]): [string, ProgramSpec][] =>
         wanted ? [[key, wanted]] : []
       ),
@@ -173,6 +176,7 @@ class Host<Config, Running> {
     this.#config = this.#plugin.config.parse(params.config);
     try {
       this.#running = { self: await this.#plugin.start(this.#context(params)) };
+      settleMemory();
     } catch (error) {
       await this.#release();
       throw error;
@@ -180,9 +184,11 @@ class Host<Config, Running> {
   }
 
   async #reload(config: Json): Promise<ReloadAnswer> {
-    if (!this.#plugin.reload || !this.#running) return { taken: false };
+    if (!this.#running) return { taken: false };
     const next = this.#plugin.config.parse(config);
-    if (await this.#plugin.reload(this.#running.self, next) === false) return { taken: false };
+    const { reload } = this.#plugin;
+    if (!reload || needsRestart(restartsFor(this.#plugin), this.#config, next)) return { taken: false };
+    await reload.call(this.#plugin, this.#running.self, next);
     this.#config = next;
     return { taken: true };
   }
@@ -286,11 +292,7 @@ class Host<Config, Running> {
         return value;
       },
       defer: (release) => void this.#releases.push(release),
-      claim: async (key, resources) => {
-        await this.#call("claim", [key, resources]);
-        if (resources.length > 0) this.#claims.set(key, resources);
-        else this.#claims.delete(key);
-      },
+      claim: (key, resources) => this.#claims.claim(key, resources),
       program: (key, watcher) => {
         const program = new HostProgram(watcher, {
           keep: (spec) => this.#call("program-keep", [key, spec]),
@@ -300,8 +302,9 @@ class Host<Config, Running> {
         return program;
       },
       publishStatus: (status) => {
+        const isEqual = JSON.stringify(status) === JSON.stringify(this.#status);
         this.#status = status;
-        this.#rpc?.notify("status", status);
+        if (!isEqual) this.#rpc?.notify("status", status);
       },
       health: {
         raise: (condition) => this.#raise(condition),
