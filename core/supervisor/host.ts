@@ -19,7 +19,7 @@ import { LiveView } from "../contract/live_view.ts";
 import { PluginFacts } from "../contract/plugin_facts.ts";
 import { PluginClaims } from "../contract/plugin_claims.ts";
 import { HostProgram } from "./host_program.ts";
-import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
+import { catchUncaught, describeUncaught, Slips } from "./uncaught.ts";
 import type { Hello, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { needsRestart, restartsFor } from "./restarts.ts";
 import { Rpc } from "./rpc.ts";
@@ -63,7 +63,7 @@ class Host<Config, Running> {
     this.#plugin = plugin;
     this.#socket = socket;
     redirectConsole((notice) => this.#log(notice));
-    spreadLastNet((error) => this.#uncaught(error));
+    catchUncaught((error) => this.#uncaught(error));
   }
 
   /**
