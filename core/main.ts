@@ -16,6 +16,7 @@ import { openDatabase } from "./state/database.ts";
 import { Logs } from "./running/log.ts";
 import { describeUncaught, spreadLastNet } from "./supervisor/last_net.ts";
 import { findPlugins } from "./supervisor/manifest.ts";
+import { settleMemory } from "./supervisor/settled.ts";
 
 /** How `otb up` runs the core. */
 export interface RunOptions {
@@ -86,7 +87,10 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       if (signal.aborted) ended.resolve();
       coreLog.info(`Starting as ${role}`, { plugins: manifests.map(({ name }) => name).join(", ") });
       const running = core;
-      const started = running.start().then(() => onStarted?.(running));
+      const started = running.start().then(() => {
+        settleMemory();
+        onStarted?.(running);
+      });
       await Promise.race([started, ended.promise]);
       await ended.promise;
       await started.catch(() => {});

@@ -1,5 +1,5 @@
 // The core's files while no core runs: settings can be read and changed, nothing is applied.
-import type { Core } from "./types.ts";
+import type { Author, Core } from "./types.ts";
 import { Changes } from "../config/changes.ts";
 import { Revisions } from "../config/revisions.ts";
 import { Journal } from "../net/journal.ts";
@@ -21,8 +21,8 @@ import { lockHolder } from "../enrol/lock.ts";
 import type { StatePaths } from "../enrol/paths.ts";
 import { Settings } from "../running/settings.ts";
 
-/** A Core on the files of a state directory. */
-export async function localCore(paths: StatePaths): Promise<Core> {
+/** A Core on the files of a state directory, for what `author` asks. */
+export async function localCore(paths: StatePaths, author: Author): Promise<Core> {
   const db = openDatabase(paths.database);
   const revisions = new Revisions(db);
   const network = () => revisions.inForce().document.network as unknown as Network;
@@ -55,14 +55,15 @@ export async function localCore(paths: StatePaths): Promise<Core> {
       "Start it with otb up, or otb service install.",
     );
   };
-  return {
+  const as = (author: Author): Core => ({
     live: false,
+    as,
     status: notRunning,
     act: notRunning,
     config: () => changes.snapshot(),
-    propose: (proposal) => changes.propose(proposal),
+    propose: (proposal) => changes.propose({ ...proposal, author }),
     confirm: () => changes.confirm(),
-    revert: (revision) => changes.revert(revision),
+    revert: (revision) => changes.revert(revision, author),
     history: (limit) => Promise.resolve(changes.history(limit)),
     diff: (from, to) => Promise.resolve(changes.diff(from, to)),
     schemas: () => settings.schemas(),
@@ -72,7 +73,7 @@ export async function localCore(paths: StatePaths): Promise<Core> {
     boxCode: (name) => later(() => boxes.code(name)),
     renameBox: (name, to) => later(() => boxes.rename(name, to)),
     revokeBox: (name) => later(() => boxes.revoke(name)),
-    join: (code) => rejoin(secrets, network(), (proposal) => changes.propose(proposal), code),
+    join: (code) => rejoin(secrets, network(), (proposal) => changes.propose({ ...proposal, author }), code),
     logs({ plugin, lines = 50 }, onLine) {
       readLines(`${paths.logs}/otb.log`).filter((line) => plugin === undefined || line.plugin === plugin)
         .slice(-lines).forEach(onLine);
@@ -101,7 +102,8 @@ export async function localCore(paths: StatePaths): Promise<Core> {
       return keptBlock.sentences;
     },
     close: () => db.close(),
-  };
+  });
+  return as(author);
 }
 
 /** The interfaces of this network namespace (sysfs(5)); undefined where the kernel does not show them. */

@@ -23,6 +23,7 @@ export type {
 } from "../contract/mod.ts";
 export { connect } from "./connect.ts";
 export type {
+  Author,
   BoxReport,
   ConfigSnapshot,
   Core,
@@ -30,6 +31,7 @@ export type {
   HealthReport,
   LogLine,
   PendingChange,
+  PluginEffect,
   PluginReport,
   Proposal,
   ProposalResult,

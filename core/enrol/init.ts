@@ -86,6 +86,7 @@ function initialise(
     revisions.append({
       document: { network: { role, peers: [{ ...peer }] }, plugins: {} },
       author: "otb init",
+      via: "core",
       comment: `set up as ${role}`,
       state: "confirmed",
     });

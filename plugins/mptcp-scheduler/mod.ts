@@ -55,6 +55,7 @@ const DOUBTFUL_PROBE_MS = 2_000;
 const PUBLISH_MS = 500;
 export default definePlugin({
   config,
+  claims: ({ maxBufferMb }) => ({ settings: settings(maxBufferMb) }),
   async start(ctx) {
     const native = openNative();
     await ctx.claim("settings", settings(ctx.config.maxBufferMb));

@@ -64,7 +64,10 @@ export class Box {
   #working: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
+  #config: Config;
+
   constructor(private readonly ctx: Context<Config>) {
+    this.#config = ctx.config;
     this.#paths = ctx.facts.watch(TUNNEL_PATH);
     this.#interfaces = ctx.facts.watch(INTERFACE);
     this.#socks5 = ctx.facts.watch(SOCKS5);
@@ -78,7 +81,7 @@ export class Box {
     ctx.defer(() => this.#sender.close());
     this.#tested = await ctx.store.get<{ [link: string]: Tested & Json }>("tested") ?? {};
     this.#hasCake = await this.#tryCake();
-    ctx.facts.publish(DEVICE_PRIORITY, priorities(ctx.config));
+    ctx.facts.publish(DEVICE_PRIORITY, priorities(this.#config));
     await this.#follow();
     ctx.defer(() => clearTimeout(this.#timer));
     this.#later();
@@ -131,6 +134,18 @@ export class Box {
       this.#lastTestMs = performance.now();
       await this.#follow();
     }
+  }
+
+  /** Other settings hold from now on: links are held as they say, and nothing that was found out is forgotten without need. */
+  async take(next: Config): Promise<void> {
+    this.#config = next;
+    this.ctx.facts.publish(DEVICE_PRIORITY, priorities(next));
+    await this.#follow();
+  }
+
+  /** A link is being measured. */
+  get isTesting(): boolean {
+    return this.#testing !== undefined;
   }
 
   #proxy(): Socks5Fact | undefined {
@@ -186,7 +201,7 @@ export class Box {
 
   async #look(links: Link[]): Promise<void> {
     const { ctx } = this;
-    const isNeeded = ctx.config.autorate && this.#isBusy;
+    const isNeeded = this.#config.autorate && this.#isBusy;
     const counted = isNeeded ? await readCounters(links.map(({ interface: device }) => device)) : new Map();
     const isCalled = this.#calls.current?.going ?? false;
     const nowMs = performance.now();
@@ -194,9 +209,9 @@ export class Box {
       if (!ctx.links.current.some((link) => link.name === name)) this.#rates.delete(name);
     }
     for (const link of links) {
-      const rates = this.#rates.get(link.name) ?? new LinkRates(ctx.config);
+      const rates = this.#rates.get(link.name) ?? new LinkRates(this.#config);
       this.#rates.set(link.name, rates);
-      rates.set(link, this.#tested[link.name]);
+      rates.set(link, this.#tested[link.name], this.#config);
       if (this.#testing === link.name) continue;
       const path = this.#path(link);
       const ageMs = path && Math.max(0, ctx.clock.now() - path.atMs);
@@ -214,7 +229,7 @@ export class Box {
   }
 
   async #hold(links: Link[]): Promise<void> {
-    const { config, network } = this.ctx;
+    const { network } = this.ctx, config = this.#config;
     const isTested = ({ name }: Link) => name === this.#testing;
     for (const name of this.#held.keys()) {
       if (!links.some((link) => link.name === name)) this.#held.delete(name);
@@ -261,7 +276,7 @@ export class Box {
   }
 
   #layer({ name, interface: device, upMbps }: Link): Layer {
-    return this.ctx.config.linkLayers[name] ??
+    return this.#config.linkLayers[name] ??
       guessLayer(this.#interfaces.current.get(device), upMbps && upMbps * 1e6);
   }
 

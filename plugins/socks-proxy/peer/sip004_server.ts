@@ -11,7 +11,7 @@ export class Sip004Server {
   #box: Box | undefined;
 
   constructor(
-    private readonly config: Config["sip004"],
+    private config: Config["sip004"],
     private readonly settings: ServeSettings,
   ) {}
 
@@ -19,10 +19,17 @@ export class Sip004Server {
     return this.config.enabled && !this.#box;
   }
 
-  /** Looks again who its box is. */
+  /** Serves as other settings say; what is carried goes on. @throws OtbError when it can't listen */
+  take(config: Config["sip004"]): void {
+    if (JSON.stringify(config) === JSON.stringify(this.config)) return;
+    this.config = config;
+    this.close();
+    this.follow();
+  }
+
+  /** Looks again who its box is. @throws OtbError when it can't listen */
   follow(): void {
-    if (!this.config.enabled) return;
-    const box = this.settings.boxes.find(this.config.box);
+    const box = this.config.enabled ? this.settings.boxes.find(this.config.box) : undefined;
     if (box === this.#box) return;
     this.close();
     this.#box = box;
@@ -33,6 +40,6 @@ export class Sip004Server {
 
   close(): void {
     this.#server?.close();
-    this.#server = undefined;
+    this.#server = this.#box = undefined;
   }
 }

@@ -87,7 +87,10 @@ export class BoxTunnel implements Host {
   /** Rates that links had when they were last used, bits per second, by link. */
   #rates: { [link: string]: number } = {};
 
+  #settings: Pick<Config, "rekeySeconds" | "verify6">;
+
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+    this.#settings = ctx.config;
     this.#pump = new Pump(native, this);
     this.#publisher = new BoxPublisher(ctx);
     this.#ways = ctx.facts.watch(LINK_WAY);
@@ -144,6 +147,25 @@ export class BoxTunnel implements Host {
     ctx.defer(() => clearInterval(timer));
     ctx.defer(() => this.#remember());
     this.#look();
+  }
+
+  /** Other settings hold from now on; the session goes on. */
+  take(next: Config): void {
+    // Whether the prefix works is asked anew, of others; until they answer the LAN keeps what it was told.
+    if (JSON.stringify(next.verify6) !== JSON.stringify(this.#settings.verify6)) {
+      const former = this.#prefixCheck;
+      this.#prefixCheck = undefined;
+      if (former && this.#welcome?.prefix) {
+        this.#prefixCheck = new PrefixCheck(this.native, this.#welcome.prefix, next.verify6);
+        this.#prefixCheck.isVerified = former.isVerified;
+      }
+    }
+    this.#settings = next;
+  }
+
+  /** Sessions that stand. */
+  get sessions(): number {
+    return this.#isUp ? 1 : 0;
   }
 
   // ---------------------------------------------------------------- packets (Host)
@@ -328,7 +350,7 @@ export class BoxTunnel implements Host {
       this.ctx.facts.publish(CALLS, { going, sinceMs: this.ctx.clock.now() });
     }
     const isDue = !session?.epochs.keys ||
-      session.epochs.isRekeyDue(this.ctx.config.rekeySeconds * 1e6, nowUs) ||
+      session.epochs.isRekeyDue(this.#settings.rekeySeconds * 1e6, nowUs) ||
       !isAlive && nowUs - Math.max(this.#aliveUs, session.heardUs) > DOUBT_US;
     if (isDue && nowUs - this.#askedUs > this.#askEveryUs) this.#ask(nowUs);
     if (
@@ -436,7 +458,7 @@ export class BoxTunnel implements Host {
       this.#prefixCheck = undefined;
       return;
     }
-    const check = this.#prefixCheck ??= new PrefixCheck(this.native, prefix, this.ctx.config.verify6);
+    const check = this.#prefixCheck ??= new PrefixCheck(this.native, prefix, this.#settings.verify6);
     const { shared } = this.#pump;
     for (const target of this.#isUp ? check.due(nowUs) : []) {
       const offset = shared.spare();

@@ -72,7 +72,10 @@ export class CloudTunnel implements Host {
   #claiming: Promise<void> = Promise.resolve();
   #toldMs = -Infinity;
 
+  #allowTargets: string[];
+
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+    this.#allowTargets = ctx.config.allowTargets;
     this.#pump = new Pump(native, this);
     this.#known = new Boxes(native);
   }
@@ -122,6 +125,17 @@ export class CloudTunnel implements Host {
       mtu: MOST_INNER_MTU,
     });
     this.#look();
+  }
+
+  /** Other settings hold from now on; sessions go on. @throws OtbError what claiming throws */
+  async take({ allowTargets }: Config): Promise<void> {
+    this.#allowTargets = allowTargets;
+    await this.#claim();
+  }
+
+  /** Sessions of boxes. */
+  get sessions(): number {
+    return this.#byHolder.size;
   }
 
   /** One socket for both families; where the kernel has no IPv6, for one. */
@@ -323,12 +337,11 @@ export class CloudTunnel implements Host {
   }
 
   #claim(): Promise<void> {
-    const { pool, allowTargets } = this.ctx.config;
     const wishes = cloudClaims({
-      pool,
+      pool: this.ctx.config.pool,
       gateway: this.#pool!.gateway,
       // Itself too: what boxes dial may be an address that somebody else translates to this machine.
-      targets: targetRules(allowTargets, this.ctx.network.current.peers.map(({ address }) => address)),
+      targets: targetRules(this.#allowTargets, this.ctx.network.current.peers.map(({ address }) => address)),
       uplinks6: this.ctx.links.current.filter(({ observed }) => observed.gateway?.includes(":")).map((link) =>
         link.interface
       ),
