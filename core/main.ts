@@ -1,7 +1,7 @@
 // Composition of a running core: lock, database, kernel, logs, plugins; ends in order on a signal.
 import { requireInitialised } from "./enrol/init.ts";
 import { takeLock } from "./enrol/lock.ts";
-import { makePlaces, statePlaces } from "./enrol/places.ts";
+import { makeDirectories, statePaths } from "./enrol/paths.ts";
 import { serveCore } from "./running/serve.ts";
 import { RunningCore } from "./running/running.ts";
 import { ensureTunnelKey } from "./enrol/tunnel_key.ts";
@@ -42,16 +42,16 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       "sudo ./otb up",
     );
   }
-  const places = statePlaces(stateDirectory);
-  requireInitialised(places);
-  makePlaces(places);
-  const lock = await takeLock(places.lock);
+  const paths = statePaths(stateDirectory);
+  requireInitialised(paths);
+  makeDirectories(paths);
+  const lock = await takeLock(paths.lock);
   const ended = Promise.withResolvers<void>();
-  const db = openDatabase(places.database, `${places.run}/otb.db`);
-  const secrets = new Secrets(places.secrets);
+  const db = openDatabase(paths.database, `${paths.run}/otb.db`);
+  const secrets = new Secrets(paths.secrets);
   // A machine that was set up by an earlier otb has none.
   ensureTunnelKey(secrets);
-  const logs = new Logs(places.logs, secrets.redactor());
+  const logs = new Logs(paths.logs, secrets.redactor());
   let core: RunningCore | undefined;
   if (onLine) logs.follow(onLine);
   const log = (level: LogLine["level"]) => (message: string, properties?: Record<string, unknown>) =>
@@ -73,15 +73,15 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
   });
   try {
     const { role } = new Revisions(db).inForce().document.network as unknown as { role: Role };
-    const { manifests, problems } = findPlugins(places.plugins, role);
+    const { manifests, problems } = findPlugins(paths.plugins, role);
     for (const problem of problems) coreLog.error(problem.message, { code: problem.code });
     const journal = new Journal(db, {
-      aside: places.journal,
+      aside: paths.journal,
       onFailure: (error) => core?.storage.failed(error),
     });
     const net = new Net(new OsLinux(), journal, coreLog);
-    core = new RunningCore({ places, db, secrets, net, journal, logs, manifests, role, end: ended.resolve });
-    const server = serveCore(core, places.socket);
+    core = new RunningCore({ paths, db, secrets, net, journal, logs, manifests, role, end: ended.resolve });
+    const server = serveCore(core, paths.socket);
     try {
       signal.addEventListener("abort", () => ended.resolve(), { once: true });
       if (signal.aborted) ended.resolve();
@@ -98,7 +98,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       for (const sentence of await core.shutdown()) coreLog.warn(sentence);
       server.close();
       try {
-        Deno.removeSync(places.socket);
+        Deno.removeSync(paths.socket);
       } catch {
         // Somebody else removed it.
       }

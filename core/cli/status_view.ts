@@ -39,7 +39,6 @@ const STATE_PAINTS = new Map<string, Paint>(Object.entries<Paint>({
   suspect: "yellow",
   unknown: "yellow",
   "waiting to restart": "yellow",
-  disabled: "dim",
   stopped: "dim",
   down: "red",
   missing: "red",

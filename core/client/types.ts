@@ -21,7 +21,7 @@ export interface PluginReport {
   tier: "sandboxed" | "trusted";
   /** Permissions in plain words, one a line. */
   permissions: string[];
-  state: "stopped" | "starting" | "ready" | "waiting-to-restart" | "disabled" | "failed";
+  state: "stopped" | "starting" | "ready" | "waiting-to-restart" | "failed";
   /** When it runs, of one that is ready and has no process as it is not wanted now. */
   idle?: string;
   /** Why it is in that state, when it is not `ready`. */

@@ -10,9 +10,9 @@ import type {
   Revision,
 } from "../client/types.ts";
 import { type Json, OtbError, type Problem } from "../contract/mod.ts";
-import type { Foreseen } from "../supervisor/restarts.ts";
 import { difference, isObject, mergePatch } from "./patch.ts";
 import type { Document, Revisions, StoredRevision } from "./revisions.ts";
+import type { Foreseen } from "../supervisor/restarts.ts";
 
 /** How long a change waits for its confirmation. */
 const CONFIRM_WITHIN_MS = 90_000;
@@ -43,8 +43,8 @@ export interface Evaluation {
   foreseen?: { [plugin: string]: Foreseen };
 }
 
-/** What a change needs of its surroundings. */
-export interface Surroundings {
+/** What a change needs of its host. */
+export interface ChangeHost {
   evaluate(document: Document): Promise<Evaluation>;
   /** Only where a core runs: what a change does to the running system. */
   live?: {
@@ -68,7 +68,7 @@ export class Changes {
 
   constructor(
     private readonly revisions: Revisions,
-    private readonly surroundings: Surroundings,
+    private readonly host: ChangeHost,
     private readonly onReverted: (reason: string) => void = () => {},
     private readonly confirmWithinMs = CONFIRM_WITHIN_MS,
     private readonly tryAgainMs = TRY_AGAIN_MS,
@@ -78,7 +78,7 @@ export class Changes {
   recover(): void {
     const pending = this.revisions.pending();
     if (!pending) return;
-    if (this.surroundings.live && pending.revertsAtMs! > Date.now()) return this.#arm(pending);
+    if (this.host.live && pending.revertsAtMs! > Date.now()) return this.#arm(pending);
     // From here on it is not in force, whether or not the disk has room to say so.
     this.#goingBack = pending.revision;
     this.onReverted(`nobody confirmed revision ${pending.revision} in time`);
@@ -90,7 +90,7 @@ export class Changes {
     try {
       this.revisions.setState(pending.revision, "reverted");
     } catch (error) {
-      if (!this.surroundings.live) throw error;
+      if (!this.host.live) throw error;
       this.#timer = setTimeout(() => this.#record(pending), this.tryAgainMs);
     }
   }
@@ -103,7 +103,7 @@ export class Changes {
   async snapshot(): Promise<ConfigSnapshot> {
     const { revision, document } = this.#inForce();
     // Reading must work even where a plugin's code can't be asked.
-    const { effective } = await this.surroundings.evaluate(document).catch(() => ({ effective: undefined }));
+    const { effective } = await this.host.evaluate(document).catch(() => ({ effective: undefined }));
     return {
       revision,
       document,
@@ -203,16 +203,16 @@ export class Changes {
   ): Promise<ProposalResult> {
     const differences = difference(current.document as unknown as Json, document as unknown as Json);
     if (differences.length === 0) return { ...refused([]), revision: current.revision };
-    const { effective, foreseen, problems, warnings = [] } = await this.surroundings.evaluate(document);
+    const { effective, foreseen, problems, warnings = [] } = await this.host.evaluate(document);
     if (!effective) return { ...refused(problems), differences };
     if (problems.length > 0) {
       // What stood before, as when a modem that a rule names was unplugged since, is no reason against another change.
-      const former = await this.surroundings.evaluate(current.document);
+      const former = await this.host.evaluate(current.document);
       const stood = new Set(former.problems.map((problem) => JSON.stringify(problem)));
       const brought = problems.filter((problem) => !stood.has(JSON.stringify(problem)));
       if (brought.length > 0) return { ...refused(brought), differences };
     }
-    const { live } = this.surroundings;
+    const { live } = this.host;
     const plan = await live?.plan(effective, foreseen) ?? [];
     // Asked before anything ends.
     const effects = await live?.effects?.(effective, foreseen) ?? [];
@@ -260,9 +260,9 @@ export class Changes {
     this.#goingBack = pending.revision;
     const former = this.revisions.confirmed();
     const { effective, foreseen } = former
-      ? await this.surroundings.evaluate(former.document)
+      ? await this.host.evaluate(former.document)
       : {} as Partial<Evaluation>;
-    if (effective) await this.surroundings.live?.apply(effective, foreseen);
+    if (effective) await this.host.live?.apply(effective, foreseen);
     const reverted = this.revisions.setState(pending.revision, "reverted");
     clearTimeout(this.#timer);
     this.onReverted(`revision ${pending.revision} was ${reason}`);

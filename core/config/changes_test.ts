@@ -4,13 +4,13 @@ import fc from "fast-check";
 import type { Author } from "../client/types.ts";
 import { type Json, OtbError } from "../contract/mod.ts";
 import { openDatabase } from "../state/database.ts";
-import { Changes, type Surroundings } from "./changes.ts";
+import { type ChangeHost, Changes } from "./changes.ts";
 import { networkSchema } from "./network.ts";
 import { mergePatch } from "./patch.ts";
 import { problemsOf } from "./problems.ts";
 import { type Document, Revisions } from "./revisions.ts";
 
-type Live = NonNullable<Surroundings["live"]>;
+type Live = NonNullable<ChangeHost["live"]>;
 
 /** Changes over a real file, with waiting times short enough for a test. */
 class Bench implements Disposable {

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { type Json, OtbError } from "../contract/mod.ts";
 import { migrate, openDatabase } from "../state/database.ts";
-import { Changes, type Surroundings } from "./changes.ts";
+import { type ChangeHost, Changes } from "./changes.ts";
 import { checkNetwork, networkSchema } from "./network.ts";
 import { difference, getPath, mergePatch, patchAt } from "./patch.ts";
 import { nearest, problemsOf } from "./problems.ts";
@@ -126,7 +126,7 @@ Deno.test("no path reaches a prototype", () => {
 });
 
 /** Revisions in memory with one confirmed document, and changes around them. */
-function changes(live?: Partial<NonNullable<Surroundings["live"]>>, problems: string[] = []) {
+function changes(live?: Partial<NonNullable<ChangeHost["live"]>>, problems: string[] = []) {
   const revisions = new Revisions(new DatabaseSync(":memory:"));
   revisions.append({
     document: { network: { n: 0 }, plugins: {} },

@@ -44,7 +44,7 @@ import { changedNames, otherClaims } from "./foreseen.ts";
 import { coreClaims } from "./core_claims.ts";
 import { BOX_SECRETS, rejoin } from "../enrol/join.ts";
 import { LatePlugins } from "./late_plugins.ts";
-import type { StatePlaces } from "../enrol/places.ts";
+import type { StatePaths } from "../enrol/paths.ts";
 import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
 import { networkView, Settings } from "./settings.ts";
@@ -63,7 +63,7 @@ const ITSELF: Author = { via: "core", name: "otb" };
 
 /** What a running core is made of. */
 export interface Parts {
-  places: StatePlaces;
+  paths: StatePaths;
   db: DatabaseSync;
   secrets: Secrets;
   net: Net;
@@ -105,8 +105,8 @@ export class RunningCore implements Core {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { places, db, secrets, net, logs, manifests, role } = parts;
-    this.storage = new Storage(places.state, () => this.#writeAgain(), (trouble) => {
+    const { paths, db, secrets, net, logs, manifests, role } = parts;
+    this.storage = new Storage(paths.state, () => this.#writeAgain(), (trouble) => {
       if (trouble) return this.#log("error", trouble.message, { code: trouble.code });
       this.#log("info", "The disk takes what is written again", { lostLines: logs.lost });
       net.reconcile().catch((error) => this.#log("error", "Cannot reconcile", { reason: String(error) }));
@@ -115,8 +115,8 @@ export class RunningCore implements Core {
     this.#store = new PluginStore(db, (error) => this.storage.failed(error));
     this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
     this.#keptBlock = new KeptBlock(db);
-    this.#latePlugins = new LatePlugins(places.plugins, role, manifests.map(({ name }) => name));
-    this.#settings = new Settings(manifests, places.root, {
+    this.#latePlugins = new LatePlugins(paths.plugins, role, manifests.map(({ name }) => name));
+    this.#settings = new Settings(manifests, paths.root, {
       runs: true,
       links: (network) => this.#observe(network),
       places: () => net.observed?.interfaces,
@@ -135,7 +135,7 @@ export class RunningCore implements Core {
     this.#network = new LiveView<Network>({ role, peers: [] });
     this.#supervisor = new Supervisor(manifests, {
       role,
-      places: { run: places.run, data: places.data, root: places.root, nativeLibrary: nativeLibraryPath() },
+      places: { run: paths.run, data: paths.data, root: paths.root, nativeLibrary: nativeLibraryPath() },
       links: this.#links,
       network: this.#network,
       facts: this.#board,
@@ -346,11 +346,11 @@ export class RunningCore implements Core {
 
   /** Writes what waited for the disk. @throws Error while it takes nothing */
   #writeAgain(): void {
-    const { journal, places } = this.#parts;
+    const { journal, paths } = this.#parts;
     if (!journal.flush()) throw new Error("the journal could not be written");
     this.#store.flush();
     this.#keptBlock.flush();
-    const trial = `${places.logs}/trial`;
+    const trial = `${paths.logs}/trial`;
     using file = Deno.openSync(trial, { create: true, write: true, truncate: true, mode: 0o600 });
     try {
       if (file.writeSync(new Uint8Array(4_096)) < 4_096) throw new Error("No space left on device");

@@ -21,7 +21,7 @@ import {
   type TunnelPathFact,
   type View,
 } from "@otb/plugin";
-import { Asker } from "./asker.ts";
+import { WishSender } from "./wish_sender.ts";
 import { arrivalCap, CAKE_TRIAL, linkQdisc, linkTable } from "./classes.ts";
 import type { Config } from "./config.ts";
 import { readCounters } from "./counters.ts";
@@ -50,7 +50,7 @@ export class Box {
   readonly #socks5: View<Socks5Fact | undefined>;
   readonly #tunnel: View<TunnelFact | undefined>;
   readonly #calls: View<CallsFact | undefined>;
-  readonly #asker: Asker;
+  readonly #sender: WishSender;
   readonly #rates = new Map<string, LinkRates>();
   readonly #held = new Map<string, Held>();
   readonly #ifbs = new Map<string, number>();
@@ -73,12 +73,12 @@ export class Box {
     this.#socks5 = ctx.facts.watch(SOCKS5);
     this.#tunnel = ctx.facts.watch(TUNNEL);
     this.#calls = ctx.facts.watch(CALLS);
-    this.#asker = new Asker(() => this.#proxy(), ctx.config.port);
+    this.#sender = new WishSender(() => this.#proxy(), ctx.config.port);
   }
 
   async start(): Promise<void> {
     const { ctx } = this;
-    ctx.defer(() => this.#asker.close());
+    ctx.defer(() => this.#sender.close());
     this.#tested = await ctx.store.get<{ [link: string]: Tested & Json }>("tested") ?? {};
     this.#hasCake = await this.#tryCake();
     ctx.facts.publish(DEVICE_PRIORITY, priorities(this.#config));
@@ -264,7 +264,7 @@ export class Box {
         return cap === undefined ? [] : arrivalCap(link.interface, this.#ifb(link.name), cap);
       }),
     );
-    this.#asker.want(
+    this.#sender.want(
       this.#session,
       links.flatMap((link): Wish[] => {
         const { publicAddress: address, publicPort: port } = this.#path(link) ?? {};
@@ -314,7 +314,7 @@ export class Box {
       const { up, down } = this.#held.get(name)!;
       const address = this.#path(link)?.publicAddress;
       const rates = this.#rates.get(name)!;
-      const isGranted = down !== undefined && address !== undefined && this.#asker.granted.has(address);
+      const isGranted = down !== undefined && address !== undefined && this.#sender.granted.has(address);
       const downBy = isGranted ? "peer" : rates.arrivalCap === undefined ? "nobody" : "box";
       return { link: name, upBitsPerSecond: up, downBitsPerSecond: down, downBy } satisfies LinkRateFact;
     });
@@ -322,7 +322,7 @@ export class Box {
     const status = {
       discipline: this.#hasCake ? "cake" : "htb",
       testing: this.#testing,
-      peer: this.#asker.lastError || undefined,
+      peer: this.#sender.lastError || undefined,
       links: rows.map(({ link, ...row }) => ({
         link,
         ...row,

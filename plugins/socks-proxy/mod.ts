@@ -27,11 +27,8 @@ import { Boxes } from "./peer/boxes.ts";
 import { type Config, config } from "./config.ts";
 import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./relay/descriptors.ts";
 import { drained } from "./peer/drain.ts";
-import { flowLimits } from "./box/flow_limits.ts";
-import { LanSocks5 } from "./box/lan_socks5.ts";
-import { LanTcp } from "./box/lan_tcp.ts";
 import { probePeer } from "./box/peer_probe.ts";
-import { Older } from "./peer/sip004_server.ts";
+import { Sip004Server } from "./peer/sip004_server.ts";
 import { publish } from "./publish.ts";
 import { Reactor } from "./relay/reactor.ts";
 import { Shares } from "./box/shares.ts";
@@ -39,15 +36,18 @@ import { Sniffer } from "./box/sniffer.ts";
 import { Salts } from "./wire/salts.ts";
 import { rememberSeen } from "./peer/last_seen.ts";
 import { serveCounters, Server } from "./peer/server.ts";
-import { serves } from "./serves.ts";
 import { Identity } from "./wire/sip023.ts";
 import { LINK_LOGIN, Socks5 } from "./box/socks5.ts";
 import { StandIn } from "./box/stand_in.ts";
 import { Targets } from "./peer/targets.ts";
 import type { CongestionWish } from "./transport/striped/line.ts";
 import { MptcpTransport, order } from "./transport/transport.ts";
-import { tunnelCounters, Tunnels } from "./box/outbound.ts";
+import { Outbound, outboundCounters } from "./box/outbound.ts";
 import { tellHeld } from "./held_facts.ts";
+import { flowLimits } from "./box/flow_limits.ts";
+import { LanSocks5 } from "./box/lan_socks5.ts";
+import { LanTcp } from "./box/lan_tcp.ts";
+import { serves } from "./serves.ts";
 
 /** How long the peer has to answer when it is asked whether it does. */
 const PROBE_MS = 2_000;
@@ -124,7 +124,7 @@ interface Parts {
 }
 
 async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
-  const counters = tunnelCounters();
+  const counters = outboundCounters();
   const startedMs = ctx.clock.now();
   const [peer] = ctx.network.current.peers;
   if (!peer) {
@@ -163,28 +163,28 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   const most = mostConnections(native), congestion = congestionWish(ctx);
   const peers = ctx.facts.watch(PEER);
   const isCutOff = () => peers.current.get(peer.name)?.state === "unknown";
-  const tunnels = new Tunnels({
+  const outbound = new Outbound({
     ...{ native, reactor, transport, psk, identity, now, choices, markOf, counters, ways, most },
     ...{ isCutOff, congestion },
   });
-  ctx.defer(() => tunnels.close());
-  ctx.defer(firstPath.subscribe(() => tunnels.waysChanged()));
-  ctx.defer(paths.subscribe(() => tunnels.waysChanged()));
+  ctx.defer(() => outbound.close());
+  ctx.defer(firstPath.subscribe(() => outbound.waysChanged()));
+  ctx.defer(paths.subscribe(() => outbound.waysChanged()));
 
-  const shares = new Shares(ctx, () => most - tunnels.joined / 2, deviceOf);
+  const shares = new Shares(ctx, () => most - outbound.joined / 2, deviceOf);
   const { devices } = shares;
 
   const domainRules = ctx.facts.watch(DOMAIN_RULES);
   const hits = new Map<string, number>();
   const sniffer = new Sniffer({
-    ...{ native, reactor, tunnels, counters },
+    ...{ native, reactor, outbound, counters },
     rules: () => domainRules.current?.rules ?? [],
     deviceOf,
     onHit: (rule) => hits.set(rule, (hits.get(rule) ?? 0) + 1),
   });
 
   // For this box's own plugins: who gets in here is on this machine already.
-  const ownProxy = new Socks5(native, reactor, tunnels, "127.0.0.1", 0, LINK_LOGIN);
+  const ownProxy = new Socks5(native, reactor, outbound, "127.0.0.1", 0, LINK_LOGIN);
   ctx.defer(() => ownProxy.close());
   ctx.facts.publish(SOCKS5, { address: "127.0.0.1", port: ownProxy.port });
 
@@ -192,7 +192,7 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     ...{ ctx, counters, peer: peer.name, interfaces },
     ask: () => probePeer({ native, reactor, transport }, order(choices(), 0), PROBE_MS),
   });
-  const lanSocks5 = new LanSocks5(ctx, { native, reactor, tunnels, devices });
+  const lanSocks5 = new LanSocks5(ctx, { native, reactor, outbound, devices });
   ctx.defer(() => lanSocks5.close());
   const lanTcp = new LanTcp({ ctx, native, reactor, sniffer, devices, standIn });
   const take: Take = async (next) => {
@@ -202,7 +202,7 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   };
   await take(ctx.config);
   publish(ctx, () => {
-    tellHeld(ctx, tunnels.heldLinks);
+    tellHeld(ctx, outbound.heldLinks);
     const { unreachable, unanswered, lastError, ...counts } = counters;
     told(ctx, unreachable > 0, {
       code: "peer-unreachable",
@@ -222,8 +222,8 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     if (hits.size > 0) {
       ctx.facts.publish(DOMAIN_HITS, { since: startedMs, rules: Object.fromEntries(hits) });
     }
-    told(ctx, tunnels.transport === "unknown-to-peer", STRIPING_UNKNOWN);
-    return { ...counts, transport: tunnels.transport, way: standIn.way };
+    told(ctx, outbound.transport === "unknown-to-peer", STRIPING_UNKNOWN);
+    return { ...counts, transport: outbound.transport, way: standIn.way };
   });
   return take;
 }
@@ -258,13 +258,13 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   let server: Server | undefined = undefined;
   ctx.defer(() => server?.end());
   ctx.defer(() => drained(counters));
-  const older = new Older(ctx.config.sip004, settings);
+  const sip004 = new Sip004Server(ctx.config.sip004, settings);
   const follow = () => {
     boxes.set(readBoxes(ctx.secret), peerKeyOf(ctx));
-    older.follow();
+    sip004.follow();
   };
   follow();
-  ctx.defer(() => older.close());
+  ctx.defer(() => sip004.close());
   ctx.defer(
     ctx.facts.watch(BOXES).subscribe(() => {
       try {
@@ -312,7 +312,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
         "and what was beyond was refused",
       next: "Look for a device there that opens connections without end (otb peer box list).",
     });
-    told(ctx, older.isMissing, {
+    told(ctx, sip004.isMissing, {
       code: "sip004-box-missing",
       severity: "warning",
       message: `Older Shadowsocks clients are not served, as no box is called "${ctx.config.sip004.box}"`,
@@ -328,7 +328,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
     };
   });
   return (next) => {
-    older.take(next.sip004);
+    sip004.take(next.sip004);
     targets.setAllowed(next.allowTargets);
     listens(next);
   };

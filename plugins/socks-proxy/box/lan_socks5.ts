@@ -6,13 +6,13 @@ import type { Devices } from "./devices.ts";
 import type { Reactor } from "../relay/reactor.ts";
 import { serves } from "../serves.ts";
 import { type Login, Socks5 } from "./socks5.ts";
-import type { Tunnels } from "./outbound.ts";
+import type { Outbound } from "./outbound.ts";
 
 /** What it carries with. */
 interface Parts {
   native: Native;
   reactor: Reactor;
-  tunnels: Tunnels;
+  outbound: Outbound;
   devices: Devices;
 }
 
@@ -44,9 +44,9 @@ export class LanSocks5 {
       : undefined;
     this.close();
     if (enabled) {
-      const { native, reactor, tunnels, devices } = this.parts;
+      const { native, reactor, outbound, devices } = this.parts;
       const host = lan!.address.split("/")[0]!;
-      this.#proxy = new Socks5(native, reactor, tunnels, host, port, login, devices);
+      this.#proxy = new Socks5(native, reactor, outbound, host, port, login, devices);
     }
     serves(ctx, "lan", ...enabled ? [port] : []);
     this.#taken = taken;

@@ -75,7 +75,7 @@ Deno.test("a connection through SOCKS5 outlives another port, another user and t
   await using pair = new Pair();
   const told: unknown[] = [];
   const lan = { interface: "lo", address: "127.0.0.1/8" };
-  const { native, reactor, tunnels } = pair;
+  const { native, reactor, outbound } = pair;
   const secrets: { [name: string]: string } = {};
   const proxy = new LanSocks5({
     name: "socks-proxy",
@@ -85,7 +85,7 @@ Deno.test("a connection through SOCKS5 outlives another port, another user and t
       return secrets[name];
     },
     facts: { publish: (_: unknown, __: string, fact: unknown) => void told.push(fact) } as unknown as Facts,
-  }, { native, reactor, tunnels, devices: devices() });
+  }, { native, reactor, outbound, devices: devices() });
   const free = () => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     return (listener.addr as Deno.NetAddr).port;

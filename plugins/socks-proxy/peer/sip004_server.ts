@@ -1,4 +1,4 @@
-// Who serves older Shadowsocks clients (SIP004): as one of the boxes, by that box's key, as long as it is one.
+// Serves older Shadowsocks clients (SIP004) as one of the boxes: by that box's key, and only while the box is one.
 import { Buffer } from "node:buffer";
 import type { Box } from "./boxes.ts";
 import type { Config } from "../config.ts";
@@ -6,7 +6,7 @@ import { Server, type ServeSettings } from "./server.ts";
 import { legacyKey } from "../wire/sip004.ts";
 
 /** The server of SIP004 while its box is there: it ends with the box's key. */
-export class Older {
+export class Sip004Server {
   #server: Server | undefined;
   #box: Box | undefined;
 
