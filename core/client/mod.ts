@@ -1,9 +1,10 @@
 // Typed access to a running core, or to its files while none runs: all of core that the CLI and the web UI import.
+export { type AddedPlugin, addPlugin, removePlugin } from "../enrol/added.ts";
 export { initialiseBox, initialiseCloud } from "../enrol/init.ts";
 export { decodeJoinCode } from "../enrol/join_code.ts";
 export { VERSION } from "./version.ts";
 export { difference, getPath, mergePatch, patchAt } from "../config/patch.ts";
-export { OtbError } from "../contract/mod.ts";
+export { CONTRACT_VERSION, OtbError, overlaps } from "../contract/mod.ts";
 export { Listeners } from "../running/listeners.ts";
 export { formatLine } from "../running/log.ts";
 export { harmless, jsonText, printable } from "./printable.ts";

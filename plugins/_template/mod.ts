@@ -1,7 +1,7 @@
-// my-plugin: follows the links, publishes a status, raises a health condition.
-import { definePlugin } from "@otb/plugin";
+// my-plugin: follows the links, tells people and other plugins how many are up, raises a health condition.
+import { action, definePlugin } from "@otb/plugin";
 import { config } from "./config.ts";
-import { judge } from "./links_up.ts";
+import { LinkWatch } from "./watch.ts";
 
 export default definePlugin({
   config,
@@ -17,27 +17,21 @@ export default definePlugin({
       : [],
 
   start(ctx) {
-    let { atLeast } = ctx.config;
-    const look = () => {
-      const { up, condition } = judge(ctx.links.current, atLeast);
-      ctx.publishStatus({ up, atLeast });
-      if (condition) ctx.health.raise(condition);
-      else ctx.health.clear("too-few-links");
-    };
+    const watch = new LinkWatch(ctx);
     // Undone in reverse order when the plugin stops, also after half a start.
-    ctx.defer(ctx.links.subscribe(look));
-    look();
-    ctx.log.info("Watching the links", { atLeast });
+    ctx.defer(ctx.links.subscribe(() => watch.look()));
+    watch.look();
+    ctx.log.info("Watching the links", { atLeast: ctx.config.atLeast });
     // What runs from now on; `reload`, actions and pages are given it.
-    return {
-      lookAgain(next: number) {
-        atLeast = next;
-        look();
-      },
-    };
+    return watch;
   },
 
-  reload: (running, { atLeast }) => running.lookAgain(atLeast),
+  reload: (watch, next) => watch.take(next),
+
+  // otb plugin act my-plugin count
+  actions: {
+    count: action({ summary: "Count the links that are up, now", run: (watch: LinkWatch) => watch.look() }),
+  },
 
   panel: ({ up = 0 }) => [{ kind: "stat", label: "Links up", value: Number(up) }],
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { Link } from "@otb/plugin";
+import { FakeContext } from "@otb/plugin/testing";
 import { config } from "./config.ts";
+import deno from "./deno.json" with { type: "json" };
 import { judge } from "./links_up.ts";
 import plugin from "./mod.ts";
 
@@ -14,6 +16,25 @@ Deno.test("links that are up are counted, and too few raise a condition", () => 
   const { up, condition } = judge(links, 2);
   assert.equal(up, 1);
   assert.equal(condition?.code, "too-few-links");
+});
+
+Deno.test("it follows the links, and a change of settings, until it is stopped", async () => {
+  const ctx = new FakeContext(plugin, {
+    manifest: deno.otb,
+    links: [link("fibre", "up"), link("lte", "up")],
+  });
+  const running = await plugin.start(ctx);
+  assert.deepEqual(ctx.status, { up: 2, atLeast: 1 });
+  assert.deepEqual(ctx.published.get("my-plugin"), { up: 2 });
+  assert.equal(plugin.actions!.count!.run(running, undefined), 2);
+  assert.deepEqual(plugin.panel!(ctx.status), [{ kind: "stat", label: "Links up", value: 2 }]);
+  ctx.links.set([link("fibre", "down"), link("lte", "down")]);
+  assert.deepEqual([...ctx.conditions.keys()], ["too-few-links"]);
+  plugin.reload!(running, { atLeast: 0 });
+  assert.deepEqual([...ctx.conditions.keys()], []);
+  await ctx.stop();
+  ctx.links.set([]);
+  assert.deepEqual(ctx.status, { up: 0, atLeast: 0 });
 });
 
 Deno.test("settings have defaults, and unknown ones are refused", () => {

@@ -60,7 +60,6 @@ class Firewall {
   readonly #listens: View<ReadonlyMap<string, ListensFact>>;
   readonly #listeners: View<ListenersFact | undefined>;
   #config: Config;
-  #claimed = "";
   #told = "";
   #work: Promise<void> = Promise.resolve();
 
@@ -88,7 +87,6 @@ class Firewall {
 
   #again(): Promise<void> {
     return this.#work = this.#work.then(() => this.#apply()).catch((error) => {
-      this.#claimed = "";
       this.ctx.health.raise({
         code: REFUSED,
         severity: "error",
@@ -121,11 +119,8 @@ class Firewall {
         allowed,
       })
       : "";
-    if (body !== this.#claimed) {
-      await ctx.claim("table", body ? [{ kind: "nftTable", family: "inet", name: TABLE, body }] : []);
-      this.#claimed = body;
-      ctx.health.clear(REFUSED);
-    }
+    await ctx.claim("table", body ? [{ kind: "nftTable", family: "inet", name: TABLE, body }] : []);
+    ctx.health.clear(REFUSED);
     this.#tell(enabled ? inWords(closed(ctx.role, listeners, services, allowed)) : undefined);
   }
 

@@ -53,6 +53,7 @@ export function breaches(house: House): string[] {
     ),
     ...Object.entries(house.imports).flatMap(([name, target]) =>
       name === "@otb/plugin" && target === `./${CONTRACT}` ||
+        name === "@otb/plugin/testing" && target === "./core/contract/testing/mod.ts" ||
         /^npm:(@[^/@]+\/)?[^/@]+@\d+\.\d+\.\d+(-[\w.]+)?$/.test(target)
         ? []
         : [`deno.json: "${name}" must be an npm package with its exact version, not "${target}"`]
