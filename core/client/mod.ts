@@ -24,6 +24,7 @@ export type {
 } from "../contract/mod.ts";
 export { connect } from "./connect.ts";
 export type {
+  Author,
   BoxReport,
   ConfigSnapshot,
   Core,
@@ -31,6 +32,7 @@ export type {
   HealthReport,
   LogLine,
   PendingChange,
+  PluginEffect,
   PluginReport,
   Proposal,
   ProposalResult,

@@ -43,6 +43,6 @@ export type { Json } from "./json.ts";
 export { type BoxKey, readBoxes, readKey } from "./keys.ts";
 export type { Lan, Link, Network, Peer, Role, Tier, World } from "./network.ts";
 export type { PanelBlock } from "./page.ts";
-export { CONTRACT_VERSION, definePlugin, type Plugin } from "./plugin.ts";
+export { CONTRACT_VERSION, definePlugin, type Ending, type Plugin } from "./plugin.ts";
 export type { Program, ProgramSpec, ProgramWatcher } from "./program.ts";
 export { type ProgramFollower, type ProgramKind, SupervisedProgram } from "./supervised_program.ts";

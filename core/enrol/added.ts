@@ -5,7 +5,7 @@ import { inspectPlugins } from "../supervisor/inspect.ts";
 import { type Manifest, parseManifest } from "../supervisor/manifest.ts";
 import { describePermissions } from "../supervisor/sandbox.ts";
 import { requireInitialised } from "./init.ts";
-import { makePlaces, statePlaces } from "./places.ts";
+import { makeDirectories, statePaths } from "./paths.ts";
 
 /** What a copy goes without: packages come from otb itself, and tests are not run there. */
 const LEFT_OUT = /^(node_modules|\..*|.*_test\.ts)$/;
@@ -35,11 +35,11 @@ export async function addPlugin(
   folder: string,
   { trusted }: { trusted: boolean },
 ): Promise<AddedPlugin> {
-  const places = statePlaces(stateDirectory);
-  requireInitialised(places);
+  const paths = statePaths(stateDirectory);
+  requireInitialised(paths);
   const manifest = manifestIn(folder);
   const { name, version, summary, tier } = manifest;
-  if (exists(`${places.plugins}/${name}`)) {
+  if (exists(`${paths.plugins}/${name}`)) {
     throw new OtbError(
       "plugin-name-taken",
       `Cannot add the plugin as otb has one of that name: current value is "${name}"`,
@@ -64,9 +64,9 @@ export async function addPlugin(
       `apt-get install -y ${debian}`,
     );
   }
-  makePlaces(places);
-  Deno.mkdirSync(places.added, { recursive: true, mode: 0o700 });
-  const making = `${places.added}/.${name}-${Deno.pid}`, target = `${places.added}/${name}`;
+  makeDirectories(paths);
+  Deno.mkdirSync(paths.added, { recursive: true, mode: 0o700 });
+  const making = `${paths.added}/.${name}-${Deno.pid}`, target = `${paths.added}/${name}`;
   const replaces = exists(target);
   try {
     copyPlain(folder, making, { left: MOST_FILES });
@@ -76,7 +76,7 @@ export async function addPlugin(
       throw new OtbError("plugin-changed", `Cannot add the plugin "${name}" as its folder changed meanwhile`);
     }
     const world = { network: { role: manifest.roles[0]!, peers: [] }, links: [] };
-    const [inspection] = await inspectPlugins([copied], places.root, [{ config: {}, world }]);
+    const [inspection] = await inspectPlugins([copied], paths.root, [{ config: {}, world }]);
     const [issue] = inspection!.issues;
     if (issue) {
       throw new OtbError(
@@ -105,7 +105,7 @@ export async function removePlugin(
   name: string,
   forget: () => Promise<void>,
 ): Promise<void> {
-  const target = `${statePlaces(stateDirectory).added}/${name}`;
+  const target = `${statePaths(stateDirectory).added}/${name}`;
   if (!/^[a-z][a-z0-9-]*$/.test(name) || !exists(target)) {
     throw new OtbError(
       "plugin-unknown",

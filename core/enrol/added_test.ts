@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { OtbError } from "../contract/mod.ts";
 import { addPlugin, removePlugin } from "./added.ts";
-import { statePlaces } from "./places.ts";
+import { statePaths } from "./paths.ts";
 
 const MODULE = `import * as z from "zod/mini";
 import { definePlugin } from "@otb/plugin";
@@ -29,7 +29,7 @@ async function withFolder(
       await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify(deno));
     });
   } finally {
-    // What makePlaces made in /run for this state.
+    // What makeDirectories made in /run for this state.
     const run = await Deno.readLink(`${state}/run`).catch(() => undefined);
     if (run) await Deno.remove(run, { recursive: true }).catch(() => {});
     await Deno.remove(temporary, { recursive: true });
@@ -46,7 +46,7 @@ Deno.test("what is added is a copy of the plugin's own plain files, and another 
     await Deno.mkdir(`${folder}/node_modules`);
     const { replaces, permissions } = await addPlugin(state, folder, { trusted: false });
     assert.deepEqual([replaces, permissions], [false, ["claims of the kernel: address"]]);
-    const { added } = statePlaces(state);
+    const { added } = statePaths(state);
     assert.deepEqual(names(`${added}/mine`), ["deno.json", "mod.ts"]);
     await Deno.writeTextFile(`${folder}/more.ts`, "");
     assert.deepEqual(names(`${added}/mine`), ["deno.json", "mod.ts"]);
@@ -85,7 +85,7 @@ Deno.test("what could not run is refused in one sentence, and nothing of it stay
     await Deno.writeTextFile(`${folder}/mod.ts`, MODULE);
     await Deno.symlink("/etc/passwd", `${folder}/passwd`);
     await assert.rejects(add, refused("plugin-not-plain"));
-    assert.deepEqual(names(statePlaces(state).added), []);
+    assert.deepEqual(names(statePaths(state).added), []);
   });
 });
 

@@ -2,18 +2,22 @@
 import * as z from "zod/mini";
 import { action, definePlugin, type Json, OtbError } from "@otb/plugin";
 import { Box } from "./box.ts";
-import { startCloud } from "./cloud.ts";
+import { type Cloud, startCloud } from "./cloud.ts";
 import { config } from "./config.ts";
 
 export default definePlugin({
   config,
 
-  async start(ctx) {
+  async start(ctx): Promise<Box | Cloud> {
     if (ctx.role === "cloud") return await startCloud(ctx);
     const box = new Box(ctx);
     await box.start();
     return box;
   },
+
+  reload: (running: Box | Cloud, next) => running.take(next),
+  restartsFor: ["port"],
+  ends: (running) => running instanceof Box && running.isTesting ? [{ what: "speed test", count: 1 }] : [],
 
   actions: {
     "speed-test": action({
@@ -22,8 +26,8 @@ export default definePlugin({
         link: z.string().check(z.maxLength(15)),
         force: z._default(z.boolean(), false),
       }),
-      async run(box: Box | void, { link, force }) {
-        if (!box) {
+      async run(box: Box | Cloud, { link, force }) {
+        if (!(box instanceof Box)) {
           throw new OtbError(
             "links-in-cloud",
             "Cannot test a link as only a box has links: current value is a cloud",

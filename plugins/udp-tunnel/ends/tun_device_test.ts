@@ -6,7 +6,7 @@ import { Namespace, until } from "../../../core/native/testing/namespace.ts";
 import { FakeContext } from "@otb/plugin/testing";
 import { config } from "../config.ts";
 import { DEVICE } from "./claims.ts";
-import { Device } from "./tun_device.ts";
+import { TunDevice } from "./tun_device.ts";
 import { type Host, Pump } from "./pump.ts";
 
 const native = openNative();
@@ -19,7 +19,7 @@ class Trial {
   packets = 0;
   isRefused = false;
   readonly pump: Pump;
-  readonly device: Device;
+  readonly device: TunDevice;
 
   constructor() {
     const host = { route: () => void this.packets++, arrived() {}, proved() {}, raw() {} } as unknown as Host;
@@ -28,7 +28,7 @@ class Trial {
       if (this.isRefused) throw new Error("no more devices");
       return this.space.inside(() => native.tun(name, options));
     };
-    this.device = new Device(this.ctx, { tun }, this.pump);
+    this.device = new TunDevice(this.ctx, { tun }, this.pump);
     void this.pump.run();
     this.#route();
   }
