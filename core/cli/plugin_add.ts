@@ -46,7 +46,7 @@ export const removeVerb = verb("remove", {
         const { document } = await core.config();
         if (!(name in document.plugins)) return;
         const patch = { plugins: { [name]: null } };
-        const { problems } = await core.propose({ patch, confirm: true });
+        const { problems } = await core.propose({ patch, comment: "otb plugin remove", confirm: true });
         if (problems.length > 0) throw new Refused(problems);
       }));
     print({ name }, () => [`Removed ${name}. ${NEXT}`]);

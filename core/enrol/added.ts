@@ -35,11 +35,11 @@ export async function addPlugin(
   folder: string,
   { trusted }: { trusted: boolean },
 ): Promise<AddedPlugin> {
-  const paths = statePaths(stateDirectory);
-  requireInitialised(paths);
+  const places = statePaths(stateDirectory);
+  requireInitialised(places);
   const manifest = manifestIn(folder);
   const { name, version, summary, tier } = manifest;
-  if (exists(`${paths.plugins}/${name}`)) {
+  if (exists(`${places.plugins}/${name}`)) {
     throw new OtbError(
       "plugin-name-taken",
       `Cannot add the plugin as otb has one of that name: current value is "${name}"`,
@@ -64,9 +64,9 @@ export async function addPlugin(
       `apt-get install -y ${debian}`,
     );
   }
-  makeDirectories(paths);
-  Deno.mkdirSync(paths.added, { recursive: true, mode: 0o700 });
-  const making = `${paths.added}/.${name}-${Deno.pid}`, target = `${paths.added}/${name}`;
+  makeDirectories(places);
+  Deno.mkdirSync(places.added, { recursive: true, mode: 0o700 });
+  const making = `${places.added}/.${name}-${Deno.pid}`, target = `${places.added}/${name}`;
   const replaces = exists(target);
   try {
     copyPlain(folder, making, { left: MOST_FILES });
@@ -76,7 +76,7 @@ export async function addPlugin(
       throw new OtbError("plugin-changed", `Cannot add the plugin "${name}" as its folder changed meanwhile`);
     }
     const world = { network: { role: manifest.roles[0]!, peers: [] }, links: [] };
-    const [inspection] = await inspectPlugins([copied], paths.root, [{ config: {}, world }]);
+    const [inspection] = await inspectPlugins([copied], places.root, [{ config: {}, world }]);
     const [issue] = inspection!.issues;
     if (issue) {
       throw new OtbError(

@@ -28,7 +28,6 @@ import {
 } from "@otb/plugin";
 import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
-import { DNSMASQ } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
 import { deviceNames, dnsSets, localDomainsOf, resolverOf } from "./facts.ts";
 import { announcement, leaks } from "./ipv6.ts";
@@ -52,6 +51,7 @@ import { Publisher } from "./publisher.ts";
 import { readRecipes } from "./recipes.ts";
 import { ServerWatch } from "./server_watch.ts";
 import { type Situation, statusOf } from "./words.ts";
+import { DNSMASQ } from "./dnsmasq.ts";
 
 const TICK_MS = 1_000;
 /** What dnsmasq serves devices: DHCP, DNS, and DHCPv6 beside what it announces. */

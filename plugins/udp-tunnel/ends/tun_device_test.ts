@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { encodeAddress, openNative, type Tun, type TunOptions } from "../../../core/native/ffi.ts";
 import { Namespace, until } from "../../../core/native/testing/namespace.ts";
-import { FakeContext } from "@otb/plugin/testing";
-import { config } from "../config.ts";
 import { DEVICE } from "./claims.ts";
 import { TunDevice } from "./tun_device.ts";
 import { type Host, Pump } from "./pump.ts";
+import { FakeContext } from "@otb/plugin/testing";
+import { config } from "../config.ts";
 
 const native = openNative();
 const REMOTE = encodeAddress({ host: "10.157.0.9", port: 9 });

@@ -14,7 +14,6 @@ import {
   type TunnelFact,
   type TunnelPathFact,
 } from "@otb/plugin";
-import { FakeContext } from "@otb/plugin/testing";
 import { BoxTunnel } from "../ends/box.ts";
 import { CloudTunnel } from "../ends/cloud.ts";
 import { type Config, config } from "../config.ts";
@@ -22,6 +21,7 @@ import { Prover } from "../handshake/cookies.ts";
 import { encodeHello, PROOF_AT } from "../handshake/greeting.ts";
 import { Identity } from "../handshake/identity.ts";
 import { COOKIE, DATA, INITIATION, PROLOGUE, RESPONSE } from "../wire.ts";
+import { FakeContext } from "@otb/plugin/testing";
 import deno from "../deno.json" with { type: "json" };
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -1,5 +1,4 @@
 // Looks once at what a new link can do; what nothing tells it, it calls unknown.
-import { isInside, PRIVATE4, SHARED4 } from "@otb/plugin";
 import type { Address } from "../../../core/native/ffi.ts";
 import type { Bytes } from "../frames/addresses.ts";
 import type { InterfaceKind } from "../search/interfaces.ts";
@@ -9,7 +8,7 @@ import { decodeExternalAddress, NAT_PMP_PORT, REQUEST } from "./nat_pmp.ts";
 import { lookAtPage, resolve, type Targets } from "./rounds.ts";
 import { decodeResponse, encodeRequest } from "./stun.ts";
 import * as z from "zod/mini";
-import { factOf, type FactValue } from "@otb/plugin";
+import { factOf, type FactValue, isInside, PRIVATE4, SHARED4 } from "@otb/plugin";
 
 const nat = z.enum(["none", "modem", "carrier", "unknown"]);
 /** Who translates addresses on the way: nobody, the modem alone, the operator too (RFC 6598), or it is not known. */
