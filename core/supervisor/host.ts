@@ -302,9 +302,11 @@ class Host<Config, Running> {
         return program;
       },
       publishStatus: (status) => {
-        const isEqual = JSON.stringify(status) === JSON.stringify(this.#status);
-        this.#status = status;
-        if (!isEqual) this.#rpc?.notify("status", status);
+        // As it is now: its owner may go on writing into it.
+        const text = JSON.stringify(status);
+        if (text === JSON.stringify(this.#status)) return;
+        this.#status = JSON.parse(text);
+        this.#rpc?.notify("status", this.#status);
       },
       health: {
         raise: (condition) => this.#raise(condition),
