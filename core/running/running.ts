@@ -1,5 +1,5 @@
 // The core while it runs: claims links and LAN, leads the plugins, answers clients.
-import type { Author, Core, LogLine, PluginReport, Proposal, StatusReport } from "../client/types.ts";
+import type { Author, Core, LogLine, Proposal, StatusReport } from "../client/types.ts";
 import { Changes, type Effective, type Evaluation } from "../config/changes.ts";
 import type { NetworkSettings } from "../config/network.ts";
 import { Revisions } from "../config/revisions.ts";
@@ -35,7 +35,7 @@ import { Listeners } from "./listeners.ts";
 import type { Logs } from "./log.ts";
 import { noted } from "./noted.ts";
 import { PluginStore } from "./plugin_store.ts";
-import { Storage } from "../state/storage.ts";
+import { Storage, tryWriting } from "../state/storage.ts";
 import { asOtbError } from "../supervisor/rpc.ts";
 import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../contract/live_view.ts";
@@ -44,6 +44,7 @@ import { reportOf, shown, type Standing } from "../supervisor/standing.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { type CoreCondition, coreWords } from "../texts/mod.ts";
 import { Boxes, boxReports, later } from "../enrol/boxes.ts";
+import { connectionsOf } from "./connections.ts";
 import { changedNames, otherClaims } from "./foreseen.ts";
 import { lanConditions, linkConditions, standing, undone } from "./conditions.ts";
 import { coreClaims } from "./core_claims.ts";
@@ -361,14 +362,7 @@ export class RunningCore implements Core {
     if (!journal.flush()) throw new Error("the journal could not be written");
     this.#store.flush();
     this.#keptBlock.flush();
-    const trial = `${paths.logs}/trial`;
-    using file = Deno.openSync(trial, { create: true, write: true, truncate: true, mode: 0o600 });
-    try {
-      if (file.writeSync(new Uint8Array(4_096)) < 4_096) throw new Error("No space left on device");
-      file.syncSync();
-    } finally {
-      Deno.removeSync(trial);
-    }
+    tryWriting(`${paths.logs}/trial`);
   }
 
   async #apply(effective: Effective, foreseen: Evaluation["foreseen"]): Promise<void> {
@@ -468,13 +462,4 @@ export class RunningCore implements Core {
 
 function networkOf(effective: Effective): NetworkSettings {
   return effective.network as unknown as NetworkSettings;
-}
-
-/** The proxy's counters, whichever plugin publishes them. */
-function connectionsOf(plugins: PluginReport[]): StatusReport["connections"] {
-  const none = { open: 0, total: 0, refused: 0, protocol: "unknown" as const };
-  const found = plugins.map(({ status }) => status.connections).find((value) =>
-    typeof value === "object" && value !== null
-  );
-  return { ...none, ...(found as object | undefined) };
 }

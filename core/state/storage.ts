@@ -94,3 +94,14 @@ export function conditionOf(error: unknown, directory: string): StorageTrouble |
   ] as const).find(([pattern]) => pattern.test(text)) ?? [];
   return matter && advice && ["state-not-written", { directory, matter, advice }];
 }
+
+/** Writes a file of its own to the disk and takes it away again. @throws Error when it is not taken */
+export function tryWriting(path: string): void {
+  using file = Deno.openSync(path, { create: true, write: true, truncate: true, mode: 0o600 });
+  try {
+    if (file.writeSync(new Uint8Array(4_096)) < 4_096) throw new Error("No space left on device");
+    file.syncSync();
+  } finally {
+    Deno.removeSync(path);
+  }
+}

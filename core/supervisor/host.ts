@@ -20,7 +20,7 @@ import { LiveView } from "../contract/live_view.ts";
 import { PluginFacts } from "../contract/plugin_facts.ts";
 import { PluginClaims } from "../contract/plugin_claims.ts";
 import { HostProgram } from "./host_program.ts";
-import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
+import { catchUncaught, describeUncaught, Slips } from "./uncaught.ts";
 import type { Hello, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { needsRestart, restartsFor } from "./restarts.ts";
 import { Rpc } from "./rpc.ts";
@@ -67,7 +67,7 @@ class Host<Config, Running, W extends Words> {
     this.#plugin = plugin;
     this.#socket = socket;
     redirectConsole((notice) => this.#log(notice));
-    spreadLastNet((error) => this.#uncaught(error));
+    catchUncaught((error) => this.#uncaught(error));
   }
 
   /**
@@ -303,9 +303,11 @@ class Host<Config, Running, W extends Words> {
         return program;
       },
       publishStatus: (status) => {
-        const isEqual = JSON.stringify(status) === JSON.stringify(this.#status);
-        this.#status = status;
-        if (!isEqual) this.#rpc?.notify("status", status);
+        // As it is now: its owner may go on writing into it.
+        const text = JSON.stringify(status);
+        if (text === JSON.stringify(this.#status)) return;
+        this.#status = JSON.parse(text);
+        this.#rpc?.notify("status", this.#status);
       },
       health: {
         raise: (...raised) => this.#raise(...raised as readonly [code: string, parameters?: Parameters]),
