@@ -3,16 +3,17 @@
 import {
   type Clock,
   type Context,
-  type HealthCondition,
   type Json,
   type Link,
   type Log,
   type Network,
   OtbError,
+  type Parameters,
   type Plugin,
   type ProgramSpec,
   type Status,
   type Store,
+  type Words,
 } from "../contract/mod.ts";
 import { maskedTexts } from "../config/secrets.ts";
 import { LiveView } from "../contract/live_view.ts";
@@ -31,13 +32,16 @@ const RECONNECT_MS = 200;
 const UNCAUGHT = "plugin-uncaught", TELL_UNCAUGHT_MS = 600_000;
 
 /** Runs `plugin` for the core that listens on `socket`; never returns. */
-export async function host<Config, Running>(plugin: Plugin<Config, Running>, socket: string): Promise<never> {
+export async function host<Config, Running, W extends Words>(
+  plugin: Plugin<Config, Running, W>,
+  socket: string,
+): Promise<never> {
   await new Host(plugin, socket).run();
   Deno.exit(0);
 }
 
-class Host<Config, Running> {
-  #plugin: Plugin<Config, Running>;
+class Host<Config, Running, W extends Words> {
+  #plugin: Plugin<Config, Running, W>;
   #socket: string;
   #rpc: Rpc | undefined;
   #connected = Promise.withResolvers<Rpc>();
@@ -48,7 +52,7 @@ class Host<Config, Running> {
   #config: Config | undefined;
   // What the core must know again when it comes back.
   #claims = new PluginClaims((key, resources) => this.#call("claim", [key, resources]));
-  #health = new Map<string, HealthCondition>();
+  #health = new Map<string, Parameters>();
   #programs = new Map<string, HostProgram>();
   #slips = new Slips();
   #status: Status = {};
@@ -59,7 +63,7 @@ class Host<Config, Running> {
   #facts: PluginFacts | undefined;
   #secrets: { [name: string]: string } = {};
 
-  constructor(plugin: Plugin<Config, Running>, socket: string) {
+  constructor(plugin: Plugin<Config, Running, W>, socket: string) {
     this.#plugin = plugin;
     this.#socket = socket;
     redirectConsole((notice) => this.#log(notice));
@@ -78,12 +82,7 @@ class Host<Config, Running> {
       Deno.stderr.writeSync(new TextEncoder().encode(`Error: failed again and again: ${told.reason}\n`));
       Deno.exit(70);
     }
-    this.#raise({
-      code: UNCAUGHT,
-      severity: "warning",
-      message: `Something failed in here that should not; the rest goes on: ${told.reason}`,
-      next: "Look into the log for where, and tell who makes the plugin.",
-    });
+    this.#raise(UNCAUGHT, { reason: told.reason });
     setTimeout(() => this.#slips.isOver(performance.now()) && this.#clear(UNCAUGHT), TELL_UNCAUGHT_MS);
   }
 
@@ -133,7 +132,9 @@ class Host<Config, Running> {
         wanted ? [[key, wanted]] : []
       ),
       facts: this.#facts?.told() ?? [],
-      health: [...this.#health.values()],
+      health: [...this.#health],
+      words: this.#plugin.words &&
+        { conditions: this.#plugin.words.conditions, texts: this.#plugin.words.texts },
       status: this.#status,
     };
     try {
@@ -246,7 +247,7 @@ class Host<Config, Running> {
     this.#rpc?.notify("log", { ...notice, message: mask(notice.message), properties });
   }
 
-  #context(params: Start): Context<Config> {
+  #context(params: Start): Context<Config, W> {
     const config = () => this.#config!;
     const clock: Clock = { now: () => Date.now(), monotonicMs: () => performance.now() };
     const log: Log = {
@@ -309,15 +310,15 @@ class Host<Config, Running> {
         this.#rpc?.notify("status", this.#status);
       },
       health: {
-        raise: (condition) => this.#raise(condition),
+        raise: (...raised) => this.#raise(...raised as readonly [code: string, parameters?: Parameters]),
         clear: (code) => this.#clear(code),
       },
     };
   }
 
-  #raise(condition: HealthCondition): void {
-    this.#health.set(condition.code, condition);
-    this.#rpc?.notify("health", [condition.code, condition]);
+  #raise(code: string, parameters: Parameters = {}): void {
+    this.#health.set(code, parameters);
+    this.#rpc?.notify("health", [code, parameters]);
   }
 
   #clear(code: string): void {
