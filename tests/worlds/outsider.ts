@@ -70,6 +70,8 @@ export class Outsider {
       action: "count",
       result: 0,
     });
+    // Its words, in the language of who asks.
+    assert.match(await box.read(["status", "--language", "fr"]), /Seulement 0 liens? march.* sur 0/);
     // A setting, taken without a restart.
     const { pid } = own(await box.status());
     await box.otb(["config", "set", "uptime-watch.atLeast=0", "--yes"]);
