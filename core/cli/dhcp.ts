@@ -2,7 +2,7 @@
 import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
-import { choice, string } from "@optique/core/valueparser";
+import { string } from "@optique/core/valueparser";
 import { type Core, getPath, type Json, OtbError } from "../client/mod.ts";
 import { change } from "./change.ts";
 import { given, yes } from "./options.ts";
@@ -42,18 +42,14 @@ interface Lease {
   reserved: boolean;
 }
 
-const language = optional(option("--language", choice(["en", "fr"]), {
-  description: message`Language of the instructions; without it, the terminal's.`,
-}));
-
 const status = verb("status", {
   brief: "Show who gives the LAN's addresses, and what to do next.",
   example: "sudo otb dhcp status",
-  options: { language },
-  run: ({ language }, cli) =>
+  options: {},
+  run: (_, cli) =>
     cli.withCore(async (core) => {
       const found = await statusOf(core);
-      cli.print(found, () => statusLines(found, language ?? terminalLanguage(), cli));
+      cli.print(found, () => statusLines(found, cli.language, cli));
     }),
 });
 
@@ -147,11 +143,11 @@ function step(name: string, brief: string): Verb {
   return verb(name, {
     brief,
     example: `sudo otb dhcp ${name}`,
-    options: { language },
-    run: ({ language }, cli) =>
+    options: {},
+    run: (_, cli) =>
       cli.withCore(async (core) => {
         const found = await core.act(PLUGIN, name) as unknown as DhcpStatus;
-        cli.print(found, () => statusLines(found, language ?? terminalLanguage(), cli));
+        cli.print(found, () => statusLines(found, cli.language, cli));
       }),
   });
 }
@@ -234,10 +230,4 @@ export function statusLines(
     }
   }
   return lines;
-}
-
-/** The language that the terminal asks for (locale(7)), of those that instructions are in. */
-export function terminalLanguage(): "en" | "fr" {
-  const said = Deno.env.get("LC_ALL") || Deno.env.get("LC_MESSAGES") || Deno.env.get("LANG") || "";
-  return said.startsWith("fr") ? "fr" : "en";
 }

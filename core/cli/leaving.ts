@@ -1,7 +1,8 @@
 // What the LAN loses when the box stops while it is the one that gives addresses: said before it happens, with a better way.
 import type { Core, StatusReport } from "../client/mod.ts";
 import { askClearly } from "./answers.ts";
-import { type DhcpStatus, PLUGIN, statusLines, terminalLanguage } from "./dhcp.ts";
+import { type DhcpStatus, PLUGIN, statusLines } from "./dhcp.ts";
+import { terminalLanguage } from "./language.ts";
 import { duration } from "./format.ts";
 import type { Cli } from "./verb.ts";
 

@@ -1,7 +1,8 @@
 // The last step of `otb setup`: how devices come to use the box, by its own DHCP or by hand.
 import type { StatusReport } from "../client/mod.ts";
 import { askClearly } from "./answers.ts";
-import { type DhcpStatus, PLUGIN, statusLines, terminalLanguage } from "./dhcp.ts";
+import { type DhcpStatus, PLUGIN, statusLines } from "./dhcp.ts";
+import { terminalLanguage } from "./language.ts";
 import { dhcpOf } from "./leaving.ts";
 import type { Cli } from "./verb.ts";
 

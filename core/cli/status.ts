@@ -5,6 +5,7 @@ import { connect, type Core, jsonText } from "../client/mod.ts";
 import { asCalled } from "./called.ts";
 import { statusLines } from "./status_view.ts";
 import { shown } from "./terminal.ts";
+import { speaker } from "./texts/mod.ts";
 import { type Cli, verb } from "./verb.ts";
 
 const REFRESH_MS = 1000;
@@ -23,7 +24,7 @@ export const statusVerb = verb("status", {
   },
   run: ({ watch: live }, cli) =>
     live ? watch(cli) : cli.withCore(async (core) => {
-      const report = await core.status();
+      const report = await core.status(cli.language);
       cli.print(report, () => statusLines(report, view(cli)));
     }),
 });
@@ -39,12 +40,13 @@ async function watch(cli: Cli): Promise<void> {
       let lines: string[];
       try {
         core ??= await connect(cli.state);
-        const report = await core.status();
+        const report = await core.status(cli.language);
         lines = json ? [jsonText(report)] : [...statusLines(report, view(cli)), ""];
       } catch (error) {
         core?.close();
         core = undefined;
-        lines = json ? [] : [`The core does not answer: ${(error as Error).message}`, "Still trying."];
+        const say = speaker(cli.language);
+        lines = json ? [] : [say("silent-core", { reason: (error as Error).message }), say("still-trying")];
       }
       if (screen) {
         const visible = lines.slice(0, terminal.height - 1);
@@ -58,8 +60,8 @@ async function watch(cli: Cli): Promise<void> {
   }
 }
 
-function view({ call, terminal: { width, colours } }: Cli) {
-  return { width, colours, nowMs: Date.now(), told: (text: string) => asCalled(text, call) };
+function view({ call, language, terminal: { width, colours } }: Cli) {
+  return { language, width, colours, nowMs: Date.now(), told: (text: string) => asCalled(text, call) };
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -4,7 +4,16 @@ export { initialiseBox, initialiseCloud } from "../enrol/init.ts";
 export { decodeJoinCode } from "../enrol/join_code.ts";
 export { VERSION } from "./version.ts";
 export { difference, getPath, mergePatch, patchAt } from "../config/patch.ts";
-export { CONTRACT_VERSION, OtbError, overlaps } from "../contract/mod.ts";
+export {
+  CONTRACT_VERSION,
+  LANGUAGES,
+  OtbError,
+  overlaps,
+  say,
+  texts,
+  translation,
+  words,
+} from "../contract/mod.ts";
 export { Listeners } from "../running/listeners.ts";
 export { formatLine } from "../running/log.ts";
 export { harmless, jsonText, printable } from "./printable.ts";
@@ -12,9 +21,11 @@ export type {
   HealthCondition,
   HeldLinkFact,
   Json,
+  Language,
   Link,
   PathDirection,
   PathFact,
+  Phrased,
   Problem,
   Role,
   Status,

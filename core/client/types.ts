@@ -4,6 +4,7 @@ import type {
   HealthCondition,
   HeldLinkFact,
   Json,
+  Language,
   Link,
   PathFact,
   Problem,
@@ -175,7 +176,8 @@ export interface Core {
   readonly live: boolean;
   /** The same core for what another one asks, as each user of a web page does: what is changed and logged says who it was. */
   as(author: Author): Core;
-  status(): Promise<StatusReport>;
+  /** @param language of what is said to people; English unless asked for another */
+  status(language?: Language): Promise<StatusReport>;
   config(): Promise<ConfigSnapshot>;
   propose(proposal: Proposal): Promise<ProposalResult>;
   /** @throws OtbError `nothing-pending` */

@@ -38,7 +38,18 @@ export type { Clock, Context, Facts, Log, Status, Store, View } from "./context.
 export { OtbError, type Problem } from "./errors.ts";
 export { type Fact, fact, type FactOf, factOf, type FactValue } from "./fact.ts";
 export * from "./facts/mod.ts";
-export type { HealthCondition } from "./health.ts";
+export {
+  type Code,
+  type ConditionRule,
+  drawn,
+  type HealthCondition,
+  type Phrased,
+  type Raised,
+  type Reference,
+  say,
+  type Words,
+  words,
+} from "./health.ts";
 export type { Json } from "./json.ts";
 export { type BoxKey, readBoxes, readKey } from "./keys.ts";
 export type { Lan, Link, Network, Peer, Role, Tier, World } from "./network.ts";
@@ -46,3 +57,13 @@ export type { PanelBlock } from "./page.ts";
 export { CONTRACT_VERSION, definePlugin, type Ending, type Plugin } from "./plugin.ts";
 export type { Program, ProgramSpec, ProgramWatcher } from "./program.ts";
 export { type ProgramFollower, type ProgramKind, SupervisedProgram } from "./supervised_program.ts";
+export {
+  type Language,
+  LANGUAGES,
+  type Parameters,
+  type Phrase,
+  type Texts,
+  texts,
+  translation,
+  type Value,
+} from "./text.ts";

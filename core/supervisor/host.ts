@@ -3,23 +3,24 @@
 import {
   type Clock,
   type Context,
-  type HealthCondition,
   type Json,
   type Link,
   type Log,
   type Network,
   OtbError,
+  type Parameters,
   type Plugin,
   type ProgramSpec,
   type Status,
   type Store,
+  type Words,
 } from "../contract/mod.ts";
 import { maskedTexts } from "../config/secrets.ts";
 import { LiveView } from "../contract/live_view.ts";
 import { PluginFacts } from "../contract/plugin_facts.ts";
 import { PluginClaims } from "../contract/plugin_claims.ts";
 import { HostProgram } from "./host_program.ts";
-import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
+import { catchUncaught, describeUncaught, Slips } from "./uncaught.ts";
 import type { Hello, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { needsRestart, restartsFor } from "./restarts.ts";
 import { Rpc } from "./rpc.ts";
@@ -31,13 +32,16 @@ const RECONNECT_MS = 200;
 const UNCAUGHT = "plugin-uncaught", TELL_UNCAUGHT_MS = 600_000;
 
 /** Runs `plugin` for the core that listens on `socket`; never returns. */
-export async function host<Config, Running>(plugin: Plugin<Config, Running>, socket: string): Promise<never> {
+export async function host<Config, Running, W extends Words>(
+  plugin: Plugin<Config, Running, W>,
+  socket: string,
+): Promise<never> {
   await new Host(plugin, socket).run();
   Deno.exit(0);
 }
 
-class Host<Config, Running> {
-  #plugin: Plugin<Config, Running>;
+class Host<Config, Running, W extends Words> {
+  #plugin: Plugin<Config, Running, W>;
   #socket: string;
   #rpc: Rpc | undefined;
   #connected = Promise.withResolvers<Rpc>();
@@ -48,7 +52,7 @@ class Host<Config, Running> {
   #config: Config | undefined;
   // What the core must know again when it comes back.
   #claims = new PluginClaims((key, resources) => this.#call("claim", [key, resources]));
-  #health = new Map<string, HealthCondition>();
+  #health = new Map<string, Parameters>();
   #programs = new Map<string, HostProgram>();
   #slips = new Slips();
   #status: Status = {};
@@ -59,11 +63,11 @@ class Host<Config, Running> {
   #facts: PluginFacts | undefined;
   #secrets: { [name: string]: string } = {};
 
-  constructor(plugin: Plugin<Config, Running>, socket: string) {
+  constructor(plugin: Plugin<Config, Running, W>, socket: string) {
     this.#plugin = plugin;
     this.#socket = socket;
     redirectConsole((notice) => this.#log(notice));
-    spreadLastNet((error) => this.#uncaught(error));
+    catchUncaught((error) => this.#uncaught(error));
   }
 
   /**
@@ -78,12 +82,7 @@ class Host<Config, Running> {
       Deno.stderr.writeSync(new TextEncoder().encode(`Error: failed again and again: ${told.reason}\n`));
       Deno.exit(70);
     }
-    this.#raise({
-      code: UNCAUGHT,
-      severity: "warning",
-      message: `Something failed in here that should not; the rest goes on: ${told.reason}`,
-      next: "Look into the log for where, and tell who makes the plugin.",
-    });
+    this.#raise(UNCAUGHT, { reason: told.reason });
     setTimeout(() => this.#slips.isOver(performance.now()) && this.#clear(UNCAUGHT), TELL_UNCAUGHT_MS);
   }
 
@@ -133,7 +132,9 @@ class Host<Config, Running> {
         wanted ? [[key, wanted]] : []
       ),
       facts: this.#facts?.told() ?? [],
-      health: [...this.#health.values()],
+      health: [...this.#health],
+      words: this.#plugin.words &&
+        { conditions: this.#plugin.words.conditions, texts: this.#plugin.words.texts },
       status: this.#status,
     };
     try {
@@ -246,7 +247,7 @@ class Host<Config, Running> {
     this.#rpc?.notify("log", { ...notice, message: mask(notice.message), properties });
   }
 
-  #context(params: Start): Context<Config> {
+  #context(params: Start): Context<Config, W> {
     const config = () => this.#config!;
     const clock: Clock = { now: () => Date.now(), monotonicMs: () => performance.now() };
     const log: Log = {
@@ -302,20 +303,22 @@ class Host<Config, Running> {
         return program;
       },
       publishStatus: (status) => {
-        const isEqual = JSON.stringify(status) === JSON.stringify(this.#status);
-        this.#status = status;
-        if (!isEqual) this.#rpc?.notify("status", status);
+        // As it is now: its owner may go on writing into it.
+        const text = JSON.stringify(status);
+        if (text === JSON.stringify(this.#status)) return;
+        this.#status = JSON.parse(text);
+        this.#rpc?.notify("status", this.#status);
       },
       health: {
-        raise: (condition) => this.#raise(condition),
+        raise: (...raised) => this.#raise(...raised as readonly [code: string, parameters?: Parameters]),
         clear: (code) => this.#clear(code),
       },
     };
   }
 
-  #raise(condition: HealthCondition): void {
-    this.#health.set(condition.code, condition);
-    this.#rpc?.notify("health", [condition.code, condition]);
+  #raise(code: string, parameters: Parameters = {}): void {
+    this.#health.set(code, parameters);
+    this.#rpc?.notify("health", [code, parameters]);
   }
 
   #clear(code: string): void {

@@ -1,7 +1,8 @@
 // All plugins of one role, led together.
-import type { HealthReport, PluginEffect, PluginReport } from "../client/types.ts";
+import type { PluginEffect, PluginReport } from "../client/types.ts";
 import { type Json, OtbError } from "../contract/mod.ts";
 import type { Manifest } from "./manifest.ts";
+import type { Standing } from "./standing.ts";
 import { endPrograms } from "./programs.ts";
 import { type Foreseen, needsRestart } from "./restarts.ts";
 import { type Core, Supervised } from "./supervised.ts";
@@ -85,14 +86,9 @@ export class Supervisor {
     return [...this.#plugins.values()].map((plugin) => plugin.report());
   }
 
-  health(): HealthReport[] {
-    return [...this.#plugins.values()].flatMap((plugin) =>
-      [...plugin.health.values()].map(({ condition, sinceMs }) => ({
-        ...condition,
-        plugin: plugin.name,
-        sinceMs,
-      }))
-    );
+  /** Conditions that stand, of all plugins. */
+  health(): Standing[] {
+    return [...this.#plugins.values()].flatMap((plugin) => [...plugin.health.values()]);
   }
 
   /** Why the plugins are not all well, undefined when they are. */

@@ -2,9 +2,11 @@
 import { action, definePlugin } from "@otb/plugin";
 import { config } from "./config.ts";
 import { LinkWatch } from "./watch.ts";
+import { words } from "./texts/mod.ts";
 
 export default definePlugin({
   config,
+  words,
 
   check: (next, { links }) =>
     links.length > 0 && next.atLeast > links.length

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import type { Link } from "@otb/plugin";
+import { drawn, type Link } from "@otb/plugin";
 import { FakeContext } from "@otb/plugin/testing";
 import { config } from "./config.ts";
 import deno from "./deno.json" with { type: "json" };
 import { judge } from "./links_up.ts";
 import plugin from "./mod.ts";
+import { words } from "./texts/mod.ts";
 
 function link(name: string, state: "up" | "down"): Link {
   return { name, interface: `${name}0`, found: false, tier: "primary", observed: { state } };
@@ -15,7 +16,9 @@ Deno.test("links that are up are counted, and too few raise a condition", () => 
   assert.deepEqual(judge(links, 1), { up: 1 });
   const { up, condition } = judge(links, 2);
   assert.equal(up, 1);
-  assert.equal(condition?.code, "too-few-links");
+  assert.equal(condition?.[0], "too-few-links");
+  assert.match(drawn(words, condition!).message, /^Only 1 of 2 links are up, and 2 should be/);
+  assert.match(drawn(words, condition!, "fr").message, /^Seulement 1 lien marche sur 2, et il en faudrait 2/);
 });
 
 Deno.test("it follows the links, and a change of settings, until it is stopped", async () => {

@@ -4,6 +4,7 @@ import { checkSettings } from "./check.ts";
 import { config } from "./config.ts";
 import { Takeover } from "./takeover.ts";
 import { panel } from "./words.ts";
+import { words } from "./texts/mod.ts";
 
 /** An action of a person that may not fit the phase. */
 function act(kind: "takeover" | "recheck" | "confirm" | "undo", summary: string) {
@@ -12,6 +13,7 @@ function act(kind: "takeover" | "recheck" | "confirm" | "undo", summary: string)
 
 export default definePlugin({
   config,
+  words,
   check: checkSettings,
 
   async start(ctx) {

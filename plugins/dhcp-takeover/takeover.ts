@@ -52,6 +52,7 @@ import { readRecipes } from "./recipes.ts";
 import { ServerWatch } from "./server_watch.ts";
 import { type Situation, statusOf } from "./words.ts";
 import { DNSMASQ } from "./dnsmasq.ts";
+import type { Words } from "./texts/mod.ts";
 
 const TICK_MS = 1_000;
 /** What dnsmasq serves devices: DHCP, DNS, and DHCPv6 beside what it announces. */
@@ -96,7 +97,7 @@ export class Takeover {
   #following: Promise<void> | undefined;
   #again = false;
 
-  constructor(private readonly ctx: Context<Config>) {
+  constructor(private readonly ctx: Context<Config, Words>) {
     this.#config = ctx.config;
     this.#epochMs = ctx.clock.now();
     this.#startMs = ctx.clock.monotonicMs();

@@ -4,9 +4,11 @@ import { action, definePlugin, type Json, OtbError } from "@otb/plugin";
 import { Box } from "./box.ts";
 import { type Cloud, startCloud } from "./cloud.ts";
 import { config } from "./config.ts";
+import { words } from "./texts/mod.ts";
 
 export default definePlugin({
   config,
+  words,
 
   async start(ctx): Promise<Box | Cloud> {
     if (ctx.role === "cloud") return await startCloud(ctx);

@@ -5,6 +5,7 @@ import { action, definePlugin } from "@otb/plugin";
 import { config } from "./config.ts";
 import { type Discovery, startDiscovery } from "./discovery.ts";
 import { type HealthWatch, startHealth } from "./health/watch.ts";
+import { words } from "./texts/mod.ts";
 
 interface Running {
   discovery: Discovery;
@@ -15,6 +16,7 @@ const linkArgument = z.strictObject({ link: z.string() });
 
 export default definePlugin({
   config,
+  words,
 
   async start(ctx): Promise<Running> {
     const native = openNative();
