@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Forwarder } from "./forwarder.ts";
 import { framed, messages, writeAll } from "./frames.ts";
 import { listen } from "./listen.ts";
-import { mayGoDirectly } from "./mod.ts";
+import { mayGoDirectly } from "./box.ts";
 import { Pipeline } from "./pipeline.ts";
 import { race } from "./race.ts";
 import { addressIn, answerBytes, query, queryBytes } from "./testing/messages.ts";

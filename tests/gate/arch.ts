@@ -40,6 +40,7 @@ export function breaches(house: House): string[] {
     ...Object.entries(house.sources).flatMap(([path, text]) => printBreaches(path, text)),
     ...Object.entries(house.sources).flatMap(([path, text]) => stateBreaches(path, text)),
     ...Object.entries(house.sources).flatMap(([path, text]) => lengthBreaches(path, text)),
+    ...Object.entries(house.sources).flatMap(([path, text]) => joinBreaches(path, text)),
     ...deadExports(house.sources, { "@otb/plugin": CONTRACT }, isDoor).map((found) =>
       `${found} is exported, and nobody uses it`
     ),
@@ -105,6 +106,17 @@ const MOST_LINES = 500;
 function lengthBreaches(path: string, text: string): string[] {
   const lines = text.split("\n").length - 1;
   return lines > MOST_LINES ? [`${path} has ${lines} lines: ${MOST_LINES} at most, one concept a file`] : [];
+}
+
+/** Who opens a plugin's module sees all that it has, and nothing of how that works. */
+const MOST_JOINING_LINES = 80;
+
+function joinBreaches(path: string, text: string): string[] {
+  const isJoining = /^plugins\/[^/]+\/mod\.ts$/.test(path);
+  return isJoining &&
+      (/^(export )?(abstract )?class /m.test(text) || text.split("\n").length > MOST_JOINING_LINES)
+    ? [`${path} only joins what other files have: no class, and ${MOST_JOINING_LINES} lines at most`]
+    : [];
 }
 
 function isUnusedPackage(name: string, { sources }: House): boolean {

@@ -179,6 +179,13 @@ Deno.test("no file is longer than 500 lines", () => {
   assert.equal(breaches(lines(501)).length, 1);
 });
 
+Deno.test("a plugin's module only joins", () => {
+  const plugin = (text: string) => breaches(house({ sources: { "plugins/a/mod.ts": text } })).length;
+  assert.equal(plugin("class Running {}\nnew Running();"), 1);
+  assert.equal(plugin("// line\n".repeat(90)), 1);
+  assert.equal(plugin("// line\n".repeat(50)), 0);
+});
+
 Deno.test("only tests import what stands in a folder testing", () => {
   const edge = (from: string) => house({ edges: [{ from, to: "plugins/a/testing/world.ts" }] });
   assert.equal(breaches(edge("plugins/a/mod.ts")).length, 1);
