@@ -73,6 +73,11 @@ export async function boxVerbs(verbs: Verbs, link: string, folder: string): Prom
       "Peer cloud: … port # Connections: # open, # so far, # refused … PLUGIN VERSION STATE …",
     STATUS,
   );
+  await verbs.text(
+    "status --language fr",
+    "# … sur #, # connexion…, # Mbit/s reçus, # Mbit/s envoyés boîtier, en marche depuis …LIEN RANG ÉTAT … " +
+      "Relais cloud : …, port # Connexions : # ouvertes, # en tout, # refusées … MODULE VERSION ÉTAT …",
+  );
   await verbs.both("lan show", "lan0 192.168.100.1/24", "lan");
   await changes(
     "lan set --interface lan0 --address 192.168.100.1/24",
