@@ -1,4 +1,5 @@
 // How this otb was called, so that a command line told to a person works as it stands: `./otb`, and for the same state.
+import { declaredHere } from "../client/mod.ts";
 
 /** Where state lies when --state says nothing. */
 export const DEFAULT_STATE = "/var/lib/otb";
@@ -13,9 +14,14 @@ export interface Call {
   words: string[];
 }
 
-/** The words that follow `otb` in command lines that are told; elsewhere the name is only a name. */
-const VERBS =
-  "setup|init|up|down|status|lan|link|device|rule|why|dhcp|config|peer|plugin|logs|service|doctor|version|help|completion";
+/** The words that follow `otb` in command lines that are told, those of plugins included; elsewhere the name is only a name. */
+const VERBS = [
+  ..."setup|init|up|down|status|lan|link|config|peer|plugin|logs|service|doctor|version|help|completion"
+    .split("|"),
+  ...declaredHere().flatMap(({ declared: { actions, edits } }) =>
+    [...Object.values(actions), ...Object.values(edits)].flatMap(({ verb }) => verb?.split(" ")[0] ?? [])
+  ),
+].join("|");
 const COMMAND = new RegExp(
   `(?<![\\w./-])(?:\\./)?otb(?=\\s+(?<words>(?:${VERBS})(?![\\w-])(?:\\s+(?:cloud|code|box|join)\\b)?|--help))`,
   "g",

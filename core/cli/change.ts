@@ -29,15 +29,26 @@ export interface ChangeOptions {
  * @throws Refused with every problem that the check found
  */
 export async function change(core: Core, cli: Cli, options: ChangeOptions): Promise<void> {
-  const { patch, yes, dryRun, comment, base } = options;
-  const result = await core.propose({ base, patch, author: author(), comment, dryRun, confirm: yes });
+  const { done, patch, yes, dryRun, comment, base } = options;
+  await seeThrough(core, cli, { yes, dryRun }, async (how) => ({
+    done,
+    result: await core.propose({ ...how, base, patch, author: author(), comment }),
+  }));
+}
+
+/** The same for a change that `propose` makes. @throws Refused */
+export async function seeThrough(
+  core: Core,
+  cli: Cli,
+  { yes, dryRun }: Pick<ChangeOptions, "yes" | "dryRun">,
+  propose: (how: { confirm: boolean; dryRun?: boolean }) => Promise<{ done: string; result: ProposalResult }>,
+): Promise<void> {
+  const { done, result } = await propose({ confirm: yes, dryRun });
   if (result.problems.length > 0) throw new Refused(result.problems);
   const { terminal } = cli;
-  if (!result.pending || cli.json || !terminal.interactive) {
-    cli.print(result, () => told(result, options, core.live, terminal.colours));
-    return;
-  }
-  terminal.out(`${told(result, options, core.live, terminal.colours).slice(0, -1).join("\n")}\n`);
+  const lines = () => told(result, { done, dryRun }, core.live, terminal.colours);
+  if (!result.pending || cli.json || !terminal.interactive) return cli.print(result, lines);
+  terminal.out(`${lines().slice(0, -1).join("\n")}\n`);
   const kept = await askInTime(result.pending.revertsAtMs, (text) => terminal.out(text));
   if (kept === undefined) terminal.out("\nNobody answered in time: the settings from before are back.\n");
   else if (kept) {
@@ -52,7 +63,7 @@ export async function change(core: Core, cli: Cli, options: ChangeOptions): Prom
 /** Lines about the outcome of a proposal; the last one says how it stands. */
 function told(
   result: ProposalResult,
-  { done, dryRun }: ChangeOptions,
+  { done, dryRun }: Pick<ChangeOptions, "done" | "dryRun">,
   live: boolean,
   colours: boolean,
 ): string[] {
@@ -103,7 +114,7 @@ export function shownValue(value: Json): string {
 }
 
 /** Who changes something: the person behind sudo where there is one. */
-function author(): string {
+export function author(): string {
   return Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "otb";
 }
 

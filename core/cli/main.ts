@@ -3,11 +3,10 @@ import { merge } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
 import { formatMessage, message } from "@optique/core/message";
 import type { Usage } from "@optique/core/usage";
-import { jsonText } from "../client/mod.ts";
+import { declaredHere, jsonText } from "../client/mod.ts";
 import { asCalled, type Call, DEFAULT_STATE, readCall } from "./called.ts";
 import { configVerbs } from "./config.ts";
-import { deviceVerbs } from "./device.ts";
-import { dhcpVerbs } from "./dhcp.ts";
+import { withDeclared } from "./declared_verbs.ts";
 import { doctorVerb } from "./doctor.ts";
 import { initVerbs } from "./init.ts";
 import { lanVerbs } from "./lan.ts";
@@ -15,38 +14,21 @@ import { linkVerbs } from "./link.ts";
 import { logsVerb } from "./logs.ts";
 import { peerVerbs } from "./peer.ts";
 import { pluginVerbs } from "./plugin.ts";
-import { ruleVerbs } from "./rule.ts";
 import { downVerb, upVerb } from "./run.ts";
 import { serviceVerbs } from "./service.ts";
 import { setupVerb } from "./setup.ts";
 import { statusVerb } from "./status.ts";
 import { stopSignal } from "./stop_signal.ts";
 import { processTerminal, report, type Terminal, UsageError } from "./terminal.ts";
-import { type Cli, globalOptions, oneOf, type Parsed, type Verb, withCore } from "./verb.ts";
+import { type Cli, globalOptions, nameOf, oneOf, type Parsed, type Verb, withCore } from "./verb.ts";
 import { versionVerb } from "./version.ts";
-import { whyVerb } from "./why.ts";
 
-/** Every verb, in the order of help. */
-export const VERBS: Verb[] = [
-  setupVerb,
-  initVerbs,
-  upVerb,
-  downVerb,
-  statusVerb,
-  lanVerbs,
-  linkVerbs,
-  deviceVerbs,
-  ruleVerbs,
-  whyVerb,
-  dhcpVerbs,
-  configVerbs,
-  peerVerbs,
-  pluginVerbs,
-  logsVerb,
-  serviceVerbs,
-  doctorVerb,
-  versionVerb,
-];
+/** Every verb, in the order of help: those of plugins stand in the middle, or join a group. */
+export const VERBS: Verb[] = withDeclared(
+  [setupVerb, initVerbs, upVerb, downVerb, statusVerb, lanVerbs, linkVerbs],
+  [configVerbs, peerVerbs, pluginVerbs, logsVerb, serviceVerbs, doctorVerb, versionVerb],
+  declaredHere(),
+);
 
 /** The options of every verb, as a usage line shows them. */
 const EVERYWHERE: Usage = [
@@ -138,7 +120,7 @@ function helpFor(args: string[]): string {
   const words: string[] = [];
   let branches: Usage[] = VERBS.map(({ usage }) => usage);
   for (const word of readCall(args).words) {
-    const found = branches.find((usage) => commandName(usage) === word);
+    const found = branches.find((usage) => nameOf({ usage }) === word);
     if (!found) break;
     words.push(word);
     branches = branchesOf(found);
@@ -149,11 +131,7 @@ function helpFor(args: string[]): string {
 /** The command lines among which a usage chooses, groups of groups flattened. */
 function branchesOf(usage: Usage): Usage[] {
   return usage.flatMap((term) => term.type === "exclusive" ? [...term.terms] : [])
-    .flatMap((branch) => commandName(branch) === undefined ? branchesOf(branch) : [branch]);
-}
-
-function commandName([term]: Usage): string | undefined {
-  return term?.type === "command" ? term.name : undefined;
+    .flatMap((branch) => nameOf({ usage: branch }) === "" ? branchesOf(branch) : [branch]);
 }
 
 // Verbs may leave a read of the terminal behind, so that the end is said.

@@ -19,6 +19,7 @@ import { rejoin } from "../enrol/join.ts";
 import { KEPT_BLOCK, KeptBlock } from "../running/kept_block.ts";
 import { lockHolder } from "../enrol/lock.ts";
 import type { StatePlaces } from "../enrol/places.ts";
+import { Declarations } from "../running/declarations.ts";
 import { Settings } from "../running/settings.ts";
 
 /** A Core on the files of `places`. */
@@ -46,7 +47,7 @@ export async function localCore(places: StatePlaces): Promise<Core> {
   // It is in the kernel, and not only what would be.
   const isKept = () =>
     new Journal(db).entries().some(({ owner, key }) => owner === KEPT_BLOCK.owner && key === KEPT_BLOCK.key);
-  const notRunning = () => {
+  const notRunning = (): never => {
     throw new OtbError(
       "core-not-running",
       `Cannot ask the core as none runs on this state: current value is "${places.state}"${
@@ -55,10 +56,20 @@ export async function localCore(places: StatePlaces): Promise<Core> {
       "Start it with otb up, or otb service install.",
     );
   };
-  return {
+  const declarations = new Declarations(manifests, places.root);
+  const core: Core = {
     live: false,
     status: notRunning,
-    act: notRunning,
+    actions: () => Promise.resolve(declarations.actions()),
+    act: async (plugin, action, args, view) =>
+      await declarations.idle(plugin, action, args, view, core) ?? notRunning(),
+    edit: (...parameters) => declarations.edit(core, ...parameters),
+    pages: () => Promise.resolve(declarations.pages()),
+    page: notRunning,
+    losses: () => Promise.resolve([]),
+    guide: () => Promise.resolve(undefined),
+    forgetLink: notRunning,
+    watch: notRunning,
     config: () => changes.snapshot(),
     propose: (proposal) => changes.propose(proposal),
     confirm: () => changes.confirm(),
@@ -102,6 +113,7 @@ export async function localCore(places: StatePlaces): Promise<Core> {
     },
     close: () => db.close(),
   };
+  return core;
 }
 
 /** The interfaces of this network namespace (sysfs(5)); undefined where the kernel does not show them. */

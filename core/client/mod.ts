@@ -3,15 +3,37 @@ export { initialiseBox, initialiseCloud } from "../enrol/init.ts";
 export { decodeJoinCode } from "../enrol/join_code.ts";
 export { VERSION } from "./version.ts";
 export { difference, getPath, mergePatch, patchAt } from "../config/patch.ts";
-export { OtbError } from "../contract/mod.ts";
+export {
+  bytes,
+  duration,
+  lossShort,
+  lossWords,
+  milliseconds,
+  OtbError,
+  percent,
+  plural,
+  rate,
+  rateOf,
+  unknown,
+} from "../contract/mod.ts";
+export { type DeclaredHere, declaredHere, foreseen } from "./declared.ts";
+export type { DeclaredArgs, DeclaredField } from "../supervisor/declared.ts";
 export { Listeners } from "../running/listeners.ts";
 export { formatLine } from "../running/log.ts";
 export { harmless, jsonText, printable } from "./printable.ts";
 export type {
+  Answer,
+  Block,
+  Finding,
+  GuideAnswer,
+  GuideQuestion,
+  GuideStep,
   HealthCondition,
   HeldLinkFact,
   Json,
   Link,
+  Loss,
+  Machine,
   PathDirection,
   PathFact,
   Problem,
@@ -20,13 +42,17 @@ export type {
   Tier,
   TunnelFact,
   TunnelPathFact,
+  Viewer,
 } from "../contract/mod.ts";
 export { connect } from "./connect.ts";
 export type {
   BoxReport,
   ConfigSnapshot,
   Core,
+  DeclaredAction,
+  DeclaredPage,
   Difference,
+  EditResult,
   HealthReport,
   LogLine,
   PendingChange,

@@ -1,5 +1,5 @@
 // The core while it runs: claims links and LAN, leads the plugins, answers clients.
-import type { Core, LogLine, PluginReport, StatusReport } from "../client/types.ts";
+import type { Core, LogLine, StatusReport } from "../client/types.ts";
 import { Changes, type Effective } from "../config/changes.ts";
 import { checkLan, checkLanPlace } from "../config/lan.ts";
 import type { NetworkSettings } from "../config/network.ts";
@@ -37,7 +37,10 @@ import { LiveView } from "../supervisor/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { Boxes, boxReports, later } from "../enrol/boxes.ts";
+import { connectionsOf } from "./connections.ts";
 import { coreClaims } from "./core_claims.ts";
+import { forgetLink, guide, losses, watch } from "./asking.ts";
+import { Declarations } from "./declarations.ts";
 import { BOX_SECRETS, rejoin } from "../enrol/join.ts";
 import { LatePlugins } from "./late_plugins.ts";
 import type { StatePlaces } from "../enrol/places.ts";
@@ -75,6 +78,7 @@ export class RunningCore implements Core {
   readonly #changes: Changes;
   readonly #settings: Settings;
   readonly #supervisor: Supervisor;
+  readonly #declarations: Declarations;
   readonly #links = new LiveView<Link[]>([]);
   readonly #network: LiveView<Network>;
   readonly #facts = new FactBoard();
@@ -111,6 +115,8 @@ export class RunningCore implements Core {
       links: (network) => this.#observe(network),
       places: () => net.observed?.interfaces,
     });
+    this.#declarations = new Declarations(manifests, places.root);
+    for (const { message, code } of this.#declarations.problems) this.#log("warning", message, { code });
     this.#changes = new Changes(new Revisions(db), {
       evaluate: (document) => this.#settings.evaluate(document),
       live: {
@@ -253,7 +259,15 @@ export class RunningCore implements Core {
   diff: Core["diff"] = (from, to) => Promise.resolve(this.#changes.diff(from ?? undefined, to ?? undefined));
   schemas = () => this.#settings.schemas();
   plugins = () => Promise.resolve(this.#supervisor.reports());
-  act: Core["act"] = (plugin, action, args) => this.#supervisor.act(plugin, action, args);
+  actions = () => Promise.resolve(this.#declarations.actions());
+  pages = () => Promise.resolve(this.#declarations.pages());
+  act: Core["act"] = (...parameters) => this.#supervisor.act(...parameters);
+  edit: Core["edit"] = (...parameters) => this.#declarations.edit(this, ...parameters);
+  page: Core["page"] = (...parameters) => this.#supervisor.page(...parameters);
+  losses = () => losses(this.#declarations, this.#supervisor);
+  guide: Core["guide"] = (view) => guide(this.#declarations, this.#supervisor, view ?? undefined);
+  forgetLink: Core["forgetLink"] = (name) => forgetLink(this.#facts, this.#supervisor, name);
+  watch: Core["watch"] = ({ signal }, onStatus) => watch(this, signal, onStatus);
 
   boxes = () =>
     later(() => boxReports(this.#boxes.all(), this.#supervisor.reports().map(({ status }) => status)));
@@ -483,13 +497,4 @@ export class RunningCore implements Core {
 
 function networkOf(effective: Effective): NetworkSettings {
   return effective.network as unknown as NetworkSettings;
-}
-
-/** The proxy's counters, whichever plugin publishes them. */
-function connectionsOf(plugins: PluginReport[]): StatusReport["connections"] {
-  const none = { open: 0, total: 0, refused: 0, protocol: "unknown" as const };
-  const found = plugins.map(({ status }) => status.connections).find((value) =>
-    typeof value === "object" && value !== null
-  );
-  return { ...none, ...(found as object | undefined) };
 }

@@ -23,6 +23,9 @@ export function serveCore(core: Core, path: string): { close(): void } {
           if (!options.follow) await done;
           else done.catch(() => {});
         },
+        watch: () => {
+          core.watch({ signal: gone.signal }, (status) => rpc.notify("status", status)).catch(() => {});
+        },
       });
       clients.add(rpc);
       void rpc.closed.then(() => {

@@ -34,6 +34,11 @@ export class FactBoard {
     return this.#facts.get(key)?.value;
   }
 
+  /** Which plugin told it. */
+  publisherOf(key: string): string | undefined {
+    return this.#facts.get(key)?.plugin;
+  }
+
   /** Facts under any of the prefixes. */
   under(prefixes: string[]): [key: string, value: Json][] {
     return [...this.#facts]

@@ -1,6 +1,8 @@
 // What runs around a plugin inside its own process: connects to the core, builds the context, starts and stops it.
 // It outlives the core: when the core dies the plugin works on and says who it is to the next core.
 import {
+  type Answer,
+  type Block,
   type Clock,
   type Context,
   type Facts,
@@ -15,8 +17,10 @@ import {
   type Resource,
   type Status,
   type Store,
+  type Viewer,
 } from "../contract/mod.ts";
 import { maskedTexts } from "../config/secrets.ts";
+import { readArgs } from "./args.ts";
 import { LiveView } from "./live_view.ts";
 import { HostProgram } from "./host_program.ts";
 import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
@@ -111,7 +115,11 @@ class Host<Config, Running> {
       reload: (config: Json) => this.#reload(config),
       stop: () => this.#stop(),
       ping: () => true,
-      act: (params: { action: string; args?: Json }) => this.#act(params.action, params.args),
+      act: (params: { action: string; args?: Json; view: Viewer }) =>
+        this.#act(params.action, params.args, params.view),
+      page: ({ page, view }: { page: string; view: Viewer }) => this.#page(page, view),
+      loss: () => this.#plugin.loss?.(this.#self("tell what is lost")) ?? null,
+      guide: (view: Viewer) => this.#plugin.guide?.at(this.#self("lead through the setup"), view) ?? null,
       links: (links: Link[]) => this.#links.set(links),
       network: (network: Network) => this.#network.set(network),
       secrets: (secrets: Start["secrets"]) => void (this.#secrets = secrets),
@@ -203,7 +211,7 @@ class Host<Config, Running> {
     }
   }
 
-  async #act(name: string, args: Json | undefined): Promise<Json> {
+  async #act(name: string, args: Json | undefined, view: Viewer): Promise<Answer> {
     const action = this.#plugin.actions?.[name];
     if (!action) {
       const known = Object.keys(this.#plugin.actions ?? {}).join(", ") || "none";
@@ -212,13 +220,27 @@ class Host<Config, Running> {
         `Cannot run an action as this plugin has ${known}: current value is "${name}"`,
       );
     }
-    if (!this.#running) {
-      throw new OtbError(
-        "plugin-not-ready",
-        `Cannot run an action as this plugin does not run yet: current value is "${name}"`,
-      );
-    }
-    return await action.run(this.#running.self, action.args?.parse(args ?? {}));
+    const read = readArgs(name, action.args, args);
+    const self = this.#self(`run "${name}"`);
+    const result = await action.run(self, read);
+    return { result, blocks: action.show?.(result as never, { ...view, args: read }, self) ?? [] };
+  }
+
+  #page(name: string, view: Viewer): { title: string; blocks: Block[] } {
+    const page = this.#plugin.pages?.[name];
+    if (page) return { title: page.title, blocks: page.blocks(this.#status, view) };
+    throw new OtbError(
+      "page-unknown",
+      `Cannot show a page as this plugin has ${
+        Object.keys(this.#plugin.pages ?? {}).join(", ") || "none"
+      }: current value is "${name}"`,
+    );
+  }
+
+  /** What runs. @throws OtbError `plugin-not-ready` */
+  #self(purpose: string): Running {
+    if (this.#running) return this.#running.self;
+    throw new OtbError("plugin-not-ready", `Cannot ${purpose} as this plugin does not run yet`);
   }
 
   #takeFact(key: string, value: Json | null): void {

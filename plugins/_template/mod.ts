@@ -2,6 +2,8 @@
 import { definePlugin } from "@otb/plugin";
 import { config } from "./config.ts";
 import { judge } from "./links_up.ts";
+import { linksPage } from "./page.ts";
+import { expect, look, verbs } from "./verbs.ts";
 
 export default definePlugin({
   config,
@@ -23,6 +25,7 @@ export default definePlugin({
       ctx.publishStatus({ up, atLeast });
       if (condition) ctx.health.raise(condition);
       else ctx.health.clear("too-few-links");
+      return { up, atLeast };
     };
     // Undone in reverse order when the plugin stops, also after half a start.
     ctx.defer(ctx.links.subscribe(look));
@@ -30,6 +33,7 @@ export default definePlugin({
     ctx.log.info("Watching the links", { atLeast });
     // What runs from now on; `reload`, actions and pages are given it.
     return {
+      look,
       lookAgain(next: number) {
         atLeast = next;
         look();
@@ -39,5 +43,8 @@ export default definePlugin({
 
   reload: (running, { atLeast }) => running.lookAgain(atLeast),
 
-  panel: ({ up = 0 }) => [{ kind: "stat", label: "Links up", value: Number(up) }],
+  verbs: { "my-plugin": verbs },
+  actions: { look },
+  edits: { expect },
+  pages: { links: linksPage },
 });

@@ -1,8 +1,6 @@
 // The plugin: joins settings, links and the peer's state to the kernel's table, and answers why.
-import * as z from "zod/mini";
 import { openNative } from "../../core/native/ffi.ts";
 import {
-  action,
   CONNECTION_MARK,
   type Context,
   definePlugin,
@@ -25,6 +23,7 @@ import { check, shadowed } from "./check.ts";
 import { macsOf } from "./clauses.ts";
 import { compile, MAX_RULE_NUMBER, setNames, TABLE, type Wish } from "./compile.ts";
 import { type Config, config } from "./config.ts";
+import { deviceEdits, deviceGroup, devices } from "./device_verbs.ts";
 import { Ending } from "./ending.ts";
 import { factsOf } from "./facts.ts";
 import { type Carried, findConnection, NOTHING, readTable, type Tracked } from "./kernel.ts";
@@ -32,7 +31,9 @@ import { MoveWatch } from "./moving.ts";
 import { namesSentence, resolversOf } from "./names.ts";
 import { number, type Numbering } from "./numbers.ts";
 import { besideTunnel } from "./near.ts";
+import { rulesPage } from "./page.ts";
 import { isTunnelDead, ruleOutcome } from "./policy.ts";
+import { ruleEdits, ruleGroup, rules } from "./rule_verbs.ts";
 import { LinkWatch, PeerWatch, TunnelWatch } from "./watch.ts";
 import {
   decide,
@@ -46,6 +47,7 @@ import {
   verdictJson,
   verdictSentences,
 } from "./why.ts";
+import { why } from "./why_verb.ts";
 
 /** How often links and peer are judged, and how often hit counts are read. */
 const LOOK_MS = 500, COUNT_MS = 10_000;
@@ -63,29 +65,10 @@ export default definePlugin({
     return pinning;
   },
   reload: (pinning, next) => pinning.reload(next),
-  actions: {
-    why: action({
-      summary: "Which way a connection or a device takes, and why",
-      args: z.strictObject({ of: z.string().check(z.maxLength(400)) }),
-      run: (pinning: Pinning, { of }) => pinning.why(of),
-    }),
-    rules: action({ summary: "The rules with their hits", run: (pinning: Pinning) => pinning.rules() }),
-    devices: action({
-      summary: "Devices on the LAN, with names and what holds for them",
-      run: (pinning: Pinning) => pinning.devices(),
-    }),
-  },
-  panel: ({ peer, tunnel, rules = [] }) => [
-    { kind: "stat", label: "Peer", value: String(peer) },
-    { kind: "stat", label: "Tunnel", value: String(tunnel) },
-    {
-      kind: "table",
-      columns: ["Rule", "Now", "Hits"],
-      rows: (rules as { name: string; now: string; hits: number }[]).map((
-        { name, now, hits },
-      ) => [name, now, hits]),
-    },
-  ],
+  verbs: { device: deviceGroup, rule: ruleGroup },
+  actions: { devices, rules, why },
+  edits: { ...deviceEdits, ...ruleEdits },
+  pages: { rules: rulesPage },
 });
 
 class Pinning {
@@ -370,6 +353,12 @@ class Pinning {
           (named?.rules[rule.name] ?? 0),
       };
     });
+  }
+
+  /** The same with everything that is set of them. */
+  shownRules() {
+    const now = this.rules();
+    return this.#config.rules.map((rule, index) => ({ ...rule, ...now[index]! }));
   }
 
   devices() {

@@ -6,16 +6,19 @@ import {
   type DhcpProbeFact,
   type DhcpServerFact,
   type DnsSetFact,
+  type GuideStep,
   type InterfaceFact,
   type Json,
   type LanPrefixFact,
   type ListensFact,
+  type Loss,
   OtbError,
   type Program,
   type ResolverFact,
   type RouterAdvertisementFact,
   type Status,
   type View,
+  type Viewer,
 } from "@otb/plugin";
 import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
@@ -25,7 +28,9 @@ import { deviceNames, dnsSets, localDomainsOf, resolverOf, serverOf } from "./fa
 import { contains, networkOf, type Range, toNumber } from "./ipv4.ts";
 import { announcement, leaks } from "./ipv6.ts";
 import { LeaseWatch } from "./lease_watch.ts";
+import { guideStep } from "./guide.ts";
 import { Lookout } from "./lookout.ts";
+import { lossOf } from "./loss.ts";
 import {
   answering,
   type Event,
@@ -42,6 +47,7 @@ import {
 import { planGivingBack, planServing, type ServePlan } from "./plan.ts";
 import { Publisher } from "./publisher.ts";
 import { readRecipes } from "./recipes.ts";
+import type { DhcpStatus } from "./status_blocks.ts";
 import { type Situation, statusOf } from "./words.ts";
 
 const TICK_MS = 1_000;
@@ -215,7 +221,23 @@ export class Takeover {
         "otb doctor",
       );
     }
+    return this.status();
+  }
+
+  /** How it stands. */
+  status(): Status {
     return statusOf(this.#situationNow());
+  }
+
+  /** What devices lose when it stops. */
+  loss(): Loss | undefined {
+    return lossOf(this.status() as unknown as DhcpStatus, this.#config);
+  }
+
+  /** How far a person is who sets the box up. */
+  guide(view: Viewer): GuideStep {
+    const gateway = this.ctx.network.current.lan?.address.split("/")[0] ?? "the box";
+    return guideStep(this.status() as unknown as DhcpStatus, gateway, view);
   }
 
   leases(): object[] {

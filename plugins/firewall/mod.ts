@@ -5,6 +5,7 @@ import {
   type InterfaceFact,
   type ListenersFact,
   type ListensFact,
+  page,
   type Problem,
   type View,
 } from "@otb/plugin";
@@ -12,9 +13,10 @@ import { type Allowed, parseAllowed } from "./allow.ts";
 import { closed, inWords, sshPorts } from "./closed.ts";
 import { compile, TABLE } from "./compile.ts";
 import { type Config, config } from "./config.ts";
+import { CLOSED, foresight, OFF } from "./foresight.ts";
 import { zonesOf } from "./zones.ts";
 
-const CLOSED = "firewall-closed", OFF = "firewall-off", REFUSED = "firewall-refused";
+const REFUSED = "firewall-refused";
 
 export default definePlugin({
   config,
@@ -45,11 +47,18 @@ export default definePlugin({
     return firewall;
   },
   reload: (firewall, next) => firewall.reload(next),
-  panel: ({ closed }) => [{
-    kind: "table",
-    columns: ["Shut while otb runs"],
-    rows: (closed as string[]).map((words) => [words]),
-  }],
+  pages: {
+    shut: page({
+      title: "Firewall",
+      nav: "network",
+      blocks: ({ closed }) => [{
+        kind: "table",
+        columns: ["Shut while otb runs"],
+        rows: (closed as string[]).map((words) => [words]),
+      }],
+    }),
+  },
+  foresight,
 });
 
 class Firewall {

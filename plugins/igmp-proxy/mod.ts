@@ -4,6 +4,7 @@ import {
   definePlugin,
   type InterfaceFact,
   type MulticastWayFact,
+  page,
   type View,
 } from "@otb/plugin";
 import { type Config, config } from "./config.ts";
@@ -23,11 +24,19 @@ export default definePlugin({
     return multicast;
   },
   reload: (multicast, next) => multicast.reload(next),
-  panel: ({ channels = [] }) => [{
-    kind: "table",
-    columns: ["Channel", "From", "MB"],
-    rows: (channels as unknown as Channel[]).map(({ group, source, bytes }) => [group, source, bytes / 1e6]),
-  }],
+  pages: {
+    multicast: page({
+      title: "Multicast",
+      nav: "network",
+      blocks: ({ channels = [] }) => [{
+        kind: "table",
+        columns: ["Channel", "From", "MB"],
+        rows: (channels as unknown as Channel[]).map((
+          { group, source, bytes },
+        ) => [group, source, bytes / 1e6]),
+      }],
+    }),
+  },
 });
 
 class Multicast {

@@ -5,7 +5,7 @@ import { BoxTunnel } from "./box.ts";
 import { check } from "./check.ts";
 import { CloudTunnel } from "./cloud.ts";
 import { config } from "./config.ts";
-import { panel } from "./panel.ts";
+import { tunnelPage } from "./page.ts";
 
 export default definePlugin({
   config,
@@ -18,5 +18,5 @@ export default definePlugin({
     const native = openNative();
     await (ctx.role === "cloud" ? new CloudTunnel(ctx, native) : new BoxTunnel(ctx, native)).start();
   },
-  panel,
+  pages: { tunnel: tunnelPage },
 });

@@ -1,0 +1,48 @@
+// What the plugins of this tree declare, for faces that must know it without a core, and before there are settings.
+import type { Finding, Machine } from "../contract/mod.ts";
+import { statePlaces } from "../enrol/places.ts";
+import { consult } from "../supervisor/consult.ts";
+import { type Declared, readDeclared } from "../supervisor/declared.ts";
+
+/** What one plugin declares. */
+export interface DeclaredHere {
+  plugin: string;
+  declared: Declared;
+}
+
+let known: DeclaredHere[] | undefined;
+
+/** Of every plugin, whatever its role; one whose declarations cannot be read has none. Read once. */
+export function declaredHere(): DeclaredHere[] {
+  return known ??= readAll(statePlaces("/").plugins);
+}
+
+function readAll(directory: string): DeclaredHere[] {
+  return [...Deno.readDirSync(directory)].filter(({ name, isDirectory }) =>
+    isDirectory && /^[a-z]/.test(name)
+  )
+    .sort((a, b) => a.name < b.name ? -1 : 1)
+    .flatMap(({ name }) => {
+      try {
+        return [{ plugin: name, declared: readDeclared(`${directory}/${name}`) }];
+      } catch {
+        // It runs all the same, and the core says what is the matter.
+        return [];
+      }
+    });
+}
+
+/** What the plugins of this tree say of a machine on which otb does not run. */
+export async function foreseen(machine: Machine): Promise<Finding[]> {
+  const { plugins, root } = statePlaces("/");
+  const concerned = declaredHere().filter(({ declared }) => declared.foresight);
+  const found = await Promise.all(
+    concerned.map(({ plugin }) =>
+      consult<Finding[]>({ name: plugin, directory: `${plugins}/${plugin}` }, root, {
+        kind: "foresee",
+        machine,
+      })
+    ),
+  );
+  return found.flat();
+}
