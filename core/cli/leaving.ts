@@ -26,12 +26,12 @@ export async function mayStop(core: Core, cli: Cli, losses: PluginLoss[]): Promi
   const { terminal } = cli;
   terminal.err(`${sentencesOf(losses).join("\n")}\n`);
   if (!terminal.interactive) return true;
-  const better = losses.find(({ instead }) => instead);
-  const back = askClearly(better?.instead!.question ?? "Leave the box running?");
+  const [better] = losses.flatMap(({ plugin, instead }) => instead ? [{ plugin, ...instead }] : []);
+  const back = askClearly(better?.question ?? "Leave the box running?");
   if (back === false) return true;
   if (back && better) {
-    const answer = await core.act(better.plugin, better.instead!.action, {}, view());
-    terminal.out(`${answerLines(answer, cli).join("\n")}\n${better.instead!.then}\n`);
+    const answer = await core.act(better.plugin, better.action, {}, view());
+    terminal.out(`${answerLines(answer, cli).join("\n")}\n${better.then}\n`);
   } else terminal.out("Nothing was changed; it still runs.\n");
   return false;
 }
