@@ -11,7 +11,7 @@ const MARK = ".otb-release";
 /** What is copied of a tree; tests, their data and what is built stay behind. */
 const FILES = ["otb", "deno.json", "deno.lock", "LICENSE", "README.md", "SECURITY.md"];
 const FOLDERS = ["core", "plugins"];
-const LEFT_OUT = /(_test|_bench)\.ts$|^testing[^/]*\.ts$|^(testdata|node_modules|target|fuzz|src)$|^\./;
+const LEFT_OUT = /(_test|_bench)\.ts$|^(testing|testdata|node_modules|target|fuzz|src)$|^\./;
 
 /** What a copy is made of. */
 export interface Source {

@@ -1,5 +1,6 @@
 // What the core gives a running plugin.
 import type { Resource } from "../net/model.ts";
+import type { Fact, FactOf } from "./fact.ts";
 import type { HealthCondition } from "./health.ts";
 import type { Json } from "./json.ts";
 import type { Link, Network, Role } from "./network.ts";
@@ -43,16 +44,26 @@ export interface Store {
 /** Small facts that plugins tell each other, each under the name of who published it. */
 export interface Facts {
   /**
-   * Publishes or replaces one fact; `undefined` takes it back. Facts of a stopped plugin are gone; the manifest's
-   * `publishes` must name the key's beginning.
-   * @throws OtbError `fact-not-declared`
+   * Publishes or replaces a fact; `undefined` takes it back. One that is as it was already is not told again. Facts of a stopped
+   * plugin are gone. The manifest's `publishes` must name the key.
+   * @throws OtbError `fact-not-declared`, `fact-invalid`
    */
-  publish(key: string, value: Json | object | undefined): void;
+  publish<T>(fact: Fact<T>, value: NoInfer<T> | undefined): void;
+  /** The same of one subject; those of others stay. */
+  publish<T>(fact: FactOf<T>, subject: string, value: NoInfer<T> | undefined): void;
   /**
-   * Follows all facts whose key starts with `prefix`, of any plugin; the manifest's `reads` must name it.
+   * Publishes the whole set by subject: what this plugin told of others is taken back. After a crash what the last run told stays until
+   * this one has had its time to find it again.
+   * @throws OtbError `fact-not-declared`, `fact-invalid`
+   */
+  publishAll<T>(fact: FactOf<T>, values: ReadonlyMap<string, NoInfer<T>>): void;
+  /**
+   * Follows a fact of any plugin; undefined while nobody tells it. The manifest's `reads` must name the key.
    * @throws OtbError `fact-not-declared`
    */
-  watch<T>(prefix: string): View<ReadonlyMap<string, T>>;
+  watch<T>(fact: Fact<T>): View<T | undefined>;
+  /** Follows all of them by subject; each change is another map. */
+  watch<T>(fact: FactOf<T>): View<ReadonlyMap<string, T>>;
 }
 
 /** What the core gives a running plugin. */

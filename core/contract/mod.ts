@@ -28,29 +28,8 @@ export {
 } from "./action.ts";
 export type { Clock, Context, Facts, Log, Status, Store, View } from "./context.ts";
 export { OtbError, type Problem } from "./errors.ts";
-export type { ClockFact } from "./facts/clock.ts";
-export type { DeviceFact, DeviceNameFact, DevicePriorityFact, MulticastWayFact } from "./facts/device.ts";
-export type {
-  DhcpProbeFact,
-  DhcpProbeWantedFact,
-  DhcpServerFact,
-  LanPrefixFact,
-  RouterAdvertisementFact,
-} from "./facts/dhcp.ts";
-export type {
-  DnsSetFact,
-  DomainHitsFact,
-  DomainRulesFact,
-  LinkResolverFact,
-  ResolverFact,
-} from "./facts/dns.ts";
-export type { InterfaceFact } from "./facts/interface.ts";
-export type { LinkFact, LinkHealthFact, LinkRateFact, LinkWayFact } from "./facts/link.ts";
-export type { Listener, ListenersFact, ListensFact, Zone } from "./facts/listens.ts";
-export type { CongestionFact, FirstPathFact, HeldLinkFact, HoldProof, PathFact } from "./facts/path.ts";
-export type { BoxesFact, PeerFact, WhenPeerGoneFact } from "./facts/peer.ts";
-export type { ProxyTargetFact, Socks5Fact, TcpWayFact } from "./facts/proxy.ts";
-export type { CallsFact, PathDirection, TunnelFact, TunnelPathFact } from "./facts/tunnel.ts";
+export { type Fact, fact, type FactOf, factOf, type FactValue } from "./fact.ts";
+export * from "./facts/mod.ts";
 export { field, type FieldHints } from "./field.ts";
 export {
   bytes,

@@ -10,7 +10,7 @@ import {
   type Tun,
   UDP_META_BYTES,
 } from "./ffi.ts";
-import { Namespace, ready } from "./testing.ts";
+import { Namespace, ready } from "./testing/namespace.ts";
 
 const native = openNative();
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { encodeAddress, openNative } from "./ffi.ts";
-import { Namespace } from "./testing.ts";
+import { Namespace } from "./testing/namespace.ts";
 
 const native = openNative();
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Errno, NOISE_OVERHEAD, type NoiseHandshake, type NoiseOptions, openNative } from "./ffi.ts";
-import { independentInitiator, join, x25519 } from "./testing_noise.ts";
+import { independentInitiator, join, x25519 } from "./testing/noise.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 const native = openNative();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type BpfInstruction, Errno, openNative } from "./ffi.ts";
-import { Namespace, ready } from "./testing.ts";
+import { Namespace, ready } from "./testing/namespace.ts";
 
 const native = openNative();
 /** ldh [12]; jeq #0x88b5 (local experimental, IEEE 802); accept or drop. */

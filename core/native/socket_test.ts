@@ -12,7 +12,7 @@ import {
   type Socket,
   WAKE_TAG,
 } from "./ffi.ts";
-import { Namespace, ready, until } from "./testing.ts";
+import { Namespace, ready, until } from "./testing/namespace.ts";
 
 const native = openNative();
 

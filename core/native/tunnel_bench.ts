@@ -10,7 +10,7 @@ import {
   RECORD_WORDS,
   TunnelRecord,
 } from "./ffi.ts";
-import { Namespace } from "./testing.ts";
+import { Namespace } from "./testing/namespace.ts";
 
 const native = openNative();
 const libc = Deno.dlopen("libc.so.6", {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { canonical, canonicalAddress, canonicalMark, canonicalPrefix } from "./canonical.ts";
 import { commandsOf } from "./commands.ts";
 import type { Resource } from "./model.ts";
-import { EVERYTHING } from "./testing.ts";
+import { EVERYTHING } from "./testing/namespace.ts";
 
 Deno.test("addresses, prefixes and marks get the kernel's spelling", () => {
   strictEqual(canonicalAddress("FD00:0:0::0002"), "fd00::2");

@@ -4,8 +4,8 @@ import { openDatabase, transaction } from "../state/database.ts";
 import { Journal } from "./journal.ts";
 import { identity, type Resource } from "./model.ts";
 import { Net } from "./net.ts";
-import { silent } from "./testing.ts";
-import { machine } from "./testing_wishes.ts";
+import { silent } from "./testing/namespace.ts";
+import { machine } from "./testing/wishes.ts";
 
 const FORWARD: Resource = { kind: "sysctl", name: "net/ipv4/ip_forward", value: "1" };
 const ROUTES = Array.from({ length: 50 }, (_, index): Resource => ({

@@ -7,8 +7,8 @@ import type { Resource } from "./model.ts";
 import { Net } from "./net.ts";
 import type { Operation } from "./os.ts";
 import { fakeInterface, OsFake } from "./os_fake.ts";
-import { silent } from "./testing.ts";
-import { machine, unordered, wishes } from "./testing_wishes.ts";
+import { silent } from "./testing/namespace.ts";
+import { machine, unordered, wishes } from "./testing/wishes.ts";
 
 const ADDRESS: Resource = { kind: "address", interface: "wan1", cidr: "10.0.5.2/24" };
 const ROUTE: Resource = {

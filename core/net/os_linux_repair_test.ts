@@ -6,7 +6,7 @@ import type { Resource } from "./model.ts";
 import { Net } from "./net.ts";
 import type { Operation } from "./os.ts";
 import { OsLinux } from "./os_linux.ts";
-import { EVERYTHING, Namespace, silent } from "./testing.ts";
+import { EVERYTHING, Namespace, silent } from "./testing/namespace.ts";
 
 /** What somebody else does, by what it harms. */
 const HARMS: { [what: string]: string } = {

@@ -5,8 +5,8 @@ import { Journal } from "./journal.ts";
 import { identity, type MptcpEndpointResource, type Resource } from "./model.ts";
 import { Net } from "./net.ts";
 import { OsLinux } from "./os_linux.ts";
-import { EVERYTHING, Namespace, silent } from "./testing.ts";
-import { wishes } from "./testing_wishes.ts";
+import { EVERYTHING, Namespace, silent } from "./testing/namespace.ts";
+import { wishes } from "./testing/wishes.ts";
 
 function inKernel(name: string) {
   return { name, ignore: Deno.uid() !== 0 || Deno.build.os !== "linux" };

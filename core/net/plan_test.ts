@@ -6,7 +6,7 @@ import { humanLines } from "./commands.ts";
 import { identity, type Resource } from "./model.ts";
 import { type Observed, OTB_PROTOCOL } from "./os.ts";
 import { fakeInterface, OsFake } from "./os_fake.ts";
-import { machine, unordered, wishes } from "./testing_wishes.ts";
+import { machine, unordered, wishes } from "./testing/wishes.ts";
 import { type JournalEntry, type Owned, plan } from "./plan.ts";
 
 /** One case: what is wished (JSON lines `owner resource`), what is there, and the expected plan as text. */

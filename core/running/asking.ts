@@ -1,6 +1,7 @@
 // What a running core asks its plugins for, and what it tells who watches.
 import type { Core, StatusReport } from "../client/types.ts";
-import { OtbError, type Viewer } from "../contract/mod.ts";
+import { factId } from "../contract/fact.ts";
+import { LINK, OtbError, type Viewer } from "../contract/mod.ts";
 import type { FactBoard } from "../supervisor/facts.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { Declarations } from "./declarations.ts";
@@ -30,7 +31,7 @@ export async function guide(
 
 /** Who found a link forgets it: the plugin that tells of it has an action of that name. */
 export async function forgetLink(facts: FactBoard, supervisor: Supervisor, name: string): Promise<void> {
-  const finder = facts.publisherOf(`link/${name}`);
+  const finder = facts.publisherOf(factId(LINK.key, name));
   if (finder === undefined) {
     throw new OtbError(
       "link-unknown",

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import type { InterfaceFact } from "../contract/mod.ts";
-import { interfaceChanges, type ObservedDevice } from "./interfaces.ts";
+import { FactBoard } from "../supervisor/facts.ts";
+import { INTERFACE } from "../contract/mod.ts";
+import { coreFacts } from "./facts.ts";
+import { interfaceFacts, type ObservedDevice } from "./interfaces.ts";
 
 const wan1: ObservedDevice = {
   ...{ name: "wan1", index: 7, mac: "02:00:00:00:00:01", mtu: 1500, up: true, carrier: true, hardware: 1 },
@@ -8,14 +10,17 @@ const wan1: ObservedDevice = {
 };
 
 Deno.test("only what changed is published, and what is gone is taken back", () => {
-  const first = interfaceChanges(new Map(), [wan1]);
-  const fact = first.get("interface/wan1")!;
-  assert.deepEqual(fact, { ...wan1, addresses: ["192.168.1.2/24"] });
-  const published = new Map<string, InterfaceFact>([["interface/wan1", fact]]);
-  assert.equal(interfaceChanges(published, [wan1]).size, 0);
-  assert.equal(
-    interfaceChanges(published, [{ ...wan1, carrier: false }]).get("interface/wan1")?.carrier,
-    false,
-  );
-  assert.deepEqual([...interfaceChanges(published, [])], [["interface/wan1", null]]);
+  const board = new FactBoard(), facts = coreFacts(board);
+  const told: [string, unknown][] = [];
+  board.subscribe((id, value) => told.push([id, value]));
+  const tell = (devices: ObservedDevice[]) => {
+    told.length = 0;
+    facts.publishAll(INTERFACE, interfaceFacts(devices));
+    return told;
+  };
+  assert.deepEqual(tell([wan1]), [["interface/wan1", { ...wan1, addresses: ["192.168.1.2/24"] }]]);
+  assert.equal(tell([wan1]).length, 0);
+  const [[id, changed]] = tell([{ ...wan1, carrier: false }]) as [[string, { carrier: boolean }]];
+  assert.deepEqual([id, changed.carrier], ["interface/wan1", false]);
+  assert.deepEqual(tell([]), [["interface/wan1", null]]);
 });

@@ -9,23 +9,25 @@ import { nativeLibraryPath } from "../native/ffi.ts";
 import type { Journal } from "../net/journal.ts";
 import type { Net } from "../net/net.ts";
 import {
-  type HeldLinkFact,
-  type InterfaceFact,
+  BOXES,
+  HELD,
+  INTERFACE,
   type Json,
+  LINK,
   type Link,
-  type LinkFact,
-  type LinkHealthFact,
-  type ListenersFact,
+  LINK_HEALTH,
+  LISTENERS,
   type Network,
   OtbError,
-  type PathFact,
+  PATH,
   type Role,
-  type TunnelFact,
-  type TunnelPathFact,
-  type WhenPeerGoneFact,
+  TUNNEL,
+  TUNNEL_PATH,
+  WHEN_PEER_GONE,
 } from "../contract/mod.ts";
 import type { DatabaseSync } from "node:sqlite";
-import { interfaceChanges } from "./interfaces.ts";
+import { coreFacts } from "./facts.ts";
+import { interfaceFacts } from "./interfaces.ts";
 import { observeLinks, observeUplinks } from "./links.ts";
 import { Listeners } from "./listeners.ts";
 import type { Logs } from "./log.ts";
@@ -33,7 +35,7 @@ import { PluginStore } from "./plugin_store.ts";
 import { Storage } from "../state/storage.ts";
 import { asOtbError } from "../supervisor/rpc.ts";
 import { FactBoard } from "../supervisor/facts.ts";
-import { LiveView } from "../supervisor/live_view.ts";
+import { LiveView } from "../contract/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { Boxes, boxReports, later } from "../enrol/boxes.ts";
@@ -81,7 +83,8 @@ export class RunningCore implements Core {
   readonly #declarations: Declarations;
   readonly #links = new LiveView<Link[]>([]);
   readonly #network: LiveView<Network>;
-  readonly #facts = new FactBoard();
+  readonly #board = new FactBoard();
+  readonly #facts = coreFacts(this.#board);
   readonly #boxes: Boxes;
   readonly #listeners = new Listeners();
   readonly #latePlugins: LatePlugins;
@@ -131,7 +134,7 @@ export class RunningCore implements Core {
       places: { run: places.run, data: places.data, root: places.root, nativeLibrary: nativeLibraryPath() },
       links: this.#links,
       network: this.#network,
-      facts: this.#facts,
+      facts: this.#board,
       claim: (owner, key, resources) => net.claim(owner, key, resources),
       release: (owner) => net.release(owner),
       config: (plugin) => this.#effective.plugins[plugin]!,
@@ -177,9 +180,10 @@ export class RunningCore implements Core {
       this.#latePlugins.look();
     }, LOOK_EVERY_MS);
     this.#watching.signal.addEventListener("abort", () => clearInterval(looking));
-    this.#facts.subscribe((key) => key === "when-peer-gone" && this.#followKillSwitch());
+    this.#facts.watch(WHEN_PEER_GONE).subscribe(() => this.#followKillSwitch());
     this.#network.subscribe(() => this.#followKillSwitch());
-    this.#facts.subscribe((key) => (key.startsWith("link/") || key.startsWith("link-health/")) && follow());
+    this.#facts.watch(LINK).subscribe(follow);
+    this.#facts.watch(LINK_HEALTH).subscribe(follow);
     await this.#claimOwn();
     follow();
     if (this.#parts.role === "cloud") {
@@ -228,11 +232,9 @@ export class RunningCore implements Core {
     const { role } = this.#parts;
     const { peers } = this.#network.current;
     const plugins = this.#supervisor.reports();
-    const known = new Map(
-      this.#facts.under(["path/"]).map(([key, value]) => [key, value as unknown as PathFact]),
-    );
+    const paths = this.#facts.watch(PATH).current;
     const links = role === "box"
-      ? this.#links.current.map((link) => ({ ...link, path: known.get(`path/${link.name}`) }))
+      ? this.#links.current.map((link) => ({ ...link, path: paths.get(link.name) }))
       : [];
     const report = {
       role,
@@ -241,7 +243,7 @@ export class RunningCore implements Core {
       startedAtMs: this.#startedAtMs,
       links,
       peers,
-      held: this.#facts.under(["held/"]).map(([, value]) => value as unknown as HeldLinkFact),
+      held: [...this.#facts.watch(HELD).current.values()],
       tunnel: this.#tunnel(),
       connections: connectionsOf(plugins),
       plugins,
@@ -266,7 +268,7 @@ export class RunningCore implements Core {
   page: Core["page"] = (...parameters) => this.#supervisor.page(...parameters);
   losses = () => losses(this.#declarations, this.#supervisor);
   guide: Core["guide"] = (view) => guide(this.#declarations, this.#supervisor, view ?? undefined);
-  forgetLink: Core["forgetLink"] = (name) => forgetLink(this.#facts, this.#supervisor, name);
+  forgetLink: Core["forgetLink"] = (name) => forgetLink(this.#board, this.#supervisor, name);
   watch: Core["watch"] = ({ signal }, onStatus) => watch(this, signal, onStatus);
 
   boxes = () =>
@@ -356,7 +358,7 @@ export class RunningCore implements Core {
 
   /** A kill-switch holds on when otb ends; what it was last is known also after a crash. */
   #followKillSwitch(): void {
-    const fact = this.#facts.get("when-peer-gone") as unknown as WhenPeerGoneFact | undefined;
+    const fact = this.#facts.watch(WHEN_PEER_GONE).current;
     if (!fact || this.#watching.signal.aborted) return;
     try {
       this.#keptBlock.remember(blockOf(fact, this.#network.current.lan));
@@ -387,44 +389,29 @@ export class RunningCore implements Core {
     const { observed } = this.#parts.net;
     if (!observed) return [];
     if (network.role === "cloud") return observeUplinks(observed);
-    const under = <T>(prefix: string) =>
-      new Map(this.#facts.under([prefix]).map(([key, value]) => [key.slice(prefix.length), value as T]));
     return observeLinks(network.links, observed, {
-      links: under<LinkFact>("link/"),
-      health: under<LinkHealthFact>("link-health/"),
+      links: this.#facts.watch(LINK).current,
+      health: this.#facts.watch(LINK_HEALTH).current,
     });
   }
 
   /** Keys first: who hears that something changed reads them. */
   #tellBoxes(): void {
     this.#supervisor.tellSecrets();
-    this.#facts.publish("core", "boxes", this.#boxes.fact() as unknown as Json);
+    this.#facts.publish(BOXES, this.#boxes.fact());
   }
 
   #tunnel(): StatusReport["tunnel"] {
-    const facts = this.#facts.under(["tunnel"]);
-    const fact = facts.find(([key]) => key === "tunnel")?.[1] as unknown as TunnelFact | undefined;
-    return fact && {
-      ...fact,
-      paths: facts.flatMap(([key, value]) =>
-        key.startsWith("tunnel-path/") ? [value as unknown as TunnelPathFact] : []
-      ),
-    };
+    const fact = this.#facts.watch(TUNNEL).current;
+    return fact && { ...fact, paths: [...this.#facts.watch(TUNNEL_PATH).current.values()] };
   }
 
   #tellInterfaces(): void {
-    const published = new Map(
-      this.#facts.under(["interface/"]).map(([key, value]) => [key, value as unknown as InterfaceFact]),
-    );
-    for (const [key, fact] of interfaceChanges(published, this.#parts.net.observed?.interfaces ?? [])) {
-      this.#facts.publish("core", key, fact as Json);
-    }
+    this.#facts.publishAll(INTERFACE, interfaceFacts(this.#parts.net.observed?.interfaces ?? []));
   }
 
   #tellListeners(): void {
-    const fact = JSON.parse(JSON.stringify({ listeners: this.#listeners.read() } satisfies ListenersFact));
-    if (JSON.stringify(fact) === JSON.stringify(this.#facts.get("listeners"))) return;
-    this.#facts.publish("core", "listeners", fact);
+    this.#facts.publish(LISTENERS, { listeners: this.#listeners.read() });
   }
 
   #ownHealth(): StatusReport["health"] {

@@ -5,7 +5,6 @@ import {
   type Block,
   type Clock,
   type Context,
-  type Facts,
   type HealthCondition,
   type Json,
   type Link,
@@ -20,8 +19,9 @@ import {
   type Viewer,
 } from "../contract/mod.ts";
 import { maskedTexts } from "../config/secrets.ts";
+import { LiveView } from "../contract/live_view.ts";
+import { PluginFacts } from "../contract/plugin_facts.ts";
 import { readArgs } from "./args.ts";
-import { LiveView } from "./live_view.ts";
 import { HostProgram } from "./host_program.ts";
 import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
 import type { Hello, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
@@ -50,7 +50,6 @@ class Host<Config, Running> {
   #config: Config | undefined;
   // What the core must know again when it comes back.
   #claims = new Map<string, Resource[]>();
-  #published = new Map<string, Json>();
   #health = new Map<string, HealthCondition>();
   #programs = new Map<string, HostProgram>();
   #slips = new Slips();
@@ -58,8 +57,8 @@ class Host<Config, Running> {
   // What the core tells us.
   #links = new LiveView<Link[]>([]);
   #network = new LiveView<Network>({ role: "box", peers: [] });
-  #facts = new Map<string, Json>();
-  #watches: { prefix: string; view: LiveView<ReadonlyMap<string, unknown>> }[] = [];
+  /** Both ways; there from the start on. */
+  #facts: PluginFacts | undefined;
   #secrets: { [name: string]: string } = {};
 
   constructor(plugin: Plugin<Config, Running>, socket: string) {
@@ -123,7 +122,8 @@ class Host<Config, Running> {
       links: (links: Link[]) => this.#links.set(links),
       network: (network: Network) => this.#network.set(network),
       secrets: (secrets: Start["secrets"]) => void (this.#secrets = secrets),
-      fact: ([key, value]: [string, Json | null]) => this.#takeFact(key, value),
+      fact: ([id, value]: [string, Json | null]) => this.#facts?.take(id, value),
+      facts: (facts: Start["facts"]) => this.#facts?.takeAll(facts),
       program: ([key, news]: ProgramNotice) => {
         const program = this.#programs.get(key);
         if ("ended" in news) program?.ended(news.ended);
@@ -137,7 +137,7 @@ class Host<Config, Running> {
       programs: [...this.#programs].flatMap(([key, { wanted }]): [string, ProgramSpec][] =>
         wanted ? [[key, wanted]] : []
       ),
-      facts: [...this.#published],
+      facts: this.#facts?.told() ?? [],
       health: [...this.#health.values()],
       status: this.#status,
     };
@@ -176,7 +176,8 @@ class Host<Config, Running> {
     this.#secrets = params.secrets;
     this.#links.set(params.links);
     this.#network.set(params.network);
-    for (const [key, value] of params.facts) this.#facts.set(key, value);
+    this.#facts = new PluginFacts({ ...params, send: (id, value) => this.#rpc?.notify("fact", [id, value]) });
+    this.#facts.takeAll(params.facts);
     this.#config = this.#plugin.config.parse(params.config);
     try {
       this.#running = { self: await this.#plugin.start(this.#context(params)) };
@@ -243,18 +244,6 @@ class Host<Config, Running> {
     throw new OtbError("plugin-not-ready", `Cannot ${purpose} as this plugin does not run yet`);
   }
 
-  #takeFact(key: string, value: Json | null): void {
-    if (value === null) this.#facts.delete(key);
-    else this.#facts.set(key, value);
-    for (const watch of this.#watches) {
-      if (key.startsWith(watch.prefix)) watch.view.set(this.#factsUnder(watch.prefix));
-    }
-  }
-
-  #factsUnder(prefix: string): ReadonlyMap<string, unknown> {
-    return new FactMap([...this.#facts].filter(([key]) => key.startsWith(prefix)));
-  }
-
   #log(notice: LogNotice): void {
     const mask = (text: string) =>
       maskedTexts(Object.values(this.#secrets)).reduce(
@@ -294,32 +283,6 @@ class Host<Config, Running> {
       },
       delete: (key) => this.#call("store-set", [key, null]),
     };
-    const facts: Facts = {
-      publish: (key, value) => {
-        if (!params.publishes.some((declared) => key.startsWith(declared))) {
-          throw new OtbError(
-            "fact-not-declared",
-            `Cannot publish a fact as the manifest's "publishes" must name it: current value is "${key}"`,
-          );
-        }
-        const plain = value === undefined ? undefined : JSON.parse(JSON.stringify(value)) as Json;
-        if (JSON.stringify(this.#published.get(key)) === JSON.stringify(plain)) return;
-        if (plain === undefined) this.#published.delete(key);
-        else this.#published.set(key, plain);
-        this.#rpc?.notify("fact", [key, plain ?? null]);
-      },
-      watch: <T>(prefix: string) => {
-        if (!params.reads.some((declared) => prefix.startsWith(declared))) {
-          throw new OtbError(
-            "fact-not-declared",
-            `Cannot watch facts as the manifest's "reads" must name them: current value is "${prefix}"`,
-          );
-        }
-        const view = new LiveView(this.#factsUnder(prefix));
-        this.#watches.push({ prefix, view });
-        return view as unknown as LiveView<ReadonlyMap<string, T>>;
-      },
-    };
     return {
       name: params.name,
       role: params.role,
@@ -331,7 +294,7 @@ class Host<Config, Running> {
       log,
       clock,
       store,
-      facts,
+      facts: this.#facts!,
       links: this.#links,
       network: this.#network,
       secret: (name) => {
@@ -376,13 +339,6 @@ class Host<Config, Running> {
 
   #clear(code: string): void {
     if (this.#health.delete(code)) this.#rpc?.notify("health", [code, null]);
-  }
-}
-
-/** A map that JSON shows, so that a live view can tell two of them apart. */
-class FactMap extends Map<string, unknown> {
-  toJSON(): [string, unknown][] {
-    return [...this];
   }
 }
 

@@ -16,6 +16,11 @@ const claimKinds = z.enum([
   "interfaceState",
 ]);
 
+const factKey = z.string().regex(
+  /^[a-z][a-z0-9-]*$/,
+  'must be the exact key of a fact such as "link-health"',
+);
+
 const manifestSchema = z.object({
   name: z.string().regex(/^@[a-z0-9-]+\/[a-z][a-z0-9-]{0,31}$/),
   version: z.string().regex(/^\d+\.\d+\.\d+/),
@@ -38,8 +43,8 @@ const manifestSchema = z.object({
     }).prefault({}),
     programs: z.array(z.string().regex(/^[a-z][a-z0-9-]*$/)).default([]),
     claims: z.array(claimKinds).default([]),
-    reads: z.array(z.string()).default([]),
-    publishes: z.array(z.string()).default([]),
+    reads: z.array(factKey).default([]),
+    publishes: z.array(factKey).default([]),
     secrets: z.array(z.string()).default([]),
     memoryLimitMb: z.number().int().min(32).max(4096).default(256),
     stopSeconds: z.number().int().min(1).max(30).default(5),

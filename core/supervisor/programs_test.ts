@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import type { Manifest } from "./manifest.ts";
 import { endPrograms } from "./programs.ts";
-import { type RecordingCore, withCore, writePlugin } from "./testing.ts";
+import { type RecordingCore, withCore, writePlugin } from "./testing/plugins.ts";
 
 /** A plugin with a program that runs for the seconds that its settings name; 0: none. */
 function writeRunner(folder: string, name = "runner"): Manifest {
@@ -125,7 +125,7 @@ Deno.test("a program outlives a killed core, and the next one takes it over; wit
     }).spawn();
     const writer = first.stdin.getWriter();
     await writer.write(new TextEncoder().encode(`
-      import { RecordingCore } from "${new URL("./testing.ts", import.meta.url).href}";
+      import { RecordingCore } from "${new URL("./testing/plugins.ts", import.meta.url).href}";
       import { Supervised } from "${new URL("./supervised.ts", import.meta.url).href}";
       const core = new RecordingCore(${JSON.stringify(folder)});
       core.settings = ${JSON.stringify(core.settings)};

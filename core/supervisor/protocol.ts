@@ -16,7 +16,7 @@ export interface Hello {
   started: boolean;
   claims: [key: string, resources: Resource[]][];
   programs: [key: string, spec: ProgramSpec][];
-  facts: [key: string, value: Json][];
+  facts: [id: string, value: Json][];
   health: HealthCondition[];
   status: Status;
 }
@@ -31,7 +31,7 @@ export interface Start {
   secrets: { [name: string]: string };
   links: Link[];
   network: Network;
-  facts: [key: string, value: Json][];
+  facts: [id: string, value: Json][];
   reads: string[];
   publishes: string[];
 }

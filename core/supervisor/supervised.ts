@@ -13,10 +13,11 @@ import {
   type Status,
   type Viewer,
 } from "../contract/mod.ts";
+import { readFactId } from "../contract/fact.ts";
 import { viewerOf } from "../contract/page.ts";
 import { Backoff } from "./backoff.ts";
-import type { FactBoard } from "./facts.ts";
-import type { LiveView } from "./live_view.ts";
+import { type FactBoard, PublishedFacts } from "./facts.ts";
+import type { LiveView } from "../contract/live_view.ts";
 import type { Manifest } from "./manifest.ts";
 import { Pace } from "./pace.ts";
 import { type Places, PluginProcess } from "./process.ts";
@@ -64,7 +65,7 @@ export class Supervised {
   #stopping = false;
   #claimKeys = new Set<string>();
   #claimedThisRun = new Set<string>();
-  #toldThisRun = new Set<string>();
+  readonly #facts: PublishedFacts;
   #claimQueue: Promise<unknown> = Promise.resolve();
   #claimsWaiting = 0;
   #claimPace = new Pace(CLAIMS_BURST, CLAIMS_PER_SECOND);
@@ -78,6 +79,7 @@ export class Supervised {
     private readonly graceMs = GRACE_MS,
   ) {
     const tell = (...notice: ProgramNotice) => this.#process?.rpc.notify("program", notice);
+    this.#facts = new PublishedFacts(core.facts, manifest);
     this.#programs = new Programs(manifest.name, manifest.programs, core.places.run, {
       said: (key, lines) => tell(key, { lines }),
       ended: (key, reason) => tell(key, { ended: reason }),
@@ -94,7 +96,7 @@ export class Supervised {
     clearTimeout(this.#restartTimer);
     this.#enter("starting");
     this.#claimedThisRun.clear();
-    this.#toldThisRun.clear();
+    this.#facts.begin();
     this.#programsThisRun.clear();
     let process: PluginProcess;
     try {
@@ -120,7 +122,9 @@ export class Supervised {
     clearTimeout(this.#graceTimer);
     // What the new run will tell of again may take it a while to find.
     this.#graceTimer = setTimeout(() => {
-      this.core.facts.keep(this.name, this.#toldThisRun);
+      this.#facts.settle();
+      // What was taken back while there was no core is heard of now.
+      if (process.hello.started) process.rpc.notify("facts", this.core.facts.of(this.manifest.reads));
       void this.#programs.keepOnly(this.#programsThisRun);
     }, this.graceMs);
     try {
@@ -221,19 +225,10 @@ export class Supervised {
   }
 
   #handlers(): Record<string, Handler> {
-    const { core, name, manifest } = this;
+    const { core, name } = this;
     return {
       claim: ([key, resources]: [string, Resource[]]) => this.#claim(key, resources),
-      fact: ([key, value]: [string, Json | null]) => {
-        // The process may be hostile: what its own side of the contract refuses is refused here again.
-        const declared = manifest.publishes.some((prefix) => key.startsWith(prefix));
-        if (!declared || !core.facts.publish(name, key, value)) {
-          const message = declared
-            ? `The fact "${key}" belongs to another plugin`
-            : `The fact "${key}" is not declared in the manifest's "publishes"`;
-          core.log(name, { level: "warning", message });
-        } else this.#toldThisRun.add(key);
-      },
+      fact: ([id, value]: [string, Json | null]) => this.#takeFact(id, value),
       status: (status: Status) => void (this.#status = status),
       health: ([code, condition]: [string, HealthCondition | null]) => this.#takeHealth(code, condition),
       log: (notice: LogNotice) => core.log(name, notice),
@@ -270,7 +265,7 @@ export class Supervised {
       secrets: this.#secrets(),
       links: core.links.current,
       network: core.network.current,
-      facts: core.facts.under(manifest.reads),
+      facts: core.facts.of(manifest.reads),
       reads: manifest.reads,
       publishes: manifest.publishes,
     };
@@ -285,18 +280,12 @@ export class Supervised {
       const notice: ProgramNotice = [key, { ended: "it ended while there was no core" }];
       process.rpc.notify("program", notice);
     }
-    for (const [key, value] of facts) {
-      if (this.manifest.publishes.some((prefix) => key.startsWith(prefix))) {
-        this.core.facts.publish(this.name, key, value);
-        this.#toldThisRun.add(key);
-      }
-    }
+    for (const [id, value] of facts) this.#takeFact(id, value);
     for (const condition of health) this.#takeHealth(condition.code, condition);
     this.#status = status;
     this.tellSecrets();
-    for (const [key, value] of this.core.facts.under(this.manifest.reads)) {
-      process.rpc.notify("fact", [key, value]);
-    }
+    // What else it knows stays for the grace: who told it may not be taken over yet.
+    for (const fact of this.core.facts.of(this.manifest.reads)) process.rpc.notify("fact", fact);
     process.rpc.notify("links", this.core.links.current);
     process.rpc.notify("network", this.core.network.current);
     this.core.log("core", {
@@ -343,6 +332,11 @@ export class Supervised {
     }
   }
 
+  #takeFact(id: string, value: Json | null): void {
+    const refused = this.#facts.take(id, value);
+    if (refused !== undefined) this.core.log(this.name, { level: "warning", message: refused });
+  }
+
   #takeHealth(code: string, condition: HealthCondition | null): void {
     if (condition === null) this.health.delete(code);
     else this.health.set(code, { condition, sinceMs: this.health.get(code)?.sinceMs ?? Date.now() });
@@ -353,8 +347,8 @@ export class Supervised {
     this.#unsubscribe.push(
       core.links.subscribe((links) => process.rpc.notify("links", links)),
       core.network.subscribe((network) => process.rpc.notify("network", network)),
-      core.facts.subscribe((key, value) => {
-        if (manifest.reads.some((prefix) => key.startsWith(prefix))) process.rpc.notify("fact", [key, value]);
+      core.facts.subscribe((id, value) => {
+        if (manifest.reads.includes(readFactId(id).key)) process.rpc.notify("fact", [id, value]);
       }),
     );
     this.#memoryTimer = setInterval(() => {

@@ -1,7 +1,19 @@
 import { strict as assert } from "node:assert";
 import type { OtbError } from "../contract/mod.ts";
-import { withCore, writePlugin } from "./testing.ts";
+import { withCore, writePlugin } from "./testing/plugins.ts";
 
+/** A path as its publisher tells it. */
+const PATH = {
+  ...{
+    link: "fibre",
+    peer: "peer",
+    state: "active",
+    protocol: "striped",
+    rxBitsPerSecond: 0,
+    txBitsPerSecond: 0,
+  },
+  ...{ acknowledgedBitsPerSecond: 0, share: 0, subflows: 1, congestion: "bbr" },
+};
 const address = `{ kind: "address", interface: "lan0", cidr: "192.168.100.1/24" }`;
 
 Deno.test("a plugin starts with what it needs, and stops in reverse order", async () => {
@@ -15,7 +27,7 @@ Deno.test("a plugin starts with what it needs, and stops in reverse order", asyn
        ctx.defer(() => ctx.store.set("end", "second"));
        await ctx.store.set("seen", (await ctx.store.get("seen")) + 1);
        await ctx.claim("lan", [${address}]);
-       ctx.facts.publish("said", { words: ctx.config.greeting });
+       ctx.facts.publish(SAID, { words: ctx.config.greeting });
        ctx.log.info("secret is " + ctx.secret("psk"), { also: ctx.secret("psk") });
        ctx.publishStatus({ ready: true });`,
       { otb: { secrets: ["psk"] } },
@@ -40,17 +52,17 @@ Deno.test("what others tell while a plugin starts reaches it", async () => {
     const plugin = lead(writePlugin(
       folder,
       "slow",
-      `const paths = ctx.facts.watch("path/");
-       ctx.facts.publish("said", 1);
+      `const paths = ctx.facts.watch(facts.PATH);
+       ctx.facts.publish(SAID, 1);
        for (let tries = 0; paths.current.size === 0 && tries < 200; tries++) await new Promise((r) => setTimeout(r, 10));
-       ctx.facts.publish("f", [...paths.current.keys()]);`,
-      { otb: { reads: ["path/"] } },
+       ctx.facts.publish(F, [...paths.current.keys()]);`,
+      { otb: { reads: ["path"] } },
     ));
     const started = plugin.start();
     await core.until(() => core.facts.get("said") === 1);
-    core.facts.publish("other", "path/fibre", {});
+    core.facts.publish({ name: "other", publishes: ["path"] }, "path/fibre", PATH);
     await started;
-    assert.deepEqual(core.facts.get("f"), ["path/fibre"]);
+    assert.deepEqual(core.facts.get("f"), ["fibre"]);
   });
 });
 
@@ -123,8 +135,8 @@ Deno.test("facts of a killed plugin stay while it comes back; what the new run d
         "forgetful",
         `const run = ((await ctx.store.get("run")) ?? 0) + 1;
          await ctx.store.set("run", run);
-         if (run === 1) { ctx.facts.publish("f/lost", 1); ctx.facts.publish("f/found", 1); }
-         else setTimeout(() => ctx.facts.publish("f/found", 1), 500);`,
+         if (run === 1) { ctx.facts.publish(THING, "lost", 1); ctx.facts.publish(THING, "found", 1); }
+         else setTimeout(() => ctx.facts.publish(THING, "found", 1), 500);`,
       ),
       3_000,
     );
@@ -134,10 +146,10 @@ Deno.test("facts of a killed plugin stay while it comes back; what the new run d
     await core.until(() => told.length === 2);
     Deno.kill(plugin.report().pid!, "SIGKILL");
     await core.until(() => plugin.report().restarts === 1 && plugin.report().state === "ready");
-    assert.deepEqual([core.facts.get("f/lost"), core.facts.get("f/found")], [1, 1]);
-    await core.until(() => core.facts.get("f/lost") === undefined);
-    assert.equal(core.facts.get("f/found"), 1);
-    assert.ok(!told.includes("f/found null"), "readers never missed what was found again");
+    assert.deepEqual([core.facts.get("thing/lost"), core.facts.get("thing/found")], [1, 1]);
+    await core.until(() => core.facts.get("thing/lost") === undefined);
+    assert.equal(core.facts.get("thing/found"), 1);
+    assert.ok(!told.includes("thing/found null"), "readers never missed what was found again");
   });
 });
 
@@ -146,8 +158,8 @@ Deno.test("a running plugin has a changed secret before it hears of the change, 
     const plugin = lead(writePlugin(
       folder,
       "rekeyed",
-      `ctx.facts.watch("boxes").subscribe(() => {
-         ctx.facts.publish("said", ctx.secret("psk"));
+      `ctx.facts.watch(facts.BOXES).subscribe(() => {
+         ctx.facts.publish(SAID, ctx.secret("psk"));
          ctx.log.info("now " + ctx.secret("psk"));
        });`,
       { otb: { secrets: ["psk"], reads: ["boxes"] } },
@@ -155,7 +167,7 @@ Deno.test("a running plugin has a changed secret before it hears of the change, 
     await plugin.start();
     core.psk = "another-battery-staple";
     plugin.tellSecrets();
-    core.facts.publish("core", "boxes", { revision: "2" });
+    core.facts.publish({ name: "core", publishes: ["boxes"] }, "boxes", { revision: "2", names: [] });
     await core.until(() => core.facts.get("said") === core.psk);
     await core.until(() => core.logs.includes("rekeyed info now ***"));
     assert.equal(plugin.report().restarts, 0);
@@ -170,15 +182,15 @@ Deno.test("facts of a plugin that does not come back go after the grace", async 
         "dying",
         `if (await ctx.store.get("ran")) throw new Error("no");
          await ctx.store.set("ran", true);
-         ctx.facts.publish("f/x", 1);`,
+         ctx.facts.publish(THING, "x", 1);`,
       ),
       2_000,
     );
     await plugin.start();
     Deno.kill(plugin.report().pid!, "SIGKILL");
     await core.until(() => plugin.report().state === "waiting-to-restart");
-    assert.equal(core.facts.get("f/x"), 1);
-    await core.until(() => core.facts.get("f/x") === undefined);
+    assert.equal(core.facts.get("thing/x"), 1);
+    await core.until(() => core.facts.get("thing/x") === undefined);
   });
 });
 
@@ -216,8 +228,12 @@ Deno.test("a running plugin is taken over by the next core, with its claims, fac
     const manifest = writePlugin(
       folder,
       "lasting",
-      `await ctx.claim("lan", [${address}]); ctx.facts.publish("f", 1); ctx.publishStatus({ n: 7 });
+      `await ctx.claim("lan", [${address}]); ctx.facts.publish(F, 1); ctx.publishStatus({ n: 7 });
+       const paths = ctx.facts.watch(facts.PATH);
+       ctx.facts.publish(THING, "paths", paths.current.size);
+       paths.subscribe(({ size }) => ctx.facts.publish(THING, "paths", size));
        ctx.health.raise({ code: "c", severity: "info", message: "m" });`,
+      { otb: { reads: ["path"] } },
     );
     // The first core lives in a process of its own, which is then killed.
     const first = new Deno.Command(Deno.execPath(), {
@@ -228,11 +244,11 @@ Deno.test("a running plugin is taken over by the next core, with its claims, fac
     }).spawn();
     const writer = first.stdin.getWriter();
     await writer.write(new TextEncoder().encode(`
-      import { RecordingCore } from "${new URL("./testing.ts", import.meta.url).href}";
+      import { RecordingCore } from "${new URL("./testing/plugins.ts", import.meta.url).href}";
       import { Supervised } from "${new URL("./supervised.ts", import.meta.url).href}";
-      const plugin = new Supervised(${JSON.stringify(manifest)}, new RecordingCore(${
-      JSON.stringify(folder)
-    }));
+      const core = new RecordingCore(${JSON.stringify(folder)});
+      core.facts.publish({ name: "other", publishes: ["path"] }, "path/fibre", ${JSON.stringify(PATH)});
+      const plugin = new Supervised(${JSON.stringify(manifest)}, core);
       await plugin.start();
       console.log(plugin.report().pid);
     `));
@@ -243,19 +259,22 @@ Deno.test("a running plugin is taken over by the next core, with its claims, fac
     first.kill("SIGKILL");
     await first.status;
     await reader.cancel();
-    const plugin = lead(manifest);
+    const plugin = lead(manifest, 500);
     await plugin.start();
     assert.equal(plugin.report().pid, pid);
+    assert.equal(core.facts.get("thing/paths"), 1);
     assert.deepEqual(plugin.report().status, { n: 7 });
     assert.equal(core.facts.get("f"), 1);
     assert.ok(plugin.health.has("c"));
     assert.deepEqual([...core.claims.keys()], ["lasting/lan"]);
+    // Who told of the path is gone with the first core.
+    await core.until(() => core.facts.get("thing/paths") === 0);
   });
 });
 
 Deno.test("settings reach a running plugin, by reload where it has one and by restart where not or where it says so", async () => {
   await withCore(async (core, folder, lead) => {
-    const told = `ctx.facts.publish("greeting", ctx.config.greeting);`;
+    const told = `ctx.facts.publish(GREETING, ctx.config.greeting);`;
     const restarting = lead(writePlugin(folder, "restarting", told));
     await restarting.start();
     const before = restarting.report().pid;
@@ -265,7 +284,7 @@ Deno.test("settings reach a running plugin, by reload where it has one and by re
     assert.equal(core.facts.get("greeting"), "ahoy");
     const reloading = lead(writePlugin(folder, "reloading", `globalThis.ctx = ctx;`, {
       members:
-        `reload(_, next) { if (next.greeting === "no") throw new Error("not that"); if (next.greeting === "anew") return false; ctx.facts.publish("again", next.greeting); },`,
+        `reload(_, next) { if (next.greeting === "no") throw new Error("not that"); if (next.greeting === "anew") return false; ctx.facts.publish(AGAIN, next.greeting); },`,
     }));
     await reloading.start();
     const kept = reloading.report().pid;
@@ -295,8 +314,8 @@ Deno.test("the sandbox holds: files, network, programs, undeclared claims and fa
       ["env", `Deno.env.get("HOME")`],
       ["ffi", `Deno.dlopen("/lib/x86_64-linux-gnu/libc.so.6", {})`],
       ["claim", `await ctx.claim("x", [{ kind: "sysctl", name: "net/ipv4/ip_forward", value: "1" }])`],
-      ["watch", `ctx.facts.watch("path/")`],
-      ["publish", `ctx.facts.publish("path/fibre", {})`],
+      ["watch", `ctx.facts.watch(facts.PATH)`],
+      ["publish", `ctx.facts.publish(facts.PATH, "fibre", {})`],
       ["secret", `ctx.secret("psk")`],
     ];
     const plugin = lead(writePlugin(
@@ -319,6 +338,38 @@ Deno.test("the sandbox holds: files, network, programs, undeclared claims and fa
       "fact-not-declared",
       "secret-missing",
     ]);
+  });
+});
+
+Deno.test("a wrong fact is refused where it is published, and by the core where the process is hostile", async () => {
+  await withCore(async (core, folder, lead) => {
+    const plugin = lead(writePlugin(
+      folder,
+      "lying",
+      `const codes = [];
+       const attempt = (publish) => { try { publish(); } catch (e) { codes.push(e.code, e.message); } };
+       attempt(() => ctx.facts.publish(facts.LINK_WAY, "dsl", { link: "dsl", interface: "wan0", source: "x", table: "1", mark: 2 }));
+       attempt(() => ctx.facts.publish(facts.LISTENS, "other", { services: [] }));
+       // Another declaration of the same key stands for a process that goes around its own check.
+       ctx.facts.publish(factOf("link-way", "link", z.any()), "dsl", { link: "dsl" });
+       ctx.facts.publish(factOf("listens", "any", z.any()), "other", { services: [] });
+       ctx.facts.publish(facts.LISTENS, "lying", { services: [] });
+       ctx.publishStatus({ codes });`,
+      { otb: { publishes: ["link-way", "listens"] } },
+    ));
+    await plugin.start();
+    await core.until(() => core.facts.get("listens/lying") !== undefined);
+    assert.deepEqual(plugin.report().status.codes, [
+      "fact-invalid",
+      'Cannot publish the fact "link-way" as it.table must be a number: current value is "1"',
+      "fact-invalid",
+      'Cannot publish the fact "listens" as a plugin tells only its own, "lying": current value is "other"',
+    ]);
+    assert.deepEqual(core.facts.of(["link-way", "listens"]).map(([id]) => id), ["listens/lying"]);
+    assert.equal(
+      core.logs.filter((line) => line.startsWith("lying warning Cannot publish the fact")).length,
+      2,
+    );
   });
 });
 

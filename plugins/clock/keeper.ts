@@ -1,5 +1,5 @@
 // One round after the other: ask, agree, correct, tell. The clock itself is given, so that a test never sets a machine's.
-import type { ClockFact, Context, LinkWayFact } from "@otb/plugin";
+import { CLOCK, type ClockFact, type Context, type LinkWayFact } from "@otb/plugin";
 import { agree, type Opinion } from "./agree.ts";
 import { askAll } from "./ask.ts";
 import type { Config } from "./config.ts";
@@ -165,7 +165,7 @@ export class Keeper {
     if (beforeFloor) this.#fact = { ...this.#fact, state: "wrong" };
     else if (doubt && (!this.#wasSet || stale)) this.#fact = { state: "unknown" };
     const { state, offsetMs } = this.#fact;
-    facts.publish("clock", this.#fact);
+    facts.publish(CLOCK, this.#fact);
     publishStatus({ ...this.#fact, ...more, ...(doubt ? { doubt } : {}) });
     const why = doubt ? ` (${doubt})` : "";
     if (state === "wrong") {

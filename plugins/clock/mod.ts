@@ -1,6 +1,6 @@
 // The plugin: keeps the machine's clock by what servers say over all links.
 import { openNative } from "../../core/native/ffi.ts";
-import { definePlugin, type LinkWayFact } from "@otb/plugin";
+import { definePlugin, LINK_WAY } from "@otb/plugin";
 import { config } from "./config.ts";
 import { Keeper } from "./keeper.ts";
 
@@ -8,7 +8,7 @@ export default definePlugin({
   config,
   async start(ctx) {
     const native = openNative();
-    const ways = ctx.facts.watch<LinkWayFact>("link-way/");
+    const ways = ctx.facts.watch(LINK_WAY);
     const keeper = new Keeper(
       ctx,
       ctx.config,

@@ -1,7 +1,7 @@
 // What contradicts what in the settings, beyond their schema; and what a person should know though it is allowed. Pure.
 import type { Problem, World } from "@otb/plugin";
-import { APPLICATIONS } from "./applications.ts";
-import { clausesOf, covers, macsOf, portRange, rangeOf, sizeOf } from "./clauses.ts";
+import { APPLICATIONS } from "./rules/applications.ts";
+import { clausesOf, covers, macsOf, portRange, rangeOf, sizeOf } from "./rules/clauses.ts";
 import type { Config, Rule } from "./config.ts";
 
 /** All rules together stand for at most this many clauses: building the table takes time with their square. */

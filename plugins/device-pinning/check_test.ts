@@ -2,8 +2,8 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import type { Link } from "@otb/plugin";
 import { check, shadowed } from "./check.ts";
-import { number } from "./numbers.ts";
-import { anyConfig, MAC, settings } from "./testing.ts";
+import { number } from "./rules/numbers.ts";
+import { anyConfig, MAC, settings } from "./testing/pinning.ts";
 import { config as schema } from "./config.ts";
 
 const links: Link[] = ["fibre", "cable"].map((name) => ({

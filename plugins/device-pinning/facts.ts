@@ -1,13 +1,28 @@
-// What others are told that follows from rules and devices, by key. Pure.
-import type { DomainRulesFact } from "@otb/plugin";
-import { domainsOf, isForEveryTarget, macsOf } from "./clauses.ts";
-import { setNames, TABLE, type Wish } from "./compile.ts";
+// What others are told that follows from rules and devices. Pure.
+import type {
+  DeviceNameFact,
+  DnsSetFact,
+  DomainRulesFact,
+  MulticastWayFact,
+  WhenPeerGoneFact,
+} from "@otb/plugin";
+import { domainsOf, isForEveryTarget, macsOf } from "./rules/clauses.ts";
+import { setNames, TABLE, type Wish } from "./rules/compile.ts";
 import { multicastWays } from "./multicast.ts";
-import { ruleOutcome } from "./policy.ts";
+import { ruleOutcome } from "./rules/policy.ts";
+
+/** Sets by rule, names by MAC address, multicast ways by link. */
+export interface Told {
+  sets: Map<string, DnsSetFact>;
+  names: Map<string, DeviceNameFact>;
+  ways: Map<string, MulticastWayFact>;
+  rules: DomainRulesFact["rules"];
+  whenPeerGone: WhenPeerGoneFact;
+}
 
 /** Every fact to publish. */
-export function factsOf({ config, numbers, ...situation }: Wish): Map<string, object> {
-  const facts = new Map<string, object>();
+export function factsOf({ config, numbers, ...situation }: Wish): Told {
+  const sets: Told["sets"] = new Map(), names: Told["names"] = new Map();
   const byDomain: DomainRulesFact["rules"] = [];
   for (const rule of config.rules) {
     const domains = domainsOf(rule.match);
@@ -15,7 +30,7 @@ export function factsOf({ config, numbers, ...situation }: Wish): Map<string, ob
     if (!rule.enabled || number === undefined) continue;
     const outcome = ruleOutcome(rule, { config, ...situation });
     if (domains.length > 0) {
-      facts.set(`dns-set/rule-${number}`, { table: `inet ${TABLE}`, ...setNames(number), domains });
+      sets.set(`rule-${number}`, { table: `inet ${TABLE}`, ...setNames(number), domains });
     } else if (outcome.kind !== "bonded" || !isForEveryTarget(rule)) {
       // What leaves by a link or is refused never comes to the proxy.
       continue;
@@ -30,13 +45,15 @@ export function factsOf({ config, numbers, ...situation }: Wish): Map<string, ob
     });
   }
   for (const [mac, { name }] of Object.entries(config.devices)) {
-    if (name !== undefined) facts.set(`device-name/${mac}`, { mac, name });
+    if (name !== undefined) names.set(mac, { mac, name });
   }
-  facts.set("domain-rules", { rules: byDomain.some(({ domains }) => domains.length > 0) ? byDomain : [] });
-  for (const way of multicastWays({ config, ...situation })) facts.set(`multicast-way/${way.link}`, way);
   const own = Object.entries(config.devices).flatMap(([mac, { whenPeerGone }]) =>
     whenPeerGone ? [[mac, whenPeerGone]] : []
   );
-  facts.set("when-peer-gone", { way: config.whenPeerGone, devices: Object.fromEntries(own) });
-  return facts;
+  return {
+    ...{ sets, names },
+    ways: new Map(multicastWays({ config, ...situation }).map((way) => [way.link, way])),
+    rules: byDomain.some(({ domains }) => domains.length > 0) ? byDomain : [],
+    whenPeerGone: { way: config.whenPeerGone, devices: Object.fromEntries(own) },
+  };
 }

@@ -4,36 +4,50 @@ import {
   CONNECTION_MARK,
   type Context,
   definePlugin,
+  DEVICE,
+  DEVICE_NAME,
   type DeviceFact,
+  DNS_SET,
+  DOMAIN_HITS,
+  DOMAIN_RULES,
   type DomainHitsFact,
+  INTERFACE,
   type InterfaceFact,
   type Json,
+  LINK_RESOLVER,
+  LINK_WAY,
   type LinkResolverFact,
   type LinkWayFact,
+  MULTICAST_WAY,
   nearOf,
   OtbError,
+  PATH,
   type PathFact,
+  PEER,
   type PeerFact,
   RULE_SHIFT,
+  TCP_WAY,
   type TcpWayFact,
+  TUNNEL,
   type TunnelFact,
   type View,
+  WHEN_PEER_GONE,
 } from "@otb/plugin";
 import { check, shadowed } from "./check.ts";
-import { macsOf } from "./clauses.ts";
-import { compile, MAX_RULE_NUMBER, setNames, TABLE, type Wish } from "./compile.ts";
+import { macsOf } from "./rules/clauses.ts";
+import { compile, MAX_RULE_NUMBER, setNames, TABLE, type Wish } from "./rules/compile.ts";
 import { type Config, config } from "./config.ts";
-import { deviceEdits, deviceGroup, devices } from "./device_verbs.ts";
-import { Ending } from "./ending.ts";
+import { deviceEdits, deviceGroup, devices } from "./verbs/devices.ts";
+import { Ending } from "./flows/ending.ts";
 import { factsOf } from "./facts.ts";
-import { type Carried, findConnection, NOTHING, readTable, type Tracked } from "./kernel.ts";
-import { MoveWatch } from "./moving.ts";
+import { type Carried, findConnection, NOTHING, readTable, type Tracked } from "./flows/kernel.ts";
+import { MoveWatch } from "./flows/moving.ts";
 import { namesSentence, resolversOf } from "./names.ts";
-import { number, type Numbering } from "./numbers.ts";
+import { number, type Numbering } from "./rules/numbers.ts";
 import { besideTunnel } from "./near.ts";
-import { rulesPage } from "./page.ts";
-import { isTunnelDead, ruleOutcome } from "./policy.ts";
-import { ruleEdits, ruleGroup, rules } from "./rule_verbs.ts";
+import { rulesPage } from "./verbs/page.ts";
+import { isTunnelDead, ruleOutcome } from "./rules/policy.ts";
+import { ruleEdits, ruleGroup, rules } from "./verbs/rules.ts";
 import { LinkWatch, PeerWatch, TunnelWatch } from "./watch.ts";
 import {
   decide,
@@ -47,7 +61,7 @@ import {
   verdictJson,
   verdictSentences,
 } from "./why.ts";
-import { why } from "./why_verb.ts";
+import { why } from "./verbs/why.ts";
 
 /** How often links and peer are judged, and how often hit counts are read. */
 const LOOK_MS = 500, COUNT_MS = 10_000;
@@ -76,9 +90,9 @@ class Pinning {
   readonly #paths: View<ReadonlyMap<string, PathFact>>;
   readonly #peers: View<ReadonlyMap<string, PeerFact>>;
   readonly #seen: View<ReadonlyMap<string, DeviceFact>>;
-  readonly #tunnels: View<ReadonlyMap<string, TunnelFact>>;
+  readonly #tunnels: View<TunnelFact | undefined>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
-  readonly #tcpWays: View<ReadonlyMap<string, TcpWayFact>>;
+  readonly #tcpWays: View<TcpWayFact | undefined>;
   readonly #resolvers: View<ReadonlyMap<string, LinkResolverFact>>;
   readonly #linkWatch = new LinkWatch();
   /** Of the peer for the proxy, and of the peer for anything. */
@@ -94,9 +108,8 @@ class Pinning {
   #wish: Wish | undefined;
   #counted: Carried = NOTHING;
   #savedMs = 0;
-  #published = new Set<string>();
   /** Connections that the proxy decided by their server's name. */
-  readonly #named: View<ReadonlyMap<string, DomainHitsFact>>;
+  readonly #named: View<DomainHitsFact | undefined>;
   /** Counts the settings taken, so that they need not be compared. */
   #generation = 0;
   #work: Promise<void> = Promise.resolve();
@@ -105,15 +118,15 @@ class Pinning {
   constructor(private readonly ctx: Context<Config>) {
     this.#config = ctx.config;
     this.#ending = new Ending(ctx, openNative());
-    this.#ways = ctx.facts.watch("link-way/");
-    this.#paths = ctx.facts.watch("path/");
-    this.#peers = ctx.facts.watch("peer/");
-    this.#seen = ctx.facts.watch("device/");
-    this.#named = ctx.facts.watch("domain-hits");
-    this.#tunnels = ctx.facts.watch("tunnel");
-    this.#tcpWays = ctx.facts.watch("tcp-way");
-    this.#resolvers = ctx.facts.watch("link-resolver/");
-    this.#interfaces = ctx.facts.watch("interface/");
+    this.#ways = ctx.facts.watch(LINK_WAY);
+    this.#paths = ctx.facts.watch(PATH);
+    this.#peers = ctx.facts.watch(PEER);
+    this.#seen = ctx.facts.watch(DEVICE);
+    this.#named = ctx.facts.watch(DOMAIN_HITS);
+    this.#tunnels = ctx.facts.watch(TUNNEL);
+    this.#tcpWays = ctx.facts.watch(TCP_WAY);
+    this.#resolvers = ctx.facts.watch(LINK_RESOLVER);
+    this.#interfaces = ctx.facts.watch(INTERFACE);
   }
 
   async start(): Promise<void> {
@@ -138,7 +151,6 @@ class Pinning {
     for (const view of [this.#ways, this.#peers, this.#tcpWays, this.#resolvers, ctx.links, ctx.network]) {
       ctx.defer(view.subscribe(soon));
     }
-    // Facts of the tunnel's paths come several times a second, and say nothing here.
     let isUp = this.#isTunnelUp();
     const tunnelChanged = () => {
       if (isUp === (isUp = this.#isTunnelUp())) return;
@@ -209,7 +221,7 @@ class Pinning {
       goneMs: this.#config.peerGoneAfterSeconds * 1000,
       backMs: this.#config.peerBackAfterSeconds * 1000,
     };
-    const { way: tcpWay = "proxy", isTaking = false } = this.#tcpWays.current.get("tcp-way") ?? {};
+    const { way: tcpWay = "proxy", isTaking = false } = this.#tcpWays.current ?? {};
     // Once the proxy takes connections again they are not to be refused until the wait is over.
     const proxyGone = this.#proxyWatch.look(peers, nowMs, waits) && !isTaking;
     const tunnelUp = this.#isTunnelUp();
@@ -217,7 +229,7 @@ class Pinning {
     const peerGone = this.#peerWatch.look(tunnelUp ? [{ state: "up" }] : peers, nowMs, waits);
     const answers = links.flatMap(({ health }) => health?.answers ?? []);
     const tunnel = this.#tunnelWatch.look(
-      this.#tunnels.current.get("tunnel"),
+      this.#tunnels.current,
       tunnelUp,
       nowMs,
       answers.length > 0 ? answers.reduce((sum, { peer, internet }) => sum + peer + internet, 0) : undefined,
@@ -249,8 +261,8 @@ class Pinning {
 
   /** The tunnel carries, as far as it says and its interface is there: of who died, the last word stays for a while. */
   #isTunnelUp(): boolean {
-    const fact = this.#tunnels.current.get("tunnel");
-    return fact?.state === "up" && this.#interfaces.current.has(`interface/${fact.interface}`);
+    const fact = this.#tunnels.current;
+    return fact?.state === "up" && this.#interfaces.current.has(fact.interface);
   }
 
   /** Equal for wishes that make equal tables; cheaper than making them. */
@@ -261,10 +273,13 @@ class Pinning {
 
   /** Facts that follow from the settings. */
   #publish(wish: Wish): void {
-    const facts = factsOf(wish);
-    for (const key of this.#published) if (!facts.has(key)) this.ctx.facts.publish(key, undefined);
-    for (const [key, value] of facts) this.ctx.facts.publish(key, value);
-    this.#published = new Set(facts.keys());
+    const { facts } = this.ctx;
+    const { sets, names, rules, ways, whenPeerGone } = factsOf(wish);
+    facts.publishAll(DNS_SET, sets);
+    facts.publishAll(DEVICE_NAME, names);
+    facts.publish(DOMAIN_RULES, { rules });
+    facts.publishAll(MULTICAST_WAY, ways);
+    facts.publish(WHEN_PEER_GONE, whenPeerGone);
   }
 
   async #count(): Promise<void> {
@@ -338,7 +353,7 @@ class Pinning {
   /** The rules in their order, with what each comes to now and how many connections it decided. */
   rules() {
     const wish = this.#wish;
-    const named = this.#named.current.get("domain-hits");
+    const named = this.#named.current;
     return this.#config.rules.map((rule) => {
       const outcome = wish && ruleOutcome(rule, wish);
       return {
@@ -369,7 +384,7 @@ class Pinning {
       ]),
     ].sort();
     return macs.map((mac) => {
-      const fact = this.#seen.current.get(`device/${mac}`), own = this.#config.devices[mac];
+      const fact = this.#seen.current.get(mac), own = this.#config.devices[mac];
       return {
         mac,
         name: own?.name ?? fact?.name ?? null,

@@ -1,8 +1,8 @@
 // Whose multicast belongs to which link: devices that a rule pins to one, such as an operator's TV box. Pure.
 import type { MulticastWayFact } from "@otb/plugin";
-import { macsOf, rangeOf } from "./clauses.ts";
+import { macsOf, rangeOf } from "./rules/clauses.ts";
 import type { Rule } from "./config.ts";
-import { exceptions, ruleOutcome, type Situation } from "./policy.ts";
+import { exceptions, ruleOutcome, type Situation } from "./rules/policy.ts";
 
 /** IPv4 multicast (RFC 5771). */
 const MULTICAST = rangeOf("224.0.0.0/4")!.span;

@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { multicastWays } from "./multicast.ts";
-import { anyWish, MAC, settings, way, wish } from "./testing.ts";
+import { anyWish, MAC, settings, way, wish } from "./testing/pinning.ts";
 
 const OTHER = "02:00:00:00:00:0b";
 const pinned = (match: object, extra: object = {}) => ({ match, way: "link", link: "cable", ...extra });

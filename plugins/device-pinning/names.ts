@@ -1,9 +1,9 @@
 // Whose names are asked of a link's own resolver: devices that a rule pins whole to that link, such as an operator's TV box, which
 // needs what that operator alone knows. Pure.
 import type { LinkResolverFact } from "@otb/plugin";
-import { domainsOf, macsOf } from "./clauses.ts";
+import { domainsOf, macsOf } from "./rules/clauses.ts";
 import type { Match } from "./config.ts";
-import { isClosed, ruleOutcome, type Situation } from "./policy.ts";
+import { isClosed, ruleOutcome, type Situation } from "./rules/policy.ts";
 
 /** Links whose own resolver can be asked. */
 export type Resolvers = readonly LinkResolverFact[];

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { askers, namesSentence, namesWays } from "./names.ts";
-import { MAC, settings, way, wish } from "./testing.ts";
+import { MAC, settings, way, wish } from "./testing/pinning.ts";
 
 const OTHER = "02:00:00:00:00:0b";
 const RESOLVERS = [{ link: "cable", port: 5337, servers: ["192.168.12.1"] }];

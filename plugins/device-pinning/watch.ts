@@ -1,6 +1,6 @@
 // When the peer counts as gone, the tunnel as down and a link as dead: thresholds with memory, so that nothing flaps. Pure.
 import type { Link, LinkWayFact, PathFact, PeerFact, TunnelFact } from "@otb/plugin";
-import type { Tunnel, Way } from "./policy.ts";
+import type { Tunnel, Way } from "./rules/policy.ts";
 
 /** A link must look bad this long to be dead, and good this long to be alive again, in milliseconds. */
 const DEAD_AFTER_MS = 2_000, ALIVE_AFTER_MS = 5_000;

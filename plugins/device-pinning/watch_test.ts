@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import type { Link, LinkWayFact, PathFact, PeerFact, Tier } from "@otb/plugin";
-import { bestWay } from "./policy.ts";
+import { bestWay } from "./rules/policy.ts";
 import { type LinkEvidence, LinkWatch, PeerWatch, TunnelWatch } from "./watch.ts";
 
 const WAITS = { goneMs: 5_000, backMs: 3_000 };

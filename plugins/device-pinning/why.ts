@@ -1,9 +1,16 @@
 // Why a connection goes where it goes: the same rules as the kernel's table, walked one by one, in words. Pure.
 import type { DeviceFact, Json, Lan } from "@otb/plugin";
-import { type Clause, clausesOf, domainsOf, macsOf, rangeOf } from "./clauses.ts";
+import { type Clause, clausesOf, domainsOf, macsOf, rangeOf } from "./rules/clauses.ts";
 import type { Rule } from "./config.ts";
-import type { Family } from "./kernel.ts";
-import { bestWay, bondedOutcome, isClosed, type Outcome, ruleOutcome, type Situation } from "./policy.ts";
+import type { Family } from "./flows/kernel.ts";
+import {
+  bestWay,
+  bondedOutcome,
+  isClosed,
+  type Outcome,
+  ruleOutcome,
+  type Situation,
+} from "./rules/policy.ts";
 
 /** A connection in question. */
 export interface Flow {

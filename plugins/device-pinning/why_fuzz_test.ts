@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz, swift } from "../../tests/fuzz/property.ts";
 import { hostileText } from "../../tests/fuzz/inputs.ts";
-import { parseEnded, parseTracked } from "./kernel.ts";
+import { parseEnded, parseTracked } from "./flows/kernel.ts";
 import { parseFlow } from "./why.ts";
 
 const flows = fc.constantFrom(

@@ -1,8 +1,8 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import type { DeviceFact } from "@otb/plugin";
-import { parseTracked } from "./kernel.ts";
-import { MAC, settings, way, wish } from "./testing.ts";
+import { parseTracked } from "./flows/kernel.ts";
+import { MAC, settings, way, wish } from "./testing/pinning.ts";
 import {
   decide,
   deviceSentences,

@@ -23,7 +23,16 @@ export interface Server {
  * - `contested`: another server came back; ours is silent.
  * - `given-back`: devices are led to the modem, until its own server answers again.
  */
-export type Phase = "off" | "instructions" | "checking" | "trial" | "confirmed" | "contested" | "given-back";
+export const PHASES = [
+  "off",
+  "instructions",
+  "checking",
+  "trial",
+  "confirmed",
+  "contested",
+  "given-back",
+] as const;
+export type Phase = typeof PHASES[number];
 
 /** Everything that must survive; times are milliseconds of the machine's clock, which starts at the epoch and never jumps. */
 export interface State {

@@ -1,7 +1,8 @@
 // What others are told: devices and status as facts, conditions for people; only what changed goes out.
-import type { Context, DeviceFact } from "@otb/plugin";
+import { type Context, DEVICE, type DeviceFact, type Status } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { devices, type Sources } from "./devices.ts";
+import { DHCP, type DhcpFact } from "./dhcp_fact.ts";
 import { CODES, conditions, type Situation, statusOf } from "./words.ts";
 
 /** Tells of one takeover. */
@@ -19,10 +20,8 @@ export class Publisher {
 
   tellDevices(sources: Sources): void {
     const { facts, clock } = this.ctx;
-    const found = devices(sources, this.#devices, clock.now());
-    for (const [mac, device] of found) facts.publish(`device/${mac}`, device);
-    for (const mac of this.#devices.keys()) if (!found.has(mac)) facts.publish(`device/${mac}`, undefined);
-    this.#devices = found;
+    this.#devices = devices(sources, this.#devices, clock.now());
+    facts.publishAll(DEVICE, this.#devices);
   }
 
   tell(situation: Situation): void {
@@ -38,6 +37,6 @@ export class Publisher {
     this.#status = text;
     ctx.publishStatus(status);
     const { leases: _, ...fact } = status;
-    ctx.facts.publish("dhcp", fact);
+    ctx.facts.publish(DHCP, fact as Status as DhcpFact);
   }
 }

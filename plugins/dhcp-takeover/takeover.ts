@@ -2,19 +2,29 @@
 // others. Above 400 lines as it is the one place where everything that runs is led, in one order.
 import {
   type Context,
+  DEVICE_NAME,
   type DeviceNameFact,
+  DHCP_PROBE,
+  DHCP_PROBE_WANTED,
+  DHCP_SERVER,
   type DhcpProbeFact,
   type DhcpServerFact,
+  DNS_SET,
   type DnsSetFact,
   type GuideStep,
+  INTERFACE,
   type InterfaceFact,
   type Json,
+  LAN_PREFIX,
   type LanPrefixFact,
+  LISTENS,
   type ListensFact,
   type Loss,
   OtbError,
   type Program,
+  RESOLVER,
   type ResolverFact,
+  ROUTER_ADVERTISEMENT,
   type RouterAdvertisementFact,
   type Status,
   type View,
@@ -52,7 +62,7 @@ import { type Situation, statusOf } from "./words.ts";
 
 const TICK_MS = 1_000;
 /** What dnsmasq serves devices: DHCP, DNS, and DHCPv6 beside what it announces. */
-const LISTENS: ListensFact = {
+const SERVED: ListensFact = {
   services: ([["udp", 67], ["udp", 53], ["tcp", 53], ["udp", 547]] as const)
     .map(([protocol, port]) => ({ protocol, port, zones: ["lan"] })),
 };
@@ -60,8 +70,6 @@ const LISTENS: ListensFact = {
 const CALM_MS = 10_000;
 /** What was asked for and not done by then, nobody does. */
 const PROBE_MISSED_MS = 15_000;
-const WATCH_FACT = "dhcp-probe-wanted";
-const PREFIX_FACT = "lan-prefix";
 /** Before the first address is given, everybody is asked by ARP for this long: somebody may have one that no file knows of. */
 const LOOK_FIRST_MS = 1_500;
 /** A trial that is not ended by then is ended by timeout(1): we hang. */
@@ -87,12 +95,12 @@ export class Takeover {
   readonly #lookout: Lookout;
   readonly #dnsmasq: Program;
   readonly #announcer: Announcer;
-  readonly #prefixes: View<ReadonlyMap<string, LanPrefixFact>>;
+  readonly #prefixes: View<LanPrefixFact | undefined>;
   readonly #routers: View<ReadonlyMap<string, RouterAdvertisementFact>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #names: View<ReadonlyMap<string, DeviceNameFact>>;
   readonly #sets: View<ReadonlyMap<string, DnsSetFact>>;
-  readonly #resolvers: View<ReadonlyMap<string, ResolverFact>>;
+  readonly #resolvers: View<ResolverFact | undefined>;
   /** Kept while the resolver's plugin starts anew. */
   #resolver: string | undefined;
   #localDomains: string[] = [];
@@ -117,12 +125,12 @@ export class Takeover {
     this.#epochMs = ctx.clock.now();
     this.#startMs = ctx.clock.monotonicMs();
     this.#state = initial(this.#epochMs);
-    this.#names = ctx.facts.watch<DeviceNameFact>("device-name/");
-    this.#sets = ctx.facts.watch<DnsSetFact>("dns-set/");
-    this.#prefixes = ctx.facts.watch<LanPrefixFact>(PREFIX_FACT);
-    this.#routers = ctx.facts.watch<RouterAdvertisementFact>("router-advertisement/");
-    this.#interfaces = ctx.facts.watch<InterfaceFact>("interface/");
-    this.#resolvers = ctx.facts.watch<ResolverFact>("resolver");
+    this.#names = ctx.facts.watch(DEVICE_NAME);
+    this.#sets = ctx.facts.watch(DNS_SET);
+    this.#prefixes = ctx.facts.watch(LAN_PREFIX);
+    this.#routers = ctx.facts.watch(ROUTER_ADVERTISEMENT);
+    this.#interfaces = ctx.facts.watch(INTERFACE);
+    this.#resolvers = ctx.facts.watch(RESOLVER);
     this.#publisher = new Publisher(ctx);
     this.#lookout = new Lookout(ctx);
     this.#leases = new LeaseWatch(ctx, () => this.#publish());
@@ -150,10 +158,10 @@ export class Takeover {
     this.#stored = JSON.stringify(lasting(this.#state));
     await this.#lookout.load();
 
-    const servers = ctx.facts.watch<DhcpServerFact>("dhcp-server/");
-    const probes = ctx.facts.watch<DhcpProbeFact>("dhcp-probe/");
+    const servers = ctx.facts.watch(DHCP_SERVER);
+    const probes = ctx.facts.watch(DHCP_PROBE);
     // What was heard before this run is told again if it still holds.
-    for (const [key, fact] of servers.current) this.#heardAt.set(key, this.#datesOf(fact));
+    for (const [mac, fact] of servers.current) this.#heardAt.set(mac, this.#datesOf(fact));
     const timer = setInterval(() => this.#tick(), TICK_MS);
     const unsubscribe = [
       servers.subscribe((facts) => this.#takeServers(facts)),
@@ -293,21 +301,21 @@ export class Takeover {
     if (!lan || dueMs === undefined) return void (this.#wantedMs = undefined);
     if (dueMs > this.#nowMs) return void (this.#wantedMs = undefined);
     this.#wantedMs ??= this.#nowMs;
-    this.ctx.facts.publish(WATCH_FACT, { interface: lan.interface, atMs: this.ctx.clock.now() });
+    this.ctx.facts.publish(DHCP_PROBE_WANTED, { interface: lan.interface, atMs: this.ctx.clock.now() });
   }
 
   #takeServers(facts: ReadonlyMap<string, DhcpServerFact>): void {
     const own = this.ctx.network.current.lan?.address.split("/")[0];
-    for (const [key, fact] of facts) {
-      const former = this.#heardAt.get(key), dates = this.#datesOf(fact);
+    for (const [mac, fact] of facts) {
+      const former = this.#heardAt.get(mac), dates = this.#datesOf(fact);
       if (former?.lastSeenMs === dates.lastSeenMs) continue;
-      this.#heardAt.set(key, dates);
+      this.#heardAt.set(mac, dates);
       if (!isNews(former?.seenMs, dates.seenMs)) continue;
       const server = serverOf(fact);
       const isRefusal = !isNews(former?.offeredMs, dates.offeredMs);
       if (server && fact.onLan && server.server !== own) this.#step({ kind: "heard", server, isRefusal });
     }
-    for (const key of this.#heardAt.keys()) if (!facts.has(key)) this.#heardAt.delete(key);
+    for (const mac of this.#heardAt.keys()) if (!facts.has(mac)) this.#heardAt.delete(mac);
   }
 
   /** Whoever set the system's clock let nobody be heard: the dates of all change together then. */
@@ -322,7 +330,7 @@ export class Takeover {
 
   #takeProbes(facts: ReadonlyMap<string, DhcpProbeFact>): void {
     const { lan } = this.ctx.network.current;
-    const atMs = lan && facts.get(`dhcp-probe/${lan.interface}`)?.atMs;
+    const atMs = lan && facts.get(lan.interface)?.atMs;
     if (atMs === undefined || atMs === this.#probedAt) return;
     this.#probedAt = atMs;
     this.#wantedMs = undefined;
@@ -392,7 +400,7 @@ export class Takeover {
       this.#configured = undefined;
       this.#failure = undefined;
       await this.#dnsmasq.apply(undefined);
-      this.ctx.facts.publish("listens/dhcp-takeover", undefined);
+      this.ctx.facts.publish(LISTENS, this.ctx.name, undefined);
     }
     if (this.#leases.jumped) {
       await this.#dnsmasq.apply(undefined);
@@ -414,10 +422,10 @@ export class Takeover {
     const isOurs = this.#state.phase === "trial" || this.#state.phase === "confirmed";
     const nowMs = this.ctx.clock.now();
     const wanted = lan && isOurs
-      ? announcement(this.#prefixes.current.get(PREFIX_FACT), {
+      ? announcement(this.#prefixes.current, {
         lan,
         nowMs,
-        device: this.#interfaces.current.get(`interface/${lan.interface}`),
+        device: this.#interfaces.current.get(lan.interface),
         routers: leaks(this.#routers.current, nowMs),
         dns: this.#config.dns,
       })
@@ -459,7 +467,7 @@ export class Takeover {
     this.#configured = text;
     this.#plan = plan;
     this.#failure = undefined;
-    this.ctx.facts.publish("listens/dhcp-takeover", LISTENS);
+    this.ctx.facts.publish(LISTENS, this.ctx.name, SERVED);
     await this.#dnsmasq.apply(dnsmasqProgram(text, endMs - this.#nowMs));
     await this.#leases.take();
   }
@@ -467,7 +475,7 @@ export class Takeover {
   #planNow(how: "trial" | "confirmed" | "for-modem"): ServePlan | undefined {
     const { lan } = this.ctx.network.current;
     if (!lan || !networkOf(lan.address)) return undefined;
-    const resolver = this.#resolvers.current.get("resolver");
+    const resolver = this.#resolvers.current;
     if (resolver) this.#localDomains = localDomainsOf(resolver);
     const around = {
       lan,

@@ -3,7 +3,7 @@ import type { InterfaceFact, Link } from "@otb/plugin";
 import { parseAllowed } from "./allow.ts";
 import { closed, inWords, sshPorts } from "./closed.ts";
 import { compile, type Wish } from "./compile.ts";
-import { Machine, PORTS, PUBLIC, SIDES } from "./testing.ts";
+import { Machine, PORTS, PUBLIC, SIDES } from "./testing/machine.ts";
 import { zonesOf } from "./zones.ts";
 
 function inKernel(name: string) {

@@ -2,8 +2,11 @@
 import {
   type Context,
   definePlugin,
+  INTERFACE,
   type InterfaceFact,
+  LISTENERS,
   type ListenersFact,
+  LISTENS,
   type ListensFact,
   page,
   type Problem,
@@ -64,7 +67,7 @@ export default definePlugin({
 class Firewall {
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #listens: View<ReadonlyMap<string, ListensFact>>;
-  readonly #listeners: View<ReadonlyMap<string, ListenersFact>>;
+  readonly #listeners: View<ListenersFact | undefined>;
   #config: Config;
   #claimed = "";
   #told = "";
@@ -72,9 +75,9 @@ class Firewall {
 
   constructor(private readonly ctx: Context<Config>) {
     this.#config = ctx.config;
-    this.#interfaces = ctx.facts.watch("interface/");
-    this.#listens = ctx.facts.watch("listens/");
-    this.#listeners = ctx.facts.watch("listeners");
+    this.#interfaces = ctx.facts.watch(INTERFACE);
+    this.#listens = ctx.facts.watch(LISTENS);
+    this.#listeners = ctx.facts.watch(LISTENERS);
   }
 
   async start(): Promise<void> {
@@ -107,7 +110,7 @@ class Firewall {
     const { ctx } = this;
     if (ctx.signal.aborted) return;
     const { enabled, allow, trusted } = this.#config;
-    const { listeners } = this.#listeners.current.get("listeners") ?? { listeners: [] };
+    const { listeners } = this.#listeners.current ?? { listeners: [] };
     const services = [...this.#listens.current.values()].flatMap((fact) => fact.services);
     const allowed = allow.flatMap((text): Allowed[] => {
       const one = parseAllowed(text);

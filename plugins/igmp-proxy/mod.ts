@@ -2,7 +2,9 @@
 import {
   type Context,
   definePlugin,
+  INTERFACE,
   type InterfaceFact,
+  MULTICAST_WAY,
   type MulticastWayFact,
   page,
   type View,
@@ -50,8 +52,8 @@ class Multicast {
 
   constructor(private readonly ctx: Context<Config>) {
     this.#config = ctx.config;
-    this.#ways = ctx.facts.watch("multicast-way/");
-    this.#interfaces = ctx.facts.watch("interface/");
+    this.#ways = ctx.facts.watch(MULTICAST_WAY);
+    this.#interfaces = ctx.facts.watch(INTERFACE);
     this.#proxy = new IgmpProxy(ctx, (reason) => this.#ended(reason));
   }
 
@@ -88,7 +90,7 @@ class Multicast {
       config: this.#config,
       lan: ctx.network.current.lan,
       ways: [...this.#ways.current.values()],
-      interfaces: new Map([...this.#interfaces.current.values()].map((facts) => [facts.name, facts])),
+      interfaces: this.#interfaces.current,
     });
     const former = this.#plan;
     this.#plan = wish;

@@ -1,6 +1,6 @@
 // The peer's side: paths are told by the boxes' public addresses, and what is sent over each gets its congestion control.
 import type { Native } from "../../core/native/ffi.ts";
-import { type CongestionFact, type Context, type Link, type Resource, ROUTING_TABLE } from "@otb/plugin";
+import { CONGESTION, type Context, type Link, PATH, type Resource, ROUTING_TABLE } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { chooseCongestion } from "./congestion.ts";
 import { pathFact, socketRates, totalRate } from "./path_fact.ts";
@@ -22,7 +22,6 @@ interface Way {
 export class CloudPaths {
   readonly #telemetry = new Telemetry();
   readonly #ways = new Map<string, Way>();
-  #published = new Set<string>();
   #lastMs = performance.now();
   #claimed = "";
 
@@ -44,16 +43,15 @@ export class CloudPaths {
     void this.#claim().catch((error) =>
       ctx.log.warn("Cannot choose the congestion control of a path", { reason: String(error) })
     );
-    ctx.facts.publish("congestion", { wish: ctx.config.congestion } satisfies CongestionFact);
+    ctx.facts.publish(CONGESTION, { wish: ctx.config.congestion });
     const total = totalRate(paths);
-    for (const [name, sample] of paths) {
-      ctx.facts.publish(
-        `path/${name}`,
+    ctx.facts.publishAll(
+      PATH,
+      new Map([...paths].map(([name, sample]) => [
+        name,
         pathFact(name, "cloud", "active", sample, socketRates(sample), total),
-      );
-    }
-    for (const name of this.#published) if (!paths.has(name)) ctx.facts.publish(`path/${name}`, undefined);
-    this.#published = new Set(paths.keys());
+      ])),
+    );
     ctx.publishStatus({
       paths: paths.size,
       subflows: [...paths.values()].reduce((sum, { subflows }) => sum + subflows, 0),

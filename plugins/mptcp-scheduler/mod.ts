@@ -1,12 +1,18 @@
 // The plugin: on the box it owns routes, endpoints and first paths of all links; in the cloud the settings of the other end.
 import { type Native, openNative } from "../../core/native/ffi.ts";
 import {
-  type CongestionFact,
+  CONGESTION,
   type Context,
   definePlugin,
+  FIRST_PATH,
   type Json,
+  LINK_WAY,
+  PATH,
+  type PathFact,
+  PEER,
   type Peer,
   type PeerFact,
+  TUNNEL_PATH,
   type TunnelPathFact,
 } from "@otb/plugin";
 import { type Bytes, counters } from "./carried.ts";
@@ -113,8 +119,6 @@ class Scheduler {
   /** Links whose routes and endpoints are claimed, each with the address that they are for. */
   #claimedFor: ReadonlyMap<string, string> = new Map();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #published = new Set<string>();
-  #publishedWays = new Set<string>();
   #peerFact: PeerFact = { state: "unknown", sinceMs: 0 };
 
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
@@ -142,7 +146,7 @@ class Scheduler {
         )
       ),
     );
-    const tunnelPaths = ctx.facts.watch<TunnelPathFact>("tunnel-path/");
+    const tunnelPaths = ctx.facts.watch(TUNNEL_PATH);
     ctx.defer(tunnelPaths.subscribe((facts) => this.#tunnelTold(facts.values())));
     this.#tunnelTold(tunnelPaths.current.values());
     await this.#linksChanged();
@@ -367,6 +371,7 @@ class Scheduler {
       wentQuiet: rate === 0 && quietMs > 100 && quietMs < 3_000 && total > QUIET_BITS,
       stale: nowMs - memory.lastHeardMs >
         (this.#peerReach.doubtful ? DOUBTFUL_PROBE_MS : this.ctx.config.probeIdleSeconds * 1000),
+      isOnly: [...this.#memories].every(([other, { verdict }]) => other === name || verdict.out),
     });
     // With a single link there is nothing to move to; taking it out would only add a wound.
     memory.verdict.out = (out || this.#reportedDown(name)) && count > 1;
@@ -502,9 +507,8 @@ class Scheduler {
       (sum, { link }) => sum + this.#memory(link.name).rx + this.#memory(link.name).tx,
       0,
     );
-    const names = new Set<string>();
+    const paths = new Map<string, PathFact>();
     for (const link of ctx.links.current) {
-      names.add(link.name);
       const memory = this.#memories.get(link.name);
       const used = usable.some((candidate) => candidate.link.name === link.name);
       const resting = link.tier === "backup" || link.tier === "secondary" && !memory?.verdict.promoted;
@@ -534,7 +538,7 @@ class Scheduler {
         total,
         ctx.config.transport,
       );
-      ctx.facts.publish(`path/${link.name}`, {
+      paths.set(link.name, {
         ...fact,
         reason,
         protocol: memory?.stripped ? "tcp" : fact.protocol,
@@ -542,12 +546,11 @@ class Scheduler {
         congestion: fact.congestion || memory?.congestion || "",
       });
     }
-    for (const name of this.#published) if (!names.has(name)) ctx.facts.publish(`path/${name}`, undefined);
-    this.#published = names;
+    ctx.facts.publishAll(PATH, paths);
     this.#publishWays(routed);
     this.#publishPeer(nowMs);
-    ctx.facts.publish("congestion", { wish: ctx.config.congestion } satisfies CongestionFact);
-    ctx.facts.publish("first-path", {
+    ctx.facts.publish(CONGESTION, { wish: ctx.config.congestion });
+    ctx.facts.publish(FIRST_PATH, {
       transport: ctx.config.transport,
       ...firstPaths(
         usable.filter(({ link }) => !this.#memory(link.name).verdict.out).map(({ link, address }) => {
@@ -573,12 +576,7 @@ class Scheduler {
   }
 
   #publishWays(usable: UsableLink[]): void {
-    const names = new Set(usable.map(({ link }) => link.name));
-    for (const link of usable) this.ctx.facts.publish(`link-way/${link.link.name}`, wayOut(link));
-    for (const name of this.#publishedWays) {
-      if (!names.has(name)) this.ctx.facts.publish(`link-way/${name}`, undefined);
-    }
-    this.#publishedWays = names;
+    this.ctx.facts.publishAll(LINK_WAY, new Map(usable.map((link) => [link.link.name, wayOut(link)])));
   }
 
   #publishPeer(nowMs: number): void {
@@ -590,7 +588,7 @@ class Scheduler {
     const { health, facts } = this.ctx;
     const { name, address, port } = this.#peer;
     if (state !== this.#peerFact.state) this.#peerFact = { state, sinceMs: this.ctx.clock.now() };
-    facts.publish(`peer/${name}`, { ...this.#peerFact, reason });
+    facts.publishAll(PEER, new Map([[name, { ...this.#peerFact, reason }]]));
     if (state === "down") {
       health.raise({
         code: "peer-gone",

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { Context, Link, Resource } from "@otb/plugin";
+import { PluginFacts } from "../../core/contract/plugin_facts.ts";
 import { type Config, config } from "./config.ts";
+import manifest from "./deno.json" with { type: "json" };
 import plugin from "./mod.ts";
 
 const LINK: Link = {
@@ -43,7 +45,7 @@ Deno.test("a link that comes while the plugin starts gets its routes: nobody tel
       keep: async () => {},
       delete: async () => {},
     },
-    facts: { publish: nothing, watch: () => still(new Map()) },
+    facts: new PluginFacts({ name: "mptcp-scheduler", ...manifest.otb, send: nothing }),
     links,
     network: still({ role: "box", peers: [peer] }),
     directory: "",

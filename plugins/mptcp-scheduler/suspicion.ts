@@ -26,6 +26,8 @@ export interface Evidence {
   wentQuiet: boolean;
   /** Nothing has been heard of it for so long that its state is only a memory. */
   stale: boolean;
+  /** No other path stands: what is out is asked at once, and one answer is enough. */
+  isOnly?: boolean;
 }
 
 /** What to do with a path now. */
@@ -46,9 +48,12 @@ export class Suspicion {
   #falls = 0;
   #stoodSinceMs = 0;
   #fellMs = -Infinity;
+  #isOnly = false;
 
   /** Whether it is out, and whether to probe. */
-  beat({ nowMs, rttMs, heard, silentMs, backoff, wentQuiet, stale }: Evidence): Judgement {
+  beat({ nowMs, rttMs, heard, silentMs, backoff, wentQuiet, stale, isOnly = false }: Evidence): Judgement {
+    if (isOnly && !this.#isOnly) this.#nextProbeMs = nowMs;
+    this.#isOnly = isOnly;
     if (this.#probing) return { out: this.#out };
     if (this.#out) {
       if (nowMs < this.#nextProbeMs) return { out: true };
@@ -85,9 +90,8 @@ export class Suspicion {
     }
     this.#answers++;
     this.#nextProbeMs = nowMs + RETRY_FIRST_MS / 3;
-    if (this.#answers < Math.min(ANSWERS_LAST, ANSWERS_FIRST * 2 ** Math.max(0, this.#falls - 1))) {
-      return false;
-    }
+    const needed = Math.min(ANSWERS_LAST, ANSWERS_FIRST * 2 ** Math.max(0, this.#falls - 1));
+    if (this.#answers < needed && !this.#isOnly) return false;
     this.#out = false;
     this.#stoodSinceMs = nowMs;
     this.#trustedUntilMs = nowMs + TRUST_MS;

@@ -78,6 +78,24 @@ Deno.test("a path that fell just now is asked every second, and one that is out 
   assert.ok(unknown.every(({ gapMs }) => gapMs >= 1_500));
 });
 
+Deno.test("once no other path stands, one that flapped is asked at once and back after one answer", () => {
+  const path = new Suspicion();
+  let nowMs = 0;
+  for (let fall = 0; fall < 4; fall++) {
+    path.beat({ ...quiet, nowMs: nowMs += 2_000, backoff: 1 });
+    path.probed(false, nowMs += 10);
+    while (path.beat({ ...quiet, nowMs }).out) {
+      if (path.beat({ ...quiet, nowMs: nowMs += 50 }).probeWithinMs !== undefined) {
+        path.probed(fall < 3, nowMs);
+      }
+      if (fall === 3 && nowMs > 40_000) break;
+    }
+  }
+  const { probeWithinMs } = path.beat({ ...quiet, nowMs: nowMs += 1, isOnly: true });
+  assert.notEqual(probeWithinMs, undefined);
+  assert.equal(path.probed(true, nowMs), true);
+});
+
 Deno.test("a path that flaps has to answer ever more often", () => {
   const path = new Suspicion();
   let nowMs = 0;

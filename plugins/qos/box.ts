@@ -1,15 +1,22 @@
 // The box's side: follows every link's rates, holds what leaves, and asks the peer to hold what comes.
 import {
+  CALLS,
   type CallsFact,
   type Context,
+  DEVICE_PRIORITY,
   type DevicePriorityFact,
+  INTERFACE,
   type InterfaceFact,
   type Json,
   type Link,
+  LINK_RATE,
   type LinkRateFact,
   OtbError,
   type Resource,
+  SOCKS5,
   type Socks5Fact,
+  TUNNEL,
+  TUNNEL_PATH,
   type TunnelFact,
   type TunnelPathFact,
   type View,
@@ -40,14 +47,13 @@ interface Held {
 export class Box {
   readonly #paths: View<ReadonlyMap<string, TunnelPathFact>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
-  readonly #socks5: View<ReadonlyMap<string, Socks5Fact>>;
-  readonly #tunnel: View<ReadonlyMap<string, TunnelFact>>;
-  readonly #calls: View<ReadonlyMap<string, CallsFact>>;
+  readonly #socks5: View<Socks5Fact | undefined>;
+  readonly #tunnel: View<TunnelFact | undefined>;
+  readonly #calls: View<CallsFact | undefined>;
   readonly #asker: Asker;
   readonly #rates = new Map<string, LinkRates>();
   readonly #held = new Map<string, Held>();
   readonly #ifbs = new Map<string, number>();
-  readonly #published = new Map<string, string>();
   /** What was last claimed under each key, as text. */
   readonly #claimed = new Map<string, string>();
   #tested: { [link: string]: Tested } = {};
@@ -59,11 +65,11 @@ export class Box {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly ctx: Context<Config>) {
-    this.#paths = ctx.facts.watch("tunnel-path/");
-    this.#interfaces = ctx.facts.watch("interface/");
-    this.#socks5 = ctx.facts.watch("socks5");
-    this.#tunnel = ctx.facts.watch("tunnel");
-    this.#calls = ctx.facts.watch("calls");
+    this.#paths = ctx.facts.watch(TUNNEL_PATH);
+    this.#interfaces = ctx.facts.watch(INTERFACE);
+    this.#socks5 = ctx.facts.watch(SOCKS5);
+    this.#tunnel = ctx.facts.watch(TUNNEL);
+    this.#calls = ctx.facts.watch(CALLS);
     this.#asker = new Asker(() => this.#proxy(), ctx.config.port);
   }
 
@@ -72,7 +78,7 @@ export class Box {
     ctx.defer(() => this.#asker.close());
     this.#tested = await ctx.store.get<{ [link: string]: Tested & Json }>("tested") ?? {};
     this.#hasCake = await this.#tryCake();
-    ctx.facts.publish("device-priority", priorities(ctx.config));
+    ctx.facts.publish(DEVICE_PRIORITY, priorities(ctx.config));
     await this.#follow();
     ctx.defer(() => clearTimeout(this.#timer));
     this.#later();
@@ -128,7 +134,7 @@ export class Box {
   }
 
   #proxy(): Socks5Fact | undefined {
-    return this.#socks5.current.get("socks5");
+    return this.#socks5.current;
   }
 
   /** Whether the kernel takes CAKE: asked where it disturbs nothing. */
@@ -182,7 +188,7 @@ export class Box {
     const { ctx } = this;
     const isNeeded = ctx.config.autorate && this.#isBusy;
     const counted = isNeeded ? await readCounters(links.map(({ interface: device }) => device)) : new Map();
-    const isCalled = this.#calls.current.get("calls")?.going ?? false;
+    const isCalled = this.#calls.current?.going ?? false;
     const nowMs = performance.now();
     for (const name of this.#rates.keys()) {
       if (!ctx.links.current.some((link) => link.name === name)) this.#rates.delete(name);
@@ -200,11 +206,11 @@ export class Box {
 
   /** Of the tunnel that stands now. */
   get #session(): string | undefined {
-    return this.#tunnel.current.get("tunnel")?.session;
+    return this.#tunnel.current?.session;
   }
 
   #path({ name }: Link): TunnelPathFact | undefined {
-    return this.#paths.current.get(`tunnel-path/${name}`);
+    return this.#paths.current.get(name);
   }
 
   async #hold(links: Link[]): Promise<void> {
@@ -256,7 +262,7 @@ export class Box {
 
   #layer({ name, interface: device, upMbps }: Link): Layer {
     return this.ctx.config.linkLayers[name] ??
-      guessLayer(this.#interfaces.current.get(`interface/${device}`), upMbps && upMbps * 1e6);
+      guessLayer(this.#interfaces.current.get(device), upMbps && upMbps * 1e6);
   }
 
   /** A name for a link's ifb, the same as long as this process lives. */
@@ -297,17 +303,7 @@ export class Box {
       const downBy = isGranted ? "peer" : rates.arrivalCap === undefined ? "nobody" : "box";
       return { link: name, upBitsPerSecond: up, downBitsPerSecond: down, downBy } satisfies LinkRateFact;
     });
-    for (const row of rows) {
-      const text = JSON.stringify(row);
-      if (this.#published.get(row.link) === text) continue;
-      this.#published.set(row.link, text);
-      ctx.facts.publish(`link-rate/${row.link}`, row);
-    }
-    for (const name of this.#published.keys()) {
-      if (rows.some(({ link }) => link === name)) continue;
-      this.#published.delete(name);
-      ctx.facts.publish(`link-rate/${name}`, undefined);
-    }
+    ctx.facts.publishAll(LINK_RATE, new Map(rows.map((row) => [row.link, row])));
     const status = {
       discipline: this.#hasCake ? "cake" : "htb",
       testing: this.#testing,

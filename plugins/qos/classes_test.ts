@@ -4,7 +4,7 @@ import { canonical } from "../../core/net/canonical.ts";
 import { Journal } from "../../core/net/journal.ts";
 import { Net } from "../../core/net/net.ts";
 import { OsLinux } from "../../core/net/os_linux.ts";
-import { Namespace, silent } from "../../core/net/testing.ts";
+import { Namespace, silent } from "../../core/net/testing/namespace.ts";
 import type { Resource } from "@otb/plugin";
 import { arrivalCap, CLASS, linkQdisc, linkTable, uplinkQdisc, uplinkTable } from "./classes.ts";
 import { guessLayer } from "./layer.ts";

@@ -1,5 +1,5 @@
 // The peer's side: takes boxes' wishes, and holds what goes to their addresses.
-import type { Context, ProxyTargetFact, Resource, TunnelPathFact } from "@otb/plugin";
+import { type Context, PROXY_TARGET, type Resource, TUNNEL_PATH } from "@otb/plugin";
 import { uplinkQdisc, uplinkTable } from "./classes.ts";
 import type { Config } from "./config.ts";
 import { type Group, Ledger } from "./ledger.ts";
@@ -11,7 +11,7 @@ const BEAT_MS = 500;
 
 /** Starts serving boxes. @throws Error when the port is taken */
 export async function startCloud(ctx: Context<Config>): Promise<void> {
-  const paths = ctx.facts.watch<TunnelPathFact>("tunnel-path/");
+  const paths = ctx.facts.watch(TUNNEL_PATH);
   const ledger = new Ledger();
   const now = () => new Paths(paths.current.values());
   const service = serve(ctx.config.port, {
@@ -19,7 +19,7 @@ export async function startCloud(ctx: Context<Config>): Promise<void> {
     isKnown: (session) => now().has(session),
   });
   ctx.defer(() => service.close());
-  ctx.facts.publish("proxy-target/qos", { host: "127.0.0.1", port: service.port } satisfies ProxyTargetFact);
+  ctx.facts.publish(PROXY_TARGET, ctx.name, { host: "127.0.0.1", port: service.port });
   // What a box marks on its way here is how its connection is answered: priority of devices holds downstream too.
   await ctx.claim("settings", [{
     kind: "sysctl",

@@ -6,7 +6,7 @@ import { listen } from "./listen.ts";
 import { mayGoDirectly } from "./mod.ts";
 import { Pipeline } from "./pipeline.ts";
 import { race } from "./race.ts";
-import { addressIn, answerBytes, query, queryBytes } from "./testing.ts";
+import { addressIn, answerBytes, query, queryBytes } from "./testing/messages.ts";
 import { connector, parseUpstream } from "./upstream.ts";
 import { Way } from "./way.ts";
 import { failure, type Query, Rcode, rcodeOf, readQuery, withId } from "./wire.ts";

@@ -1,6 +1,17 @@
 // Names for devices that are pinned to a link: what only that operator knows is asked of the link's own resolver, over the link; what
 // it does not know, such as names of the LAN, of the box as usual.
-import type { Context, LinkFact, LinkResolverFact, LinkWayFact, ListensFact, View } from "@otb/plugin";
+import {
+  type Context,
+  LINK,
+  LINK_RESOLVER,
+  LINK_WAY,
+  type LinkFact,
+  type LinkResolverFact,
+  type LinkWayFact,
+  LISTENS,
+  type ListensFact,
+  type View,
+} from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { askLink, type LinkServers } from "./link_way.ts";
 import { listen, type Listening } from "./listen.ts";
@@ -68,8 +79,8 @@ export class LinkListeners {
   #work: Promise<void> = Promise.resolve();
 
   constructor(private readonly ctx: Context<Config>) {
-    this.#ways = ctx.facts.watch("link-way/");
-    this.#found = ctx.facts.watch("link/");
+    this.#ways = ctx.facts.watch(LINK_WAY);
+    this.#found = ctx.facts.watch(LINK);
     // An operator's own network is private, as often as not; the house is not its matter.
     this.#guard = new Rebinding(ctx.config.localDomains, OUTSIDE_HOME4, OUTSIDE_HOME6);
     for (const view of [this.#ways, this.#found, ctx.links, ctx.network]) {
@@ -101,7 +112,7 @@ export class LinkListeners {
     for (const { link, source, mark } of lan ? this.#ways.current.values() : []) {
       if (source.includes(":")) continue;
       const { observed } = ctx.links.current.find(({ name }) => name === link) ?? {};
-      const told = this.#found.current.get(`link/${link}`)?.resolvers;
+      const told = this.#found.current.get(link)?.resolvers;
       const servers = serversOf(told, observed?.gateway, [lan!, source]);
       if (servers.length === 0) continue;
       wanted.set(link, { source, servers, port: ctx.config.port + (mark >> 8), lan: lan!.split("/")[0]! });
@@ -126,18 +137,14 @@ export class LinkListeners {
     this.#tell();
   }
 
-  #told = "";
-
   #tell(): void {
-    const facts = [...this.#open.values()].map(({ fact }) => fact);
-    const told = JSON.stringify(facts);
-    if (told === this.#told) return;
-    this.#told = told;
-    const services: ListensFact["services"] = facts.flatMap(({ port }) =>
+    const { facts, name } = this.ctx;
+    const open = new Map([...this.#open].map(([link, { fact }]) => [link, fact]));
+    const services: ListensFact["services"] = [...open.values()].flatMap(({ port }) =>
       (["udp", "tcp"] as const).map((protocol) => ({ protocol, port, zones: ["lan" as const] }))
     );
-    this.ctx.facts.publish("listens/resolver", { services } satisfies ListensFact);
-    for (const fact of facts) this.ctx.facts.publish(`link-resolver/${fact.link}`, fact);
+    facts.publish(LISTENS, name, { services });
+    facts.publishAll(LINK_RESOLVER, open);
   }
 
   /** Who answers the LAN on the box: with its own names, and the rest through the bond. */
@@ -153,6 +160,6 @@ export class LinkListeners {
   #close(name: string): void {
     this.#open.get(name)?.listening.close();
     this.#open.delete(name);
-    this.ctx.facts.publish(`link-resolver/${name}`, undefined);
+    this.ctx.facts.publish(LINK_RESOLVER, name, undefined);
   }
 }

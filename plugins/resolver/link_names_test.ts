@@ -4,7 +4,7 @@ import { createSocket } from "node:dgram";
 import { framed, messages, writeAll } from "./frames.ts";
 import { LinkNames, serversOf } from "./link_names.ts";
 import { askLink } from "./link_way.ts";
-import { addressIn, answerBytes, query } from "./testing.ts";
+import { addressIn, answerBytes, query } from "./testing/messages.ts";
 import { failure, forUdp, type Query, Rcode, rcodeOf, readQuery, withId } from "./wire.ts";
 
 const SOURCE = "127.9.0.2", never = new AbortController().signal;

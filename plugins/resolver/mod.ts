@@ -3,12 +3,15 @@ import {
   type Context,
   definePlugin,
   type HealthCondition,
-  type LanPrefixFact,
+  LAN_PREFIX,
+  PEER,
   type PeerFact,
   type Problem,
-  type ProxyTargetFact,
+  PROXY_TARGET,
+  RESOLVER,
   type ResolverFact,
-  type Socks5Fact,
+  SOCKS5,
+  WHEN_PEER_GONE,
   type WhenPeerGoneFact,
 } from "@otb/plugin";
 import { type Config, config } from "./config.ts";
@@ -42,16 +45,16 @@ export default definePlugin({
 
 async function startBox(ctx: Context<Config>): Promise<void> {
   const { port, localDomains } = ctx.config;
-  const socks5 = ctx.facts.watch<Socks5Fact>("socks5");
-  const peers = ctx.facts.watch<PeerFact>("peer/");
-  const policy = ctx.facts.watch<WhenPeerGoneFact>("when-peer-gone");
+  const socks5 = ctx.facts.watch(SOCKS5);
+  const peers = ctx.facts.watch(PEER);
+  const policy = ctx.facts.watch(WHEN_PEER_GONE);
   const forwarder = new Forwarder(ctx.config, {
-    proxy: () => socks5.current.get("socks5"),
-    direct: () => mayGoDirectly([...peers.current.values()], policy.current.get("when-peer-gone")),
+    proxy: () => socks5.current,
+    direct: () => mayGoDirectly([...peers.current.values()], policy.current),
     emptied: emptiedTeller(ctx),
   });
   const linkListeners = new LinkListeners(ctx);
-  const prefixes = ctx.facts.watch<LanPrefixFact>("lan-prefix");
+  const prefixes = ctx.facts.watch(LAN_PREFIX);
   const follow = () => {
     const { lan } = ctx.network.current;
     forwarder.rebinding.own = linkListeners.own = [
@@ -59,7 +62,7 @@ async function startBox(ctx: Context<Config>): Promise<void> {
       ...ctx.links.current.flatMap(({ observed: { address, gateway } }) =>
         [address, gateway].filter((one) => one !== undefined)
       ),
-      ...[...prefixes.current.values()].map(({ prefix }) => prefix),
+      ...prefixes.current ? [prefixes.current.prefix] : [],
     ];
   };
   follow();
@@ -77,7 +80,7 @@ async function startBox(ctx: Context<Config>): Promise<void> {
     const text = JSON.stringify([state, account, refused, malformed]);
     if (text === told) return;
     told = text;
-    ctx.facts.publish("resolver", { address: LOOPBACK, port, state, localDomains } satisfies ResolverFact);
+    ctx.facts.publish(RESOLVER, { address: LOOPBACK, port, state, localDomains });
     ctx.publishStatus({ state, ...account, refused, malformed });
     for (const condition of conditions(state, forwarder.lastError)) {
       if (condition.holds) ctx.health.raise(condition);
@@ -149,5 +152,5 @@ async function startCloud(ctx: Context<Config>): Promise<void> {
   });
   ctx.defer(() => unbound.apply(undefined));
   await unbound.apply(unboundProgram(unboundConfig(ctx.config)));
-  ctx.facts.publish("proxy-target/resolver", { host: LOOPBACK, port } satisfies ProxyTargetFact);
+  ctx.facts.publish(PROXY_TARGET, ctx.name, { host: LOOPBACK, port });
 }

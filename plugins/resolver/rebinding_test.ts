@@ -3,7 +3,7 @@ import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { config } from "./config.ts";
 import { addressesIn, OUTSIDE_HOME4, OUTSIDE_HOME6, Rebinding } from "./rebinding.ts";
-import { answerBytes, query } from "./testing.ts";
+import { answerBytes, query } from "./testing/messages.ts";
 import { nameOf, Rcode, rcodeOf } from "./wire.ts";
 import { unboundConfig } from "./unbound_config.ts";
 

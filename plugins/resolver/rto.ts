@@ -1,12 +1,14 @@
 // How long to wait for an answer before asking elsewhere as well (RFC 6298, for questions instead of segments). Pure.
 
 /** Before anything was measured, and the bounds afterwards; in milliseconds. */
-const FIRST_MS = 600, LEAST_MS = 150, MOST_MS = 1_200;
+const FIRST_MS = 600, LEAST_MS = 150, MOST_MS = 1_000;
 
 /** Learns from answers. */
 export class Rto {
   #smoothedMs: number | undefined;
   #variationMs = 0;
+  /** When the last late answer was counted. */
+  #lateMs = -Infinity;
 
   /** The timeout in milliseconds. */
   get ms(): number {
@@ -19,13 +21,21 @@ export class Rto {
     return this.#smoothedMs;
   }
 
-  answered(tookMs: number): void {
+  /**
+   * Takes how long an answer took, milliseconds, which came at `nowMs`. One that is late by far raises the timeout a little, and many
+   * that waited for the same thing count once: a link that died for a second is not how long answers take.
+   */
+  answered(tookMs: number, nowMs: number): void {
     if (this.#smoothedMs === undefined) {
-      this.#smoothedMs = tookMs;
-      this.#variationMs = tookMs / 2;
+      this.#smoothedMs = Math.min(tookMs, FIRST_MS);
+      this.#variationMs = this.#smoothedMs / 2;
       return;
     }
-    this.#variationMs += (Math.abs(this.#smoothedMs - tookMs) - this.#variationMs) / 4;
-    this.#smoothedMs += (tookMs - this.#smoothedMs) / 8;
+    const isLate = tookMs > this.ms;
+    if (isLate && nowMs - tookMs < this.#lateMs) return;
+    if (isLate) this.#lateMs = nowMs;
+    const sampleMs = Math.min(tookMs, this.ms);
+    this.#variationMs += (Math.abs(this.#smoothedMs - sampleMs) - this.#variationMs) / 4;
+    this.#smoothedMs += (sampleMs - this.#smoothedMs) / 8;
   }
 }

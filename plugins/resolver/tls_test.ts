@@ -5,7 +5,7 @@ import { connector } from "./upstream.ts";
 const CODE = `
 import { connector } from "${new URL("upstream.ts", import.meta.url).href}";
 import { Way } from "${new URL("way.ts", import.meta.url).href}";
-import { addressIn, query } from "${new URL("testing.ts", import.meta.url).href}";
+import { addressIn, query } from "${new URL("testing/messages.ts", import.meta.url).href}";
 const [port, tlsName] = Deno.args;
 const way = new Way("tls", connector({ address: "127.0.0.1", port: Number(port), tlsName }, () => undefined, true));
 try {

@@ -41,7 +41,7 @@ export class Way {
       const response = await pipeline.ask(query, signal);
       this.#heardMs = performance.now();
       this.#failures = 0;
-      this.rto.answered(this.#heardMs - startMs);
+      this.rto.answered(this.#heardMs - startMs, this.#heardMs);
       this.missed = 0;
       return response;
     } catch (error) {

@@ -5,7 +5,7 @@ import { type Bytes, cuts, hostile, pieces } from "../../tests/fuzz/inputs.ts";
 import { framed, messages } from "./frames.ts";
 import { Pipeline } from "./pipeline.ts";
 import { addressesIn, Rebinding } from "./rebinding.ts";
-import { answerBytes, query, queryBytes } from "./testing.ts";
+import { answerBytes, query, queryBytes } from "./testing/messages.ts";
 import { answers, failure, forUdp, Rcode, rcodeOf, readQuery, withId } from "./wire.ts";
 
 const exactly = (length: number) =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { framed, messages } from "./frames.ts";
-import { answerBytes, query, queryBytes } from "./testing.ts";
+import { answerBytes, query, queryBytes } from "./testing/messages.ts";
 import { answers, failure, forUdp, Rcode, rcodeOf, readQuery, withId } from "./wire.ts";
 
 Deno.test("a query is read with its id, where its question ends, and what it takes by UDP", () => {

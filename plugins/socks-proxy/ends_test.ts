@@ -2,16 +2,16 @@
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, decodeAddress, Errno } from "../../core/native/ffi.ts";
-import { listen, Pair, readAll, readExactly, throughSocks, until } from "./testing.ts";
-import { close } from "./testing_close.ts";
-import { BARE_MS, type End } from "./testing_end.ts";
+import { listen, Pair, readAll, readExactly, throughSocks, until } from "./testing/ends.ts";
+import { close } from "./testing/close.ts";
+import { BARE_MS, type End } from "./testing/end_process.ts";
 
 /** One end in a process of its own. */
 class Process {
   private constructor(readonly port: number, private readonly child: Deno.ChildProcess) {}
 
   static async start(end: End): Promise<Process> {
-    const script = new URL("./testing_end.ts", import.meta.url).pathname;
+    const script = new URL("./testing/end_process.ts", import.meta.url).pathname;
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", "--quiet", script, JSON.stringify(end)],
       stdin: "piped",

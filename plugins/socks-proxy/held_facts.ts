@@ -1,5 +1,5 @@
 // Tells which links are held back, by facts.
-import type { Context, HeldLinkFact, HoldProof } from "@otb/plugin";
+import { type Context, HELD, type HeldLinkFact, type HoldProof } from "@otb/plugin";
 import type { HeldLink } from "./transport/striped/guard.ts";
 
 /** Links by the name that they have here, and for which direction. */
@@ -27,19 +27,11 @@ function toSecond(ms: number): number {
   return Math.round(ms / 1000) * 1000;
 }
 
-/** Publishes them as they are at each call. */
-export class HeldFacts {
-  /** Links that are told of. */
-  #told = new Set<string>();
-
-  constructor(private readonly ctx: Pick<Context<unknown>, "facts" | "clock">) {}
-
-  tell(links: HeldLinks): void {
-    const { facts, clock } = this.ctx;
-    const now = heldFacts(links, clock.now(), performance.now());
-    const held = new Set(now.map(({ link }) => link));
-    for (const link of this.#told) if (!held.has(link)) facts.publish(`held/${link}`, undefined);
-    for (const fact of now) facts.publish(`held/${fact.link}`, { ...fact });
-    this.#told = held;
-  }
+/** Publishes them as they are now. */
+export function tellHeld(
+  { facts, clock }: Pick<Context<unknown>, "facts" | "clock">,
+  links: HeldLinks,
+): void {
+  const held = heldFacts(links, clock.now(), performance.now());
+  facts.publishAll(HELD, new Map(held.map((fact) => [fact.link, fact])));
 }

@@ -1,50 +1,51 @@
 // The plugin: on the box it carries the LAN's TCP to the peer, in the cloud it is that peer.
 import { ADDRESS_BYTES, openNative } from "../../core/native/ffi.ts";
 import {
-  type BoxesFact,
-  type ClockFact,
-  type CongestionFact,
+  BOXES,
+  CLOCK,
+  CONGESTION,
   type Context,
   definePlugin,
-  type DevicePriorityFact,
-  type DomainRulesFact,
-  type FirstPathFact,
+  DEVICE_PRIORITY,
+  DOMAIN_HITS,
+  DOMAIN_RULES,
+  FIRST_PATH,
   type HealthCondition,
-  type InterfaceFact,
+  INTERFACE,
   isRange,
-  type ListensFact,
+  LISTENS,
   MARK,
   OtbError,
-  type PathFact,
-  type PeerFact,
-  type ProxyTargetFact,
+  PATH,
+  PEER,
+  PROXY_TARGET,
   readBoxes,
   readKey,
-  type Socks5Fact,
+  SOCKS5,
   type Zone,
 } from "@otb/plugin";
-import { Boxes } from "./boxes.ts";
+import { Boxes } from "./peer/boxes.ts";
 import { type Config, config } from "./config.ts";
-import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./descriptors.ts";
-import { drained } from "./drain.ts";
-import { HeldFacts } from "./held_facts.ts";
-import { interception, Interceptor } from "./intercept.ts";
-import { probePeer } from "./peer_probe.ts";
-import { Older } from "./older.ts";
+import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./relay/descriptors.ts";
+import { drained } from "./peer/drain.ts";
+import { interception, Interceptor } from "./box/intercept.ts";
+import { probePeer } from "./box/peer_probe.ts";
+import { Older } from "./peer/sip004_server.ts";
 import { publish } from "./publish.ts";
-import { Reactor } from "./reactor.ts";
-import { Shares } from "./shares.ts";
-import { Sniffer } from "./sniffer.ts";
-import { Salts } from "./salts.ts";
-import { rememberSeen } from "./seen.ts";
-import { serveCounters, Server } from "./serve.ts";
-import { Identity } from "./sip023.ts";
-import { LINK_LOGIN, type Login, Socks5 } from "./socks5.ts";
-import { StandIn } from "./stand_in.ts";
-import { Targets } from "./targets.ts";
+import { Reactor } from "./relay/reactor.ts";
+import { Shares } from "./box/shares.ts";
+import { Sniffer } from "./box/sniffer.ts";
+import { Salts } from "./wire/salts.ts";
+import { rememberSeen } from "./peer/last_seen.ts";
+import { serveCounters, Server } from "./peer/server.ts";
+import { Identity } from "./wire/sip023.ts";
+import { LINK_LOGIN, type Login, Socks5 } from "./box/socks5.ts";
+import { StandIn } from "./box/stand_in.ts";
+import { Targets } from "./peer/targets.ts";
 import type { CongestionWish } from "./transport/striped/line.ts";
 import { MptcpTransport, order } from "./transport/transport.ts";
-import { tunnelCounters, Tunnels } from "./tunnel.ts";
+import { tunnelCounters, Tunnels } from "./box/outbound.ts";
+import { tellHeld } from "./held_facts.ts";
 
 /** How long the peer has to answer when it is asked whether it does. */
 const PROBE_MS = 2_000;
@@ -135,20 +136,20 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   if (!peer) {
     throw new OtbError("peer-missing", "Cannot carry anything as no peer is known", 'Run "otb init box".');
   }
-  const firstPath = ctx.facts.watch<FirstPathFact>("first-path");
-  const choices = () => firstPath.current.get("first-path")?.choices ?? [];
-  const clock = ctx.facts.watch<ClockFact>("clock");
+  const firstPath = ctx.facts.watch(FIRST_PATH);
+  const choices = () => firstPath.current?.choices ?? [];
+  const clock = ctx.facts.watch(CLOCK);
   const transport = new MptcpTransport(native, peer);
-  const interfaces = ctx.facts.watch<InterfaceFact>("interface/");
+  const interfaces = ctx.facts.watch(INTERFACE);
   /** The MAC address of who has an address (a record) on the LAN. */
   const deviceOf = (address: Uint8Array<ArrayBuffer>) => {
-    const index = interfaces.current.get(`interface/${ctx.network.current.lan?.interface}`)?.index;
+    const index = interfaces.current.get(ctx.network.current.lan?.interface ?? "")?.index;
     return index === undefined ? undefined : native.neighbour(address, index);
   };
-  const priorities = ctx.facts.watch<DevicePriorityFact>("device-priority");
+  const priorities = ctx.facts.watch(DEVICE_PRIORITY);
   const client = new Uint8Array(ADDRESS_BYTES);
   const markOf = (fd: number) => {
-    const { high = [], low = [] } = priorities.current.get("device-priority") ?? {};
+    const { high = [], low = [] } = priorities.current ?? {};
     if (high.length + low.length === 0 || native.remoteAddress(fd, client) < 0) return 0;
     const mac = deviceOf(client);
     if (mac === undefined) return 0;
@@ -156,18 +157,18 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   };
   const psk = readKey(ctx.secret("psk"), "psk"), peerKey = peerKeyOf(ctx);
   const identity = peerKey && new Identity(native, peerKey, psk);
-  const paths = ctx.facts.watch<PathFact>("path/");
+  const paths = ctx.facts.watch(PATH);
   const ways = () => {
-    const fact = firstPath.current.get("first-path");
+    const fact = firstPath.current;
     if (fact?.transport !== "striped") return [];
     // A backup that stands in for the others is a choice with a weight.
     return fact.choices.filter(({ link, weight }) =>
-      weight > 0 || paths.current.get(`path/${link}`)?.state === "active"
+      weight > 0 || paths.current.get(link)?.state === "active"
     );
   };
   const most = mostConnections(native), congestion = congestionWish(ctx);
-  const peers = ctx.facts.watch<PeerFact>("peer/");
-  const isCutOff = () => peers.current.get(`peer/${peer.name}`)?.state === "unknown";
+  const peers = ctx.facts.watch(PEER);
+  const isCutOff = () => peers.current.get(peer.name)?.state === "unknown";
   const tunnels = new Tunnels({
     ...{ native, reactor, transport, psk, identity, now, choices, markOf, counters, ways, most },
     ...{ isCutOff, congestion },
@@ -179,11 +180,11 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   const shares = new Shares(ctx, () => most - tunnels.joined / 2, deviceOf);
   const { devices } = shares;
 
-  const domainRules = ctx.facts.watch<DomainRulesFact>("domain-rules");
+  const domainRules = ctx.facts.watch(DOMAIN_RULES);
   const hits = new Map<string, number>();
   const sniffer = new Sniffer({
     ...{ native, reactor, tunnels, counters },
-    rules: () => domainRules.current.get("domain-rules")?.rules ?? [],
+    rules: () => domainRules.current?.rules ?? [],
     deviceOf,
     onHit: (rule) => hits.set(rule, (hits.get(rule) ?? 0) + 1),
   });
@@ -191,7 +192,7 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   // For this box's own plugins: who gets in here is on this machine already.
   const ownProxy = new Socks5(native, reactor, tunnels, "127.0.0.1", 0, LINK_LOGIN);
   ctx.defer(() => ownProxy.close());
-  ctx.facts.publish("socks5", { address: "127.0.0.1", port: ownProxy.port } satisfies Socks5Fact);
+  ctx.facts.publish(SOCKS5, { address: "127.0.0.1", port: ownProxy.port });
 
   const standIn = new StandIn({
     ...{ ctx, counters, peer: peer.name, interfaces },
@@ -262,9 +263,8 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     // What changed while the first one was made: nobody tells of it again.
     await again();
   }
-  const held = new HeldFacts(ctx);
   publish(ctx, () => {
-    held.tell(tunnels.heldLinks);
+    tellHeld(ctx, tunnels.heldLinks);
     const { unreachable, unanswered, lastError, ...counts } = counters;
     told(ctx, unreachable > 0, {
       code: "peer-unreachable",
@@ -275,14 +275,14 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     told(ctx, unanswered >= UNANSWERED_TOLD, {
       code: "peer-rejects",
       severity: "error",
-      ...(clock.current.get("clock")?.state === "wrong" ? CLOCK_WRONG : REJECTED),
+      ...(clock.current?.state === "wrong" ? CLOCK_WRONG : REJECTED),
     });
     for (const [code, crowding] of Object.entries(shares.conditions())) {
       if (crowding) ctx.health.raise(crowding);
       else ctx.health.clear(code);
     }
     if (hits.size > 0) {
-      ctx.facts.publish("domain-hits", { since: startedMs, rules: Object.fromEntries(hits) });
+      ctx.facts.publish(DOMAIN_HITS, { since: startedMs, rules: Object.fromEntries(hits) });
     }
     told(ctx, tunnels.transport === "unknown-to-peer", STRIPING_UNKNOWN);
     return { ...counts, transport: tunnels.transport, way: standIn.way };
@@ -292,8 +292,8 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
 
 /** The congestion control that a person wants of what is sent. */
 function congestionWish(ctx: Context<Config>): () => CongestionWish {
-  const told = ctx.facts.watch<CongestionFact>("congestion");
-  return () => told.current.get("congestion")?.wish ?? "auto";
+  const told = ctx.facts.watch(CONGESTION);
+  return () => told.current?.wish ?? "auto";
 }
 
 async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
@@ -308,7 +308,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
     targets.setOwn([...found, ...ctx.network.current.peers.map(({ address }) => address)]);
   };
   lookAtOwn();
-  const offered = ctx.facts.watch<ProxyTargetFact>("proxy-target/");
+  const offered = ctx.facts.watch(PROXY_TARGET);
   targets.setOffered([...offered.current.values()]);
   ctx.defer(offered.subscribe((facts) => targets.setOffered([...facts.values()])));
   const timer = setInterval(lookAtOwn, 10_000);
@@ -328,7 +328,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   follow();
   ctx.defer(() => older.close());
   ctx.defer(
-    ctx.facts.watch<BoxesFact>("boxes").subscribe(() => {
+    ctx.facts.watch(BOXES).subscribe(() => {
       try {
         follow();
         ctx.health.clear("boxes-refused");
@@ -345,10 +345,9 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server?.close());
   serves(ctx, "link", self!.port, ...ctx.config.sip004.enabled ? [ctx.config.sip004.port] : []);
-  const held = new HeldFacts(ctx);
   publish(ctx, () => {
     const links = server?.heldLinks ?? [];
-    held.tell({ down: links.map((one) => ({ ...one, link: `${one.box}/${one.link}` })) });
+    tellHeld(ctx, { down: links.map((one) => ({ ...one, link: `${one.box}/${one.link}` })) });
     const { rejected, ...counts } = counters;
     told(ctx, !salts.isDurable, {
       code: "salts-not-kept",
@@ -402,9 +401,9 @@ function peerKeyOf({ secret }: Context<Config>): Uint8Array<ArrayBuffer> | undef
 }
 
 /** Tells on which TCP ports these are served. */
-function serves({ facts }: Context<Config>, zone: Zone, ...ports: number[]): void {
+function serves({ facts, name }: Context<Config>, zone: Zone, ...ports: number[]): void {
   const services = ports.map((port) => ({ protocol: "tcp" as const, port, zones: [zone] }));
-  facts.publish("listens/socks-proxy", { services } satisfies ListensFact);
+  facts.publish(LISTENS, name, { services });
 }
 
 /** What fits into this process. */

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
-import { waiting } from "./relay.ts";
+import { waiting } from "./relay/relay.ts";
 import {
   base64,
   echo,
@@ -12,9 +12,9 @@ import {
   throughSocks,
   until,
   writeAll,
-} from "./testing.ts";
-import { close } from "./testing_close.ts";
-import { roundTrip, withShadowsocks } from "./testing_shadowsocks.ts";
+} from "./testing/ends.ts";
+import { close } from "./testing/close.ts";
+import { roundTrip, withShadowsocks } from "./testing/shadowsocks.ts";
 
 Deno.test("a connection that begins while no link works waits for one, with what was said; without that reason it is reset", async () => {
   let isCutOff = true;

@@ -1,9 +1,9 @@
 // The plugin: carries what the proxy does not, on the box and at the peer.
 import { openNative } from "../../core/native/ffi.ts";
 import { definePlugin } from "@otb/plugin";
-import { BoxTunnel } from "./box.ts";
+import { BoxTunnel } from "./ends/box.ts";
 import { check } from "./check.ts";
-import { CloudTunnel } from "./cloud.ts";
+import { CloudTunnel } from "./ends/cloud.ts";
 import { config } from "./config.ts";
 import { tunnelPage } from "./page.ts";
 

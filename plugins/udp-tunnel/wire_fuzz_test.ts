@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz, swift } from "../../tests/fuzz/property.ts";
 import { type Bytes, hostile } from "../../tests/fuzz/inputs.ts";
-import { CONTROL_BYTES, decodeControl, encodeControl } from "./control.ts";
-import { MAX_PATHS } from "./delivery.ts";
-import { FlowKey, markCongestion } from "./flow_key.ts";
-import { Halves } from "./halves.ts";
-import { Room } from "./reorder.ts";
-import { isFor, isFrom, keysOf, targetKey } from "./inner.ts";
-import { write } from "./testing_packets.ts";
+import { CONTROL_BYTES, decodeControl, encodeControl } from "./session/control.ts";
+import { MAX_PATHS } from "./schedule/delivery.ts";
+import { FlowKey, markCongestion } from "./schedule/flow_key.ts";
+import { Halves } from "./session/fragments.ts";
+import { Room } from "./schedule/reorder.ts";
+import { isFor, isFrom, keysOf, targetKey } from "./ends/inner_address.ts";
+import { write } from "./testing/packets.ts";
 import { SealedHeader } from "./wire.ts";
 
 const exactly = (length: number) =>

@@ -12,7 +12,7 @@ import {
   PROOF_AT,
   PROOF_BYTES,
   WELCOME_BYTES,
-} from "./greeting.ts";
+} from "./handshake/greeting.ts";
 import { SEALED_BYTES, SealedHeader } from "./wire.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -1,12 +1,12 @@
 // Every number of the tunnel that goes round, near the point where it does (9, line 10). Path numbers: ends_test and tunnel_test.
 import assert from "node:assert/strict";
-import { BULK } from "./classify.ts";
-import { Halves } from "./halves.ts";
-import { DelayZero, PathDelay } from "./owd.ts";
-import { PathMeter } from "./path_meter.ts";
-import { SeenSizes } from "./path_mtu.ts";
-import { HELD, READY, Reorder, Room } from "./reorder.ts";
-import { SeenTrain, TRAIN_PACKETS } from "./train.ts";
+import { BULK } from "./schedule/classify.ts";
+import { Halves } from "./session/fragments.ts";
+import { DelayZero, PathDelay } from "./paths/owd.ts";
+import { PathMeter } from "./paths/path_meter.ts";
+import { SeenSizes } from "./paths/path_mtu.ts";
+import { HELD, READY, Reorder, Room } from "./schedule/reorder.ts";
+import { SeenTrain, TRAIN_PACKETS } from "./paths/train.ts";
 
 const BULK_STREAM = BULK << 10, ROUND = 2 ** 32, BOTH = 3;
 

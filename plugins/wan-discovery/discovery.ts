@@ -1,20 +1,31 @@
 // The running search: frames in, evidence, plan, addresses, claims and facts out. The only part with I/O and time.
 import type { Native } from "../../core/native/ffi.ts";
-import type { Context, DhcpProbeWantedFact, InterfaceFact, Json, Lan } from "@otb/plugin";
-import { ANY, type Bytes, inside, readMac } from "./addresses.ts";
-import { allResources, configuredLinks } from "./claims.ts";
+import {
+  type Context,
+  DHCP_PROBE,
+  DHCP_PROBE_WANTED,
+  DHCP_SERVER,
+  INTERFACE,
+  type InterfaceFact,
+  type Json,
+  type Lan,
+  LINK,
+  ROUTER_ADVERTISEMENT,
+} from "@otb/plugin";
+import { ANY, type Bytes, inside, readMac } from "./frames/addresses.ts";
+import { allResources, configuredLinks } from "./links/claims.ts";
 import type { Config } from "./config.ts";
-import { CLIENT_PORT, decode, SERVER_PORT } from "./dhcp.ts";
-import { Evidence } from "./evidence.ts";
-import { arpProbe, parseAdvertisement, parseArp, parseUdp } from "./frames.ts";
-import { isSearchable } from "./interfaces.ts";
-import { type Grant, LeaseClient, type Outgoing, usedOf } from "./lease.ts";
-import { type Memory, readMemory } from "./memory.ts";
-import { parsePppoeOffer, pppoeQuestion } from "./pppoe.ts";
-import { frameOf } from "./outgoing.ts";
-import type { Plan, PlannedLink } from "./known.ts";
-import { gatewaysToAsk, plan } from "./planner.ts";
-import { COLLECT_MS, Prober } from "./prober.ts";
+import { CLIENT_PORT, decode, SERVER_PORT } from "./frames/dhcp.ts";
+import { Evidence } from "./search/evidence.ts";
+import { arpProbe, parseAdvertisement, parseArp, parseUdp } from "./frames/frames.ts";
+import { isSearchable } from "./search/interfaces.ts";
+import { type Grant, LeaseClient, type Outgoing, usedOf } from "./links/lease.ts";
+import { type Memory, readMemory } from "./search/memory.ts";
+import { parsePppoeOffer, pppoeQuestion } from "./frames/pppoe.ts";
+import { frameOf } from "./links/outgoing.ts";
+import type { Plan, PlannedLink } from "./search/known.ts";
+import { gatewaysToAsk, plan } from "./search/planner.ts";
+import { COLLECT_MS, Prober } from "./search/prober.ts";
 import {
   cannotForget,
   clashCondition,
@@ -26,7 +37,7 @@ import {
   pppoeConditions,
   serverFact,
 } from "./report.ts";
-import { Wires } from "./wire.ts";
+import { Wires } from "./frames/packet_sockets.ts";
 
 /** Rounds in vain until a server is gone; ARP questions in vain until a modem is. */
 const MISSED_ROUNDS = 3, MISSED_WATCHES = 4;
@@ -73,7 +84,6 @@ class Search implements Discovery {
   #own = new Set<string>();
   #nextWatchMs = 0;
   #claimed = new Map<string, string>();
-  #published = new Set<string>();
   #raised = new Set<string>();
   #stored = "";
   #following: Promise<void> | undefined;
@@ -96,13 +106,12 @@ class Search implements Discovery {
     });
     this.#memory = readMemory(await ctx.store.get("modems"));
     this.#holdPort();
-    const interfaces = ctx.facts.watch<InterfaceFact>("interface/");
+    const interfaces = ctx.facts.watch(INTERFACE);
     const look = () => this.#lookAtInterfaces([...interfaces.current.values()]);
     ctx.defer(interfaces.subscribe(look));
-    const wanted = ctx.facts.watch<DhcpProbeWantedFact>("dhcp-probe-wanted");
-    ctx.defer(wanted.subscribe((facts) => {
-      const device = facts.get("dhcp-probe-wanted")?.interface;
-      if (device !== undefined) this.#searched.get(device)?.prober.hurry(this.#nowMs());
+    const wanted = ctx.facts.watch(DHCP_PROBE_WANTED);
+    ctx.defer(wanted.subscribe((probe) => {
+      if (probe) this.#searched.get(probe.interface)?.prober.hurry(this.#nowMs());
       this.#soon();
     }));
     ctx.defer(ctx.network.subscribe(look));
@@ -215,7 +224,7 @@ class Search implements Discovery {
       // Silence says something only of who was asked: others tell by this when that was.
       if (prober.roundMs === nowMs) {
         if (name !== this.#lan?.interface) this.#wires.send(name, pppoeQuestion(mac, index));
-        this.ctx.facts.publish(`dhcp-probe/${name}`, { interface: name, atMs: this.ctx.clock.now() });
+        this.ctx.facts.publish(DHCP_PROBE, name, { interface: name, atMs: this.ctx.clock.now() });
       }
     }
     if (nowMs >= this.#nextWatchMs) this.#watch(nowMs);
@@ -448,9 +457,9 @@ class Search implements Discovery {
     const lan = this.#lan?.interface;
     const evidence = this.#evidence;
     const found = facts({ links, evidence, lan, grantOf: this.#grantOf, epochOf: this.#epochOf });
-    for (const key of this.#published) if (!found.has(key)) ctx.facts.publish(key, undefined);
-    for (const [key, fact] of found) ctx.facts.publish(key, fact);
-    this.#published = new Set(found.keys());
+    ctx.facts.publishAll(LINK, found.links);
+    ctx.facts.publishAll(DHCP_SERVER, found.servers);
+    ctx.facts.publishAll(ROUTER_ADVERTISEMENT, found.routers);
 
     const clashing = [...this.#clients.values()].filter(({ client }) => client.clashes);
     const conditions = [

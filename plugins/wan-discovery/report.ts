@@ -1,31 +1,18 @@
 // What others are told of the search: facts for plugins, rows and conditions for people. Pure.
-import { type HealthCondition, type InterfaceFact, OtbError } from "@otb/plugin";
-import { linkFact } from "./claims.ts";
-import type { Evidence, ServerSeen } from "./evidence.ts";
-import { kindOf } from "./interfaces.ts";
-import { type Grant, type LeaseClient, usedOf } from "./lease.ts";
-import type { PlannedLink } from "./known.ts";
-import { guess } from "./vendors.ts";
-
-/** A DHCP server that is not this box. Published as `dhcp-server/<mac>`. */
-export interface DhcpServerFact {
-  mac: string;
-  /** Its own address, option 54. */
-  server: string;
-  interface: string;
-  /** The default router that it tells; absent: it serves a LAN without a way out, or only refused. */
-  router?: string;
-  /** The subnet that it gives addresses of, CIDR. */
-  network?: string;
-  /** Milliseconds since the epoch. */
-  lastSeenMs: number;
-  /** When it last offered an address; absent: it only refused. */
-  offeredMs?: number;
-  /** Guessed by its Ethernet address and its own words. */
-  vendor?: string;
-  /** It is on the LAN's segment, where devices hear it. */
-  onLan: boolean;
-}
+import {
+  type DhcpServerFact,
+  type HealthCondition,
+  type InterfaceFact,
+  type LinkFact,
+  OtbError,
+  type RouterAdvertisementFact,
+} from "@otb/plugin";
+import { linkFact } from "./links/claims.ts";
+import type { Evidence, ServerSeen } from "./search/evidence.ts";
+import { kindOf } from "./search/interfaces.ts";
+import { type Grant, type LeaseClient, usedOf } from "./links/lease.ts";
+import type { PlannedLink } from "./search/known.ts";
+import { guess } from "./search/vendors.ts";
 
 /** What a report is made of. */
 export interface Findings {
@@ -37,22 +24,29 @@ export interface Findings {
   epochOf(seenMs: number): number;
 }
 
-/** Everything to publish, by key. */
-export function facts({ links, evidence, lan, grantOf, epochOf }: Findings): Map<string, object> {
-  const found = new Map<string, object>();
+/** What is told: links by name, servers and routers by MAC address. */
+export interface Told {
+  links: Map<string, LinkFact>;
+  servers: Map<string, DhcpServerFact>;
+  routers: Map<string, RouterAdvertisementFact>;
+}
+
+/** Everything to publish. */
+export function facts({ links, evidence, lan, grantOf, epochOf }: Findings): Told {
+  const found: Told = { links: new Map(), servers: new Map(), routers: new Map() };
   for (const link of links) {
     const grant = grantOf(link);
-    if (grant || link.lanAddress || link.away) found.set(`link/${link.name}`, linkFact(link, grant));
+    if (grant || link.lanAddress || link.away) found.links.set(link.name, linkFact(link, grant));
   }
   // Of several with one Ethernet address, one on the LAN, where devices hear it; else the one seen last.
   const isOnLan = ({ interface: on }: ServerSeen) => Number(on === lan);
   for (
     const server of evidence.servers.sort((a, b) => isOnLan(a) - isOnLan(b) || a.lastSeenMs - b.lastSeenMs)
   ) {
-    found.set(`dhcp-server/${server.mac}`, serverFact(server, lan, epochOf));
+    found.servers.set(server.mac, serverFact(server, lan, epochOf));
   }
   for (const { lastSeenMs, ...router } of evidence.routers) {
-    found.set(`router-advertisement/${router.mac}`, {
+    found.routers.set(router.mac, {
       ...router,
       lastSeenMs: epochOf(lastSeenMs),
       onLan: router.interface === lan,

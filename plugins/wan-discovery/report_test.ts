@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import type { Reply } from "./dhcp.ts";
-import { Evidence } from "./evidence.ts";
-import { type DhcpServerFact, facts } from "./report.ts";
+import type { Reply } from "./frames/dhcp.ts";
+import { Evidence } from "./search/evidence.ts";
+import type { DhcpServerFact } from "@otb/plugin";
+import { facts } from "./report.ts";
 
 const MAC = "02:00:5e:10:77:01";
 const reply = (type: Reply["type"]): Reply => ({
@@ -15,7 +16,7 @@ function told(evidence: Evidence): DhcpServerFact {
     ...{ links: [], evidence, lan: "lan0", grantOf: () => undefined },
     epochOf: (ms) => 1_000_000 + ms,
   });
-  return found.get(`dhcp-server/${MAC}`) as DhcpServerFact;
+  return found.servers.get(MAC)!;
 }
 
 Deno.test("of two servers with one Ethernet address the one on the LAN is told of, whichever was seen last", () => {

@@ -1,6 +1,6 @@
 // `otb bench aggregate`: one TCP connection through the whole path against the sum of the single links, in the same run.
-import { links, median, round } from "../measure.ts";
-import { World } from "../world.ts";
+import { links, median, round } from "./measure.ts";
+import { World } from "../worlds/world.ts";
 
 /** Link sets with a bar: down/up Mbit/s / one-way delay ms. */
 const CASES: { name: string; links: string[] }[] = [

@@ -1,6 +1,6 @@
 // `otb bench budget`: 16.8 MB through the whole path within the kernel's own simult_flows budget, both ways.
-import { links, median, round } from "../measure.ts";
-import { World } from "../world.ts";
+import { links, median, round } from "./measure.ts";
+import { World } from "../worlds/world.ts";
 
 const BYTES = 16_777_216;
 /** Delays are one-way in each direction, as in simult_flows.sh of the kernel's MPTCP self-tests. */

@@ -2,8 +2,8 @@
 // same run; and what a link that is cut costs a call.
 import type { StatusReport } from "../../core/client/mod.ts";
 import type { DatagramFlow, Datagrams } from "../lab/traffic.ts";
-import { links, median, round } from "../measure.ts";
-import { World } from "../world.ts";
+import { links, median, round } from "./measure.ts";
+import { World } from "../worlds/world.ts";
 import { type Codec, G711, meanOpinionScore, OPUS, rating } from "./emodel.ts";
 
 /** The bars: delay added at the 95th percentile, loss, packets lost by a cut link with and without duplicates. */

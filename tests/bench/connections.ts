@@ -1,6 +1,6 @@
 // `otb bench connections`: short connections per second through two encrypted hops, and memory with 10,000 idle ones.
 import { proportionalMemory } from "../../core/supervisor/process.ts";
-import { median, round } from "../measure.ts";
+import { median, round } from "./measure.ts";
 import { Bench, jsonLines, type Kind, SOCKS_PORT, TARGET_PORT } from "./hops.ts";
 
 const KINDS = ["otb", "otb-striped", "shadowsocks-libev", "shadowsocks-rust"] as const satisfies Kind[];

@@ -1,6 +1,6 @@
 // The tunnels that `otb bench tunnel` compares, each raised on a wire and taken down again: after `up`, what the box sends to
 // the Internet server goes by it.
-import { PEER_ADDRESS, ROOT, SERVER_ADDRESS } from "../world.ts";
+import { PEER_ADDRESS, ROOT, SERVER_ADDRESS } from "../worlds/world.ts";
 import { configureWireguard, type WireguardKeys, wireguardKeys } from "./wireguard.ts";
 import { BOX_WIRE, type Wire } from "./wire.ts";
 

@@ -5,9 +5,9 @@
 // UDP headers, the tunnel's own, AES-GCM's tag), and no tunnel can take that off a link. The share of the sum is therefore that
 // of whole packets on the links; what is left for the application stands beside it.
 import { setTimeout as sleep } from "node:timers/promises";
-import { links, median, round } from "../measure.ts";
-import { tunnelIsUp } from "../tunnel.ts";
-import { World } from "../world.ts";
+import { links, median, round } from "./measure.ts";
+import { tunnelIsUp } from "../worlds/tunnel.ts";
+import { World } from "../worlds/world.ts";
 
 /** Link sets: down/up Mbit/s / one-way delay ms; named by rate / round trip. */
 const CASES = [

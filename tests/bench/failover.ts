@@ -1,6 +1,6 @@
 // `otb bench failover`: links are cut silently under what devices do, and come and go a thousand times: nothing breaks, little stops.
-import { links } from "../measure.ts";
-import { type Transport, World } from "../world.ts";
+import { links } from "./measure.ts";
+import { type Transport, World } from "../worlds/world.ts";
 import { chosen } from "./chosen.ts";
 import { type CutsResult, cutsRows, cutsUnder } from "./failover_cuts.ts";
 import { type FlapsResult, flapsRows, flapsUnder } from "./failover_flaps.ts";

@@ -1,7 +1,7 @@
 // Links cut silently in turn under one connection: how long nothing came, and when a link that is back carries its share.
 import { setTimeout as sleep } from "node:timers/promises";
-import { median, round } from "../measure.ts";
-import type { World } from "../world.ts";
+import { median, round } from "./measure.ts";
+import type { World } from "../worlds/world.ts";
 import { carriesAfter, type Figures, figures, longestWithin, type Sample } from "./failover_figures.ts";
 import { begin, type Flowed, type FlowKind } from "./failover_flows.ts";
 

@@ -1,7 +1,7 @@
 // What `otb bench failover` makes of what it saw: the longest gap about a cut, and when a link carries its share again. Pure.
 import { type Arrivals, SLOT_MS } from "../lab/arrivals.ts";
 import type { Gap } from "../lab/meter.ts";
-import { median, round } from "../measure.ts";
+import { median, round } from "./measure.ts";
 
 /** Milliseconds over all cuts. */
 export interface Figures {

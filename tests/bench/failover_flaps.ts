@@ -1,7 +1,7 @@
 // Links that come and go very often under transfers in both directions and a session: every byte arrives, nothing grows.
 import { setTimeout as sleep } from "node:timers/promises";
-import { round } from "../measure.ts";
-import type { Transfer, World } from "../world.ts";
+import { round } from "./measure.ts";
+import type { Transfer, World } from "../worlds/world.ts";
 import { begin } from "./failover_flows.ts";
 
 /** How long a link is out, and in, at least; each as much again by chance. */

@@ -1,7 +1,7 @@
 // What flows while `otb bench failover` cuts links: a download, an upload, or an idle session, with its gaps and whether it was whole.
 import type { Gap } from "../lab/meter.ts";
 import { Lines } from "../lab/programs.ts";
-import { SERVER_ADDRESS, type World } from "../world.ts";
+import { SERVER_ADDRESS, type World } from "../worlds/world.ts";
 import { gapsUntil } from "./failover_figures.ts";
 
 export const FLOWS = ["download", "upload", "session"] as const;

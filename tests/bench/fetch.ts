@@ -1,7 +1,7 @@
 // `otb bench fetch`: small fetches and pages over several links against the best link alone, idle and beside a bulk download.
 import { Lines } from "../lab/programs.ts";
-import { links, median, round } from "../measure.ts";
-import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { links, median, round } from "./measure.ts";
+import { SERVER_ADDRESS, SERVER_PORT, World } from "../worlds/world.ts";
 import { DSL, LTE } from "./mixes.ts";
 
 /** The best link first, in rate as well as in delay. */

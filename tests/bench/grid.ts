@@ -1,5 +1,5 @@
 // `otb bench grid`: mixes of links as homes have them, each transport beside what the links carry, in the same run.
-import { round } from "../measure.ts";
+import { round } from "./measure.ts";
 import { chosen } from "./chosen.ts";
 import { CONNECTIONS, FIRST_S, Mix, type Way, WAYS } from "./grid_mix.ts";
 import { type GridResult, picture } from "./grid_picture.ts";

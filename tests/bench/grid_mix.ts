@@ -1,8 +1,8 @@
 // One mix of links while `otb bench grid` measures it: each transport over all of them, and the best alone, in one world.
 import { mbpsBetween } from "../lab/arrivals.ts";
 import type { LinkSpec } from "../lab/parse.ts";
-import { links, median, PAYLOAD_SHARE, round } from "../measure.ts";
-import { type Transport, TRANSPORTS, World } from "../world.ts";
+import { links, median, PAYLOAD_SHARE, round } from "./measure.ts";
+import { type Transport, TRANSPORTS, World } from "../worlds/world.ts";
 import { MOVING, type Moving } from "./grid_moving.ts";
 import { MIXES } from "./mixes.ts";
 

@@ -1,5 +1,5 @@
 // A picture of what `otb bench grid` measured, for the README: bars for each mix, as shares of what its links carry. Pure.
-import type { Transport } from "../world.ts";
+import type { Transport } from "../worlds/world.ts";
 import type { Way } from "./grid_mix.ts";
 
 /** One mix in one direction over so many connections at once; Mbit/s of all of them in steady state. */

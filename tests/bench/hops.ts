@@ -1,5 +1,5 @@
 // Two encrypted hops on loopback in a namespace of their own, by three implementations: ours, shadowsocks-rust, shadowsocks-libev.
-import { ROOT } from "../world.ts";
+import { ROOT } from "../worlds/world.ts";
 
 /** The implementations that are compared: all over plain TCP between the hops, ours striped and over MPTCP too; `raw` is ours unencrypted. */
 export type Kind = "otb" | "otb-striped" | "otb-mptcp" | "shadowsocks-rust" | "shadowsocks-libev" | "raw";

@@ -1,7 +1,7 @@
 // `otb bench idle`: memory of an idle box, all its processes together, as proportional set size.
 import { proportionalMemory } from "../../core/supervisor/process.ts";
-import { links, round } from "../measure.ts";
-import { World } from "../world.ts";
+import { links, round } from "./measure.ts";
+import { World } from "../worlds/world.ts";
 
 const BAR_MB = 200;
 

@@ -13,7 +13,7 @@ import {
   PollEvents,
   readBuffer,
 } from "../../core/native/ffi.ts";
-import { Reactor } from "../../plugins/socks-proxy/reactor.ts";
+import { Reactor } from "../../plugins/socks-proxy/relay/reactor.ts";
 
 const [mode, ...numbers] = Deno.args;
 const [port = 0, target = 0, count = 1, seconds = 0] = numbers.map(Number);

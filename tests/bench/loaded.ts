@@ -1,8 +1,8 @@
 // `otb bench loaded`: links that are full both ways, with long queues, for as long as you like: none may be called down.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StatusReport } from "../../core/client/mod.ts";
-import { links, round } from "../measure.ts";
-import { type Transfer, World } from "../world.ts";
+import { links, round } from "./measure.ts";
+import { type Transfer, World } from "../worlds/world.ts";
 
 /** Slow links, so that an hour costs little: Mbit/s down, up, and one-way milliseconds. */
 const LINKS = ["5/3/10", "5/3/25", "5/2/60"];

@@ -1,5 +1,5 @@
 // `otb bench relay`: bytes through two encrypted hops, ours against shadowsocks-libev and shadowsocks-rust, alternating.
-import { median, round } from "../measure.ts";
+import { median, round } from "./measure.ts";
 import { Bench, jsonLines, type Kind, SOCKS_PORT, TARGET_PORT } from "./hops.ts";
 
 const KINDS: Kind[] = ["otb", "otb-striped", "shadowsocks-libev", "shadowsocks-rust", "otb-mptcp", "raw"];

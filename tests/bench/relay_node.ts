@@ -2,16 +2,16 @@
 // relays bytes as they are, to show what encryption costs. The key comes from the environment: benchmarks only.
 import { Buffer } from "node:buffer";
 import { ADDRESS_BYTES, openNative, PollEvents } from "../../core/native/ffi.ts";
-import { Boxes } from "../../plugins/socks-proxy/boxes.ts";
-import { Reactor } from "../../plugins/socks-proxy/reactor.ts";
-import { type Codec, Relay } from "../../plugins/socks-proxy/relay.ts";
-import { Salts } from "../../plugins/socks-proxy/salts.ts";
-import { serveCounters, Server } from "../../plugins/socks-proxy/serve.ts";
-import { Identity } from "../../plugins/socks-proxy/sip023.ts";
-import { Socks5 } from "../../plugins/socks-proxy/socks5.ts";
-import { Targets } from "../../plugins/socks-proxy/targets.ts";
+import { Boxes } from "../../plugins/socks-proxy/peer/boxes.ts";
+import { Reactor } from "../../plugins/socks-proxy/relay/reactor.ts";
+import { type Codec, Relay } from "../../plugins/socks-proxy/relay/relay.ts";
+import { Salts } from "../../plugins/socks-proxy/wire/salts.ts";
+import { serveCounters, Server } from "../../plugins/socks-proxy/peer/server.ts";
+import { Identity } from "../../plugins/socks-proxy/wire/sip023.ts";
+import { Socks5 } from "../../plugins/socks-proxy/box/socks5.ts";
+import { Targets } from "../../plugins/socks-proxy/peer/targets.ts";
 import { MptcpTransport } from "../../plugins/socks-proxy/transport/transport.ts";
-import { tunnelCounters, Tunnels } from "../../plugins/socks-proxy/tunnel.ts";
+import { tunnelCounters, Tunnels } from "../../plugins/socks-proxy/box/outbound.ts";
 
 const [role, first, second, third] = Deno.args as [string, string, string, string?];
 const host = "127.0.0.1";

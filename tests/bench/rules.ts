@@ -1,9 +1,9 @@
 // `otb bench rules`: what a thousand pinning rules cost: a connection forwarded through the table of one rule and of a thousand,
 // in turns, every packet on its own as it would come from a wire.
-import { compile } from "../../plugins/device-pinning/compile.ts";
-import { NOTHING } from "../../plugins/device-pinning/kernel.ts";
-import { run as program, script, settings, wish } from "../../plugins/device-pinning/testing.ts";
-import { median, round } from "../measure.ts";
+import { compile } from "../../plugins/device-pinning/rules/compile.ts";
+import { NOTHING } from "../../plugins/device-pinning/flows/kernel.ts";
+import { run as program, script, settings, wish } from "../../plugins/device-pinning/testing/pinning.ts";
+import { median, round } from "./measure.ts";
 
 const RULES = 1_000;
 /** Of the throughput with a single rule. */

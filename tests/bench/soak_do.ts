@@ -1,7 +1,7 @@
 // Does what `otb bench soak` decided on, waits until it is over, and keeps the books that tell a kill from an end by itself.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SmallDisk } from "../lab/disk.ts";
-import type { World } from "../world.ts";
+import type { World } from "../worlds/world.ts";
 import type { Fault } from "./soak_plan.ts";
 
 /** So long a plugin may take to be ready again: it may be one that ended again and again, by our doing. */

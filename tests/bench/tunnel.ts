@@ -1,8 +1,8 @@
 // `otb bench tunnel`: one encrypted tunnel over one path, both ends on this machine and a wire between them, against
 // wireguard-go, glorytun and TUN devices without a tunnel's work, in turns.
 import { Traffic } from "../lab/traffic.ts";
-import { median, round } from "../measure.ts";
-import { SERVER_ADDRESS } from "../world.ts";
+import { median, round } from "./measure.ts";
+import { SERVER_ADDRESS } from "../worlds/world.ts";
 import { glorytunPath, type Kind, raise, wireguardPath } from "./contestants.ts";
 import { Wire } from "./wire.ts";
 

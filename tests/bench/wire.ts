@@ -3,7 +3,7 @@
 //
 //   box ── wan1 198.51.100.12 ── 198.51.100.11 and .9 ── site1 ── 203.0.113.1 ── server 203.0.113.10
 //    └─ lan0
-import { End, PEER_ADDRESS, PEER_PORT, SERVER_ADDRESS } from "../world.ts";
+import { End, PEER_ADDRESS, PEER_PORT, SERVER_ADDRESS } from "../worlds/world.ts";
 import { sweepBenches } from "./hops.ts";
 
 const ROLES = ["box", "site1", "server", "device"] as const;

@@ -5,11 +5,11 @@ import type { Told } from "./property.ts";
 const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const SUFFIX = "_fuzz_test.ts";
 
-/** One of each file, named by its last folder and itself. */
+/** One of each file, named by the plugin or the part of core that it belongs to and by itself. */
 export function typescriptFuzzers(): Fuzzer[] {
   return [...files(`${ROOT}/core`), ...files(`${ROOT}/plugins`)].sort().map((path) => {
-    const [folder, file] = path.split("/").slice(-2);
-    const name = `${folder}/${file!.slice(0, -SUFFIX.length)}`;
+    const [, part] = path.slice(ROOT.length + 1).split("/");
+    const name = `${part}/${path.slice(path.lastIndexOf("/") + 1, -SUFFIX.length)}`;
     return { name, run: (wanted, signal) => run(name, path, wanted, signal) };
   });
 }

@@ -2,16 +2,16 @@
 // Every OFFER, ACK and NAK is a JSON line `{"type","mac","address","atMs"}` on standard output; a client that has an address
 // answers ARP for it. Frames are made and read here, so that a client may be as hostile as a test wants.
 import { openNative } from "../../core/native/ffi.ts";
-import { ANY } from "../../plugins/wan-discovery/addresses.ts";
+import { ANY } from "../../plugins/wan-discovery/frames/addresses.ts";
 import {
   CLIENT_PORT,
   type ClientMessage,
   decode,
   encode,
   SERVER_PORT,
-} from "../../plugins/wan-discovery/dhcp.ts";
-import { arpFrame, parseArp, parseUdp, udpFrame } from "../../plugins/wan-discovery/frames.ts";
-import { Wires } from "../../plugins/wan-discovery/wire.ts";
+} from "../../plugins/wan-discovery/frames/dhcp.ts";
+import { arpFrame, parseArp, parseUdp, udpFrame } from "../../plugins/wan-discovery/frames/frames.ts";
+import { Wires } from "../../plugins/wan-discovery/frames/packet_sockets.ts";
 
 /** What a test may ask for; `rate` is messages a second. */
 export type Order =

@@ -1,7 +1,7 @@
 // A hostile station in the lab: answers every DHCP question as a hundred servers, advertises itself as a thousand IPv6
 // routers, and says that it has an address that it has not, a thousand times a second. `rogue.ts INDEX GATEWAY SECONDS`
 import { openNative } from "../../core/native/ffi.ts";
-import { arpFrame, parseUdp, udpFrame } from "../../plugins/wan-discovery/frames.ts";
+import { arpFrame, parseUdp, udpFrame } from "../../plugins/wan-discovery/frames/frames.ts";
 
 const [index = "", gateway = "", seconds = ""] = Deno.args;
 const native = openNative();

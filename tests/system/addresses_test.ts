@@ -1,7 +1,7 @@
 // Operators that change a link's public address, or carry less than they say: TCP goes on over it at once, by either transport.
 import { strict as assert } from "node:assert";
-import { links, median } from "../measure.ts";
-import { SERVER_ADDRESS, TRANSPORTS, World } from "../world.ts";
+import { links, median } from "../bench/measure.ts";
+import { SERVER_ADDRESS, TRANSPORTS, World } from "../worlds/world.ts";
 
 const IDLE_PORT = 9000;
 

@@ -2,8 +2,8 @@
 // machine's clock: the box has one of its own.
 import { strict as assert } from "node:assert";
 import { OwnClock } from "../lab/own_clock.ts";
-import { links } from "../measure.ts";
-import { World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { World } from "../worlds/world.ts";
 
 const YEAR_MS = 365 * 86_400_000;
 const HONEST = ["203.0.113.10", "203.0.113.11"], LIAR = "203.0.113.12";

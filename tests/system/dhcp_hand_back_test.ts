@@ -1,7 +1,7 @@
 // The LAN's DHCP given back to a modem, in every way that it can be.
 import { strict as assert } from "node:assert";
-import { type ClientKind, eventually, House, INTERNET } from "../lan.ts";
-import { LAN, SHORT, until } from "../takeover.ts";
+import { type ClientKind, eventually, House, INTERNET } from "../worlds/lan.ts";
+import { LAN, SHORT, until } from "../worlds/takeover.ts";
 
 /** dnsmasq knows no shorter lease. */
 const SHORT_LEASE_MS = 120_000;

@@ -1,8 +1,8 @@
 // Devices that do harm, or have what is not theirs: refused addresses, occupied ones, thousands of devices, names of any kind.
 import { strict as assert } from "node:assert";
-import { Crowd, macOf } from "../crowd.ts";
-import { eventually, House } from "../lan.ts";
-import { ALONE, dhcp, LAN } from "../takeover.ts";
+import { Crowd, macOf } from "../worlds/crowd.ts";
+import { eventually, House } from "../worlds/lan.ts";
+import { ALONE, dhcp, LAN } from "../worlds/takeover.ts";
 
 const SMALL_POOL = ["dhcp-takeover.pool.from=192.168.100.50", "dhcp-takeover.pool.to=192.168.100.69"];
 const many = (kind: number, count: number) => Array.from({ length: count }, (_, index) => macOf(kind, index));

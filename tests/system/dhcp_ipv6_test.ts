@@ -1,6 +1,6 @@
 // IPv6 on the LAN: announced only when verified, taken back at once, and a modem that announces itself beside it.
 import { strict as assert } from "node:assert";
-import { eventually, House } from "../lan.ts";
+import { eventually, House } from "../worlds/lan.ts";
 
 const PREFIX = { prefix: "2001:db8:64:1::/64", resolvers: [], verified: true };
 

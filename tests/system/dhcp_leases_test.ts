@@ -2,11 +2,11 @@
 import { strict as assert } from "node:assert";
 import { parseLeases } from "../../plugins/dhcp-takeover/leases.ts";
 import { LeaseFile } from "../../plugins/dhcp-takeover/lease_file.ts";
-import { Crowd, macOf } from "../crowd.ts";
+import { Crowd, macOf } from "../worlds/crowd.ts";
 import { Disk } from "../lab/disk.ts";
 import { OwnClock } from "../lab/own_clock.ts";
-import { eventually, House } from "../lan.ts";
-import { ALONE, LAN } from "../takeover.ts";
+import { eventually, House } from "../worlds/lan.ts";
+import { ALONE, LAN } from "../worlds/takeover.ts";
 
 const CUTS = 100;
 

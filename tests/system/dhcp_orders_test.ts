@@ -1,10 +1,10 @@
 // Three modems, three kinds of devices and a box, plugged in together in any order: on one switch, on ports of their own, or both.
 // Each order ends with every modem's DHCP server off, nobody's address changed, and everybody on the bond.
 import { strict as assert } from "node:assert";
-import { clientCommand, type ClientKind, eventually } from "../lan.ts";
+import { clientCommand, type ClientKind, eventually } from "../worlds/lan.ts";
 import { type ModemSpec, SERVERS } from "../lab/modem.ts";
-import { links } from "../measure.ts";
-import { PEER_ADDRESS, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { PEER_ADDRESS, SERVER_ADDRESS, SERVER_PORT, World } from "../worlds/world.ts";
 
 const CLIENTS: { role: string; kind: ClientKind }[] = [
   { role: "device1", kind: "udhcpc" },

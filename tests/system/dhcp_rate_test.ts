@@ -1,8 +1,8 @@
 // How many devices a second ours gives addresses to, and how soon again after a kill.
 import { strict as assert } from "node:assert";
-import { Crowd, macOf } from "../crowd.ts";
-import { eventually, House, pidOf } from "../lan.ts";
-import { ALONE, LAN } from "../takeover.ts";
+import { Crowd, macOf } from "../worlds/crowd.ts";
+import { eventually, House, pidOf } from "../worlds/lan.ts";
+import { ALONE, LAN } from "../worlds/takeover.ts";
 
 Deno.test("250 clients at 100 a second: none is lost or asks twice; none doubled", async () => {
   // dnsmasq keeps no book of what it offers, and gives nobody x.x.x.0 and x.x.x.255 of 192.168.0.0/16: whose turn they would be are

@@ -1,8 +1,8 @@
 // The LAN's DHCP taken over from a modem, and rivals: between real servers and real clients.
 import { strict as assert } from "node:assert";
-import { Crowd, macOf } from "../crowd.ts";
-import { eventually, House } from "../lan.ts";
-import { dhcp, type DhcpStatus, LAN, SHORT, until } from "../takeover.ts";
+import { Crowd, macOf } from "../worlds/crowd.ts";
+import { eventually, House } from "../worlds/lan.ts";
+import { dhcp, type DhcpStatus, LAN, SHORT, until } from "../worlds/takeover.ts";
 
 Deno.test("a takeover: instructions, silence, trial, confirmation; devices with leases of the modem keep their addresses", async () => {
   await using house = await House.up(`take${Deno.pid}`, LAN);

@@ -2,9 +2,9 @@
 import { strict as assert } from "node:assert";
 import type { Link } from "@otb/plugin";
 import { type ModemSpec, SERVERS } from "../lab/modem.ts";
-import { links } from "../measure.ts";
-import { allLeave, among, gateways, leavesBy, modemsOf } from "../modems.ts";
-import { PEER_ADDRESS, ROOT, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { allLeave, among, gateways, leavesBy, modemsOf } from "../worlds/modems.ts";
+import { PEER_ADDRESS, ROOT, SERVER_ADDRESS, SERVER_PORT, World } from "../worlds/world.ts";
 
 /** Fails unless a download arrives whole, and every link has carried a part of it that counts. */
 async function oneConnectionUsesAll(world: World): Promise<void> {

@@ -3,8 +3,8 @@ import { strict as assert } from "node:assert";
 import { DatabaseSync } from "node:sqlite";
 import { SmallDisk } from "../lab/disk.ts";
 import { Lines } from "../lab/programs.ts";
-import { House, pidOf } from "../lan.ts";
-import { ALONE, LAN } from "../takeover.ts";
+import { House, pidOf } from "../worlds/lan.ts";
+import { ALONE, LAN } from "../worlds/takeover.ts";
 
 const CODE = "state-not-written";
 

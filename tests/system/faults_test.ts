@@ -1,8 +1,8 @@
 // Bad input and broken surroundings: refused or survived, and said in words.
 import { strict as assert } from "node:assert";
-import { links } from "../measure.ts";
-import { printed, tunnelOf } from "../tunnel.ts";
-import { PEER_PORT, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { printed, tunnelOf } from "../worlds/tunnel.ts";
+import { PEER_PORT, SERVER_ADDRESS, SERVER_PORT, World } from "../worlds/world.ts";
 
 /** Long enough to go on when the other box is revoked. */
 const BYTES = 20_000_000;

@@ -1,7 +1,7 @@
 // Link health and preflight: what a link can do is found out, and how it is is told rightly, whatever happens to it.
 import { strict as assert } from "node:assert";
 import type { StatusReport } from "../../core/client/mod.ts";
-import { links } from "../measure.ts";
+import { links } from "../bench/measure.ts";
 import {
   PEER_ADDRESS,
   ROOT,
@@ -10,7 +10,7 @@ import {
   type Transport,
   TRANSPORTS,
   World,
-} from "../world.ts";
+} from "../worlds/world.ts";
 
 const NAME = "probe.lab.example", ANSWER = "192.0.2.53", STUN_PORT = 3478;
 
@@ -109,7 +109,6 @@ async function silence(world: World, transport: Transport): Promise<void> {
   const cutMs = performance.now();
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   // Nobody waits for longer than two minutes for a connection.
-  // Nobody waits for longer than two minutes for a connection.
   const begun = asking(world, false);
   await new Promise((resolve) => setTimeout(resolve, cutMs + SILENCE_SECONDS * 1000 - performance.now()));
   const { health } = await world.box.status();
@@ -181,6 +180,12 @@ Deno.test("a link is looked at when it is new: public address, largest packet, M
   assert.match(unknown.stderr + unknown.stdout, /link-unknown/);
 });
 
+/** Where a login page is, by how far its answers come from; the farther one while a device downloads. */
+const PORTALS = [
+  { where: "in the modem", role: "modem2", to: "redirect to :9080", connections: 0 },
+  { where: "as far as the peer", role: "server", to: `dnat to ${SERVER_ADDRESS}:9080`, connections: 2 },
+];
+
 Deno.test("a silent cut, full queues and a login page: each is told as what it is, and the return too", async (t) => {
   await using world = await raise("health", "20/10/5", "20/10/15");
   await world.box.until((status) => status.links.every(({ health }) => health?.state === "up"));
@@ -223,29 +228,36 @@ Deno.test("a silent cut, full queues and a login page: each is told as what it i
     assert.deepEqual(wrong, []);
   });
 
-  await t.step("a login page takes the link out and is named; after the login it carries again", async () => {
-    await inModem(
-      world,
-      2,
-      `nft add table ip portal
-      nft add chain ip portal pre '{ type nat hook prerouting priority dstnat; }'
-      nft add rule ip portal pre iifname lan tcp dport '!=' 1 redirect to :9080
-      nft add chain ip portal forward '{ type filter hook forward priority 0; }'
-      nft add rule ip portal forward iifname lan drop`,
+  for (const { where, role, to, connections } of PORTALS) {
+    await t.step(
+      `a login page ${where} takes the link out and is named; after the login it carries again`,
+      async () => {
+        const login = world.lab.spawn(role, [
+          Deno.execPath(),
+          "eval",
+          "Deno.serve({ port: 9080, onListen() {} }, () => Response.redirect('http://login.hotel/in?a=b'))",
+        ], { stdin: "null", stdout: "null", stderr: "null" });
+        login.status.catch(() => {});
+        const running = connections &&
+          world.transfer("device1", { seconds: 600, bytes: 60_000_000, connections });
+        await inModem(
+          world,
+          2,
+          `nft add table ip portal
+        nft add chain ip portal pre '{ type nat hook prerouting priority dstnat; }'
+        nft add rule ip portal pre iifname lan tcp dport '!=' 1 ${to}
+        nft add chain ip portal forward '{ type filter hook forward priority 0; }'
+        nft add rule ip portal forward iifname lan ip daddr ${SERVER_ADDRESS} tcp dport 9080 accept
+        nft add rule ip portal forward iifname lan drop`,
+        );
+        const down = await world.box.until((status) => /login/.test(healthOf(status, "cable")?.reason ?? ""));
+        assert.equal(healthOf(down, "cable")!.state, "down");
+        assert.match(healthOf(down, "cable")!.reason!, /http:\/\/login\.hotel\/in /);
+        assert.equal(healthOf(down, "fibre")!.state, "up");
+        await inModem(world, 2, "nft delete table ip portal");
+        await world.box.until((status) => healthOf(status, "cable")?.state === "up");
+        if (running) assert.equal((await running).error, undefined);
+      },
     );
-    const login = world.lab.spawn("modem2", [
-      ...[
-        Deno.execPath(),
-        "eval",
-        "Deno.serve({ port: 9080, onListen() {} }, () => Response.redirect('http://login.hotel/in?a=b'))",
-      ],
-    ], { stdin: "null", stdout: "null", stderr: "null" });
-    login.status.catch(() => {});
-    const down = await world.box.until((status) => /login/.test(healthOf(status, "cable")?.reason ?? ""));
-    assert.equal(healthOf(down, "cable")!.state, "down");
-    assert.match(healthOf(down, "cable")!.reason!, /http:\/\/login\.hotel\/in /);
-    assert.equal(healthOf(down, "fibre")!.state, "up");
-    await inModem(world, 2, "nft delete table ip portal");
-    await world.box.until((status) => healthOf(status, "cable")?.state === "up");
-  });
+  }
 });

@@ -1,8 +1,8 @@
 // What comes and goes while the box runs: a phone that shares its link over USB, and a modem that restarts.
 import { strict as assert } from "node:assert";
 import type { Link } from "@otb/plugin";
-import { among, gateways, leavesBy } from "../modems.ts";
-import type { World } from "../world.ts";
+import { among, gateways, leavesBy } from "../worlds/modems.ts";
+import type { World } from "../worlds/world.ts";
 
 /** Shares the second modem's link over a device that was not there before: down at first, as a driver leaves it. */
 async function plugPhone({ lab }: World): Promise<void> {

@@ -1,8 +1,8 @@
 // A TV box pinned to its operator's link has that operator's multicast channels; nobody else has, and nothing else goes that way.
 import { strict as assert } from "node:assert";
-import { eventually } from "../lan.ts";
-import { links } from "../measure.ts";
-import { World } from "../world.ts";
+import { eventually } from "../worlds/lan.ts";
+import { links } from "../bench/measure.ts";
+import { World } from "../worlds/world.ts";
 
 const CHANNEL = "239.1.1.1", OTHER_CHANNEL = "239.1.1.2", PORT = 5000;
 const quiet = { stdin: "null", stdout: "null", stderr: "null" } as const;

@@ -1,8 +1,8 @@
 // How much of the links' rates a LAN device gets, and that nothing of otb is left in the kernel afterwards.
 import { strict as assert } from "node:assert";
 import { MIXES } from "../bench/mixes.ts";
-import { links } from "../measure.ts";
-import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { SERVER_ADDRESS, SERVER_PORT, World } from "../worlds/world.ts";
 
 /** What the kernel shows of addresses, routes, rules, MPTCP, nft and settings in one namespace. */
 async function kernelState(world: World, role: string): Promise<string> {

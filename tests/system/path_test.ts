@@ -1,11 +1,11 @@
 // The main job: a LAN device's plain TCP connection over all links, encrypted, out of the peer.
 import { strict as assert } from "node:assert";
 import { PEER_IPV6, SERVER_IPV6 } from "../lab/ipv6.ts";
-import { links } from "../measure.ts";
+import { links } from "../bench/measure.ts";
 import type { StatusReport } from "../../core/client/mod.ts";
-import { reached, stranger } from "../reach.ts";
+import { reached, stranger } from "../worlds/reach.ts";
 import { CAPABILITIES } from "../../core/cli/service_unit.ts";
-import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { SERVER_ADDRESS, SERVER_PORT, World } from "../worlds/world.ts";
 
 /** Bytes that have come in by a box's interfaces, together. */
 async function received(world: World, interfaces: string[]): Promise<number> {

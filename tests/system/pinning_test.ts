@@ -1,8 +1,8 @@
 // Which way devices leave: pinned to a link, past a peer that is gone, or not at all.
 import { strict as assert } from "node:assert";
 import { Lines } from "../lab/programs.ts";
-import { links } from "../measure.ts";
-import { SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { SERVER_ADDRESS, SERVER_PORT, World } from "../worlds/world.ts";
 
 /** The public addresses: of the peer, and of the modems by number. */
 const PEER = "198.51.100.11";

@@ -1,7 +1,7 @@
 // Links are held to their rates by box and peer, with classes that calls, devices and tests meet.
 import { strict as assert } from "node:assert";
-import { links } from "../measure.ts";
-import { type End, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { type End, World } from "../worlds/world.ts";
 
 const EXPEDITED = 0xb8;
 /** Class numbers, as in the plugin: calls and interactive, on the box and in the peer's groups. */

@@ -1,12 +1,12 @@
 // otb as a person meets it, in a terminal: `setup` from nothing to devices on the bond, with wrong answers, left and taken up
 // again; then every verb there is, in every phase of the takeover, and away again.
 import { strict as assert } from "node:assert";
-import { boxVerbs, dhcpAct, dhcpIn, peerVerbs } from "../every_verb.ts";
-import { eventually } from "../lan.ts";
-import { links } from "../measure.ts";
-import { readmeCommands, type Walk, walk } from "../readme.ts";
-import { Verbs } from "../verbs.ts";
-import { End, ROOT, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { boxVerbs, dhcpAct, dhcpIn, peerVerbs } from "../worlds/every_verb.ts";
+import { eventually } from "../worlds/lan.ts";
+import { links } from "../bench/measure.ts";
+import { readmeCommands, type Walk, walk } from "../worlds/readme.ts";
+import { Verbs } from "../worlds/verbs.ts";
+import { End, ROOT, SERVER_ADDRESS, SERVER_PORT, World } from "../worlds/world.ts";
 
 /** A dialogue in a terminal of its own (script(1)). */
 class Dialogue {

@@ -2,8 +2,8 @@
 import { strict as assert } from "node:assert";
 import type { StatusReport } from "../../core/client/mod.ts";
 import { RULE_PRIORITY } from "@otb/plugin";
-import { links } from "../measure.ts";
-import { PEER_ADDRESS, SERVER_ADDRESS, SERVER_PORT, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { PEER_ADDRESS, SERVER_ADDRESS, SERVER_PORT, World } from "../worlds/world.ts";
 
 function proxy({ plugins }: StatusReport) {
   return plugins.find(({ name }) => name === "socks-proxy")!;

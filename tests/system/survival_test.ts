@@ -1,7 +1,7 @@
 // What dies, hangs or leaks must not cost a connection: plugins, and the core itself.
 import { strict as assert } from "node:assert";
-import { links } from "../measure.ts";
-import { SERVER_ADDRESS, SERVER_PORT, type Transfer, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { SERVER_ADDRESS, SERVER_PORT, type Transfer, World } from "../worlds/world.ts";
 
 Deno.test("core killed with -9 under a download: the stream goes on, the next core takes everything over", async () => {
   await using world = await World.up(`core${Deno.pid}`, { links: links("20/10/5", "10/10/15") });

@@ -1,8 +1,8 @@
 // The tunnel under what strains it: new keys all the time, thousands of flows, strangers at its door.
 import assert from "node:assert/strict";
-import { links } from "../measure.ts";
-import { printed, tunnelIsUp, tunnelOf } from "../tunnel.ts";
-import { PEER_ADDRESS, PEER_PORT, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { printed, tunnelIsUp, tunnelOf } from "../worlds/tunnel.ts";
+import { PEER_ADDRESS, PEER_PORT, World } from "../worlds/world.ts";
 
 Deno.test("new keys under load cost no packet; strangers get no answer and disturb nobody; ten thousand flows pass", async () => {
   await using world = await World.up(`tunnell${Deno.pid}`, { links: links("30/30/10", "30/30/15") });

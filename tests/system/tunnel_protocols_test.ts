@@ -6,9 +6,9 @@ import { Lines } from "../lab/programs.ts";
 import { Protocol } from "../lab/raw.ts";
 import { DATAGRAM_PORT } from "../lab/traffic.ts";
 import { WireGuard } from "../lab/wireguard.ts";
-import { links } from "../measure.ts";
-import { pathsOf, printed, tunnelIsUp } from "../tunnel.ts";
-import { PEER_ADDRESS, SERVER_ADDRESS, SERVER_PORT, type Transfer, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { pathsOf, printed, tunnelIsUp } from "../worlds/tunnel.ts";
+import { PEER_ADDRESS, SERVER_ADDRESS, SERVER_PORT, type Transfer, World } from "../worlds/world.ts";
 
 const LINKS = links("20/20/10", "10/10/20");
 

@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import assert from "node:assert/strict";
 import type { LinkCounters } from "../lab/emulation.ts";
-import { links } from "../measure.ts";
-import { pathsOf, tunnelIsUp } from "../tunnel.ts";
-import { PEER_ADDRESS, World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { pathsOf, tunnelIsUp } from "../worlds/tunnel.ts";
+import { PEER_ADDRESS, World } from "../worlds/world.ts";
 
 const LINKS = links("20/20/10", "10/10/20");
 /** UDP payload of a full packet inside: 1424 less IPv4 and UDP headers. */

@@ -2,9 +2,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import assert from "node:assert/strict";
 import { PEER_IPV6, SERVER_IPV6 } from "../lab/ipv6.ts";
-import { links } from "../measure.ts";
-import { printed, tunnelIsUp, tunnelOf } from "../tunnel.ts";
-import { World } from "../world.ts";
+import { links } from "../bench/measure.ts";
+import { printed, tunnelIsUp, tunnelOf } from "../worlds/tunnel.ts";
+import { World } from "../worlds/world.ts";
 
 const LINKS = links("20/20/10", "10/10/20");
 

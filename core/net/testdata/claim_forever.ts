@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { Journal } from "../journal.ts";
 import { Net } from "../net.ts";
 import { OsLinux } from "../os_linux.ts";
-import { EVERYTHING, silent } from "../testing.ts";
+import { EVERYTHING, silent } from "../testing/namespace.ts";
 
 const [namespace, path = ":memory:"] = Deno.args;
 const net = new Net(new OsLinux({ namespace }), new Journal(new DatabaseSync(path)), silent);

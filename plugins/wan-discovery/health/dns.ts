@@ -1,5 +1,5 @@
 // DNS as far as a probe needs it: one question, the addresses or the name in its answer (RFC 1035 4.1). Pure.
-import type { Bytes } from "../addresses.ts";
+import type { Bytes } from "../frames/addresses.ts";
 
 const TYPES = { A: 1, PTR: 12 } as const;
 const IN = 1, HEADER_BYTES = 12;

@@ -1,5 +1,5 @@
 // Whether a login page is in the way: a known page is fetched, and anything else that comes is somebody else's. Pure.
-import type { Bytes } from "../addresses.ts";
+import type { Bytes } from "../frames/addresses.ts";
 
 /** A page with a known answer. */
 export interface KnownPage {

@@ -1,5 +1,5 @@
 // ICMP echo, as a ping socket takes and gives it (RFC 792, icmp(7)); the kernel fills in checksum and identifier. Pure.
-import type { Bytes } from "../addresses.ts";
+import type { Bytes } from "../frames/addresses.ts";
 
 const ECHO = 8, ECHO_REPLY = 0;
 

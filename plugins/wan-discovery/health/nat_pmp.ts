@@ -1,5 +1,5 @@
 // Asks a modem for the address that its operator gave it (RFC 6886 3.2). Pure.
-import { type Bytes, readIpv4 } from "../addresses.ts";
+import { type Bytes, readIpv4 } from "../frames/addresses.ts";
 
 /** Where a modem listens. */
 export const NAT_PMP_PORT = 5351;

@@ -1,44 +1,52 @@
 // What a link can do, looked at once when it is new: what it is not told, it says it does not know.
 import type { Address } from "../../../core/native/ffi.ts";
-import { type Bytes, inside } from "../addresses.ts";
-import type { InterfaceKind } from "../interfaces.ts";
-import type { Asker, Way } from "./asker.ts";
+import { type Bytes, inside } from "../frames/addresses.ts";
+import type { InterfaceKind } from "../search/interfaces.ts";
+import type { Asker, Way } from "./probe_sockets.ts";
 import { decodeReply, encodeQuestion, type Question, reverseName } from "./dns.ts";
 import { decodeExternalAddress, NAT_PMP_PORT, REQUEST } from "./nat_pmp.ts";
 import { lookAtPage, resolve, type Targets } from "./rounds.ts";
 import { decodeResponse, encodeRequest } from "./stun.ts";
+import * as z from "zod/mini";
+import { factOf, type FactValue } from "@otb/plugin";
 
+const nat = z.enum(["none", "modem", "carrier", "unknown"]);
 /** Who translates addresses on the way: nobody, the modem alone, the operator too (RFC 6598), or it is not known. */
-export type Nat = "none" | "modem" | "carrier" | "unknown";
+export type Nat = z.infer<typeof nat>;
 
-/** What was found out about a link. Published as the fact `preflight/<link>`; a field that is absent is not known. */
-export interface Preflight {
-  link: string;
-  /** Milliseconds since the epoch. */
-  atMs: number;
-  /** What it was when it was looked at: with another address or gateway it may be another link. */
-  address: string;
-  gateway: string;
-  /** How the Internet sees it. */
-  publicAddress?: string;
-  nat: Nat;
-  /** UDP passes, to a port that is not DNS. */
-  udp: boolean;
-  /** Multipath TCP passes to the peer. */
-  mptcp?: boolean;
-  /** The largest IPv4 packet that goes out whole, of those that were tried, bytes. */
-  mtu?: number;
-  /** A login page is in the way, and where. */
-  portal?: string;
-  /** A router on the link offers IPv6. */
-  ipv6: boolean;
-  rttMs?: number;
-  jitterMs?: number;
-  /** Guessed from the name of the public address. */
-  operator?: string;
-  /** Guessed from the interface and from how much round trips vary. */
-  kind?: "ethernet" | "dsl or cable" | "mobile" | "satellite";
-}
+/** What was found out about a link; a field that is absent is not known. */
+export const PREFLIGHT = factOf(
+  "preflight",
+  "link",
+  z.object({
+    link: z.string(),
+    /** Milliseconds since the epoch. */
+    atMs: z.number(),
+    /** What it was when it was looked at: with another address or gateway it may be another link. */
+    address: z.string(),
+    gateway: z.string(),
+    /** How the Internet sees it. */
+    publicAddress: z.optional(z.string()),
+    nat,
+    /** UDP passes, to a port that is not DNS. */
+    udp: z.boolean(),
+    /** Multipath TCP passes to the peer. */
+    mptcp: z.optional(z.boolean()),
+    /** The largest IPv4 packet that goes out whole, of those that were tried, bytes. */
+    mtu: z.optional(z.number()),
+    /** A login page is in the way, and where. */
+    portal: z.optional(z.string()),
+    /** A router on the link offers IPv6. */
+    ipv6: z.boolean(),
+    rttMs: z.optional(z.number()),
+    jitterMs: z.optional(z.number()),
+    /** Guessed from the name of the public address. */
+    operator: z.optional(z.string()),
+    /** Guessed from the interface and from how much round trips vary. */
+    kind: z.optional(z.enum(["ethernet", "dsl or cable", "mobile", "satellite"])),
+  }),
+);
+export type Preflight = FactValue<typeof PREFLIGHT>;
 
 /** What is known without asking anybody. */
 export interface LinkKnown {

@@ -1,7 +1,7 @@
 // One round of probes over one link, several kinds side by side: the peer, a name, an echo, a known page.
 import type { Address } from "../../../core/native/ffi.ts";
-import type { Bytes } from "../addresses.ts";
-import type { Asker, Way } from "./asker.ts";
+import type { Bytes } from "../frames/addresses.ts";
+import type { Asker, Way } from "./probe_sockets.ts";
 import { decodeReply, encodeQuestion, type Question } from "./dns.ts";
 import { encodeRequest, readPage } from "./http.ts";
 import { encodeEcho, isEchoReply } from "./icmp.ts";

@@ -1,5 +1,5 @@
 // STUN as far as a probe needs it: which address and port the Internet sees, asked with datagrams of any size (RFC 8489). Pure.
-import { type Bytes, readIpv4 } from "../addresses.ts";
+import { type Bytes, readIpv4 } from "../frames/addresses.ts";
 
 const BINDING = 0x0001, SUCCESS = 0x0101, FAILURE = 0x0111;
 const MAGIC = 0x2112a442;

@@ -43,6 +43,11 @@ export interface Seen {
   peerGone: boolean;
   /** Since when the peer or its tunnel is missed, the later of both: it may be for want of links, and others wait to know. */
   missedSinceMs?: number;
+  /**
+   * Since when nobody who has the peer's key answers over this link. Whoever stands in the way, as a login page does, can take a
+   * handshake as the peer would, at any distance.
+   */
+  unprovedSinceMs?: number;
 }
 
 /** How a link is and since when, in the verdict's own time. */
@@ -80,7 +85,7 @@ export class LinkHealth {
   }
 
   /** When the next round of probes is due; `everyMs` is for a link whose path nobody watches. */
-  nextRoundMs({ path, broken, missedSinceMs }: Seen, everyMs: number): number {
+  nextRoundMs({ path, broken, missedSinceMs, unprovedSinceMs }: Seen, everyMs: number): number {
     if (broken !== undefined) return Infinity;
     if (this.#verdict.state === "unknown") return this.#roundMs + DOUBT_MS;
     if (this.#verdict.state === "down") {
@@ -93,7 +98,11 @@ export class LinkHealth {
       const waitMs = { peer: DISAGREE_MS, internet: everyMs, portal: DOUBT_MS, nothing: DOUBT_MS };
       return this.#roundMs + waitMs[this.#last?.kind ?? "nothing"];
     }
-    return this.#roundMs + (missedSinceMs === undefined ? PORTAL_CHECK_MS : everyMs);
+    const restMs = missedSinceMs === undefined ? PORTAL_CHECK_MS : everyMs;
+    if (unprovedSinceMs === undefined) return this.#roundMs + restMs;
+    if (this.#roundMs < unprovedSinceMs) return unprovedSinceMs;
+    // A link may never let the tunnel through, and pays for each page.
+    return this.#roundMs + Math.min(restMs, Math.max(DISAGREE_MS, this.#roundMs - unprovedSinceMs));
   }
 
   /** Judges anew; `outcome` is that of a round that has just ended. */

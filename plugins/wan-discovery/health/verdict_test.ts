@@ -139,6 +139,28 @@ Deno.test("a portal is down at once and says where to log in; the page itself en
   assert.equal(health.judge(seen(3_100, "answers"), peer).state, "up");
 });
 
+Deno.test("a link that answers handshakes alone is asked at once and then ever more rarely, in case a login page takes them", () => {
+  const health = new LinkHealth(0);
+  health.judge(seen(0, "answers"), peer);
+  assert.ok(health.nextRoundMs(seen(1_000, "answers"), 10_000) > 60_000);
+  const asked: number[] = [];
+  for (let nowMs = 20_000; nowMs < 20_000 + 3_600_000;) {
+    const now = seen(nowMs, "answers", { unprovedSinceMs: 20_000 });
+    nowMs = health.nextRoundMs(now, 10_000);
+    asked.push(nowMs - 20_000);
+    health.judge({ ...now, nowMs }, peer);
+  }
+  assert.deepEqual(asked.slice(0, 6), [0, 2_000, 4_000, 8_000, 16_000, 32_000]);
+  assert.ok(asked.length < 24, `${asked.length} times within an hour`);
+  // It logged in, and later is asked to do so again.
+  const atMs = asked.at(-1)! + 20_000;
+  health.judge(seen(atMs, "answers", { unprovedSinceMs: 20_000 }), {
+    kind: "portal",
+    where: "http://hotel/",
+  });
+  assert.equal(health.judge(seen(atMs, "answers", { unprovedSinceMs: 20_000 })).state, "down");
+});
+
 Deno.test("the peer's silence alone is the link's fault only while others reach it", () => {
   const one = new LinkHealth(0), all = new LinkHealth(0);
   assert.equal(one.judge(seen(0, "silent"), internet).state, "degraded");

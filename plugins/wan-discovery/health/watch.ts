@@ -1,22 +1,31 @@
 // The running watch over all links: evidence in, rounds of probes where evidence is missing, health and preflights out.
 import type { Native } from "../../../core/native/ffi.ts";
-import type {
-  Context,
-  InterfaceFact,
-  Json,
-  Link,
-  LinkWayFact,
-  PathFact,
-  PeerFact,
-  TunnelFact,
-  View,
+import {
+  type Context,
+  INTERFACE,
+  type InterfaceFact,
+  type Json,
+  type Link,
+  LINK_HEALTH,
+  LINK_WAY,
+  type LinkWayFact,
+  OtbError,
+  PATH,
+  type PathFact,
+  PEER,
+  type PeerFact,
+  ROUTER_ADVERTISEMENT,
+  TUNNEL,
+  TUNNEL_PATH,
+  type TunnelFact,
+  type TunnelPathFact,
+  type View,
 } from "@otb/plugin";
-import { OtbError } from "@otb/plugin";
-import type { Bytes } from "../addresses.ts";
+import type { Bytes } from "../frames/addresses.ts";
 import type { Config } from "../config.ts";
-import { kindOf } from "../interfaces.ts";
-import { Asker, type Way } from "./asker.ts";
-import { type Preflight, preflight } from "./preflight.ts";
+import { kindOf } from "../search/interfaces.ts";
+import { Asker, type Way } from "./probe_sockets.ts";
+import { PREFLIGHT, type Preflight, preflight } from "./preflight.ts";
 import { MODEM_MS, round, type Targets } from "./rounds.ts";
 import { RoundTrip } from "./round_trip.ts";
 import { LinkHealth, type PathEvidence, type Seen, type Verdict } from "./verdict.ts";
@@ -41,6 +50,7 @@ interface Watched {
   preflightUntilMs: number;
   looking?: Promise<Preflight>;
   preflight?: Preflight;
+  unprovedSinceMs?: number;
   /** The fastest it was seen, bits per second. */
   fastestRx: number;
   fastestTx: number;
@@ -67,7 +77,8 @@ class Watch implements HealthWatch {
   readonly #paths: View<ReadonlyMap<string, PathFact>>;
   readonly #ways: View<ReadonlyMap<string, LinkWayFact>>;
   readonly #peers: View<ReadonlyMap<string, PeerFact>>;
-  readonly #tunnels: View<ReadonlyMap<string, TunnelFact>>;
+  readonly #tunnels: View<TunnelFact | undefined>;
+  readonly #tunnelPaths: View<ReadonlyMap<string, TunnelPathFact>>;
   readonly #routers: View<ReadonlyMap<string, { interface: string }>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #random: (bytes: number) => Bytes;
@@ -81,12 +92,13 @@ class Watch implements HealthWatch {
   constructor(private readonly ctx: Context<Config>, native: Native) {
     this.#asker = new Asker(native);
     this.#random = (bytes) => native.random(new Uint8Array(bytes));
-    this.#paths = ctx.facts.watch("path/");
-    this.#ways = ctx.facts.watch("link-way/");
-    this.#peers = ctx.facts.watch("peer/");
-    this.#tunnels = ctx.facts.watch("tunnel");
-    this.#routers = ctx.facts.watch("router-advertisement/");
-    this.#interfaces = ctx.facts.watch("interface/");
+    this.#paths = ctx.facts.watch(PATH);
+    this.#ways = ctx.facts.watch(LINK_WAY);
+    this.#peers = ctx.facts.watch(PEER);
+    this.#tunnels = ctx.facts.watch(TUNNEL);
+    this.#tunnelPaths = ctx.facts.watch(TUNNEL_PATH);
+    this.#routers = ctx.facts.watch(ROUTER_ADVERTISEMENT);
+    this.#interfaces = ctx.facts.watch(INTERFACE);
   }
 
   async start(): Promise<void> {
@@ -125,7 +137,7 @@ class Watch implements HealthWatch {
     return JSON.parse(JSON.stringify({
       health: link.health ?? { state: "unknown", reason: `no answer within ${seconds} s yet` },
       preflight: watched.preflight,
-      path: this.#paths.current.get(`path/${name}`),
+      path: this.#paths.current.get(name),
       fastest: { downBitsPerSecond: watched.fastestRx, upBitsPerSecond: watched.fastestTx },
     }));
   }
@@ -166,7 +178,7 @@ class Watch implements HealthWatch {
 
   /** Exactly this link's way, as it is routed; absent while nobody routes it. */
   #wayOf({ name, observed: { state, address, gateway } }: Link): (Way & { gateway: string }) | undefined {
-    const way = this.#ways.current.get(`link-way/${name}`);
+    const way = this.#ways.current.get(name);
     if (state !== "up" || !gateway || way?.source !== address) return undefined;
     return { interface: way!.interface, source: way!.source, mark: way!.mark, gateway };
   }
@@ -194,8 +206,8 @@ class Watch implements HealthWatch {
     for (const name of this.#links.keys()) {
       if (names.has(name)) continue;
       this.#links.delete(name);
-      this.ctx.facts.publish(`link-health/${name}`, undefined);
-      this.ctx.facts.publish(`preflight/${name}`, undefined);
+      this.ctx.facts.publish(LINK_HEALTH, name, undefined);
+      this.ctx.facts.publish(PREFLIGHT, name, undefined);
     }
     this.#lookForMissed();
     let calm = true;
@@ -205,11 +217,11 @@ class Watch implements HealthWatch {
 
   /** Whether the peer and its tunnel are there, as far as others say. */
   #lookForMissed(): void {
-    const peers = [...this.#peers.current.values()], tunnel = this.#tunnels.current.get("tunnel");
+    const peers = [...this.#peers.current.values()], tunnel = this.#tunnels.current;
     const isPeerMissed = peers.length > 0 && peers.every(({ state }) => state !== "up");
     // Of who died, the last word stays for a while.
     const isTunnelMissed = tunnel?.state !== "up" ||
-      !this.#interfaces.current.has(`interface/${tunnel.interface}`);
+      !this.#interfaces.current.has(tunnel.interface);
     if (isPeerMissed && !this.#isPeerMissed || isTunnelMissed && !this.#isTunnelMissed) {
       this.#missedSinceMs = this.#nowMs();
     }
@@ -231,7 +243,7 @@ class Watch implements HealthWatch {
         fastestTx: 0,
       };
       this.#links.set(name, watched);
-      if (watched.preflight) this.ctx.facts.publish(`preflight/${name}`, watched.preflight);
+      if (watched.preflight) this.ctx.facts.publish(PREFLIGHT, name, watched.preflight);
     }
     return watched;
   }
@@ -240,10 +252,13 @@ class Watch implements HealthWatch {
   #consider(link: Link): boolean {
     const watched = this.#watched(link.name);
     const nowMs = this.#nowMs();
-    const path = this.#paths.current.get(`path/${link.name}`);
+    const path = this.#paths.current.get(link.name);
     watched.fastestRx = Math.max(watched.fastestRx, path?.rxBitsPerSecond ?? 0);
     watched.fastestTx = Math.max(watched.fastestTx, path?.txBitsPerSecond ?? 0);
-    const seen = this.#see(link, nowMs);
+    const tunnelPath = this.#tunnelPaths.current.get(link.name);
+    const isProved = tunnelPath === undefined || tunnelPath.state === "up";
+    watched.unprovedSinceMs = isProved ? undefined : watched.unprovedSinceMs ?? nowMs;
+    const seen = this.#see(link, nowMs, watched);
     const verdict = watched.health.judge(seen);
     this.#tell(link.name, watched, verdict);
     const way = this.#wayOf(link);
@@ -255,8 +270,8 @@ class Watch implements HealthWatch {
     return verdict.state === "up" || verdict.state === "degraded";
   }
 
-  #see({ name, tier, observed }: Link, nowMs: number): Seen {
-    const path = this.#paths.current.get(`path/${name}`);
+  #see({ name, tier, observed }: Link, nowMs: number, { unprovedSinceMs }: Watched): Seen {
+    const path = this.#paths.current.get(name);
     const peers = [...this.#peers.current.values()];
     const seen = evidence(path, tier === "never");
     return {
@@ -265,6 +280,7 @@ class Watch implements HealthWatch {
       // Of who is not reached over any link, no path says anything.
       path: this.#isPeerMissed && seen === "answers" ? "silent" : seen,
       missedSinceMs: this.#isPeerMissed || this.#isTunnelMissed ? this.#missedSinceMs : undefined,
+      unprovedSinceMs,
       // A queue that is full loses too, and nothing is the matter with that link.
       loss: path?.lineLoss,
       peerGone: peers.length > 0 && peers.every(({ state }) => state === "down"),
@@ -277,7 +293,7 @@ class Watch implements HealthWatch {
       const { outcome, rttMs } = await round(this.#asker, way, this.#targets(), this.#random, {
         withinMs: watched.roundTrip.timeoutMs * watched.health.patience,
         turn: watched.turn++,
-        page: watched.health.metPortal || watched.turn === 1,
+        page: watched.health.metPortal || watched.turn === 1 || watched.unprovedSinceMs !== undefined,
       });
       watched.asking = false;
       const now = this.ctx.links.current.find(({ name }) => name === link.name);
@@ -288,7 +304,7 @@ class Watch implements HealthWatch {
       this.#tell(
         link.name,
         watched,
-        watched.health.judge(this.#see(now, this.#nowMs()), same ? outcome : undefined),
+        watched.health.judge(this.#see(now, this.#nowMs(), watched), same ? outcome : undefined),
       );
     })().catch((error) => {
       watched.asking = false;
@@ -304,7 +320,7 @@ class Watch implements HealthWatch {
     if (said === watched.said) return;
     watched.said = said;
     const epochMs = Math.round(this.ctx.clock.now() - (this.#nowMs() - sinceMs));
-    this.ctx.facts.publish(`link-health/${name}`, {
+    this.ctx.facts.publish(LINK_HEALTH, name, {
       state,
       reason,
       sinceMs: epochMs,
@@ -346,7 +362,7 @@ class Watch implements HealthWatch {
     const found = await watched.looking;
     if (this.ctx.signal.aborted || this.#links.get(link.name) !== watched) return;
     watched.preflight = found;
-    this.ctx.facts.publish(`preflight/${link.name}`, found);
+    this.ctx.facts.publish(PREFLIGHT, link.name, found);
     const names = new Set(this.ctx.links.current.map(({ name }) => name));
     this.#stored = Object.fromEntries(
       [...Object.entries(this.#stored), [link.name, found] as const].filter(([name]) => names.has(name)),
@@ -355,9 +371,9 @@ class Watch implements HealthWatch {
   }
 
   #knownOf({ name, interface: device, observed }: Link) {
-    const facts = this.#interfaces.current.get(`interface/${device}`);
+    const facts = this.#interfaces.current.get(device);
     // A macvlan is as its port is.
-    const port = facts?.parent ? this.#interfaces.current.get(`interface/${facts.parent}`) : facts;
+    const port = facts?.parent ? this.#interfaces.current.get(facts.parent) : facts;
     const offered = [...this.#routers.current.values()].some((router) =>
       router.interface === device || router.interface === port?.name
     );

@@ -1,9 +1,9 @@
 // The box's end of striped streams: opens them, once the peer is known to take them, and follows the links.
-import type { Codec, Counters, Registered } from "../../relay.ts";
-import { randomBytes } from "../../random.ts";
-import { Asking } from "./ask.ts";
+import type { Codec, Counters, Registered } from "../../relay/relay.ts";
+import { randomBytes } from "../../wire/random.ts";
+import { Asking } from "./peer_support.ts";
 import { Connector, type ConnectSettings } from "./connect.ts";
-import { FarHeld } from "./far_held.ts";
+import { FarHeld } from "./peer_holds.ts";
 import type { Way } from "../transport.ts";
 import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";

@@ -1,8 +1,8 @@
 // One sealed connection of a striped stream: a way over one link, which may break at any moment.
 import type { Native } from "../../../../core/native/ffi.ts";
 import { Errno, PollEvents } from "../../../../core/native/ffi.ts";
-import type { Reactor } from "../../reactor.ts";
-import { type Codec, type Registered, scratch } from "../../relay.ts";
+import type { Reactor } from "../../relay/reactor.ts";
+import { type Codec, type Registered, scratch } from "../../relay/relay.ts";
 import { FrameReader, type Sink } from "./frames.ts";
 import { Gauge } from "./gauge.ts";
 import type { Line } from "./line.ts";

@@ -1,9 +1,9 @@
 // Makes sealed connections over one link each, with their first words, or takes those that wait; for everything but the first of a stream.
 import { type Native, PollEvents } from "../../../../core/native/ffi.ts";
-import type { Counted, Reactor } from "../../reactor.ts";
-import type { Codec, Registered } from "../../relay.ts";
+import type { Counted, Reactor } from "../../relay/reactor.ts";
+import type { Codec, Registered } from "../../relay/relay.ts";
 import type { Transport, Way } from "../transport.ts";
-import { Warm } from "./warm.ts";
+import { Warm } from "./warm_pool.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

@@ -1,7 +1,7 @@
 // What is concluded from figures of connections: rates and arrivals, windows, congestion control, shares of memory.
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import { HANDSHAKE_MS } from "../../serve.ts";
+import { HANDSHAKE_MS } from "../../peer/server.ts";
 import { Allowance, UNUSED_BYTES } from "./allowance.ts";
 import type { Carrier } from "./carrier.ts";
 import { Carriers } from "./carriers.ts";
@@ -9,8 +9,8 @@ import { HEAD_BYTES, WINDOW_UNIT } from "./frames.ts";
 import { Gauge, type Reading } from "./gauge.ts";
 import { Line } from "./line.ts";
 import { Blocks, Held, LEAST, LITTLE } from "./memory.ts";
-import { Past } from "./past.ts";
-import { KEPT_MS } from "./warm.ts";
+import { Past } from "./used_tokens.ts";
+import { KEPT_MS } from "./warm_pool.ts";
 import { FIRST_WINDOW_BYTES, Window } from "./window.ts";
 
 const MIB = 2 ** 20;

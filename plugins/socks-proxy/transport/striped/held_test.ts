@@ -2,9 +2,9 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { heldFacts } from "../../held_facts.ts";
-import { until } from "../../testing.ts";
-import { FarHeld } from "./far_held.ts";
-import { HELD_ANSWER_BYTES, readHeldAnswer, writeHeldAnswer } from "./held_answer.ts";
+import { until } from "../../testing/ends.ts";
+import { FarHeld } from "./peer_holds.ts";
+import { HELD_ANSWER_BYTES, readHeldAnswer, writeHeldAnswer } from "./holds_message.ts";
 import { RESET, writeHead } from "./frames.ts";
 import type { Questions } from "./question.ts";
 

@@ -1,6 +1,6 @@
 // The first words of every connection of a striped stream: what it is for, and which stream it belongs to (WIRE.md). Pure.
 import { HEAD_BYTES } from "./frames.ts";
-import { readTarget, type Target } from "../../address.ts";
+import { readTarget, type Target } from "../../wire/address.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

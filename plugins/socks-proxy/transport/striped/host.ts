@@ -1,7 +1,7 @@
 // What the striped streams of one box use together; on a peer those of all boxes share the memory.
 import { ADDRESS_BYTES, decodeAddress, type Native } from "../../../../core/native/ffi.ts";
-import type { Reactor } from "../../reactor.ts";
-import type { Counters } from "../../relay.ts";
+import type { Reactor } from "../../relay/reactor.ts";
+import type { Counters } from "../../relay/relay.ts";
 import { Guard, type HeldLink, type Totals } from "./guard.ts";
 import { type CongestionWish, Line } from "./line.ts";
 import { Blocks, Held } from "./memory.ts";

@@ -1,17 +1,17 @@
 // The peer's end of striped streams: takes their connections, and puts those of one stream together.
 import { ADDRESS_BYTES, decodeAddress, type Native } from "../../../../core/native/ffi.ts";
-import type { Target } from "../../address.ts";
-import type { Box, Boxes } from "../../boxes.ts";
-import type { Dials } from "../../dial.ts";
-import type { Reactor } from "../../reactor.ts";
-import { type Codec, type Counters, type Registered, scratch } from "../../relay.ts";
+import type { Target } from "../../wire/address.ts";
+import type { Box, Boxes } from "../../peer/boxes.ts";
+import type { Dials } from "../../peer/dial.ts";
+import type { Reactor } from "../../relay/reactor.ts";
+import { type Codec, type Counters, type Registered, scratch } from "../../relay/relay.ts";
 import { ACK, firstBytes, HEAD_BYTES, RESET, writeHead } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";
-import { HELD_ANSWER_BYTES, writeHeldAnswer } from "./held_answer.ts";
+import { HELD_ANSWER_BYTES, writeHeldAnswer } from "./holds_message.ts";
 import { ASK, ASK_HELD, JOIN, readHello } from "./hello.ts";
 import { BARE_MS, Host, Memory } from "./host.ts";
 import type { CongestionWish } from "./line.ts";
-import { Past } from "./past.ts";
+import { Past } from "./used_tokens.ts";
 import { Stripe } from "./stripe.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -1,9 +1,9 @@
 // The plain connection of a striped stream: to a device on the box, to a target on the peer.
 import { Errno, type Native, PollEvents } from "../../../../core/native/ffi.ts";
-import type { OnEvents, Reactor } from "../../reactor.ts";
-import { refuse } from "../../refusal.ts";
-import type { Registered } from "../../relay.ts";
-import { isLost } from "../../vanished.ts";
+import type { OnEvents, Reactor } from "../../relay/reactor.ts";
+import { refuse } from "../../relay/refusal.ts";
+import type { Registered } from "../../relay/relay.ts";
+import { isLost } from "../../relay/vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

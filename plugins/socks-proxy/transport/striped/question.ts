@@ -1,7 +1,7 @@
 // One question to the peer over one link: a connection, its words, and what comes back.
 import { type Native, PollEvents } from "../../../../core/native/ffi.ts";
-import { randomBytes } from "../../random.ts";
-import type { Reactor } from "../../reactor.ts";
+import { randomBytes } from "../../wire/random.ts";
+import type { Reactor } from "../../relay/reactor.ts";
 import type { Connector, Greeted } from "./connect.ts";
 import type { Way } from "../transport.ts";
 import { helloOf, TOKEN_BYTES } from "./hello.ts";

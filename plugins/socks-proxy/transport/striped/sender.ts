@@ -2,7 +2,7 @@
 //
 // A link takes the next chunk when it has sent what it was given, so each carries what it can. A chunk that is overdue, or that
 // everybody waits for, goes once more over whichever link would bring it first.
-import { scratch } from "../../relay.ts";
+import { scratch } from "../../relay/relay.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Carriers } from "./carriers.ts";
 import { DATA, END, HEAD_BYTES, MAX_CHUNK_BYTES, writeHead } from "./frames.ts";

@@ -1,7 +1,7 @@
 // One striped stream: a plain connection on one side, sealed connections over all links on the other. The same at both ends.
 // It ends in order only when both ends have said so inside it; connections may come and go meanwhile as they like.
 import { PollEvents } from "../../../../core/native/ffi.ts";
-import type { Codec, Registered } from "../../relay.ts";
+import type { Codec, Registered } from "../../relay/relay.ts";
 import { Carrier } from "./carrier.ts";
 import { Carriers } from "./carriers.ts";
 import { RESET, type Sink } from "./frames.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz, swift } from "../../../../tests/fuzz/property.ts";
 import { type Bytes, cuts, hostile, pieces } from "../../../../tests/fuzz/inputs.ts";
-import { echo, Pair, readExactly, until } from "../../testing.ts";
+import { echo, Pair, readExactly, until } from "../../testing/ends.ts";
 import {
   ACK,
   DATA,
@@ -17,7 +17,7 @@ import {
 } from "./frames.ts";
 import { ASK, ASK_HELD, HELLO_BYTES, helloOf, JOIN, OPEN, readHello, TOKEN_BYTES } from "./hello.ts";
 import { Inbox } from "./inbox.ts";
-import { knock, targetOf } from "./testing_knock.ts";
+import { knock, targetOf } from "../../testing/knock.ts";
 
 const frame = fc.record({
   type: fc.constantFrom(DATA, DATA, ACK, END, RESET, 0, 5),

@@ -1,6 +1,6 @@
 // Striped streams over links that break, and peers and strangers that are not what was expected.
 import { strict as assert } from "node:assert";
-import { withShadowsocks } from "../../testing_shadowsocks.ts";
+import { withShadowsocks } from "../../testing/shadowsocks.ts";
 import {
   base64,
   echo,
@@ -12,9 +12,9 @@ import {
   readExactly,
   until,
   writeAll,
-} from "../../testing.ts";
-import { close } from "../../testing_close.ts";
-import { knock, replay, targetOf } from "./testing_knock.ts";
+} from "../../testing/ends.ts";
+import { close } from "../../testing/close.ts";
+import { knock, replay, targetOf } from "../../testing/knock.ts";
 import { ACK, END, RESET } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";
 import { ASK_HELD, helloOf, JOIN, OPEN, TOKEN_BYTES } from "./hello.ts";
