@@ -128,7 +128,7 @@ class Watch implements HealthWatch {
   }
 
   pathOf(link: string): PathFact | undefined {
-    return this.#paths.current.get(`path/${link}`);
+    return this.#paths.current.get(link);
   }
 
   describe(name: string): Json {
