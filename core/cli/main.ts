@@ -23,12 +23,28 @@ import { processTerminal, report, type Terminal, UsageError } from "./terminal.t
 import { type Cli, globalOptions, nameOf, oneOf, type Parsed, type Verb, withCore } from "./verb.ts";
 import { versionVerb } from "./version.ts";
 
+const BEFORE: Verb[] = [setupVerb, initVerbs, upVerb, downVerb, statusVerb, lanVerbs, linkVerbs];
+const AFTER: Verb[] = [
+  configVerbs,
+  peerVerbs,
+  pluginVerbs,
+  logsVerb,
+  serviceVerbs,
+  doctorVerb,
+  versionVerb,
+];
+let all: Verb[] | undefined;
+
 /** Every verb, in the order of help: those of plugins stand in the middle, or join a group. */
-export const VERBS: Verb[] = withDeclared(
-  [setupVerb, initVerbs, upVerb, downVerb, statusVerb, lanVerbs, linkVerbs],
-  [configVerbs, peerVerbs, pluginVerbs, logsVerb, serviceVerbs, doctorVerb, versionVerb],
-  declaredHere(),
-);
+export function everyVerb(): Verb[] {
+  return all ??= withDeclared(BEFORE, AFTER, declaredHere());
+}
+
+/** As many as a command line needs: to a verb of the CLI's own that is no group nobody adds any. */
+function verbsFor([first]: string[]): Verb[] {
+  const own = [...BEFORE, ...AFTER].find((verb) => nameOf(verb) === first);
+  return own && !("group" in own) ? [...BEFORE, ...AFTER] : everyVerb();
+}
 
 /** The options of every verb, as a usage line shows them. */
 const EVERYWHERE: Usage = [
@@ -45,7 +61,7 @@ export function parse(
   // Help is about any state; completion is a program.
   const call = { ...readCall(args), state: DEFAULT_STATE };
   const shown = (text: string) => call.words[0] === "completion" ? text : asCalled(text, call);
-  const parser = merge(globalOptions, oneOf(VERBS));
+  const parser = merge(globalOptions, oneOf(verbsFor(call.words)));
   const parsed: unknown = runParser(parser, "otb", args.length === 0 ? ["--help"] : args, {
     help: { command: true, option: true, onShow: () => done },
     completion: { command: true, onShow: () => done },
@@ -118,7 +134,7 @@ function toldAsCalled(terminal: Terminal, call: Call): Terminal {
 /** The help that fits a command line that could not be read. */
 function helpFor(args: string[]): string {
   const words: string[] = [];
-  let branches: Usage[] = VERBS.map(({ usage }) => usage);
+  let branches: Usage[] = everyVerb().map(({ usage }) => usage);
   for (const word of readCall(args).words) {
     const found = branches.find((usage) => nameOf({ usage }) === word);
     if (!found) break;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Usage } from "@optique/core/usage";
-import { VERBS } from "./main.ts";
+import { everyVerb } from "./main.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
@@ -114,7 +114,7 @@ function paths(usage: Usage, before: string[] = []): string[][] {
 Deno.test("every verb has help with an example", async () => {
   // With those of the plugins of this tree.
   using place = new Place({ tree: ROOT });
-  const all = VERBS.flatMap(({ usage }) => paths(usage));
+  const all = everyVerb().flatMap(({ usage }) => paths(usage));
   for (
     const expected of [
       "init box",

@@ -18,18 +18,34 @@ export function declaredHere(): DeclaredHere[] {
 }
 
 function readAll(directory: string): DeclaredHere[] {
+  return folders(directory).flatMap((name) => {
+    try {
+      return [{ plugin: name, declared: readDeclared(`${directory}/${name}`) }];
+    } catch {
+      // It runs all the same, and the core says what is the matter.
+      return [];
+    }
+  });
+}
+
+/** The first words of all verbs that they declare, without a look at all else, as every line that is printed asks for them. */
+export function declaredWords(): string[] {
+  const { plugins } = statePlaces("/");
+  return folders(plugins).flatMap((name) => {
+    try {
+      const text = Deno.readTextFileSync(`${plugins}/${name}/declared.json`);
+      return [...text.matchAll(/"verb"\s*:\s*"([a-z][a-z0-9-]{0,31})[ "]/g)].map(([, word]) => word!);
+    } catch {
+      return [];
+    }
+  });
+}
+
+function folders(directory: string): string[] {
   return [...Deno.readDirSync(directory)].filter(({ name, isDirectory }) =>
     isDirectory && /^[a-z]/.test(name)
   )
-    .sort((a, b) => a.name < b.name ? -1 : 1)
-    .flatMap(({ name }) => {
-      try {
-        return [{ plugin: name, declared: readDeclared(`${directory}/${name}`) }];
-      } catch {
-        // It runs all the same, and the core says what is the matter.
-        return [];
-      }
-    });
+    .map(({ name }) => name).sort();
 }
 
 /** What the plugins of this tree say of a machine on which otb does not run. */

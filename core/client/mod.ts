@@ -16,7 +16,7 @@ export {
   rateOf,
   unknown,
 } from "../contract/mod.ts";
-export { type DeclaredHere, declaredHere, foreseen } from "./declared.ts";
+export { type DeclaredHere, declaredHere, declaredWords, foreseen } from "./declared.ts";
 export type { DeclaredArgs, DeclaredField } from "../supervisor/declared.ts";
 export { Listeners } from "../running/listeners.ts";
 export { formatLine } from "../running/log.ts";
