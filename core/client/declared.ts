@@ -53,12 +53,14 @@ export async function foreseen(machine: Machine): Promise<Finding[]> {
   const { plugins, root } = statePlaces("/");
   const concerned = declaredHere().filter(({ declared }) => declared.foresight);
   const found = await Promise.all(
-    concerned.map(({ plugin }) =>
-      consult<Finding[]>({ name: plugin, directory: `${plugins}/${plugin}` }, root, {
-        kind: "foresee",
-        machine,
-      })
-    ),
+    concerned.map(async ({ plugin, declared: { foresight } }): Promise<Finding[]> => {
+      const manifest = { name: plugin, directory: `${plugins}/${plugin}` };
+      try {
+        return await consult<Finding[]>(manifest, root, { kind: "foresee", machine });
+      } catch (error) {
+        return [{ name: foresight!.name, state: "warning", message: (error as Error).message }];
+      }
+    }),
   );
   return found.flat();
 }

@@ -70,7 +70,7 @@ export class Declarations {
 
   /** @throws OtbError `plugin-unknown`, `action-unknown`, and what the edit says */
   async edit(
-    core: Pick<Core, "config" | "act" | "propose">,
+    core: Pick<Core, "live" | "config" | "act" | "propose">,
     ...[plugin, name, args, options]: Parameters<Core["edit"]>
   ): Promise<EditResult> {
     const { manifest, declared } = this.#plugin(plugin);
@@ -83,7 +83,9 @@ export class Declarations {
         }: current value is "${name}"`,
       );
     }
-    const looked = edit.look === undefined ? undefined : await this.#look(core, plugin, edit.look);
+    const looked = edit.look !== undefined && core.live
+      ? await this.#look(core, plugin, edit.look)
+      : undefined;
     const { value: settings, revision } = await settingsOf(plugin, core);
     const question = { name, args, settings, looked };
     const { patch, done } = await consult<Edited>(manifest, this.root, { kind: "edit", ...question });
@@ -95,15 +97,13 @@ export class Declarations {
     return { ...result, done };
   }
 
-  /** Settings can be mended while their plugin does not run. */
-  async #look(core: Pick<Core, "config" | "act">, plugin: string, action: string): Promise<Json> {
+  /** Settings can be mended while their plugin does not run: undefined, as settings alone will answer. */
+  async #look(core: Pick<Core, "act">, plugin: string, action: string): Promise<Json | undefined> {
     try {
       return (await core.act(plugin, action)).result;
     } catch (error) {
-      if ((error as OtbError).code !== "plugin-not-ready") throw error;
-      const idle = await this.idle(plugin, action, undefined, undefined, core);
-      if (!idle) throw error;
-      return idle.result;
+      if ((error as OtbError).code === "plugin-not-ready") return undefined;
+      throw error;
     }
   }
 

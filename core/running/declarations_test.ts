@@ -60,7 +60,8 @@ Deno.test("one declaration is a call with an answer for a person, a change of se
     assert.deepEqual([declarations.having("loss"), declarations.having("guide")], [["counting"], []]);
 
     const proposed: Proposal[] = [];
-    const core: Pick<Core, "config" | "act" | "propose"> = {
+    const core: Pick<Core, "live" | "config" | "act" | "propose"> = {
+      live: true,
       config: () =>
         Promise.resolve(
           {

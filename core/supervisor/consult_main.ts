@@ -30,10 +30,20 @@ function told(plugin: Plugin<unknown>, question: Question): unknown {
   const { name, settings } = question;
   if (question.kind === "edit") {
     const edit = plugin.edits![name]!;
-    return edit.edit(readArgs(name, edit.args, question.args), settings, question.looked);
+    const args = readArgs(name, edit.args, question.args);
+    // What the running plugin did not say, settings alone do.
+    const looked = question.looked ??
+      (edit.look === undefined
+        ? undefined
+        : plugin.actions![edit.look]!.idle?.(lookArgs(plugin, edit.look), settings));
+    return edit.edit(args, settings, looked);
   }
   const { view } = question, action = plugin.actions![name]!;
   const args = readArgs(name, action.args, question.args);
   const result = action.idle!(args, settings);
   return { result, blocks: action.show?.(result as never, { ...view, args }, undefined) ?? [] };
+}
+
+function lookArgs(plugin: Plugin<unknown>, name: string): unknown {
+  return readArgs(name, plugin.actions![name]!.args, {});
 }
