@@ -1,7 +1,7 @@
 // Composition of a running core: lock, database, kernel, logs, plugins; ends in order on a signal.
 import { requireInitialised } from "./enrol/init.ts";
 import { takeLock } from "./enrol/lock.ts";
-import { makePlaces, statePlaces } from "./enrol/places.ts";
+import { makeDirectories, statePaths } from "./enrol/paths.ts";
 import { serveCore } from "./running/serve.ts";
 import { RunningCore } from "./running/running.ts";
 import { ensureTunnelKey } from "./enrol/tunnel_key.ts";
@@ -16,6 +16,7 @@ import { openDatabase } from "./state/database.ts";
 import { Logs } from "./running/log.ts";
 import { describeUncaught, spreadLastNet } from "./supervisor/last_net.ts";
 import { findPlugins } from "./supervisor/manifest.ts";
+import { settleMemory } from "./supervisor/settled.ts";
 
 /** How `otb up` runs the core. */
 export interface RunOptions {
@@ -41,16 +42,16 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       "sudo ./otb up",
     );
   }
-  const places = statePlaces(stateDirectory);
-  requireInitialised(places);
-  makePlaces(places);
-  const lock = await takeLock(places.lock);
+  const paths = statePaths(stateDirectory);
+  requireInitialised(paths);
+  makeDirectories(paths);
+  const lock = await takeLock(paths.lock);
   const ended = Promise.withResolvers<void>();
-  const db = openDatabase(places.database, `${places.run}/otb.db`);
-  const secrets = new Secrets(places.secrets);
+  const db = openDatabase(paths.database, `${paths.run}/otb.db`);
+  const secrets = new Secrets(paths.secrets);
   // A machine that was set up by an earlier otb has none.
   ensureTunnelKey(secrets);
-  const logs = new Logs(places.logs, secrets.redactor());
+  const logs = new Logs(paths.logs, secrets.redactor());
   let core: RunningCore | undefined;
   if (onLine) logs.follow(onLine);
   const log = (level: LogLine["level"]) => (message: string, properties?: Record<string, unknown>) =>
@@ -72,21 +73,24 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
   });
   try {
     const { role } = new Revisions(db).inForce().document.network as unknown as { role: Role };
-    const { manifests, problems } = findPlugins(places.plugins, role);
+    const { manifests, problems } = findPlugins(paths.plugins, role);
     for (const problem of problems) coreLog.error(problem.message, { code: problem.code });
     const journal = new Journal(db, {
-      aside: places.journal,
+      aside: paths.journal,
       onFailure: (error) => core?.storage.failed(error),
     });
     const net = new Net(new OsLinux(), journal, coreLog);
-    core = new RunningCore({ places, db, secrets, net, journal, logs, manifests, role, end: ended.resolve });
-    const server = serveCore(core, places.socket);
+    core = new RunningCore({ paths, db, secrets, net, journal, logs, manifests, role, end: ended.resolve });
+    const server = serveCore(core, paths.socket);
     try {
       signal.addEventListener("abort", () => ended.resolve(), { once: true });
       if (signal.aborted) ended.resolve();
       coreLog.info(`Starting as ${role}`, { plugins: manifests.map(({ name }) => name).join(", ") });
       const running = core;
-      const started = running.start().then(() => onStarted?.(running));
+      const started = running.start().then(() => {
+        settleMemory();
+        onStarted?.(running);
+      });
       await Promise.race([started, ended.promise]);
       await ended.promise;
       await started.catch(() => {});
@@ -94,7 +98,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       for (const sentence of await core.shutdown()) coreLog.warn(sentence);
       server.close();
       try {
-        Deno.removeSync(places.socket);
+        Deno.removeSync(paths.socket);
       } catch {
         // Somebody else removed it.
       }

@@ -1,7 +1,7 @@
 // A change of settings from the command line: propose, show what it does, and ask whether to keep it.
-import type { Core, Difference, Json, ProposalResult } from "../client/mod.ts";
-import { clearly } from "./answers.ts";
-import { printable } from "./format.ts";
+import type { Core, Difference, Json, PluginEffect, ProposalResult } from "../client/mod.ts";
+import { askClearly, clearly } from "./answers.ts";
+import { plural, printable } from "./format.ts";
 import { paint, Refused } from "./terminal.ts";
 import type { Cli } from "./verb.ts";
 
@@ -23,8 +23,14 @@ export interface ChangeOptions {
   base?: number;
 }
 
+/** Makes the proposal, and says what is told of it when it is done. */
+export type Propose = (
+  how: { confirm: boolean; dryRun?: boolean },
+) => Promise<{ done: string; result: ProposalResult }>;
+
 /**
- * Proposes a change and sees it through: kept at once with `yes`, asked for on a terminal, otherwise left pending.
+ * Proposes a change and sees it through: kept at once with `yes`, asked for on a terminal, otherwise left pending. Whoever can be
+ * asked is so before anything that goes on now would end.
  *
  * @throws Refused with every problem that the check found
  */
@@ -32,7 +38,7 @@ export async function change(core: Core, cli: Cli, options: ChangeOptions): Prom
   const { done, patch, yes, dryRun, comment, base } = options;
   await seeThrough(core, cli, { yes, dryRun }, async (how) => ({
     done,
-    result: await core.propose({ ...how, base, patch, author: author(), comment }),
+    result: await core.propose({ ...how, base, patch, comment }),
   }));
 }
 
@@ -41,11 +47,14 @@ export async function seeThrough(
   core: Core,
   cli: Cli,
   { yes, dryRun }: Pick<ChangeOptions, "yes" | "dryRun">,
-  propose: (how: { confirm: boolean; dryRun?: boolean }) => Promise<{ done: string; result: ProposalResult }>,
+  propose: Propose,
 ): Promise<void> {
+  const { terminal } = cli;
+  if (!dryRun && !yes && !cli.json && terminal.interactive && !await agreed(cli, propose)) {
+    return terminal.out("Nothing was changed.\n");
+  }
   const { done, result } = await propose({ confirm: yes, dryRun });
   if (result.problems.length > 0) throw new Refused(result.problems);
-  const { terminal } = cli;
   const lines = () => told(result, { done, dryRun }, core.live, terminal.colours);
   if (!result.pending || cli.json || !terminal.interactive) return cli.print(result, lines);
   terminal.out(`${lines().slice(0, -1).join("\n")}\n`);
@@ -60,6 +69,30 @@ export async function seeThrough(
   }
 }
 
+/** Shows what would end, and asks; true where nothing would. @throws Refused */
+async function agreed({ terminal }: Cli, propose: Propose): Promise<boolean> {
+  const { problems, differences, effects } = (await propose({ confirm: false, dryRun: true })).result;
+  if (problems.length > 0) throw new Refused(problems);
+  if (effects.every(({ ends }) => ends?.length === 0)) return true;
+  const lines = [...differenceLines(differences, terminal.colours), ...effectLines(effects)];
+  terminal.out(`${lines.join("\n")}\n`);
+  return askClearly("Change it now?", true) ?? false;
+}
+
+/** What a change does to plugins, a line each. */
+export function effectLines(effects: PluginEffect[]): string[] {
+  return effects.map(({ plugin, takes, ends }) => {
+    if (takes === "reload") return printable(`${plugin} takes it while it runs; nothing ends.`);
+    if (takes === "next-start") return printable(`${plugin} takes it when it next runs.`);
+    const what = ends === undefined
+      ? "what ends with it is not known"
+      : ends.length === 0
+      ? "nothing else ends"
+      : `ends ${ends.map(({ what, count }) => plural(count, what)).join(", ")}`;
+    return printable(`${plugin} is started anew: ${what}.`);
+  });
+}
+
 /** Lines about the outcome of a proposal; the last one says how it stands. */
 function told(
   result: ProposalResult,
@@ -71,11 +104,18 @@ function told(
   const warned = (result.warnings ?? []).map(({ message, next }) =>
     paint(colours, "yellow", printable(`Note: ${message}${next ? `. ${next}` : ""}`))
   );
-  const lines = [...differenceLines(result.differences, colours), ...warned];
+  const lines = [
+    ...differenceLines(result.differences, colours),
+    ...effectLines(result.effects),
+    ...warned,
+  ];
   if (dryRun) {
     return [
       ...lines,
       ...result.plan.map((line) => `  ${printable(line)}`),
+      ...result.effects.length > 0
+        ? ["What plugins claim by what they find out (links, leases, devices) shows when they do."]
+        : [],
       "Nothing was changed (--dry-run).",
     ];
   }
@@ -111,11 +151,6 @@ export function shownPath(path: string): string {
 /** A value as `config set` takes it. */
 export function shownValue(value: Json): string {
   return printable(JSON.stringify(value));
-}
-
-/** Who changes something: the person behind sudo where there is one. */
-export function author(): string {
-  return Deno.env.get("SUDO_USER") ?? Deno.env.get("USER") ?? "otb";
 }
 
 /** Whether the change is kept, asked until that is clear; undefined when nobody said so in time. */

@@ -128,11 +128,12 @@ const history = verb("history", {
             { title: "WHO", shrink: true },
             { title: "WHAT", shrink: true },
           ],
-          revisions.map(({ revision, createdAtMs, state, author, comment }) => [
+          revisions.map(({ revision, createdAtMs, state, author, via, comment }) => [
             String(revision),
             localTime(createdAtMs),
             state,
-            author,
+            // Who was at this machine needs no more words.
+            via === undefined || via === "cli" ? author : `${author} (${via})`,
             comment,
           ]),
           terminal.width,

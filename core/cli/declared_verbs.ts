@@ -6,7 +6,7 @@ import { argument, option } from "@optique/core/primitives";
 import { choice, float, integer, string, type ValueParser } from "@optique/core/valueparser";
 import type { Answer, DeclaredArgs, DeclaredField, DeclaredHere, Json } from "../client/mod.ts";
 import { blockLines } from "./blocks.ts";
-import { author, seeThrough } from "./change.ts";
+import { seeThrough } from "./change.ts";
 import { terminalLanguage } from "./language.ts";
 import { given, yes } from "./options.ts";
 import { type Cli, type Group, group, nameOf, type Verb, verb } from "./verb.ts";
@@ -84,10 +84,7 @@ function verbsOf({ plugin, declared: { actions, edits } }: DeclaredHere): Placed
         (args, { yes }, cli) =>
           cli.withCore((core) =>
             seeThrough(core, cli, { yes }, async (options) => {
-              const { done, ...result } = await core.edit(plugin, name, args, {
-                ...options,
-                author: author(),
-              });
+              const { done, ...result } = await core.edit(plugin, name, args, options);
               return { done, result };
             })
           ),

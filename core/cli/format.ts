@@ -3,7 +3,6 @@ export {
   bytes,
   duration,
   lossShort,
-  lossWords,
   milliseconds,
   percent,
   plural,

@@ -39,7 +39,6 @@ const STATE_PAINTS = new Map<string, Paint>(Object.entries<Paint>({
   suspect: "yellow",
   unknown: "yellow",
   "waiting to restart": "yellow",
-  disabled: "dim",
   stopped: "dim",
   down: "red",
   missing: "red",
@@ -105,10 +104,10 @@ export function pluginLines(plugins: PluginReport[], { width, colours, nowMs }: 
   ];
   const [head, ...rows] = table(
     columns,
-    plugins.map(({ name, version, state, sinceMs, restarts, memoryBytes }) => [
+    plugins.map(({ name, version, state, idle, sinceMs, restarts, memoryBytes }) => [
       name,
       version,
-      state.replaceAll("-", " "),
+      idle ? "idle" : state.replaceAll("-", " "),
       sinceMs > 0 ? duration(nowMs - sinceMs) : "-",
       String(restarts),
       bytes(memoryBytes),
@@ -118,7 +117,10 @@ export function pluginLines(plugins: PluginReport[], { width, colours, nowMs }: 
   );
   return [
     head!,
-    ...rows.flatMap((row, index) => [row, ...indented(plugins[index]!.reason, width)]),
+    ...rows.flatMap((
+      row,
+      index,
+    ) => [row, ...indented(plugins[index]!.reason ?? plugins[index]!.idle, width)]),
   ];
 }
 

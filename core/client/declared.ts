@@ -1,6 +1,6 @@
 // What the plugins of this tree declare, for faces that must know it without a core, and before there are settings.
 import type { Finding, Machine } from "../contract/mod.ts";
-import { statePlaces } from "../enrol/places.ts";
+import { statePaths } from "../enrol/paths.ts";
 import { consult } from "../supervisor/consult.ts";
 import { type Declared, readDeclared } from "../supervisor/declared.ts";
 
@@ -14,7 +14,7 @@ let known: DeclaredHere[] | undefined;
 
 /** Of every plugin, whatever its role; one whose declarations cannot be read has none. Read once. */
 export function declaredHere(): DeclaredHere[] {
-  return known ??= readAll(statePlaces("/").plugins);
+  return known ??= readAll(statePaths("/").plugins);
 }
 
 function readAll(directory: string): DeclaredHere[] {
@@ -30,7 +30,7 @@ function readAll(directory: string): DeclaredHere[] {
 
 /** The first words of all verbs that they declare, without a look at all else, as every line that is printed asks for them. */
 export function declaredWords(): string[] {
-  const { plugins } = statePlaces("/");
+  const { plugins } = statePaths("/");
   return folders(plugins).flatMap((name) => {
     try {
       const text = Deno.readTextFileSync(`${plugins}/${name}/declared.json`);
@@ -50,7 +50,7 @@ function folders(directory: string): string[] {
 
 /** What the plugins of this tree say of a machine on which otb does not run. */
 export async function foreseen(machine: Machine): Promise<Finding[]> {
-  const { plugins, root } = statePlaces("/");
+  const { plugins, root } = statePaths("/");
   const concerned = declaredHere().filter(({ declared }) => declared.foresight);
   const found = await Promise.all(
     concerned.map(async ({ plugin, declared: { foresight } }): Promise<Finding[]> => {

@@ -1,5 +1,5 @@
 // The core's files while no core runs: settings can be read and changed, nothing is applied.
-import type { Core } from "./types.ts";
+import type { Author, Core } from "./types.ts";
 import { Changes } from "../config/changes.ts";
 import { Revisions } from "../config/revisions.ts";
 import { Journal } from "../net/journal.ts";
@@ -18,22 +18,22 @@ import { Boxes, boxReports, later } from "../enrol/boxes.ts";
 import { rejoin } from "../enrol/join.ts";
 import { KEPT_BLOCK, KeptBlock } from "../running/kept_block.ts";
 import { lockHolder } from "../enrol/lock.ts";
-import type { StatePlaces } from "../enrol/places.ts";
+import type { StatePaths } from "../enrol/paths.ts";
 import { Declarations } from "../running/declarations.ts";
 import { Settings } from "../running/settings.ts";
 
-/** A Core on the files of `places`. */
-export async function localCore(places: StatePlaces): Promise<Core> {
-  const db = openDatabase(places.database);
+/** A Core on the files of a state directory, for what `author` asks. */
+export async function localCore(paths: StatePaths, author: Author): Promise<Core> {
+  const db = openDatabase(paths.database);
   const revisions = new Revisions(db);
   const network = () => revisions.inForce().document.network as unknown as Network;
   const { role } = network();
-  const secrets = new Secrets(places.secrets);
+  const secrets = new Secrets(paths.secrets);
   const boxes = new Boxes(secrets, network);
-  const { manifests } = findPlugins(places.plugins, role);
+  const { manifests } = findPlugins(paths.plugins, role);
   const settings = new Settings(
     manifests,
-    places.root,
+    paths.root,
     {
       runs: false,
       links: ({ links }) => observeLinks(links, { interfaces: [], routes: [] }),
@@ -42,7 +42,7 @@ export async function localCore(places: StatePlaces): Promise<Core> {
   );
   const changes = new Changes(revisions, { evaluate: (document) => settings.evaluate(document) });
   // A change that waited for its confirmation lost it with the core; one that is starting recovers by itself.
-  if (await lockHolder(places.lock) === undefined) changes.recover();
+  if (await lockHolder(paths.lock) === undefined) changes.recover();
   const keptBlock = new KeptBlock(db);
   // It is in the kernel, and not only what would be.
   const isKept = () =>
@@ -50,20 +50,21 @@ export async function localCore(places: StatePlaces): Promise<Core> {
   const notRunning = (): never => {
     throw new OtbError(
       "core-not-running",
-      `Cannot ask the core as none runs on this state: current value is "${places.state}"${
+      `Cannot ask the core as none runs on this state: current value is "${paths.state}"${
         isKept() ? `. ${keptBlock.sentences[0]}` : ""
       }`,
       "Start it with otb up, or otb service install.",
     );
   };
-  const declarations = new Declarations(manifests, places.root);
-  const core: Core = {
+  const declarations = new Declarations(manifests, paths.root);
+  const as = (author: Author): Core => ({
     live: false,
+    as,
     status: notRunning,
     actions: () => Promise.resolve(declarations.actions()),
     act: async (plugin, action, args, view) =>
-      await declarations.idle(plugin, action, args, view, core) ?? notRunning(),
-    edit: (...parameters) => declarations.edit(core, ...parameters),
+      await declarations.idle(plugin, action, args, view, as(author)) ?? notRunning(),
+    edit: (...parameters) => declarations.edit(as(author), ...parameters),
     pages: () => Promise.resolve(declarations.pages()),
     page: notRunning,
     losses: () => Promise.resolve([]),
@@ -71,9 +72,9 @@ export async function localCore(places: StatePlaces): Promise<Core> {
     forgetLink: notRunning,
     watch: notRunning,
     config: () => changes.snapshot(),
-    propose: (proposal) => changes.propose(proposal),
+    propose: (proposal) => changes.propose({ ...proposal, author }),
     confirm: () => changes.confirm(),
-    revert: (revision) => changes.revert(revision),
+    revert: (revision) => changes.revert(revision, author),
     history: (limit) => Promise.resolve(changes.history(limit)),
     diff: (from, to) => Promise.resolve(changes.diff(from, to)),
     schemas: () => settings.schemas(),
@@ -83,15 +84,15 @@ export async function localCore(places: StatePlaces): Promise<Core> {
     boxCode: (name) => later(() => boxes.code(name)),
     renameBox: (name, to) => later(() => boxes.rename(name, to)),
     revokeBox: (name) => later(() => boxes.revoke(name)),
-    join: (code) => rejoin(secrets, network(), (proposal) => changes.propose(proposal), code),
+    join: (code) => rejoin(secrets, network(), (proposal) => changes.propose({ ...proposal, author }), code),
     logs({ plugin, lines = 50 }, onLine) {
-      readLines(`${places.logs}/otb.log`).filter((line) => plugin === undefined || line.plugin === plugin)
+      readLines(`${paths.logs}/otb.log`).filter((line) => plugin === undefined || line.plugin === plugin)
         .slice(-lines).forEach(onLine);
       return Promise.resolve();
     },
     remains: () => Promise.resolve(isKept() ? keptBlock.sentences : []),
     async stop({ open } = {}) {
-      const holder = await lockHolder(places.lock);
+      const holder = await lockHolder(paths.lock);
       if (holder !== undefined) {
         throw new OtbError(
           "core-not-answering",
@@ -100,10 +101,10 @@ export async function localCore(places: StatePlaces): Promise<Core> {
         );
       }
       // A core that was killed leaves its plugins running and its claims in the kernel.
-      for (const { name } of manifests) endRecorded(`${places.run}/${name}.pid`);
-      await endPrograms(places.run);
+      for (const { name } of manifests) endRecorded(`${paths.run}/${name}.pid`);
+      await endPrograms(paths.run);
       const silent = { debug() {}, info() {}, warn() {}, error() {} };
-      const net = new Net(new OsLinux(), new Journal(db, { aside: places.journal }), silent);
+      const net = new Net(new OsLinux(), new Journal(db, { aside: paths.journal }), silent);
       // What the disk refuses to note is done all the same, and then said.
       const noted = open ? await later(() => keptBlock.remember([])).catch((error) => error) : undefined;
       await net.claim(KEPT_BLOCK.owner, KEPT_BLOCK.key, keptBlock.resources);
@@ -112,8 +113,8 @@ export async function localCore(places: StatePlaces): Promise<Core> {
       return keptBlock.sentences;
     },
     close: () => db.close(),
-  };
-  return core;
+  });
+  return as(author);
 }
 
 /** The interfaces of this network namespace (sysfs(5)); undefined where the kernel does not show them. */

@@ -7,7 +7,6 @@ export {
   bytes,
   duration,
   lossShort,
-  lossWords,
   milliseconds,
   OtbError,
   percent,
@@ -46,6 +45,7 @@ export type {
 } from "../contract/mod.ts";
 export { connect } from "./connect.ts";
 export type {
+  Author,
   BoxReport,
   ConfigSnapshot,
   Core,
@@ -56,6 +56,7 @@ export type {
   HealthReport,
   LogLine,
   PendingChange,
+  PluginEffect,
   PluginReport,
   Proposal,
   ProposalResult,

@@ -2,6 +2,7 @@
 import type {
   Answer,
   Block,
+  Ending,
   GuideStep,
   HealthCondition,
   HeldLinkFact,
@@ -27,7 +28,9 @@ export interface PluginReport {
   tier: "sandboxed" | "trusted";
   /** Permissions in plain words, one a line. */
   permissions: string[];
-  state: "stopped" | "starting" | "ready" | "waiting-to-restart" | "disabled" | "failed";
+  state: "stopped" | "starting" | "ready" | "waiting-to-restart" | "failed";
+  /** When it runs, of one that is ready and has no process as it is not wanted now. */
+  idle?: string;
   /** Why it is in that state, when it is not `ready`. */
   reason?: string;
   pid?: number;
@@ -77,12 +80,23 @@ export interface StatusReport {
   pending?: PendingChange;
 }
 
+/** Who asks something of a core. */
+export interface Author {
+  /** Where: `cli` with root's rights on this machine, `web` as a user of the web page, `cloud` from there, `core` otb by itself. */
+  via: "cli" | "web" | "cloud" | "core";
+  /** Who that is there: the person behind sudo, the user's name, the site. */
+  name: string;
+}
+
 /** One stored revision of the configuration. */
 export interface Revision {
   revision: number;
   parent?: number;
   createdAtMs: number;
+  /** Who made it, an author's name. */
   author: string;
+  /** Absent: it was made by an earlier otb, which did not note it. */
+  via?: Author["via"];
   comment: string;
   /** `pending` waits for confirmation, `confirmed` is or was in force, `reverted` was taken back. */
   state: "pending" | "confirmed" | "reverted";
@@ -108,12 +122,22 @@ export interface ConfigSnapshot {
 export interface Proposal {
   base?: number;
   patch: { network?: Json; plugins?: { [name: string]: Json } };
-  author: string;
   comment?: string;
   /** Check and plan only. */
   dryRun?: boolean;
   /** Confirm at once after it was applied, instead of waiting for a person. */
   confirm?: boolean;
+}
+
+/** What a change does to one plugin. */
+export interface PluginEffect {
+  plugin: string;
+  /** `reload`: it takes them while it runs and nothing ends; `restart`: it is started anew; `next-start`: it does not run now. */
+  takes: "reload" | "restart" | "next-start";
+  /** What ends with it; absent where the plugin could not say. */
+  ends?: Ending[];
+  /** Keys of what it claims that `plan` knows; what else it will want of the kernel shows when it takes the settings. */
+  foreseen: string[];
 }
 
 /** What became of a proposal; `problems` non-empty means refused and nothing changed. */
@@ -122,8 +146,10 @@ export interface ProposalResult {
   /** What is no reason to refuse it, but to be known. */
   warnings?: Problem[];
   differences: Difference[];
-  /** What would change or changed in the kernel, as command lines for a person. */
+  /** What would change or changed in the kernel, as far as it is known beforehand (PluginEffect), as command lines for a person. */
   plan: string[];
+  /** What it does to each plugin whose settings change; empty where no core runs. */
+  effects: PluginEffect[];
   revision?: number;
   pending?: PendingChange;
 }
@@ -188,6 +214,8 @@ export interface EditResult extends ProposalResult {
 export interface Core {
   /** False when no core runs and the calls work on its files; `status`, `act` and `stop` then throw `core-not-running`. */
   readonly live: boolean;
+  /** The same core for what another one asks, as each user of a web page does: what is changed and logged says who it was. */
+  as(author: Author): Core;
   status(): Promise<StatusReport>;
   config(): Promise<ConfigSnapshot>;
   propose(proposal: Proposal): Promise<ProposalResult>;

@@ -1,8 +1,10 @@
 // The life of one change: propose, check, plan, store, apply, settle, then confirm, or revert by itself.
 import type {
+  Author,
   ConfigSnapshot,
   Difference,
   PendingChange,
+  PluginEffect,
   Proposal,
   ProposalResult,
   Revision,
@@ -10,11 +12,20 @@ import type {
 import { type Json, OtbError, type Problem } from "../contract/mod.ts";
 import { difference, isObject, mergePatch } from "./patch.ts";
 import type { Document, Revisions, StoredRevision } from "./revisions.ts";
+import type { Foreseen } from "../supervisor/restarts.ts";
 
 /** How long a change waits for its confirmation. */
 const CONFIRM_WITHIN_MS = 90_000;
 /** How long until taking back is tried again, when a full disk or the kernel did not let it finish. */
 const TRY_AGAIN_MS = 5_000;
+
+/** Who goes back where nobody asked. */
+const ITSELF: Author = { via: "core", name: "otb" };
+
+/** A proposal, and who makes it. */
+export interface AuthoredProposal extends Proposal {
+  author: Author;
+}
 
 /** Settings with every default filled in. */
 export interface Effective {
@@ -28,17 +39,21 @@ export interface Evaluation {
   problems: Problem[];
   /** What is no reason to refuse, but to be known. */
   warnings?: Problem[];
+  /** What plugins say of it without running, by name; with `effective`. */
+  foreseen?: { [plugin: string]: Foreseen };
 }
 
-/** What a change needs of its surroundings. */
-export interface Surroundings {
+/** What a change needs of its host. */
+export interface ChangeHost {
   evaluate(document: Document): Promise<Evaluation>;
   /** Only where a core runs: what a change does to the running system. */
   live?: {
     /** What would change in the kernel, as command lines. @throws OtbError when two owners want one thing */
-    plan(effective: Effective): Promise<string[]>;
+    plan(effective: Effective, foreseen: Evaluation["foreseen"]): Promise<string[]>;
+    /** What it would do to plugins. */
+    effects?(effective: Effective, foreseen: Evaluation["foreseen"]): Promise<PluginEffect[]>;
     /** @throws OtbError when the kernel or a plugin refuses */
-    apply(effective: Effective): Promise<void>;
+    apply(effective: Effective, foreseen: Evaluation["foreseen"]): Promise<void>;
     /** Waits until all is well again, or answers why not. */
     settle(): Promise<string | undefined>;
   };
@@ -53,7 +68,7 @@ export class Changes {
 
   constructor(
     private readonly revisions: Revisions,
-    private readonly surroundings: Surroundings,
+    private readonly host: ChangeHost,
     private readonly onReverted: (reason: string) => void = () => {},
     private readonly confirmWithinMs = CONFIRM_WITHIN_MS,
     private readonly tryAgainMs = TRY_AGAIN_MS,
@@ -63,7 +78,7 @@ export class Changes {
   recover(): void {
     const pending = this.revisions.pending();
     if (!pending) return;
-    if (this.surroundings.live && pending.revertsAtMs! > Date.now()) return this.#arm(pending);
+    if (this.host.live && pending.revertsAtMs! > Date.now()) return this.#arm(pending);
     // From here on it is not in force, whether or not the disk has room to say so.
     this.#goingBack = pending.revision;
     this.onReverted(`nobody confirmed revision ${pending.revision} in time`);
@@ -75,7 +90,7 @@ export class Changes {
     try {
       this.revisions.setState(pending.revision, "reverted");
     } catch (error) {
-      if (!this.surroundings.live) throw error;
+      if (!this.host.live) throw error;
       this.#timer = setTimeout(() => this.#record(pending), this.tryAgainMs);
     }
   }
@@ -88,7 +103,7 @@ export class Changes {
   async snapshot(): Promise<ConfigSnapshot> {
     const { revision, document } = this.#inForce();
     // Reading must work even where a plugin's code can't be asked.
-    const { effective } = await this.surroundings.evaluate(document).catch(() => ({ effective: undefined }));
+    const { effective } = await this.host.evaluate(document).catch(() => ({ effective: undefined }));
     return {
       revision,
       document,
@@ -98,7 +113,7 @@ export class Changes {
   }
 
   /** @throws OtbError `change-pending`, `revision-conflict`, `disk-full`, and what applying throws; then the old settings are back */
-  propose(proposal: Proposal): Promise<ProposalResult> {
+  propose(proposal: AuthoredProposal): Promise<ProposalResult> {
     return this.#alone(async () => {
       // Read together and first: what another process stores from here on makes `append` refuse.
       const { current, newest } = this.#standing();
@@ -112,7 +127,7 @@ export class Changes {
       }
       const document = mergePatch(current.document as unknown as Json, proposal.patch as Json);
       const problems = shapeProblems(proposal.patch as Json, document);
-      if (problems.length > 0) return { problems, differences: [], plan: [] };
+      if (problems.length > 0) return refused(problems);
       return await this.#change(document as unknown as Document, proposal, current, newest);
     });
   }
@@ -135,7 +150,7 @@ export class Changes {
   }
 
   /** @throws OtbError `nothing-pending`, `revision-unknown`, `settings-refused` */
-  revert(to?: number): Promise<Revision> {
+  revert(to?: number, author = ITSELF): Promise<Revision> {
     return this.#alone(async () => {
       if (to === undefined) return await this.#takeBack(this.#requirePending(), "taken back");
       const { current, newest } = this.#standing();
@@ -148,12 +163,7 @@ export class Changes {
           "otb config history",
         );
       }
-      const proposal = {
-        patch: {},
-        author: "otb config revert",
-        comment: `back to revision ${to}`,
-        confirm: true,
-      };
+      const proposal = { patch: {}, author, comment: `back to revision ${to}`, confirm: true };
       const { problems } = await this.#change(target.document, proposal, current, newest);
       if (problems[0]) throw new OtbError("settings-refused", problems[0].message, problems[0].next);
       return withoutDocument(this.revisions.inForce());
@@ -187,36 +197,39 @@ export class Changes {
 
   async #change(
     document: Document,
-    { author, comment, dryRun, confirm }: Proposal,
+    { author, comment, dryRun, confirm }: AuthoredProposal,
     current: StoredRevision,
     newest: number,
   ): Promise<ProposalResult> {
     const differences = difference(current.document as unknown as Json, document as unknown as Json);
-    if (differences.length === 0) return { problems: [], differences, plan: [], revision: current.revision };
-    const { effective, problems, warnings = [] } = await this.surroundings.evaluate(document);
-    if (!effective) return { problems, differences, plan: [] };
-    const said = warnings.length > 0 ? { warnings } : {};
+    if (differences.length === 0) return { ...refused([]), revision: current.revision };
+    const { effective, foreseen, problems, warnings = [] } = await this.host.evaluate(document);
+    if (!effective) return { ...refused(problems), differences };
     if (problems.length > 0) {
       // What stood before, as when a modem that a rule names was unplugged since, is no reason against another change.
-      const former = await this.surroundings.evaluate(current.document);
+      const former = await this.host.evaluate(current.document);
       const stood = new Set(former.problems.map((problem) => JSON.stringify(problem)));
       const brought = problems.filter((problem) => !stood.has(JSON.stringify(problem)));
-      if (brought.length > 0) return { problems: brought, differences, plan: [] };
+      if (brought.length > 0) return { ...refused(brought), differences };
     }
-    const { live } = this.surroundings;
-    const plan = await live?.plan(effective) ?? [];
-    if (dryRun) return { problems: [], differences, plan, ...said };
+    const { live } = this.host;
+    const plan = await live?.plan(effective, foreseen) ?? [];
+    // Asked before anything ends.
+    const effects = await live?.effects?.(effective, foreseen) ?? [];
+    const told = { problems: [], differences, plan, effects, ...warnings.length > 0 ? { warnings } : {} };
+    if (dryRun) return told;
     const stored = this.revisions.append({
       base: newest,
       document,
-      author,
+      author: author.name,
+      via: author.via,
       comment: comment ?? differences.map(({ path }) => path).join(", ").slice(0, 200),
       state: live ? "pending" : "confirmed",
       revertsAtMs: live && Date.now() + this.confirmWithinMs,
     });
-    if (!live) return { problems: [], differences, plan, revision: stored.revision, ...said };
+    if (!live) return { ...told, revision: stored.revision };
     try {
-      await live.apply(effective);
+      await live.apply(effective, foreseen);
       const why = await live.settle();
       if (why !== undefined) {
         throw new OtbError(
@@ -237,24 +250,19 @@ export class Changes {
     if (confirm) {
       this.revisions.setState(stored.revision, "confirmed");
       clearTimeout(this.#timer);
-      return { problems: [], differences, plan, revision: stored.revision, ...said };
+      return { ...told, revision: stored.revision };
     }
-    return {
-      problems: [],
-      differences,
-      plan,
-      revision: stored.revision,
-      pending: pendingOf(stored),
-      ...said,
-    };
+    return { ...told, revision: stored.revision, pending: pendingOf(stored) };
   }
 
   /** Applies the confirmed settings, then records it: a machine that lost its network needs no room on the disk to get it back. */
   async #takeBack(pending: StoredRevision, reason: string): Promise<Revision> {
     this.#goingBack = pending.revision;
     const former = this.revisions.confirmed();
-    const { effective } = former ? await this.surroundings.evaluate(former.document) : {};
-    if (effective) await this.surroundings.live?.apply(effective);
+    const { effective, foreseen } = former
+      ? await this.host.evaluate(former.document)
+      : {} as Partial<Evaluation>;
+    if (effective) await this.host.live?.apply(effective, foreseen);
     const reverted = this.revisions.setState(pending.revision, "reverted");
     clearTimeout(this.#timer);
     this.onReverted(`revision ${pending.revision} was ${reason}`);
@@ -333,6 +341,11 @@ function shapeProblems(patch: Json, document: Json): Problem[] {
     problems.push(refuse("patch-invalid", "plugins", "it must be settings by plugin name", patch.plugins));
   }
   return problems;
+}
+
+/** What is answered to a proposal that changes nothing. */
+function refused(problems: Problem[]): ProposalResult {
+  return { problems, differences: [], plan: [], effects: [] };
 }
 
 function pendingOf(stored: StoredRevision | undefined): PendingChange | undefined {

@@ -1,15 +1,16 @@
 import { strict as assert } from "node:assert";
 import type { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
+import type { Author } from "../client/types.ts";
 import { type Json, OtbError } from "../contract/mod.ts";
 import { openDatabase } from "../state/database.ts";
-import { Changes, type Surroundings } from "./changes.ts";
+import { type ChangeHost, Changes } from "./changes.ts";
 import { networkSchema } from "./network.ts";
 import { mergePatch } from "./patch.ts";
 import { problemsOf } from "./problems.ts";
 import { type Document, Revisions } from "./revisions.ts";
 
-type Live = NonNullable<Surroundings["live"]>;
+type Live = NonNullable<ChangeHost["live"]>;
 
 /** Changes over a real file, with waiting times short enough for a test. */
 class Bench implements Disposable {
@@ -99,7 +100,8 @@ class SmallDisk implements Disposable {
   }
 }
 
-const propose = (n: number) => ({ patch: { network: { n } }, author: "ann" });
+const ANN: Author = { via: "web", name: "ann" };
+const propose = (n: number) => ({ patch: { network: { n } }, author: ANN });
 
 Deno.test("two processes propose at once: no change is lost, whoever comes late is told", async () => {
   using bench = new Bench({});
@@ -117,7 +119,7 @@ Deno.test("two processes propose at once: no change is lost, whoever comes late 
     for (let done = 0; done < 25;) {
       const network = { [Deno.args[0] + done]: done };
       try {
-        await changes.propose({ patch: { network }, author: Deno.args[0] });
+        await changes.propose({ patch: { network }, author: { via: "cli", name: Deno.args[0] } });
         done++;
       } catch (error) {
         if (error.code !== "revision-conflict") throw error;
@@ -227,7 +229,7 @@ Deno.test("a core killed between storing and applying leaves a change that waits
       evaluate: async (document) => ({ effective: document, problems: [] }),
       live: { plan: async () => [], apply: async () => Deno.kill(Deno.pid, "SIGKILL"), settle: async () => {} },
     }, () => {}, 60);
-    await changes.propose({ patch: { network: { n: 7 } }, author: "ann" });`;
+    await changes.propose({ patch: { network: { n: 7 } }, author: ${JSON.stringify(ANN)} });`;
   await Deno.writeTextFile(`${bench.folder}/child.ts`, child);
   const config = new URL("../../deno.json", import.meta.url).pathname;
   const { signal } = await new Deno.Command(Deno.execPath(), {
@@ -256,11 +258,11 @@ Deno.test("a patch of another shape is refused whole, and nothing is stored", as
     [[], "patch-invalid"],
   ];
   for (const [patch, code] of cases) {
-    const { problems } = await changes.propose({ patch: patch as never, author: "ann" });
+    const { problems } = await changes.propose({ patch: patch as never, author: ANN });
     assert.deepEqual(problems.map((problem) => problem.code), [code], JSON.stringify(patch));
   }
   await assert.rejects(
-    changes.propose({ patch: JSON.parse('{"network":{"__proto__":{"n":1}}}'), author: "ann" }),
+    changes.propose({ patch: JSON.parse('{"network":{"__proto__":{"n":1}}}'), author: ANN }),
     { code: "path-invalid" },
   );
   assert.equal(bench.revisions.history().length, 1);
@@ -335,7 +337,7 @@ Deno.test("whatever is proposed and taken back, what is in force is valid and wh
           const waiting = changes.pending();
           if (typeof step === "object") {
             const wanted = mergePatch(before.document.network, step.patch as Json);
-            const proposed = changes.propose({ patch: { network: step.patch as Json }, author: "ann" });
+            const proposed = changes.propose({ patch: { network: step.patch as Json }, author: ANN });
             if (waiting) await assert.rejects(proposed, { code: "change-pending" });
             else if ((await proposed).problems.length === 0) {
               assert.deepEqual(bench.revisions.inForce().document.network, wanted);
@@ -375,7 +377,7 @@ Deno.test("a change is refused for what it brings, not for what was wrong before
       return Promise.resolve({ effective: document, problems });
     },
   });
-  const propose = (network: Json) => changes.propose({ patch: { network }, author: "test" });
+  const propose = (network: Json) => changes.propose({ patch: { network }, author: ANN });
   assert.deepEqual((await propose({ n: 1 })).problems, []);
   assert.deepEqual((await propose({ link: "dsl" })).problems.map(({ message }) => message), [
     'there is no link "dsl"',

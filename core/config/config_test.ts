@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { type Json, OtbError } from "../contract/mod.ts";
 import { migrate, openDatabase } from "../state/database.ts";
-import { Changes, type Surroundings } from "./changes.ts";
+import { type ChangeHost, Changes } from "./changes.ts";
 import { checkNetwork, networkSchema } from "./network.ts";
 import { difference, getPath, mergePatch, patchAt } from "./patch.ts";
 import { nearest, problemsOf } from "./problems.ts";
@@ -126,7 +126,7 @@ Deno.test("no path reaches a prototype", () => {
 });
 
 /** Revisions in memory with one confirmed document, and changes around them. */
-function changes(live?: Partial<NonNullable<Surroundings["live"]>>, problems: string[] = []) {
+function changes(live?: Partial<NonNullable<ChangeHost["live"]>>, problems: string[] = []) {
   const revisions = new Revisions(new DatabaseSync(":memory:"));
   revisions.append({
     document: { network: { n: 0 }, plugins: {} },
@@ -153,7 +153,8 @@ function changes(live?: Partial<NonNullable<Surroundings["live"]>>, problems: st
   return { subject, revisions, applied, reverted };
 }
 
-const proposal = (n: number) => ({ patch: { network: { n } }, author: "ann" });
+const ANN = { via: "web", name: "ann" } as const;
+const proposal = (n: number) => ({ patch: { network: { n } }, author: ANN });
 
 Deno.test("a change is applied, waits, and is in force for good once confirmed", async () => {
   const { subject, applied, revisions } = changes({});
@@ -355,4 +356,40 @@ Deno.test("secrets are for their owner only", async () => {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("the history of an earlier otb opens unchanged, and what is changed since says where from (12, line 8)", async () => {
+  const db = new DatabaseSync(":memory:");
+  migrate(db, "config", [
+    `CREATE TABLE revision (
+      revision INTEGER PRIMARY KEY AUTOINCREMENT,
+      parent INTEGER,
+      document TEXT NOT NULL,
+      author TEXT NOT NULL,
+      comment TEXT NOT NULL,
+      created_at_ms INTEGER NOT NULL,
+      state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'reverted')),
+      reverts_at_ms INTEGER
+    ) STRICT`,
+  ]);
+  const document = { network: { n: 0 }, plugins: {} };
+  db.prepare("INSERT INTO revision VALUES (3, NULL, ?, 'claire', 'set up', 5, 'confirmed', NULL)")
+    .run(JSON.stringify(document));
+  const revisions = new Revisions(db);
+  assert.deepEqual(revisions.inForce(), {
+    ...{ revision: 3, parent: undefined, author: "claire", comment: "set up", createdAtMs: 5 },
+    ...{ state: "confirmed", document, revertsAtMs: undefined },
+  });
+  const subject = new Changes(revisions, {
+    evaluate: (document) => Promise.resolve({ effective: document, problems: [] }),
+  });
+  await subject.propose(proposal(1));
+  await subject.revert(3, { via: "cloud", name: "fleet" });
+  assert.deepEqual(revisions.history().map(({ author, via }) => [author, via]), [
+    ["fleet", "cloud"],
+    ["ann", "web"],
+    ["claire", undefined],
+  ]);
+  // The next start finds all in order.
+  assert.equal(new Revisions(db).history().length, 3);
 });

@@ -18,6 +18,8 @@ const STEPS = [
     state TEXT NOT NULL CHECK (state IN ('pending', 'confirmed', 'reverted')),
     reverts_at_ms INTEGER
   ) STRICT`,
+  // Revisions of before it was noted have none.
+  "ALTER TABLE revision ADD COLUMN via TEXT CHECK (via IN ('cli', 'web', 'cloud', 'core'))",
 ];
 
 /** The whole configuration as stored: only what differs from the defaults. */
@@ -37,6 +39,7 @@ export interface NewRevision {
   base?: number;
   document: Document;
   author: string;
+  via?: Revision["via"];
   comment: string;
   state: Revision["state"];
   revertsAtMs?: number;
@@ -49,7 +52,7 @@ export class Revisions {
   }
 
   /** @throws OtbError `revision-conflict` when somebody else was first, `disk-full` */
-  append({ base, document, author, comment, state, revertsAtMs }: NewRevision): StoredRevision {
+  append({ base, document, author, via, comment, state, revertsAtMs }: NewRevision): StoredRevision {
     return transaction(this.db, () => {
       const newest = this.newest();
       if (base !== newest?.revision) {
@@ -63,11 +66,12 @@ export class Revisions {
       }
       const { lastInsertRowid } = statement(
         this.db,
-        "INSERT INTO revision (parent, document, author, comment, created_at_ms, state, reverts_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO revision (parent, document, author, via, comment, created_at_ms, state, reverts_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       ).run(
         this.#inForceOrNone()?.revision ?? null,
         JSON.stringify(document),
         author,
+        via ?? null,
         comment,
         Date.now(),
         state,
@@ -153,6 +157,7 @@ interface Row {
   parent: number | null;
   document: string;
   author: string;
+  via: Revision["via"] | null;
   comment: string;
   created_at_ms: number;
   state: Revision["state"];
@@ -165,6 +170,7 @@ function fromRow(row: Row): StoredRevision {
     parent: row.parent ?? undefined,
     createdAtMs: row.created_at_ms,
     author: row.author,
+    ...row.via === null ? {} : { via: row.via },
     comment: row.comment,
     state: row.state,
     document: JSON.parse(row.document),

@@ -66,6 +66,6 @@ export {
   type TableRow,
   type Viewer,
 } from "./page.ts";
-export { CONTRACT_VERSION, definePlugin, type Plugin } from "./plugin.ts";
+export { CONTRACT_VERSION, definePlugin, type Ending, type Plugin } from "./plugin.ts";
 export type { Program, ProgramSpec, ProgramWatcher } from "./program.ts";
 export { unknown } from "./unknown.ts";

@@ -2,7 +2,7 @@
 // of its network; it must not get a part of the Internet by that. Pure.
 
 /** An address as a link's interface has it, the length of its network as it was told, and the router that was told with it. */
-export interface ToldNetwork {
+export interface LinkNetwork {
   address?: string;
   /** Absent or senseless: nothing is known but the address. */
   prefixLength?: number;
@@ -20,12 +20,12 @@ const SHORTEST = 16, SHORTEST6 = 64;
  * What devices reach by a link in clear, as CIDRs: its network if that is private and of bounded size, otherwise its gateway
  * alone if that is private, otherwise nothing. No public address is ever near, whatever a lease says.
  */
-export function nearOf(told: ToldNetwork): string[] {
+export function nearOf(told: LinkNetwork): string[] {
   return onLinkOf(told).filter((cidr) => isPrivate(cidr));
 }
 
 /** What a link reaches without a router, as CIDRs: its network as far as that may be near, and its gateway. */
-export function onLinkOf({ address, prefixLength, gateway }: ToldNetwork): string[] {
+export function onLinkOf({ address, prefixLength, gateway }: LinkNetwork): string[] {
   if (address === undefined || gateway === undefined && prefixLength === undefined) return [];
   const network = networkOf(address, prefixLength);
   if (gateway === undefined) return network ? [network] : [];

@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
-import { boundedLength, isOddLength, nearOf, onLinkOf, overlaps, type ToldNetwork } from "./near.ts";
+import { boundedLength, isOddLength, type LinkNetwork, nearOf, onLinkOf, overlaps } from "./near.ts";
 
 const near = (address: string, prefixLength: number | undefined, gateway?: string) =>
   nearOf({ address, prefixLength, gateway });
@@ -50,7 +50,7 @@ Deno.test("without a router a link reaches its near network and its gateway, pub
   ]);
 });
 
-const told = fc.record<ToldNetwork>({
+const told = fc.record<LinkNetwork>({
   address: fc.oneof(fc.ipV4(), fc.constantFrom("10.1.2.3", "192.168.1.2", "100.64.1.1", "169.254.0.1")),
   prefixLength: fc.option(fc.integer({ min: 0, max: 32 }), { nil: undefined }),
   gateway: fc.option(fc.oneof(fc.ipV4(), fc.constantFrom("10.1.0.1", "192.168.1.1")), { nil: undefined }),

@@ -1,5 +1,6 @@
 // What a plugin module is.
 import type * as z from "zod/mini";
+import type { Resource } from "../net/model.ts";
 import type { Action, Edit, VerbGroup } from "./action.ts";
 import type { Context } from "./context.ts";
 import type { Problem } from "./errors.ts";
@@ -19,10 +20,22 @@ export interface Plugin<Config, Running = unknown> {
   config: z.ZodMiniType<Config>;
   /** Pure check of settings against the world; schema errors are found before. */
   check?(next: Config, world: World): Problem[];
+  /**
+   * What it claims, by key, as far as settings and world alone decide it: what is known before it runs, so that a conflict is found
+   * before the settings are stored. A key is named whole or not at all. Pure.
+   */
+  claims?(next: Config, world: World): { [key: string]: Resource[] };
   /** Resolves with the running plugin when it is ready to serve. */
   start(ctx: Context<Config>): Promise<Running> | Running;
-  /** Takes new settings without a restart; absent, or when it answers false, the core restarts the plugin. */
-  reload?(running: Running, next: Config): Promise<void | false> | void | false;
+  /**
+   * Takes new settings without a restart and without ending what it carries; absent: the core restarts the plugin.
+   * @throws Error when it can't; the core then goes back to the former settings
+   */
+  reload?(running: Running, next: Config): Promise<void> | void;
+  /** The settings that `reload` can't take: a change of one of them is a restart. */
+  restartsFor?: readonly (keyof Config & string)[];
+  /** What a restart would end now. */
+  ends?(running: Running): Ending[];
   // deno-lint-ignore no-explicit-any
   actions?: Record<string, Action<NoInfer<Running>, any, any>>;
   // deno-lint-ignore no-explicit-any
@@ -34,6 +47,13 @@ export interface Plugin<Config, Running = unknown> {
   loss?(running: NoInfer<Running>): Loss | undefined;
   guide?: Guide<NoInfer<Running>>;
   foresight?: Foresight;
+}
+
+/** Something that ends with a running plugin, such as 412 connections. */
+export interface Ending {
+  /** What it is in plain words, one of them: `connection`. */
+  what: string;
+  count: number;
 }
 
 /** Types a plugin module: `export default definePlugin({ config, start })`. */

@@ -84,7 +84,7 @@ Deno.test("a box takes another code and keeps the rest; one that is refused chan
   const proposed: unknown[] = [];
   const propose = (problem?: { code: string; path: string; message: string }) => (proposal: unknown) => {
     proposed.push(proposal);
-    return Promise.resolve({ problems: problem ? [problem] : [], differences: [], plan: [] });
+    return Promise.resolve({ problems: problem ? [problem] : [], differences: [], plan: [], effects: [] });
   };
   const before = secrets.get("psk");
   await assert.rejects(rejoin(secrets, network, propose(), "otb3-x"), { code: "join-code-incomplete" });

@@ -7,7 +7,7 @@ import { openDatabase } from "../state/database.ts";
 import { Boxes, firstBox } from "./boxes.ts";
 import { storeKeys } from "./join.ts";
 import { decodeJoinCode } from "./join_code.ts";
-import { makePlaces, type StatePlaces, statePlaces } from "./places.ts";
+import { makeDirectories, type StatePaths, statePaths } from "./paths.ts";
 import { ensureTunnelKey } from "./tunnel_key.ts";
 
 interface StoredPeer {
@@ -47,13 +47,13 @@ export function initialiseBox(
 }
 
 /** @throws OtbError `not-initialised` */
-export function requireInitialised(places: StatePlaces): void {
+export function requireInitialised(paths: StatePaths): void {
   try {
-    Deno.statSync(places.database);
+    Deno.statSync(paths.database);
   } catch {
     throw new OtbError(
       "not-initialised",
-      `Cannot use the state directory as nothing was set up there: current value is "${places.state}"`,
+      `Cannot use the state directory as nothing was set up there: current value is "${paths.state}"`,
       'Run "otb init cloud" on the peer, then "otb init box" here; --state names another directory.',
     );
   }
@@ -66,26 +66,27 @@ function initialise(
   peer: StoredPeer,
   makeKeys: (secrets: Secrets) => void,
 ): Secrets {
-  const places = statePlaces(stateDirectory);
-  makePlaces(places);
-  const db = openDatabase(places.database);
+  const paths = statePaths(stateDirectory);
+  makeDirectories(paths);
+  const db = openDatabase(paths.database);
   try {
     const revisions = new Revisions(db);
     if (revisions.newest()) {
       throw new OtbError(
         "already-initialised",
-        `Cannot set up a new ${role} as this state directory is in use: current value is "${places.state}"`,
+        `Cannot set up a new ${role} as this state directory is in use: current value is "${paths.state}"`,
         role === "box"
           ? "To join again and keep the settings: sudo otb peer join -; or choose another directory with --state."
           : "Choose another one with --state, or remove the old one first; its keys go with it.",
       );
     }
-    const secrets = new Secrets(places.secrets);
+    const secrets = new Secrets(paths.secrets);
     makeKeys(secrets);
     ensureTunnelKey(secrets);
     revisions.append({
       document: { network: { role, peers: [{ ...peer }] }, plugins: {} },
       author: "otb init",
+      via: "core",
       comment: `set up as ${role}`,
       state: "confirmed",
     });

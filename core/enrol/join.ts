@@ -40,7 +40,7 @@ export async function rejoin(
   const { psk, peerKey, ...code } = decodeJoinCode(joinCode);
   const peer = { name: network.peers[0]?.name ?? "cloud", ...code };
   const patch = { network: { peers: [peer] as unknown as Json } };
-  const result: ProposalResult = await propose({ patch, author: "otb peer join", confirm: true });
+  const result: ProposalResult = await propose({ patch, comment: "joined with another code", confirm: true });
   const [problem] = result.problems;
   if (problem) throw new OtbError(problem.code, problem.message, problem.next);
   storeKeys(secrets, { psk, peerKey });

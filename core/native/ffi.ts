@@ -7,31 +7,21 @@ export { nativeLibraryPath, openNative } from "./ffi/library.ts";
 export { Native } from "./ffi/native.ts";
 export { Errno, errnoName } from "./ffi/errors.ts";
 export { type Address, ADDRESS_BYTES, decodeAddress, encodeAddress } from "./ffi/address.ts";
-export {
-  type ConnectOptions,
-  type Keepalive,
-  type ListenOptions,
-  type MptcpInfo,
-  readBuffer,
-  type Socket,
-} from "./ffi/socket.ts";
+export { type Keepalive, readBuffer, type Socket } from "./ffi/socket.ts";
 export { type TcpInfo } from "./ffi/tcp_info.ts";
-export { MAX_EVENTS, Poll, PollEvents, WAKE_TAG } from "./ffi/poll.ts";
-export { KEY_BYTES } from "./ffi/checks.ts";
+export { Poll, PollEvents, WAKE_TAG } from "./ffi/poll.ts";
 export {
   type AeadMethod,
   AeadSession,
-  MAX_FRAME_PAYLOAD,
   openCapacity,
   SALT_BYTES,
   sealedLength,
   TAG_BYTES,
 } from "./ffi/aead.ts";
-export { type TcpDiag } from "./ffi/diag.ts";
 export { MAX_PACKETS, Tun, type TunOptions } from "./ffi/tun.ts";
-export { MAX_MESSAGES, UDP_META_BYTES, type UdpOptions } from "./ffi/udp.ts";
+export { UDP_META_BYTES, type UdpOptions } from "./ffi/udp.ts";
 export { NOISE_OVERHEAD, NoiseHandshake, type NoiseOptions } from "./ffi/noise.ts";
-export { MAX_PATHS, TUNNEL_OVERHEAD, TunnelKeys } from "./ffi/tunnel.ts";
+export { TUNNEL_OVERHEAD, TunnelKeys } from "./ffi/tunnel.ts";
 export {
   FIRST_PACKET,
   MIN_FREE_SLOTS,
@@ -40,4 +30,4 @@ export {
   TunnelReceiver,
   TunnelRecord,
 } from "./ffi/receiver.ts";
-export { type BpfInstruction, type PacketOptions } from "./ffi/packet.ts";
+export { type BpfInstruction } from "./ffi/packet.ts";

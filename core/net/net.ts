@@ -410,7 +410,7 @@ export class Net {
     kinds?: ReadonlySet<ResourceKind>,
   ): Promise<{ observed: Observed; isPartial: boolean }> {
     const about = [...wantedBy(claims), ...this.#journal.entries()].map(({ resource }) => resource);
-    const unread = joined(this.#unread, this.#os.told() ?? changeOf(kinds));
+    const unread = joined(this.#unread, this.#os.takeChange() ?? changeOf(kinds));
     this.#unread = undefined;
     const silent = new Set(SILENT_KINDS.filter((kind) => kinds?.has(kind) ?? true));
     const only = this.#observed && unread.kinds &&

@@ -146,7 +146,7 @@ export interface Os {
    * What the kernel told of changes since it was asked last, no kinds where nothing changed but perhaps what it never tells of
    * (SILENT_KINDS); undefined while nobody watches. What was taken here `watch` does not call back for.
    */
-  told(): Change | undefined;
+  takeChange(): Change | undefined;
   /** Calls back, debounced, after anything changed that was asked about, until aborted; resolves once all is closed. */
   watch(onChange: (change: Change) => void, signal: AbortSignal): Promise<void>;
 }

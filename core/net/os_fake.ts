@@ -61,7 +61,7 @@ export class OsFake implements Os {
     return Promise.resolve();
   }
 
-  told(): Change | undefined {
+  takeChange(): Change | undefined {
     const told = this.#told ?? { kinds: new Set(), flapped: new Set() };
     this.#told = undefined;
     return this.#onChange && told;

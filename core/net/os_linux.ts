@@ -200,9 +200,9 @@ export class OsLinux implements Os {
     }
   }
 
-  told(): Change | undefined {
+  takeChange(): Change | undefined {
     try {
-      return this.#listener?.told();
+      return this.#listener?.takeChange();
     } catch {
       // Its sockets are made anew; who knows what they missed.
       return undefined;

@@ -52,7 +52,7 @@ export interface Eyes {
 /** Hears what the kernel tells. */
 export interface Listener {
   /** What it told since the last call; no kinds where that is nothing. */
-  told(): Change;
+  takeChange(): Change;
   /** MPTCP's endpoints and limits, asked now; undefined where the kernel has none or cannot be asked. */
   pathManager(
     interfaces: Observed["interfaces"],
@@ -132,7 +132,7 @@ class Watch implements Listener {
     }
   }
 
-  told(): Change {
+  takeChange(): Change {
     this.#hear();
     const told = this.#heard ?? NOTHING;
     this.#heard = undefined;

@@ -1,10 +1,11 @@
-// What a running core asks its plugins for, and what it tells who watches.
-import type { Core, StatusReport } from "../client/types.ts";
+// What a running core asks its plugins for, and what it tells who watches or reads its log.
+import type { Core, LogLine, StatusReport } from "../client/types.ts";
 import { factId } from "../contract/fact.ts";
 import { LINK, OtbError, type Viewer } from "../contract/mod.ts";
 import type { FactBoard } from "../supervisor/facts.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { Declarations } from "./declarations.ts";
+import type { Logs } from "./log.ts";
 
 /** How often who watches is told of the status. */
 const WATCH_EVERY_MS = 1_000;
@@ -60,4 +61,17 @@ export async function watch(
       signal.addEventListener("abort", done, { once: true });
     });
   }
+}
+
+/** The last lines of the log, then new ones while `follow` is not aborted. */
+export async function tell(
+  logs: Logs,
+  { plugin, lines = 50, follow }: Parameters<Core["logs"]>[0],
+  onLine: (line: LogLine) => void,
+): Promise<void> {
+  logs.tail(lines, plugin).forEach(onLine);
+  if (!follow) return;
+  const stop = logs.follow((line) => (plugin === undefined || line.plugin === plugin) && onLine(line));
+  await new Promise<void>((resolve) => follow.addEventListener("abort", () => resolve(), { once: true }));
+  stop();
 }

@@ -72,10 +72,10 @@ Deno.test("one declaration is a call with an answer for a person, a change of se
       act: (_, action, args) => plugin.act(action, args),
       propose: (proposal) => {
         proposed.push(proposal);
-        return Promise.resolve({ problems: [], differences: [], plan: [] });
+        return Promise.resolve({ problems: [], differences: [], plan: [], effects: [] });
       },
     };
-    const greet = (args: Json) => declarations.edit(core, "counting", "greet", args, { author: "me" });
+    const greet = (args: Json) => declarations.edit(core, "counting", "greet", args, { comment: "as asked" });
     // Nothing runs yet: settings alone answer.
     const idle = await declarations.idle(
       "counting",
@@ -100,8 +100,8 @@ Deno.test("one declaration is a call with an answer for a person, a change of se
     assert.deepEqual(await plugin.ask("tell", "loss"), { sentences: ["2 links go."] });
     await greet({ words: "hi" });
     assert.deepEqual(proposed, [
-      { author: "me", base: 5, patch: { plugins: { counting: { greeting: "hi0" } } } },
-      { author: "me", base: 5, patch: { plugins: { counting: { greeting: "hi2" } } } },
+      { comment: "as asked", base: 5, patch: { plugins: { counting: { greeting: "hi0" } } } },
+      { comment: "as asked", base: 5, patch: { plugins: { counting: { greeting: "hi2" } } } },
     ]);
 
     const refused = (asked: Promise<unknown>, code: string) =>
@@ -114,8 +114,8 @@ Deno.test("one declaration is a call with an answer for a person, a change of se
     await refused(plugin.act("count", { from: "x" }), "args-invalid");
     await refused(greet({ words: "open" }), "plugin-uninspectable");
     await refused(plugin.ask("show", "page", { page: "none", view: {} }), "page-unknown");
-    await refused(declarations.edit(core, "counting", "none", {}, { author: "me" }), "action-unknown");
-    await refused(declarations.edit(core, "nobody", "greet", {}, { author: "me" }), "plugin-unknown");
+    await refused(declarations.edit(core, "counting", "none", {}, { comment: "as asked" }), "action-unknown");
+    await refused(declarations.edit(core, "nobody", "greet", {}, { comment: "as asked" }), "plugin-unknown");
     assert.equal(proposed.length, 2, "what is refused proposes nothing");
   } finally {
     await plugin.stop();

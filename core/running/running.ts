@@ -1,6 +1,6 @@
 // The core while it runs: claims links and LAN, leads the plugins, answers clients.
-import type { Core, LogLine, StatusReport } from "../client/types.ts";
-import { Changes, type Effective } from "../config/changes.ts";
+import type { Author, Core, LogLine, Proposal, StatusReport } from "../client/types.ts";
+import { Changes, type Effective, type Evaluation } from "../config/changes.ts";
 import { checkLan, checkLanPlace } from "../config/lan.ts";
 import type { NetworkSettings } from "../config/network.ts";
 import { Revisions } from "../config/revisions.ts";
@@ -31,21 +31,23 @@ import { interfaceFacts } from "./interfaces.ts";
 import { observeLinks, observeUplinks } from "./links.ts";
 import { Listeners } from "./listeners.ts";
 import type { Logs } from "./log.ts";
+import { noted } from "./noted.ts";
 import { PluginStore } from "./plugin_store.ts";
-import { Storage } from "../state/storage.ts";
+import { Storage, tryWriting } from "../state/storage.ts";
 import { asOtbError } from "../supervisor/rpc.ts";
 import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../contract/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { Boxes, boxReports, later } from "../enrol/boxes.ts";
+import { changedNames, otherClaims } from "./foreseen.ts";
 import { connectionsOf } from "./connections.ts";
 import { coreClaims } from "./core_claims.ts";
-import { forgetLink, guide, losses, watch } from "./asking.ts";
+import { forgetLink, guide, losses, tell, watch } from "./asking.ts";
 import { Declarations } from "./declarations.ts";
 import { BOX_SECRETS, rejoin } from "../enrol/join.ts";
 import { LatePlugins } from "./late_plugins.ts";
-import type { StatePlaces } from "../enrol/places.ts";
+import type { StatePaths } from "../enrol/paths.ts";
 import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
 import { networkView, Settings } from "./settings.ts";
@@ -59,9 +61,12 @@ const LOOK_EVERY_MS = 3_000;
 /** How long a person is told of what nobody caught. */
 const TELL_UNCAUGHT_MS = 600_000;
 
+/** Who does what nobody asked for. */
+const ITSELF: Author = { via: "core", name: "otb" };
+
 /** What a running core is made of. */
 export interface Parts {
-  places: StatePlaces;
+  paths: StatePaths;
   db: DatabaseSync;
   secrets: Secrets;
   net: Net;
@@ -98,12 +103,14 @@ export class RunningCore implements Core {
   /** Longer than all else: what plugins give back when they stop is followed, too. */
   readonly #listening = new AbortController();
   #effective!: Effective;
+  /** What the plugins said of it without running. */
+  #foreseen: Evaluation["foreseen"] = {};
   #stopped: Promise<string[]> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { places, db, secrets, net, logs, manifests, role } = parts;
-    this.storage = new Storage(places.state, () => this.#writeAgain(), (trouble) => {
+    const { paths, db, secrets, net, logs, manifests, role } = parts;
+    this.storage = new Storage(paths.state, () => this.#writeAgain(), (trouble) => {
       if (trouble) return this.#log("error", trouble.message, { code: trouble.code });
       this.#log("info", "The disk takes what is written again", { lostLines: logs.lost });
       net.reconcile().catch((error) => this.#log("error", "Cannot reconcile", { reason: String(error) }));
@@ -112,26 +119,29 @@ export class RunningCore implements Core {
     this.#store = new PluginStore(db, (error) => this.storage.failed(error));
     this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
     this.#keptBlock = new KeptBlock(db);
-    this.#latePlugins = new LatePlugins(places.plugins, role, manifests.map(({ name }) => name));
-    this.#settings = new Settings(manifests, places.root, {
+    this.#latePlugins = new LatePlugins(paths.plugins, role, manifests.map(({ name }) => name));
+    this.#settings = new Settings(manifests, paths.root, {
       runs: true,
       links: (network) => this.#observe(network),
       places: () => net.observed?.interfaces,
     });
-    this.#declarations = new Declarations(manifests, places.root);
+    this.#declarations = new Declarations(manifests, paths.root);
     for (const { message, code } of this.#declarations.problems) this.#log("warning", message, { code });
     this.#changes = new Changes(new Revisions(db), {
       evaluate: (document) => this.#settings.evaluate(document),
       live: {
-        plan: (effective) => net.preview(coreClaims(networkOf(effective))),
-        apply: (effective) => this.#apply(effective),
+        plan: (effective, foreseen) =>
+          net.preview([...coreClaims(networkOf(effective)), ...otherClaims(this.#foreseen, foreseen)]),
+        effects: (effective, foreseen = {}) =>
+          this.#supervisor.effects(this.#effective.plugins, effective.plugins, foreseen),
+        apply: (effective, foreseen) => this.#apply(effective, foreseen),
         settle: () => this.#settle(),
       },
     }, (reason) => this.#log("warning", "A change of settings was taken back", { reason }));
     this.#network = new LiveView<Network>({ role, peers: [] });
     this.#supervisor = new Supervisor(manifests, {
       role,
-      places: { run: places.run, data: places.data, root: places.root, nativeLibrary: nativeLibraryPath() },
+      places: { run: paths.run, data: paths.data, root: paths.root, nativeLibrary: nativeLibraryPath() },
       links: this.#links,
       network: this.#network,
       facts: this.#board,
@@ -160,7 +170,7 @@ export class RunningCore implements Core {
     void net.watch(this.#listening.signal);
     await net.reconcile();
     const { document, effective: _ } = await this.#changes.snapshot();
-    const { effective, problems } = await this.#settings.evaluate(document as never);
+    const { effective, foreseen, problems } = await this.#settings.evaluate(document as never);
     if (!effective) {
       throw new OtbError(
         "settings-refused",
@@ -169,6 +179,7 @@ export class RunningCore implements Core {
       );
     }
     this.#effective = effective;
+    this.#foreseen = foreseen;
     this.#network.set(networkView(networkOf(effective)));
     const follow = () => this.#links.set(this.#observe(networkOf(this.#effective)));
     net.onObserved(follow);
@@ -254,9 +265,10 @@ export class RunningCore implements Core {
   }
 
   config = () => this.#changes.snapshot();
-  propose: Core["propose"] = (proposal) => this.#stored(this.#changes.propose(proposal));
+  /** What otb does by itself. */
+  propose: Core["propose"] = (proposal) => this.#propose(proposal, ITSELF);
   confirm = () => this.#stored(this.#changes.confirm());
-  revert: Core["revert"] = (revision) => this.#stored(this.#changes.revert(revision ?? undefined));
+  revert: Core["revert"] = (revision) => this.#stored(this.#changes.revert(revision ?? undefined, ITSELF));
   history: Core["history"] = (limit) => Promise.resolve(this.#changes.history(limit ?? undefined));
   diff: Core["diff"] = (from, to) => Promise.resolve(this.#changes.diff(from ?? undefined, to ?? undefined));
   schemas = () => this.#settings.schemas();
@@ -278,29 +290,15 @@ export class RunningCore implements Core {
   renameBox: Core["renameBox"] = (name, to) => later(() => this.#boxes.rename(name, to));
   revokeBox: Core["revokeBox"] = (name) => later(() => this.#boxes.revoke(name));
 
-  async join(joinCode: string): Promise<Network["peers"][number]> {
-    const peer = await rejoin(
-      this.#parts.secrets,
-      this.#network.current,
-      this.propose,
-      joinCode,
-    );
+  join: Core["join"] = (joinCode) => this.#join(joinCode, this.propose);
+
+  async #join(joinCode: string, propose: Core["propose"]): Promise<Network["peers"][number]> {
+    const peer = await rejoin(this.#parts.secrets, this.#network.current, propose, joinCode);
     await this.#supervisor.restartFor(BOX_SECRETS);
     return peer;
   }
 
-  async logs(
-    { plugin, lines = 50, follow }: Parameters<Core["logs"]>[0],
-    onLine: (line: LogLine) => void,
-  ): Promise<void> {
-    this.#parts.logs.tail(lines, plugin).forEach(onLine);
-    if (!follow) return;
-    const stop = this.#parts.logs.follow((line) =>
-      (plugin === undefined || line.plugin === plugin) && onLine(line)
-    );
-    await new Promise<void>((resolve) => follow.addEventListener("abort", () => resolve(), { once: true }));
-    stop();
-  }
+  logs: Core["logs"] = (options, onLine) => tell(this.#parts.logs, options, onLine);
 
   async stop({ open }: { open?: boolean } = {}): Promise<string[]> {
     const remains = await this.shutdown(open);
@@ -319,6 +317,28 @@ export class RunningCore implements Core {
     this.storage.failed(error);
   }
 
+  as(author: Author): Core {
+    const note = (message: string, about?: { [name: string]: Json }) =>
+      this.#log("info", message, { ...about, by: author.name, via: author.via });
+    return noted(this, {
+      ...{ as: (other) => this.as(other), live: true, close() {} },
+      logs: (options, onLine) => this.logs(options, onLine),
+      watch: (options, onStatus) => this.watch(options, onStatus),
+      propose: (proposal) => this.#propose(proposal, author),
+      edit: (...parameters) => this.#declarations.edit(this.as(author), ...parameters),
+      revert: (revision) => this.#stored(this.#changes.revert(revision ?? undefined, author)),
+      stop: (options) => {
+        note("Asked to stop");
+        return this.stop(options);
+      },
+      join: (joinCode) => this.#join(joinCode, (proposal) => this.#propose(proposal, author)),
+    }, note);
+  }
+
+  #propose(proposal: Proposal, author: Author): ReturnType<Core["propose"]> {
+    return this.#stored(this.#changes.propose({ ...proposal, author }));
+  }
+
   /** What a full disk refused tells of the disk, too. */
   async #stored<T>(change: Promise<T>): Promise<T> {
     try {
@@ -331,29 +351,21 @@ export class RunningCore implements Core {
 
   /** Writes what waited for the disk. @throws Error while it takes nothing */
   #writeAgain(): void {
-    const { journal, places } = this.#parts;
+    const { journal, paths } = this.#parts;
     if (!journal.flush()) throw new Error("the journal could not be written");
     this.#store.flush();
     this.#keptBlock.flush();
-    const trial = `${places.logs}/trial`;
-    using file = Deno.openSync(trial, { create: true, write: true, truncate: true, mode: 0o600 });
-    try {
-      if (file.writeSync(new Uint8Array(4_096)) < 4_096) throw new Error("No space left on device");
-      file.syncSync();
-    } finally {
-      Deno.removeSync(trial);
-    }
+    tryWriting(`${paths.logs}/trial`);
   }
 
-  async #apply(effective: Effective): Promise<void> {
+  async #apply(effective: Effective, foreseen: Evaluation["foreseen"]): Promise<void> {
     const before = this.#effective;
     this.#effective = effective;
+    this.#foreseen = foreseen;
     this.#network.set(networkView(networkOf(effective)));
     await this.#claimOwn();
     this.#links.set(this.#observe(networkOf(effective)));
-    const changed = Object.keys(effective.plugins)
-      .filter((name) => JSON.stringify(effective.plugins[name]) !== JSON.stringify(before.plugins[name]));
-    await this.#supervisor.reload(changed);
+    await this.#supervisor.reload(changedNames(before.plugins, effective.plugins));
   }
 
   /** A kill-switch holds on when otb ends; what it was last is known also after a crash. */

@@ -1,5 +1,6 @@
 // The listener by which a running core answers its clients.
 import { CALLS } from "../client/calls.ts";
+import { readAuthor, ROOT } from "../client/author.ts";
 import type { Core, LogLine } from "../client/types.ts";
 import { accepted } from "../contract/accepted.ts";
 import { listenUnix, Rpc } from "../supervisor/rpc.ts";
@@ -11,12 +12,14 @@ export function serveCore(core: Core, path: string): { close(): void } {
   void (async () => {
     for await (const stream of accepted(listener)) {
       const gone = new AbortController();
+      let asked = core.as(ROOT);
       const rpc: Rpc = new Rpc(stream, {
         ...Object.fromEntries(
           CALLS.map((
             name,
-          ) => [name, (args: unknown[]) => (core[name] as (...args: unknown[]) => unknown)(...args)]),
+          ) => [name, (args: unknown[]) => (asked[name] as (...args: unknown[]) => unknown)(...args)]),
         ),
+        author: (said: unknown) => void (asked = core.as(readAuthor(said))),
         logs: async ([options]: [{ plugin?: string; lines?: number; follow: boolean }]) => {
           const take = (line: LogLine) => rpc.notify("line", line);
           const done = core.logs({ ...options, follow: options.follow ? gone.signal : undefined }, take);

@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { ROOT } from "../client/author.ts";
 import { remoteCore } from "../client/remote.ts";
 import type { Core, StatusReport } from "../client/types.ts";
 import { watch } from "./asking.ts";
@@ -9,12 +10,13 @@ Deno.test("who watches is told of the status again and again, until it has enoug
   const path = `${folder}/core.sock`;
   let asked = 0, isClosed = false;
   const core = {
+    as: () => core as unknown as Core,
     status: () => Promise.resolve({ pid: ++asked } as StatusReport),
     watch: (({ signal }, onStatus) => watch(core, signal, onStatus)) as Core["watch"],
   };
   const server = serveCore(core as unknown as Core, path);
   try {
-    const client = remoteCore(await Deno.connect({ transport: "unix", path }));
+    const client = remoteCore(await Deno.connect({ transport: "unix", path }), ROOT);
     const enough = new AbortController(), seen: number[] = [];
     await client.watch({ signal: enough.signal }, ({ pid }) => {
       seen.push(pid);
@@ -23,7 +25,7 @@ Deno.test("who watches is told of the status again and again, until it has enoug
     assert.deepEqual(seen, [1, 2]);
     client.close();
 
-    const other = remoteCore(await Deno.connect({ transport: "unix", path }));
+    const other = remoteCore(await Deno.connect({ transport: "unix", path }), ROOT);
     const gone = other.watch({ signal: new AbortController().signal }, () => {
       isClosed = true;
       server.close();

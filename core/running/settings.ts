@@ -65,7 +65,7 @@ export class Settings {
     const world: World = parsed.success
       ? { network: networkView(parsed.data), links }
       : { network: { role: "box", peers: [] }, links: [] };
-    const plugins: Effective["plugins"] = {};
+    const plugins: Effective["plugins"] = {}, foreseen: Evaluation["foreseen"] = {};
     const configs = names.map((name) => document.plugins[name] ?? {});
     const inspections = await this.#ask(configs, world);
     for (const [index, inspection] of inspections.entries()) {
@@ -78,12 +78,14 @@ export class Settings {
         })),
       );
       if (inspection.value !== undefined) plugins[name] = inspection.value;
+      foreseen[name] = inspection.foreseen;
     }
     const complete = parsed.success && names.every((name) => name in plugins);
     return {
       effective: complete ? { network: parsed.data as unknown as Json, plugins } : undefined,
       problems,
       warnings,
+      foreseen,
     };
   }
 

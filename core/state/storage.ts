@@ -108,3 +108,14 @@ export function conditionOf(error: unknown, directory: string): HealthCondition 
     next: next as string,
   };
 }
+
+/** Writes as much as a page and takes it away again. @throws Error while the disk does not take it */
+export function tryWriting(path: string): void {
+  using file = Deno.openSync(path, { create: true, write: true, truncate: true, mode: 0o600 });
+  try {
+    if (file.writeSync(new Uint8Array(4_096)) < 4_096) throw new Error("No space left on device");
+    file.syncSync();
+  } finally {
+    Deno.removeSync(path);
+  }
+}

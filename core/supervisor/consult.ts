@@ -10,8 +10,10 @@ export async function consult<T>(
   root: string,
   question: Question,
 ): Promise<T> {
-  const main = { module: new URL("./consult_main.ts", import.meta.url), name: "consult" };
-  const consulted = await inRoom<Consulted>({ ...main, purpose: "ask the code" }, [manifest], root, question);
+  const line = `import { consult as main } from ${
+    JSON.stringify(new URL("./consult_main.ts", import.meta.url).href)
+  };`;
+  const consulted = await inRoom<Consulted>({ line, purpose: "ask the code" }, [manifest], root, question);
   if ("value" in consulted) return consulted.value as T;
   const { code, message, next } = consulted.error;
   throw new OtbError(code, message, next);

@@ -25,7 +25,9 @@ import { readArgs } from "./args.ts";
 import { HostProgram } from "./host_program.ts";
 import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
 import type { Hello, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
+import { needsRestart, restartsFor } from "./restarts.ts";
 import { Rpc } from "./rpc.ts";
+import { settleMemory } from "./settled.ts";
 
 /** How long a plugin works on without a core before it ends. */
 const ORPHAN_GRACE_MS = 120_000;
@@ -114,6 +116,7 @@ class Host<Config, Running> {
       reload: (config: Json) => this.#reload(config),
       stop: () => this.#stop(),
       ping: () => true,
+      ends: () => this.#running ? this.#plugin.ends?.(this.#running.self) ?? [] : [],
       act: (params: { action: string; args?: Json; view: Viewer }) =>
         this.#act(params.action, params.args, params.view),
       page: ({ page, view }: { page: string; view: Viewer }) => this.#page(page, view),
@@ -181,6 +184,7 @@ class Host<Config, Running> {
     this.#config = this.#plugin.config.parse(params.config);
     try {
       this.#running = { self: await this.#plugin.start(this.#context(params)) };
+      settleMemory();
     } catch (error) {
       await this.#release();
       throw error;
@@ -188,9 +192,11 @@ class Host<Config, Running> {
   }
 
   async #reload(config: Json): Promise<ReloadAnswer> {
-    if (!this.#plugin.reload || !this.#running) return { taken: false };
+    if (!this.#running) return { taken: false };
     const next = this.#plugin.config.parse(config);
-    if (await this.#plugin.reload(this.#running.self, next) === false) return { taken: false };
+    const { reload } = this.#plugin;
+    if (!reload || needsRestart(restartsFor(this.#plugin), this.#config, next)) return { taken: false };
+    await reload.call(this.#plugin, this.#running.self, next);
     this.#config = next;
     return { taken: true };
   }

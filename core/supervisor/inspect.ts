@@ -27,6 +27,8 @@ export async function inspectPlugins(
 }
 
 function ask(manifests: Manifest[], root: string, requests: InspectionRequest[]): Promise<Inspection[]> {
-  const main = { module: new URL("./inspect_main.ts", import.meta.url), name: "inspect" };
-  return inRoom({ ...main, purpose: "check the settings" }, manifests, root, requests);
+  const line = `import { inspect as main } from ${
+    JSON.stringify(new URL("./inspect_main.ts", import.meta.url).href)
+  };`;
+  return inRoom({ line, purpose: "check the settings" }, manifests, root, requests);
 }

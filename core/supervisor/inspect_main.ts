@@ -2,6 +2,7 @@
 import { toJSONSchema } from "zod/v4/core";
 import { answer } from "./answer.ts";
 import type { Json, Plugin, Problem, World } from "../contract/mod.ts";
+import { type Foreseen, restartsFor } from "./restarts.ts";
 
 /** What is asked; `config` as stored. */
 export interface InspectionRequest {
@@ -15,6 +16,7 @@ export interface Inspection {
   value?: Json;
   issues: { code: string; path: (string | number)[]; message: string; keys?: string[] }[];
   problems: Problem[];
+  foreseen: Foreseen;
 }
 
 /** Prints the plugins' inspections as a JSON array on standard output. */
@@ -28,10 +30,14 @@ function inspectOne<Config>(plugin: Plugin<Config>, request: InspectionRequest):
     schema: toJSONSchema(plugin.config, { io: "input", unrepresentable: "any" }) as Json,
     issues: [],
     problems: [],
+    foreseen: { restartsFor: restartsFor(plugin), claims: {} },
   };
   if (result.success) {
     inspection.value = result.data as Json;
     inspection.problems = plugin.check?.(result.data, request.world) ?? [];
+    if (inspection.problems.length === 0) {
+      inspection.foreseen.claims = plugin.claims?.(result.data, request.world) ?? {};
+    }
   } else {
     inspection.issues = result.error.issues.map((issue) => ({
       code: issue.code,

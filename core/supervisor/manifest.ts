@@ -20,6 +20,12 @@ const factKey = z.string().regex(
   /^[a-z][a-z0-9-]*$/,
   'must be the exact key of a fact such as "link-health"',
 );
+/** When a plugin runs: who is not there always is given its process when it is wanted, and costs nothing meanwhile. */
+const runs = z.union([
+  z.enum(["always", "on-call"]),
+  z.strictObject({ whileFact: factKey }),
+  z.strictObject({ everyMinutes: z.int().min(1).max(10_080) }),
+]);
 
 const manifestSchema = z.object({
   name: z.string().regex(/^@[a-z0-9-]+\/[a-z][a-z0-9-]{0,31}$/),
@@ -32,6 +38,7 @@ const manifestSchema = z.object({
     ),
     summary: z.string().min(1),
     roles: z.array(z.enum(["box", "cloud"])).min(1),
+    runs: runs.default("always"),
     tier: z.enum(["sandboxed", "trusted"]).default("sandboxed"),
     native: z.boolean().default(false),
     permissions: z.strictObject({

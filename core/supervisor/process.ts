@@ -121,6 +121,11 @@ export class PluginProcess {
     this.#end.resolve(this.#reason ?? (lastError(this.said.text) || "ended by itself or was killed"));
   }
 
+  /** Whether an earlier core left its process running. */
+  static isLeft(name: string, places: Places): boolean {
+    return readRecord(`${places.run}/${name}.pid`) !== undefined;
+  }
+
   /**
    * Takes over the process that an earlier core left running, or spawns a new one.
    *
@@ -247,6 +252,8 @@ export function pluginEnvironment(): Record<string, string> {
     PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
     // As the core has it (the launcher says why).
     MALLOC_ARENA_MAX: "2",
+    MALLOC_MMAP_THRESHOLD_: "32768",
+    MALLOC_TRIM_THRESHOLD_: "65536",
   };
   for (const name of ["DENO_DIR", "HOME", "XDG_CACHE_HOME"]) {
     const value = Deno.env.get(name);

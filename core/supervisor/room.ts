@@ -9,22 +9,22 @@ const TIMEOUT_MS = 60_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /**
- * What the function `main.name` of a module beside this one prints when it is given the plugins and the questions.
+ * What the function that `main.line` imports as `main` prints when it is given the plugins and the questions.
  *
  * @throws OtbError `plugin-uninspectable` when the code of one fails, hangs or prints something else
  */
 export async function inRoom<Answer>(
-  main: { module: URL; name: string; purpose: string },
+  main: { line: string; purpose: string },
   manifests: Pick<Manifest, "name" | "directory">[],
   root: string,
   questions: unknown,
 ): Promise<Answer> {
   const entry = [
-    `import { ${main.name} } from ${JSON.stringify(main.module.href)};`,
+    main.line,
     ...manifests.map(({ directory }, index) =>
       `import plugin${index} from ${JSON.stringify(new URL(`file://${directory}/mod.ts`).href)};`
     ),
-    `await ${main.name}([${manifests.map((_, index) => `plugin${index}`).join(", ")}], ${
+    `await main([${manifests.map((_, index) => `plugin${index}`).join(", ")}], ${
       JSON.stringify(questions)
     });`,
   ].join("\n");

@@ -2,7 +2,7 @@
 import type { Manifest } from "./manifest.ts";
 
 /** Where one plugin process lives. */
-export interface Surroundings {
+export interface SandboxPaths {
   /** Unix socket to the core. */
   socket: string;
   /** The plugin's own directory for files. */
@@ -12,7 +12,7 @@ export interface Surroundings {
 }
 
 /** Flags for `deno run`; nothing that the manifest does not name is allowed. */
-export function sandboxFlags(manifest: Manifest, where: Surroundings): string[] {
+export function sandboxFlags(manifest: Manifest, paths: SandboxPaths): string[] {
   const { permissions } = manifest;
   const flags = [
     "--no-prompt",
@@ -23,16 +23,16 @@ export function sandboxFlags(manifest: Manifest, where: Surroundings): string[] 
     "--quiet",
     // The heap gives up before the machine does; native memory is watched by the supervisor. Where garbage is made all the time
     // the room for new objects doubles up to 48 MB and is never given back (measured: 16 MB more for the same work).
-    `--v8-flags=--max-old-space-size=${manifest.memoryLimitMb},--max-semi-space-size=2`,
+    `--v8-flags=--max-old-space-size=${manifest.memoryLimitMb},--max-semi-space-size=2,--expose-gc`,
     permissions.net.includes("*")
       ? "--allow-net"
-      : allow("net", [`unix:${where.socket}`, ...permissions.net]),
-    allow("read", [where.socket, where.directory, manifest.directory, ...permissions.read]),
-    allow("write", [where.socket, where.directory, ...permissions.write]),
+      : allow("net", [`unix:${paths.socket}`, ...permissions.net]),
+    allow("read", [paths.socket, paths.directory, manifest.directory, ...permissions.read]),
+    allow("write", [paths.socket, paths.directory, ...permissions.write]),
   ];
   if (permissions.run.length > 0) flags.push(allow("run", permissions.run));
   if (permissions.sys.length > 0) flags.push(allow("sys", permissions.sys));
-  if (manifest.native) flags.push(allow("ffi", [where.nativeLibrary]));
+  if (manifest.native) flags.push(allow("ffi", [paths.nativeLibrary]));
   return flags;
 }
 

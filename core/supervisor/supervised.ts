@@ -2,6 +2,7 @@
 import type { PluginReport } from "../client/types.ts";
 import {
   type Answer,
+  type Ending,
   type HealthCondition,
   type Json,
   type Link,
@@ -15,6 +16,7 @@ import {
 } from "../contract/mod.ts";
 import { readFactId } from "../contract/fact.ts";
 import { viewerOf } from "../contract/page.ts";
+import { Activation } from "./activation.ts";
 import { Backoff } from "./backoff.ts";
 import { type FactBoard, PublishedFacts } from "./facts.ts";
 import type { LiveView } from "../contract/live_view.ts";
@@ -22,6 +24,7 @@ import type { Manifest } from "./manifest.ts";
 import { Pace } from "./pace.ts";
 import { type Places, PluginProcess } from "./process.ts";
 import { Programs } from "./programs.ts";
+import { checkedEndings } from "./restarts.ts";
 import type { LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { asOtbError, type Handler } from "./rpc.ts";
 import { describePermissions } from "./sandbox.ts";
@@ -29,6 +32,8 @@ import { describePermissions } from "./sandbox.ts";
 /** How long claims and facts of a crashed plugin stay, so that routing goes on without it and nobody forgets what it found. */
 const GRACE_MS = 30_000;
 const START_MS = 30_000;
+/** Who is asked what would end answers at once, or is not waited for. */
+const ENDS_MS = 2_000;
 const MEMORY_EVERY_MS = 5_000;
 /** Every claim has the kernel read: more claims than these wait, and more that wait than these are refused. */
 const CLAIMS_BURST = 100, CLAIMS_PER_SECOND = 20, MOST_WAITING_CLAIMS = 200;
@@ -52,7 +57,7 @@ export interface Core {
 /** One plugin, its process if there is one, and what it told last. */
 export class Supervised {
   readonly health = new Map<string, { condition: HealthCondition; sinceMs: number }>();
-  #state: PluginReport["state"] = "stopped";
+  #state: PluginReport["state"] | "idle" = "stopped";
   #reason: string | undefined;
   #sinceMs = Date.now();
   #status: Status = {};
@@ -70,6 +75,8 @@ export class Supervised {
   #claimsWaiting = 0;
   #claimPace = new Pace(CLAIMS_BURST, CLAIMS_PER_SECOND);
   #unsubscribe: (() => void)[] = [];
+  /** Of one that does not run always. */
+  readonly #activation: Activation | undefined;
   readonly #programs: Programs;
   #programsThisRun = new Set<string>();
 
@@ -78,6 +85,12 @@ export class Supervised {
     private readonly core: Core,
     private readonly graceMs = GRACE_MS,
   ) {
+    if (manifest.runs !== "always") {
+      this.#activation = new Activation(manifest.runs, core.facts, {
+        wake: () => this.#run(),
+        rest: () => this.#rest(),
+      }, graceMs);
+    }
     const tell = (...notice: ProgramNotice) => this.#process?.rpc.notify("program", notice);
     this.#facts = new PublishedFacts(core.facts, manifest);
     this.#programs = new Programs(manifest.name, manifest.programs, core.places.run, {
@@ -90,8 +103,19 @@ export class Supervised {
     return this.manifest.name;
   }
 
-  /** Starts it, or takes over the process an earlier core left; resolves after the first try, ready or not. */
+  /**
+   * Starts it, or takes over the process an earlier core left; resolves after the first try, ready or not. One that does not run
+   * always is idle until it is wanted.
+   */
   async start(): Promise<void> {
+    if (!this.#activation) return await this.#run();
+    this.#enter("idle");
+    const isLeft = PluginProcess.isLeft(this.manifest.name, this.core.places);
+    if (isLeft) await this.#run();
+    await this.#activation.begin(isLeft);
+  }
+
+  async #run(): Promise<void> {
     this.#stopping = false;
     clearTimeout(this.#restartTimer);
     this.#enter("starting");
@@ -137,21 +161,34 @@ export class Supervised {
 
   /** Stops it in order and gives back what it claimed. */
   async stop(): Promise<void> {
+    await this.#activation?.end();
+    await this.#halt();
+    this.#enter("stopped");
+  }
+
+  async #halt(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
     clearTimeout(this.#graceTimer);
     await this.#process?.stop(this.manifest.stopSeconds);
-    this.#enter("stopped");
     await this.#dropEverything();
+  }
+
+  /** Stops it until it is wanted again. */
+  async #rest(): Promise<void> {
+    await this.#halt();
+    this.#enter("idle");
+    this.#status = {};
   }
 
   /** A fresh start asked for by a person or a change of settings; claims stay in between. */
   async restart(): Promise<void> {
+    if (this.isIdle) return;
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
     await this.#process?.stop(this.manifest.stopSeconds);
     this.#backoff.reset();
-    await this.start();
+    await this.#run();
   }
 
   /**
@@ -159,6 +196,8 @@ export class Supervised {
    * @throws OtbError what the plugin says against them
    */
   async reload(): Promise<void> {
+    // It is given them when it next starts.
+    if (this.isIdle) return;
     if (this.#state !== "ready" || !this.#process) return await this.restart();
     const answer = await this.#process.rpc.call<ReloadAnswer>("reload", this.core.config(this.name));
     if (!answer.taken) await this.restart();
@@ -170,9 +209,29 @@ export class Supervised {
     }
   }
 
+  /** It does not run, as it is not wanted now. */
+  get isIdle(): boolean {
+    return this.#state === "idle";
+  }
+
+  get isReady(): boolean {
+    return this.#state === "ready" && this.#process !== undefined;
+  }
+
+  /** What a restart would end now; undefined where it can't be asked. */
+  async ends(): Promise<Ending[] | undefined> {
+    if (this.#state !== "ready" || !this.#process) return [];
+    try {
+      return checkedEndings(await this.#process.rpc.call("ends", undefined, ENDS_MS));
+    } catch {
+      return undefined;
+    }
+  }
+
   /** @throws OtbError `plugin-not-ready`, and what the action throws */
   async act(action: string, args?: Json, view?: Viewer): Promise<Answer> {
-    return await this.ask<Answer>(`run "${action}"`, "act", { action, args, view: viewerOf(view) });
+    const act = () => this.ask<Answer>(`run "${action}"`, "act", { action, args, view: viewerOf(view) });
+    return await (this.#activation?.during(act) ?? act());
   }
 
   /** Asks the running plugin. @throws OtbError `plugin-not-ready`, and what it throws */
@@ -199,7 +258,8 @@ export class Supervised {
       summary: this.manifest.summary,
       tier: this.manifest.tier,
       permissions: describePermissions(this.manifest),
-      state: this.#state,
+      state: this.#state === "idle" ? "ready" : this.#state,
+      idle: this.isIdle ? this.#activation?.reason : undefined,
       reason: this.#reason,
       pid: this.#process?.pid,
       restarts: this.#restarts,
@@ -211,6 +271,7 @@ export class Supervised {
 
   /** Leaves the process running and forgets it: the core ends, its successor takes over. */
   abandon(): void {
+    void this.#activation?.end();
     this.#programs.abandon();
     for (const stop of this.#unsubscribe.splice(0)) stop();
     clearInterval(this.#memoryTimer);
@@ -218,7 +279,7 @@ export class Supervised {
     clearTimeout(this.#graceTimer);
   }
 
-  #enter(state: PluginReport["state"], reason?: string): void {
+  #enter(state: PluginReport["state"] | "idle", reason?: string): void {
     if (state !== this.#state) this.#sinceMs = Date.now();
     this.#state = state;
     this.#reason = reason;
@@ -394,7 +455,7 @@ export class Supervised {
     this.#restartTimer = setTimeout(() => {
       this.health.delete("plugin-restarting");
       this.health.delete("plugin-crash-loop");
-      this.start().catch((error) => this.#complain("Cannot start again", error));
+      this.#run().catch((error) => this.#complain("Cannot start again", error));
     }, delayMs);
     clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => void this.#dropEverything(), this.graceMs);

@@ -1,5 +1,5 @@
 // All plugins of one role, led together.
-import type { HealthReport, PluginReport } from "../client/types.ts";
+import type { HealthReport, PluginEffect, PluginReport } from "../client/types.ts";
 import {
   type Answer,
   type Block,
@@ -12,6 +12,7 @@ import {
 import { viewerOf } from "../contract/page.ts";
 import type { Manifest } from "./manifest.ts";
 import { endPrograms } from "./programs.ts";
+import { type Foreseen, needsRestart } from "./restarts.ts";
 import { type Core, Supervised } from "./supervised.ts";
 
 /** Starts, follows and stops every plugin it is given. */
@@ -39,6 +40,27 @@ export class Supervisor {
   /** Hands new settings to the named plugins; the first that refuses them decides. @throws OtbError its refusal */
   async reload(names: string[]): Promise<void> {
     for (const name of names) await this.#plugins.get(name)?.reload();
+  }
+
+  /** What `reload` of whose settings are not as they were would do, and what would end. */
+  async effects(
+    before: { [name: string]: Json },
+    after: { [name: string]: Json },
+    foreseen: { [name: string]: Foreseen },
+  ): Promise<PluginEffect[]> {
+    const changed = [...this.#plugins.values()].filter(({ name }) =>
+      JSON.stringify(before[name]) !== JSON.stringify(after[name])
+    );
+    return await Promise.all(changed.map(async (plugin) => {
+      const { restartsFor = null, claims = {} } = foreseen[plugin.name] ?? {};
+      const isReload = plugin.isReady && !needsRestart(restartsFor, before[plugin.name], after[plugin.name]);
+      return {
+        plugin: plugin.name,
+        takes: plugin.isIdle ? "next-start" as const : isReload ? "reload" as const : "restart" as const,
+        ends: isReload ? [] : await plugin.ends(),
+        foreseen: Object.keys(claims),
+      };
+    }));
   }
 
   /** Hands the secrets as they are now to everybody who runs; who uses one at its start only goes on with the former. */

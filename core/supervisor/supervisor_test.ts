@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import type { OtbError } from "../contract/mod.ts";
-import { withCore, writePlugin } from "./testing/plugins.ts";
+import { leftByAnotherCore, withCore, writePlugin } from "./testing/plugins.ts";
 
 /** A path as its publisher tells it. */
 const PATH = {
@@ -235,30 +235,8 @@ Deno.test("a running plugin is taken over by the next core, with its claims, fac
        ctx.health.raise({ code: "c", severity: "info", message: "m" });`,
       { otb: { reads: ["path"] } },
     );
-    // The first core lives in a process of its own, which is then killed.
-    const first = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", "-"],
-      cwd: core.places.root,
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    const writer = first.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(`
-      import { RecordingCore } from "${new URL("./testing/plugins.ts", import.meta.url).href}";
-      import { Supervised } from "${new URL("./supervised.ts", import.meta.url).href}";
-      const core = new RecordingCore(${JSON.stringify(folder)});
-      core.facts.publish({ name: "other", publishes: ["path"] }, "path/fibre", ${JSON.stringify(PATH)});
-      const plugin = new Supervised(${JSON.stringify(manifest)}, core);
-      await plugin.start();
-      console.log(plugin.report().pid);
-    `));
-    await writer.close();
-    const reader = first.stdout.getReader();
-    const pid = Number(new TextDecoder().decode((await reader.read()).value));
-    assert.ok(pid > 0);
-    first.kill("SIGKILL");
-    await first.status;
-    await reader.cancel();
+    const published = `{ name: "other", publishes: ["path"] }, "path/fibre", ${JSON.stringify(PATH)}`;
+    const pid = await leftByAnotherCore(manifest, folder, `core.facts.publish(${published});`);
     const plugin = lead(manifest, 500);
     await plugin.start();
     assert.equal(plugin.report().pid, pid);
@@ -284,17 +262,21 @@ Deno.test("settings reach a running plugin, by reload where it has one and by re
     assert.equal(core.facts.get("greeting"), "ahoy");
     const reloading = lead(writePlugin(folder, "reloading", `globalThis.ctx = ctx;`, {
       members:
-        `reload(_, next) { if (next.greeting === "no") throw new Error("not that"); if (next.greeting === "anew") return false; ctx.facts.publish(AGAIN, next.greeting); },`,
+        `reload(_, next) { if (next.greeting === "no") throw new Error("not that"); ctx.facts.publish(AGAIN, next.greeting); },
+         restartsFor: ["place"],
+         ends: () => [{ what: "connection", count: 412 }],`,
     }));
     await reloading.start();
     const kept = reloading.report().pid;
+    assert.deepEqual(await reloading.ends(), [{ what: "connection", count: 412 }]);
+    assert.deepEqual(await restarting.ends(), []);
     core.settings = { greeting: "salut" };
     await reloading.reload();
     assert.equal(reloading.report().pid, kept);
     await core.until(() => core.facts.get("again") === "salut");
     core.settings = { greeting: "no" };
     await assert.rejects(() => reloading.reload(), /not that/);
-    core.settings = { greeting: "anew" };
+    core.settings = { greeting: "salut", place: "there" };
     await reloading.reload();
     assert.notEqual(reloading.report().pid, kept);
   });

@@ -21,7 +21,7 @@ export interface Adjustable {
 }
 
 /** What a keeper needs of its context. */
-export type Surroundings = Pick<
+export type KeeperContext = Pick<
   Context<Config>,
   "clock" | "facts" | "health" | "log" | "publishStatus" | "signal" | "store"
 >;
@@ -39,7 +39,7 @@ export class Keeper {
   #running = false;
 
   constructor(
-    private readonly ctx: Surroundings,
+    private readonly ctx: KeeperContext,
     private readonly config: Config,
     private readonly adjustable: Adjustable,
     private readonly ways: () => Pick<LinkWayFact, "link" | "source">[],

@@ -1,4 +1,4 @@
-// Whose multicast belongs to which link: devices that a rule pins to one, such as an operator's TV box. Pure.
+// Which devices have their multicast from which link: those that a rule pins to one, such as an operator's TV box. Pure.
 import type { MulticastWayFact } from "@otb/plugin";
 import { macsOf, rangeOf } from "./rules/clauses.ts";
 import type { Rule } from "./config.ts";

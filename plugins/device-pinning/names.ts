@@ -1,5 +1,5 @@
-// Whose names are asked of a link's own resolver: devices that a rule pins whole to that link, such as an operator's TV box, which
-// needs what that operator alone knows. Pure.
+// Which devices ask a link's own resolver for names: those that a rule pins whole to that link, such as an operator's TV box,
+// which needs what only that operator knows. Pure.
 import type { LinkResolverFact } from "@otb/plugin";
 import { domainsOf, macsOf } from "./rules/clauses.ts";
 import type { Match } from "./config.ts";

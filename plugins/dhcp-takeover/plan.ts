@@ -1,4 +1,4 @@
-// What to serve: networks, ranges, routers and times, from the phase and what is around. Pure.
+// What to serve: networks, ranges, routers and times, from the phase and from what was seen. Pure.
 import type { Lan, Link } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import {
@@ -63,7 +63,7 @@ export interface ServePlan {
 }
 
 /** What a plan is made of. */
-export interface Surroundings {
+export interface PlanInput {
   lan: Lan;
   links: Link[];
   /** Other servers, silent or not: their networks are on this segment. */
@@ -87,11 +87,11 @@ const LARGEST_NETWORK = 16, SMALLEST_NETWORK = 30;
 const MAX_NETWORKS = 8;
 
 /** The plan while ours is the LAN's server. */
-export function planServing(phase: "trial" | "confirmed", config: Config, around: Surroundings): ServePlan {
-  const { lan, servers } = around;
+export function planServing(phase: "trial" | "confirmed", config: Config, input: PlanInput): ServePlan {
+  const { lan, servers } = input;
   const own = networkOf(lan.address)!;
   const address = lan.address.split("/")[0]!;
-  const taken = takenAddresses(around);
+  const taken = takenAddresses(input);
   const serverNetworks = uniqueNetworks(servers);
   const networks: ServedNetwork[] = [{
     ...named(own),
@@ -107,7 +107,7 @@ export function planServing(phase: "trial" | "confirmed", config: Config, around
   for (const network of serverNetworks) {
     if (networks.length > MAX_NETWORKS || overlaps(network, own)) continue;
     // Without an address of ours there, its devices could not reach us as their router.
-    const link = around.links.find(({ observed }) =>
+    const link = input.links.find(({ observed }) =>
       observed.address && contains(network, toNumber(observed.address))
     );
     if (!link) continue;
@@ -121,7 +121,7 @@ export function planServing(phase: "trial" | "confirmed", config: Config, around
   }
   const short = phase === "trial";
   const leaseSeconds = short ? config.trialLeaseSeconds : config.leaseSeconds;
-  const { holds, ...rest } = common(config, around);
+  const { holds, ...rest } = common(config, input);
   const isGiven = ({ address }: { address: string }) =>
     networks.some(({ ranges }) =>
       ranges.some(([first, last]) =>
@@ -143,11 +143,11 @@ export function planServing(phase: "trial" | "confirmed", config: Config, around
 }
 
 /** The plan while devices are led back: the modem's network, router and DNS, for a short time each. */
-export function planGivingBack(modem: Server, config: Config, around: Surroundings): ServePlan | undefined {
+export function planGivingBack(modem: Server, config: Config, input: PlanInput): ServePlan | undefined {
   const network = usableNetwork(modem);
   if (!network || !modem.router) return undefined;
-  const { lan } = around;
-  const { reservations, holds, names } = common(config, around);
+  const { lan } = input;
+  const { reservations, holds, names } = common(config, input);
   const inside = ({ address }: { address: string }) => contains(network, toNumber(address));
   return {
     interface: lan.interface,
@@ -157,7 +157,7 @@ export function planGivingBack(modem: Server, config: Config, around: Surroundin
       own: overlaps(network, networkOf(lan.address)!),
       router: modem.router,
       dns: modem.router,
-      ranges: rangesOf(hosts(network), takenAddresses(around)),
+      ranges: rangesOf(hosts(network), takenAddresses(input)),
     }],
     leaseSeconds: config.trialLeaseSeconds,
     reservations: reservations.filter(inside),
@@ -166,19 +166,19 @@ export function planGivingBack(modem: Server, config: Config, around: Surroundin
   };
 }
 
-function common(config: Config, around: Surroundings) {
-  const { names, sets, resolver, localDomains = [] } = around;
+function common(config: Config, input: PlanInput) {
+  const { names, sets, resolver, localDomains = [] } = input;
   const reservations = Object.entries(config.reservations).map(([mac, { address, name }]) => ({
     mac,
     address,
     ...(name ? { name } : {}),
   }));
   const reserved = new Set(reservations.flatMap(({ mac, address }) => [mac, address]));
-  const taken = takenAddresses(around);
+  const taken = takenAddresses(input);
   return {
     reservations,
     // dnsmasq refuses to start when an address stands twice.
-    holds: around.holds.filter(({ mac, address }) =>
+    holds: input.holds.filter(({ mac, address }) =>
       !reserved.has(mac) && !reserved.has(address) && !taken.has(toNumber(address))
     ),
     names: names.filter(([mac]) => !reserved.has(mac)),
@@ -218,7 +218,7 @@ function named(network: Network): { network: string; mask: string } {
 }
 
 /** Addresses of this box, of modems and of whoever else has one. */
-function takenAddresses({ lan, links, servers, refused }: Surroundings): Set<number> {
+function takenAddresses({ lan, links, servers, refused }: PlanInput): Set<number> {
   return new Set(
     [
       lan.address.split("/")[0],

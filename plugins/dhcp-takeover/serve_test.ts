@@ -1,10 +1,10 @@
-// From what is around to what dnsmasq reads: golden cases in testdata/serve, and dnsmasq itself says whether it understands.
+// From what was seen to what dnsmasq reads: golden cases in testdata/serve, and dnsmasq itself says whether it understands.
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { config } from "./config.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
 import { receiver } from "./machine.ts";
-import { planGivingBack, planServing, type ServePlan, type Surroundings } from "./plan.ts";
+import { planGivingBack, type PlanInput, planServing, type ServePlan } from "./plan.ts";
 
 const CASES = new URL("testdata/serve/", import.meta.url);
 const UPDATE = Deno.env.get("UPDATE_GOLDEN") === "1";
@@ -13,14 +13,14 @@ interface Case {
   about: string;
   how: "trial" | "confirmed" | "for-modem";
   config: object;
-  around: Surroundings;
+  input: PlanInput;
 }
 
-function planOf({ how, config: settings, around }: Case): ServePlan {
+function planOf({ how, config: settings, input }: Case): ServePlan {
   const parsed = config.parse(settings);
   return how === "for-modem"
-    ? planGivingBack(receiver(around.servers)!, parsed, around)!
-    : planServing(how, parsed, around);
+    ? planGivingBack(receiver(input.servers)!, parsed, input)!
+    : planServing(how, parsed, input);
 }
 
 async function understood(text: string): Promise<string> {

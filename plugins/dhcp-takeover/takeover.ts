@@ -4,11 +4,6 @@ import {
   type Context,
   DEVICE_NAME,
   type DeviceNameFact,
-  DHCP_PROBE,
-  DHCP_PROBE_WANTED,
-  DHCP_SERVER,
-  type DhcpProbeFact,
-  type DhcpServerFact,
   DNS_SET,
   type DnsSetFact,
   type GuideStep,
@@ -34,7 +29,7 @@ import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
 import { dnsmasqProgram, isServing, reasonOf } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
-import { deviceNames, dnsSets, localDomainsOf, resolverOf, serverOf } from "./facts.ts";
+import { deviceNames, dnsSets, localDomainsOf, resolverOf } from "./facts.ts";
 import { contains, networkOf, type Range, toNumber } from "./ipv4.ts";
 import { announcement, leaks } from "./ipv6.ts";
 import { LeaseWatch } from "./lease_watch.ts";
@@ -57,6 +52,7 @@ import {
 import { planGivingBack, planServing, type ServePlan } from "./plan.ts";
 import { Publisher } from "./publisher.ts";
 import { readRecipes } from "./recipes.ts";
+import { ServerWatch } from "./server_watch.ts";
 import type { DhcpStatus } from "./status_blocks.ts";
 import { type Situation, statusOf } from "./words.ts";
 
@@ -68,24 +64,10 @@ const SERVED: ListensFact = {
 };
 /** dnsmasq is started anew for what is not urgent at most this often. */
 const CALM_MS = 10_000;
-/** What was asked for and not done by then, nobody does. */
-const PROBE_MISSED_MS = 15_000;
 /** Before the first address is given, everybody is asked by ARP for this long: somebody may have one that no file knows of. */
 const LOOK_FIRST_MS = 1_500;
 /** A trial that is not ended by then is ended by timeout(1): we hang. */
 const HANG_MS = 60_000;
-
-/** When a server was heard: as the fact says, and when that and its last offer were by the machine's clock. */
-interface Dates {
-  lastSeenMs: number;
-  seenMs: number;
-  offeredMs: number;
-}
-
-/** Whether a date is later than the former one by more than two readings of clocks differ. */
-function isNews(formerMs = -Infinity, ms: number): boolean {
-  return ms > formerMs + 250;
-}
 
 /** Everything the plugin does. */
 export class Takeover {
@@ -93,6 +75,7 @@ export class Takeover {
   readonly #publisher: Publisher;
   readonly #leases: LeaseWatch;
   readonly #lookout: Lookout;
+  readonly #servers: ServerWatch;
   readonly #dnsmasq: Program;
   readonly #announcer: Announcer;
   readonly #prefixes: View<LanPrefixFact | undefined>;
@@ -109,10 +92,6 @@ export class Takeover {
   #config: Config;
   #state: State;
   #stored = "";
-  /** When each server was last told of, as it was told and by our own clock. */
-  #heardAt = new Map<string, Dates>();
-  #probedAt: number | undefined;
-  #wantedMs: number | undefined;
   #plan: ServePlan | undefined;
   #configured: string | undefined;
   #configuredMs = -Infinity;
@@ -133,6 +112,7 @@ export class Takeover {
     this.#resolvers = ctx.facts.watch(RESOLVER);
     this.#publisher = new Publisher(ctx);
     this.#lookout = new Lookout(ctx);
+    this.#servers = new ServerWatch(ctx, () => this.#nowMs, (event) => this.#step(event));
     this.#leases = new LeaseWatch(ctx, () => this.#publish());
     this.#dnsmasq = ctx.program("dnsmasq", {
       onStart: () => this.#restoreLeases(),
@@ -158,14 +138,9 @@ export class Takeover {
     this.#stored = JSON.stringify(lasting(this.#state));
     await this.#lookout.load();
 
-    const servers = ctx.facts.watch(DHCP_SERVER);
-    const probes = ctx.facts.watch(DHCP_PROBE);
-    // What was heard before this run is told again if it still holds.
-    for (const [mac, fact] of servers.current) this.#heardAt.set(mac, this.#datesOf(fact));
     const timer = setInterval(() => this.#tick(), TICK_MS);
     const unsubscribe = [
-      servers.subscribe((facts) => this.#takeServers(facts)),
-      probes.subscribe((facts) => this.#takeProbes(facts)),
+      this.#servers.start(),
       this.#names.subscribe(() => this.#follow()),
       this.#sets.subscribe(() => this.#follow()),
       this.#prefixes.subscribe(() => this.#follow()),
@@ -280,7 +255,7 @@ export class Takeover {
     if (this.#state === before) return;
     if (this.#state.phase !== before.phase) {
       this.#lookout.restart();
-      this.#wantedMs = undefined;
+      this.#servers.forgetAsking();
       this.ctx.log.info(`The LAN's DHCP: ${before.phase} -> ${this.#state.phase}`, { because: event.kind });
     }
     void this.#follow(this.#state.phase !== before.phase);
@@ -288,53 +263,10 @@ export class Takeover {
 
   #tick(): void {
     this.#step({ kind: "tick" });
-    this.#askForProbe();
+    this.#servers.askIfDue(nextProbeMs(this.#state, this.#rules));
     this.#lookAround().then(() => this.#follow()).catch((error) =>
       this.ctx.log.error("Cannot look around on the LAN", { reason: String(error) })
     );
-  }
-
-  /** Has everybody asked who serves, when it is time. */
-  #askForProbe(): void {
-    const { lan } = this.ctx.network.current;
-    const dueMs = nextProbeMs(this.#state, this.#rules);
-    if (!lan || dueMs === undefined) return void (this.#wantedMs = undefined);
-    if (dueMs > this.#nowMs) return void (this.#wantedMs = undefined);
-    this.#wantedMs ??= this.#nowMs;
-    this.ctx.facts.publish(DHCP_PROBE_WANTED, { interface: lan.interface, atMs: this.ctx.clock.now() });
-  }
-
-  #takeServers(facts: ReadonlyMap<string, DhcpServerFact>): void {
-    const own = this.ctx.network.current.lan?.address.split("/")[0];
-    for (const [mac, fact] of facts) {
-      const former = this.#heardAt.get(mac), dates = this.#datesOf(fact);
-      if (former?.lastSeenMs === dates.lastSeenMs) continue;
-      this.#heardAt.set(mac, dates);
-      if (!isNews(former?.seenMs, dates.seenMs)) continue;
-      const server = serverOf(fact);
-      const isRefusal = !isNews(former?.offeredMs, dates.offeredMs);
-      if (server && fact.onLan && server.server !== own) this.#step({ kind: "heard", server, isRefusal });
-    }
-    for (const mac of this.#heardAt.keys()) if (!facts.has(mac)) this.#heardAt.delete(mac);
-  }
-
-  /** Whoever set the system's clock let nobody be heard: the dates of all change together then. */
-  #datesOf({ lastSeenMs, offeredMs }: DhcpServerFact): Dates {
-    const own = (ms: number) => this.#nowMs - (this.ctx.clock.now() - ms);
-    return {
-      lastSeenMs,
-      seenMs: own(lastSeenMs),
-      offeredMs: offeredMs === undefined ? -Infinity : own(offeredMs),
-    };
-  }
-
-  #takeProbes(facts: ReadonlyMap<string, DhcpProbeFact>): void {
-    const { lan } = this.ctx.network.current;
-    const atMs = lan && facts.get(lan.interface)?.atMs;
-    if (atMs === undefined || atMs === this.#probedAt) return;
-    this.#probedAt = atMs;
-    this.#wantedMs = undefined;
-    this.#step({ kind: "probed" });
   }
 
   /** Who is on the LAN; before ours serves and while it does, everybody in the pool is asked in turn. */
@@ -513,7 +445,7 @@ export class Takeover {
       recipes: this.#recipes,
       failure: this.#failure,
       blind: this.#lookout.blind,
-      nobodyLooks: this.#wantedMs !== undefined && nowMs - this.#wantedMs > PROBE_MISSED_MS,
+      nobodyLooks: this.#servers.nobodyLooks,
       poolSize: ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0),
       held: this.#plan?.holds.filter(isHeld).length ?? 0,
       leases: this.leases() as Situation["leases"],

@@ -15,17 +15,19 @@ import {
   TUNNEL_PATH,
   type TunnelPathFact,
 } from "@otb/plugin";
-import { type Bytes, counters } from "./carried.ts";
+import { counters } from "./carried.ts";
 import { type Config, config } from "./config.ts";
 import { CloudPaths } from "./cloud.ts";
 import { Counting } from "./counting.ts";
 import { type Conditions, oddNetworks, strippedLinks } from "./conditions.ts";
 import { chooseCongestion } from "./congestion.ts";
-import { endpoints, type Verdict } from "./endpoints.ts";
+import { endpoints } from "./endpoints.ts";
 import { firstPaths } from "./first_path.ts";
-import { pathFact, totalRate } from "./path_fact.ts";
+import { LinkMemory, weightOf } from "./link_memory.ts";
+import { pathFact, pathState, totalRate } from "./path_fact.ts";
 import { PeerReach } from "./peer_reach.ts";
 import { Prober } from "./prober.ts";
+import { Connections, repair } from "./repair.ts";
 import {
   assignSlots,
   isUsed,
@@ -37,8 +39,7 @@ import {
   type UsableLink,
   wayOut,
 } from "./routing.ts";
-import { Overflow } from "./secondary.ts";
-import { Suspicion } from "./suspicion.ts";
+import { loadOf, Overflow } from "./secondary.ts";
 import { type PathSample, Telemetry } from "./telemetry.ts";
 import { TunnelView } from "./tunnel_view.ts";
 
@@ -48,19 +49,13 @@ const BUSY_MS = 100, BUSY_MS_PER_SOCKET = 0.2, IDLE_MS = 1_000;
 const DOUBTFUL_MS = 250;
 /** Below this a path carries no stream worth drawing conclusions from. */
 const QUIET_BITS = 100_000;
-/** Over what time a rate is smoothed, and how slowly a peak is forgotten, a beat. */
-const SMOOTHING_MS = 300, PEAK_FADING = 0.9995;
 /** While the peer seems to be gone, it is looked for this often over every link. */
 const DOUBTFUL_PROBE_MS = 2_000;
 /** Facts for people are published, and tiers reconsidered, this often. */
 const PUBLISH_MS = 500;
-/** A connection older than this has its subflows everywhere, or something keeps them away. */
-const JOIN_MS = 3_000;
-/** Waits between attempts to have missing subflows created: longer each time. */
-const REPAIR_FIRST_MS = 4_000, REPAIR_LAST_MS = 300_000;
-
 export default definePlugin({
   config,
+  claims: ({ maxBufferMb }) => ({ settings: settings(maxBufferMb) }),
   async start(ctx) {
     const native = openNative();
     await ctx.claim("settings", settings(ctx.config.maxBufferMb));
@@ -70,35 +65,8 @@ export default definePlugin({
   },
 });
 
-/** What is remembered of one link. */
-interface Memory {
-  suspicion: Suspicion;
-  verdict: Verdict;
-  congestion: string;
-  /** What the link carries, whoever's it is; smoothed over a few beats, bits per second. */
-  rx: number;
-  tx: number;
-  /** What running connections to the peer had acknowledged of it, likewise. */
-  acknowledged: number;
-  /** The fastest of late, fading. */
-  peak: number;
-  probedRttMs?: number;
-  lastHeardMs: number;
-  lastBusyMs: number;
-  joinMissingSinceMs?: number;
-  repairs: number;
-  nextRepairMs: number;
-  stripped: boolean;
-  sample?: PathSample;
-}
-
 /** A link that nobody has looked at yet. */
 const NOTHING = { rx: 0, tx: 0, acknowledged: 0 };
-
-/** How much a new rate counts against the ones before. */
-function weightOf(elapsedMs: number): number {
-  return 1 - Math.exp(-elapsedMs / SMOOTHING_MS);
-}
 
 /** Beats: looks at every path, judges it, and has the kernel follow. */
 class Scheduler {
@@ -108,9 +76,9 @@ class Scheduler {
   readonly #overflow = new Overflow();
   readonly #peerReach = new PeerReach();
   readonly #tunnel = new TunnelView();
-  readonly #memories = new Map<string, Memory>();
+  readonly #memories = new Map<string, LinkMemory>();
   #slots = new Map<string, number>();
-  #tokensSinceMs = new Map<number, number>();
+  readonly #connections = new Connections();
   #lastBeatMs = performance.now();
   #lastPublishMs = 0;
   /** What was last claimed under each key, as text. */
@@ -123,7 +91,7 @@ class Scheduler {
 
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
     this.#prober = new Prober(native);
-    this.#counting = new Counting(native, ctx.log, (link, rates) => this.#carries(link, rates));
+    this.#counting = new Counting(native, ctx.log, (link, rates) => this.#memory(link).carries(rates));
   }
 
   async start(): Promise<void> {
@@ -169,23 +137,10 @@ class Scheduler {
     return this.ctx.network.current.peers[0]!;
   }
 
-  #memory(name: string): Memory {
+  #memory(name: string): LinkMemory {
     let memory = this.#memories.get(name);
     if (!memory) {
-      memory = {
-        suspicion: new Suspicion(),
-        verdict: { out: false, promoted: false, generation: 0 },
-        congestion: this.ctx.config.congestion === "bbr" ? "bbr" : "cubic",
-        rx: 0,
-        tx: 0,
-        acknowledged: 0,
-        peak: 0,
-        lastHeardMs: 0,
-        lastBusyMs: 0,
-        repairs: 0,
-        nextRepairMs: 0,
-        stripped: false,
-      };
+      memory = new LinkMemory(this.ctx.config.congestion === "bbr" ? "bbr" : "cubic");
       this.#memories.set(name, memory);
     }
     return memory;
@@ -305,13 +260,11 @@ class Scheduler {
     const routed = this.#routed(), { lan } = this.ctx.network.current;
     this.#counting.look(routed, lan, nowMs);
     const tokens = new Set([...paths.values()].flatMap(({ tokens }) => [...tokens]));
-    for (const token of tokens) if (!this.#tokensSinceMs.has(token)) this.#tokensSinceMs.set(token, nowMs);
-    for (const token of this.#tokensSinceMs.keys()) if (!tokens.has(token)) this.#tokensSinceMs.delete(token);
     const total = totalRate(paths);
     for (const { link } of links) {
       this.#judge(link.name, paths.get(link.name), total, nowMs, links.length, weight);
     }
-    this.#repair(links, paths, nowMs);
+    this.#repair(links, paths, this.#connections.look(tokens, nowMs), nowMs);
     const publishing = nowMs - this.#lastPublishMs >= PUBLISH_MS;
     if (publishing) {
       void this.#counting.lookShared(routed, lan);
@@ -333,15 +286,6 @@ class Scheduler {
     if (doubtful) this.#publishPeer(nowMs);
     const idleMs = doubtful ? DOUBTFUL_MS : IDLE_MS;
     return busy ? Math.min(idleMs, BUSY_MS + BUSY_MS_PER_SOCKET * samples.length) : idleMs;
-  }
-
-  /** What the link carries now, whoever's it is. A beat is too short for a rate that people read or capacity is guessed from. */
-  #carries(name: string, { rx, tx, elapsedMs }: Bytes & { elapsedMs: number }): void {
-    const memory = this.#memory(name);
-    const weight = weightOf(elapsedMs);
-    memory.rx += (rx - memory.rx) * weight;
-    memory.tx += (tx - memory.tx) * weight;
-    memory.peak = Math.max(memory.peak * PEAK_FADING, memory.rx, memory.tx);
   }
 
   #judge(
@@ -387,7 +331,7 @@ class Scheduler {
     return this.ctx.links.current.find((link) => link.name === name)?.health?.state === "down";
   }
 
-  async #probe(name: string, memory: Memory, withinMs: number): Promise<void> {
+  async #probe(name: string, memory: LinkMemory, withinMs: number): Promise<void> {
     const source = this.ctx.links.current.find((link) => link.name === name)?.observed.address;
     const startedMs = performance.now();
     const answered = source === undefined
@@ -434,34 +378,11 @@ class Scheduler {
     }
   }
 
-  /** Connections that should have a subflow on a link and have none: the endpoint is made anew, ever more rarely. */
-  #repair(links: UsableLink[], paths: Map<string, PathSample>, nowMs: number): void {
-    const grown = [...this.#tokensSinceMs].filter(([, sinceMs]) => nowMs - sinceMs > JOIN_MS).map(([token]) =>
-      token
-    );
+  #repair(links: UsableLink[], paths: Map<string, PathSample>, grown: number[], nowMs: number): void {
+    // Connections of striped streams are plain by intention.
+    const isPlainMeant = this.ctx.config.transport === "striped";
     for (const { link } of links) {
-      const memory = this.#memory(link.name);
-      const sample = paths.get(link.name);
-      // Connections of striped streams are plain by intention.
-      const isMeant = this.ctx.config.transport === "striped";
-      if (!isMeant && (sample?.plain ?? 0) > 0 && sample!.subflows === 0) memory.stripped = true;
-      if (sample && sample.subflows > 0) {
-        memory.stripped = false;
-        memory.repairs = 0;
-      }
-      const missing = grown.length > 0 && !memory.verdict.out &&
-        !grown.some((token) => sample?.tokens.has(token));
-      if (!missing) {
-        memory.joinMissingSinceMs = undefined;
-        continue;
-      }
-      memory.joinMissingSinceMs ??= nowMs;
-      if (nowMs - memory.joinMissingSinceMs < 1_000 || nowMs < memory.nextRepairMs) continue;
-      memory.verdict.generation++;
-      memory.repairs++;
-      memory.nextRepairMs = nowMs + Math.min(REPAIR_LAST_MS, REPAIR_FIRST_MS * 2 ** (memory.repairs - 1));
-      // It answers probes, yet no subflow ever joins over it.
-      if (memory.repairs > 1) memory.stripped = true;
+      repair(this.#memory(link.name), paths.get(link.name), grown, isPlainMeant, nowMs);
     }
     const stripped = links.filter(({ link }) => this.#memory(link.name).stripped);
     this.#tell(strippedLinks(stripped.map(({ link }) => link.name), links.length));
@@ -472,21 +393,10 @@ class Scheduler {
     const primaries = links.filter(({ link }) =>
       link.tier === "primary" && !this.#memory(link.name).verdict.out
     );
-    const load = Math.max(
-      ...(["rx", "tx"] as const).map((way) => {
-        const used = primaries.reduce(
-          (sum, { link }) => sum + this.#memory(link.name)[way],
-          0,
-        );
-        const known = primaries.map(({ link }) => way === "rx" ? link.downMbps : link.upMbps);
-        const capacity = primaries.reduce(
-          (sum, { link }, index) => sum + (known[index] ?? this.#memory(link.name).peak / 1e6) * 1e6,
-          0,
-        );
-        return capacity > 1e6 ? used / capacity : 0;
-      }),
-      primaries.length === 0 ? 1 : 0,
-    );
+    const load = loadOf(primaries.map(({ link }) => ({
+      ...link,
+      carried: this.#memory(link.name),
+    })));
     const promoted = this.#overflow.beat(load, promoteSecondaryAbove, demoteSecondaryBelow);
     for (const { link } of links) this.#memory(link.name).verdict.promoted = promoted;
   }
@@ -511,14 +421,7 @@ class Scheduler {
     for (const link of ctx.links.current) {
       const memory = this.#memories.get(link.name);
       const used = usable.some((candidate) => candidate.link.name === link.name);
-      const resting = link.tier === "backup" || link.tier === "secondary" && !memory?.verdict.promoted;
-      const state = link.tier === "never" || !used
-        ? "down"
-        : memory?.verdict.out
-        ? "suspect"
-        : resting
-        ? "standby"
-        : "active";
+      const state = pathState(link.tier, used, memory?.verdict);
       const reason = link.tier === "never" ? "its tier is never" : !used
         ? link.observed.reason ??
           (this.#slots.has(link.name) ? "its routes are being made" : "it has no slot: 8 links are the limit")
@@ -547,7 +450,7 @@ class Scheduler {
       });
     }
     ctx.facts.publishAll(PATH, paths);
-    this.#publishWays(routed);
+    ctx.facts.publishAll(LINK_WAY, new Map(routed.map((link) => [link.link.name, wayOut(link)])));
     this.#publishPeer(nowMs);
     ctx.facts.publish(CONGESTION, { wish: ctx.config.congestion });
     ctx.facts.publish(FIRST_PATH, {
@@ -573,10 +476,6 @@ class Scheduler {
       secondariesJoined: this.#overflow.promoted,
       congestion: Object.fromEntries(usable.map(({ link, congestion }) => [link.name, congestion])),
     });
-  }
-
-  #publishWays(usable: UsableLink[]): void {
-    this.ctx.facts.publishAll(LINK_WAY, new Map(usable.map((link) => [link.link.name, wayOut(link)])));
   }
 
   #publishPeer(nowMs: number): void {

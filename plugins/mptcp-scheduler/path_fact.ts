@@ -1,5 +1,6 @@
 // From what was sampled of a path to what is told of it. Pure.
-import type { FirstPathFact, PathFact } from "@otb/plugin";
+import type { FirstPathFact, PathFact, Tier } from "@otb/plugin";
+import type { Verdict } from "./endpoints.ts";
 import type { PathSample } from "./telemetry.ts";
 
 function rateOf(sample: PathSample | undefined): number {
@@ -21,6 +22,13 @@ export interface PathRates {
 /** The rates of a path as far as its sockets tell them. */
 export function socketRates(sample: PathSample): PathRates {
   return { rx: sample.rxBitsPerSecond, tx: sample.txBitsPerSecond, acknowledged: rateOf(sample) };
+}
+
+/** @param isUsed it has an address and routes @param verdict undefined: nobody has looked at it yet */
+export function pathState(tier: Tier, isUsed: boolean, verdict: Verdict | undefined): PathFact["state"] {
+  if (tier === "never" || !isUsed) return "down";
+  if (verdict?.out) return "suspect";
+  return tier === "backup" || tier === "secondary" && !verdict?.promoted ? "standby" : "active";
 }
 
 /** What is told of a path; `total` is the traffic of all, `transport` how streams are meant to use several links. */

@@ -19,3 +19,23 @@ export class Overflow {
     return this.promoted;
   }
 }
+
+/** A primary link with what it carries and at most carried of late, bits per second; the rates are what a person set for it. */
+export interface Primary {
+  downMbps?: number;
+  upMbps?: number;
+  carried: { rx: number; tx: number; peak: number };
+}
+
+/** How full the primaries are together in the direction that is fuller, 0 to 1; 1 where there is none. */
+export function loadOf(primaries: readonly Primary[]): number {
+  const share = (way: "rx" | "tx") => {
+    const used = primaries.reduce((sum, { carried }) => sum + carried[way], 0);
+    const capacity = primaries.reduce((sum, { downMbps, upMbps, carried }) => {
+      const known = way === "rx" ? downMbps : upMbps;
+      return sum + (known ?? carried.peak / 1e6) * 1e6;
+    }, 0);
+    return capacity > 1e6 ? used / capacity : 0;
+  };
+  return primaries.length === 0 ? 1 : Math.max(share("rx"), share("tx"));
+}

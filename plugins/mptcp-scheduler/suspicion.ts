@@ -7,9 +7,9 @@ const TRUST_MS = 300;
 /** First and last wait between probes of a path that is out. */
 const RETRY_FIRST_MS = 300, RETRY_LAST_MS = 1_000;
 /** While it has been out for no longer than this, it may be back at any moment: waits and probes are shorter. */
-const SOON_MS = 15_000, RETRY_SOON_MS = 400, PROBE_SOON_MS = 500;
+const SOON_MS = 15_000, RETRY_SOON_MS = 250, PROBE_SOON_MS = 300;
 /** A path that flaps must answer this often in a row before it is used again; doubles with each fall, up to the last. */
-const ANSWERS_FIRST = 2, ANSWERS_LAST = 16;
+const ANSWERS_FIRST = 2, ANSWERS_LAST = 6;
 /** A path that stood this long is forgiven its falls. */
 const FORGIVEN_MS = 120_000;
 

@@ -21,7 +21,7 @@ import {
   type TunnelPathFact,
   type View,
 } from "@otb/plugin";
-import { Asker } from "./asker.ts";
+import { WishSender } from "./wish_sender.ts";
 import { arrivalCap, CAKE_TRIAL, linkQdisc, linkTable } from "./classes.ts";
 import type { Config } from "./config.ts";
 import { readCounters } from "./counters.ts";
@@ -50,7 +50,7 @@ export class Box {
   readonly #socks5: View<Socks5Fact | undefined>;
   readonly #tunnel: View<TunnelFact | undefined>;
   readonly #calls: View<CallsFact | undefined>;
-  readonly #asker: Asker;
+  readonly #sender: WishSender;
   readonly #rates = new Map<string, LinkRates>();
   readonly #held = new Map<string, Held>();
   readonly #ifbs = new Map<string, number>();
@@ -64,21 +64,24 @@ export class Box {
   #working: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
+  #config: Config;
+
   constructor(private readonly ctx: Context<Config>) {
+    this.#config = ctx.config;
     this.#paths = ctx.facts.watch(TUNNEL_PATH);
     this.#interfaces = ctx.facts.watch(INTERFACE);
     this.#socks5 = ctx.facts.watch(SOCKS5);
     this.#tunnel = ctx.facts.watch(TUNNEL);
     this.#calls = ctx.facts.watch(CALLS);
-    this.#asker = new Asker(() => this.#proxy(), ctx.config.port);
+    this.#sender = new WishSender(() => this.#proxy(), ctx.config.port);
   }
 
   async start(): Promise<void> {
     const { ctx } = this;
-    ctx.defer(() => this.#asker.close());
+    ctx.defer(() => this.#sender.close());
     this.#tested = await ctx.store.get<{ [link: string]: Tested & Json }>("tested") ?? {};
     this.#hasCake = await this.#tryCake();
-    ctx.facts.publish(DEVICE_PRIORITY, priorities(ctx.config));
+    ctx.facts.publish(DEVICE_PRIORITY, priorities(this.#config));
     await this.#follow();
     ctx.defer(() => clearTimeout(this.#timer));
     this.#later();
@@ -131,6 +134,18 @@ export class Box {
       this.#lastTestMs = performance.now();
       await this.#follow();
     }
+  }
+
+  /** Other settings hold from now on: links are held as they say, and nothing that was found out is forgotten without need. */
+  async take(next: Config): Promise<void> {
+    this.#config = next;
+    this.ctx.facts.publish(DEVICE_PRIORITY, priorities(next));
+    await this.#follow();
+  }
+
+  /** A link is being measured. */
+  get isTesting(): boolean {
+    return this.#testing !== undefined;
   }
 
   #proxy(): Socks5Fact | undefined {
@@ -186,7 +201,7 @@ export class Box {
 
   async #look(links: Link[]): Promise<void> {
     const { ctx } = this;
-    const isNeeded = ctx.config.autorate && this.#isBusy;
+    const isNeeded = this.#config.autorate && this.#isBusy;
     const counted = isNeeded ? await readCounters(links.map(({ interface: device }) => device)) : new Map();
     const isCalled = this.#calls.current?.going ?? false;
     const nowMs = performance.now();
@@ -194,9 +209,9 @@ export class Box {
       if (!ctx.links.current.some((link) => link.name === name)) this.#rates.delete(name);
     }
     for (const link of links) {
-      const rates = this.#rates.get(link.name) ?? new LinkRates(ctx.config);
+      const rates = this.#rates.get(link.name) ?? new LinkRates(this.#config);
       this.#rates.set(link.name, rates);
-      rates.set(link, this.#tested[link.name]);
+      rates.set(link, this.#tested[link.name], this.#config);
       if (this.#testing === link.name) continue;
       const path = this.#path(link);
       const ageMs = path && Math.max(0, ctx.clock.now() - path.atMs);
@@ -214,7 +229,7 @@ export class Box {
   }
 
   async #hold(links: Link[]): Promise<void> {
-    const { config, network } = this.ctx;
+    const { network } = this.ctx, config = this.#config;
     const isTested = ({ name }: Link) => name === this.#testing;
     for (const name of this.#held.keys()) {
       if (!links.some((link) => link.name === name)) this.#held.delete(name);
@@ -249,7 +264,7 @@ export class Box {
         return cap === undefined ? [] : arrivalCap(link.interface, this.#ifb(link.name), cap);
       }),
     );
-    this.#asker.want(
+    this.#sender.want(
       this.#session,
       links.flatMap((link): Wish[] => {
         const { publicAddress: address, publicPort: port } = this.#path(link) ?? {};
@@ -261,7 +276,7 @@ export class Box {
   }
 
   #layer({ name, interface: device, upMbps }: Link): Layer {
-    return this.ctx.config.linkLayers[name] ??
+    return this.#config.linkLayers[name] ??
       guessLayer(this.#interfaces.current.get(device), upMbps && upMbps * 1e6);
   }
 
@@ -299,7 +314,7 @@ export class Box {
       const { up, down } = this.#held.get(name)!;
       const address = this.#path(link)?.publicAddress;
       const rates = this.#rates.get(name)!;
-      const isGranted = down !== undefined && address !== undefined && this.#asker.granted.has(address);
+      const isGranted = down !== undefined && address !== undefined && this.#sender.granted.has(address);
       const downBy = isGranted ? "peer" : rates.arrivalCap === undefined ? "nobody" : "box";
       return { link: name, upBitsPerSecond: up, downBitsPerSecond: down, downBy } satisfies LinkRateFact;
     });
@@ -307,7 +322,7 @@ export class Box {
     const status = {
       discipline: this.#hasCake ? "cake" : "htb",
       testing: this.#testing,
-      peer: this.#asker.lastError || undefined,
+      peer: this.#sender.lastError || undefined,
       links: rows.map(({ link, ...row }) => ({
         link,
         ...row,

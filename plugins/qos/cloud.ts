@@ -9,8 +9,14 @@ import { serve } from "./service.ts";
 /** Wishes of all boxes are put into the kernel together, this often. */
 const BEAT_MS = 500;
 
+/** A peer that holds what goes to boxes. */
+export interface Cloud {
+  /** Other settings hold from the next beat on. */
+  take(next: Config): void;
+}
+
 /** Starts serving boxes. @throws Error when the port is taken */
-export async function startCloud(ctx: Context<Config>): Promise<void> {
+export async function startCloud(ctx: Context<Config>): Promise<Cloud> {
   const paths = ctx.facts.watch(TUNNEL_PATH);
   const ledger = new Ledger();
   const now = () => new Paths(paths.current.values());
@@ -28,6 +34,7 @@ export async function startCloud(ctx: Context<Config>): Promise<void> {
     optional: true,
   }]);
 
+  let { callsShare } = ctx.config;
   let claimed = "[]", told = "", isWorking = false;
   const beat = async () => {
     if (isWorking) return;
@@ -36,7 +43,7 @@ export async function startCloud(ctx: Context<Config>): Promise<void> {
       const known = now();
       ledger.expire(performance.now(), known);
       const groups = ledger.groups(known);
-      const wanted = uplinks(ctx, groups);
+      const wanted = uplinks(ctx, groups, callsShare);
       const text = JSON.stringify(wanted);
       if (text !== claimed) {
         await ctx.claim("uplink", wanted);
@@ -61,11 +68,15 @@ export async function startCloud(ctx: Context<Config>): Promise<void> {
   const timer = setInterval(() => void beat(), BEAT_MS);
   ctx.defer(() => clearInterval(timer));
   ctx.publishStatus({ addresses: [] });
+  return {
+    take(next) {
+      ({ callsShare } = next);
+    },
+  };
 }
 
 /** Qdiscs and the table for all addresses, each on the uplink of its family. */
-function uplinks(ctx: Context<Config>, groups: Group[]): Resource[] {
-  const { callsShare } = ctx.config;
+function uplinks(ctx: Context<Config>, groups: Group[], callsShare: number): Resource[] {
   const byDevice = new Map<string, Group[]>();
   for (const group of groups) {
     const name = group.address.includes(":") ? "uplink6" : "uplink";

@@ -1,7 +1,7 @@
 // Box and peer over real sockets; between them a SOCKS5 of this test, which connects as the proxy would.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Asker } from "./asker.ts";
+import { WishSender } from "./wish_sender.ts";
 import { parseCounters, readCounters } from "./counters.ts";
 import { measure } from "./measure.ts";
 import { serve } from "./service.ts";
@@ -102,28 +102,28 @@ Deno.test("a box's wishes reach the peer, change with it, and tell which address
     return wishes.some(({ address }) => address === "192.0.2.9") ? ["192.0.2.9"] : [];
   });
   using socks = new Socks();
-  const asker = new Asker(() => socks.at, service.port);
+  const sender = new WishSender(() => socks.at, service.port);
   try {
-    asker.want(session, [wish]);
-    await eventually(() => asker.granted.has("198.18.1.2"));
-    asker.want(session, [{ ...wish, bitsPerSecond: 6e6 }, { ...wish, address: "192.0.2.9" }]);
+    sender.want(session, [wish]);
+    await eventually(() => sender.granted.has("198.18.1.2"));
+    sender.want(session, [{ ...wish, bitsPerSecond: 6e6 }, { ...wish, address: "192.0.2.9" }]);
     await eventually(() => heard.length > 1 && heard.at(-1)!.length === 2);
     // The peer has heard it before its answer is here.
-    await eventually(() => /192\.0\.2\.9/.test(asker.lastError));
-    assert.deepEqual([...asker.granted], ["198.18.1.2"]);
+    await eventually(() => /192\.0\.2\.9/.test(sender.lastError));
+    assert.deepEqual([...sender.granted], ["198.18.1.2"]);
     assert.equal(heard.at(-1)![0]!.bitsPerSecond, 6e6);
     assert.deepEqual([...sessions], [session]);
     // Another session, other wishes: what the former one was granted is nothing any more.
     const other = session.replace("0", "f");
-    asker.want(other, [wish]);
-    await eventually(() => sessions.has(other) && asker.granted.size === 1 && asker.lastError === "");
+    sender.want(other, [wish]);
+    await eventually(() => sessions.has(other) && sender.granted.size === 1 && sender.lastError === "");
     const asked = heard.length;
-    asker.want(undefined, [wish]);
-    await eventually(() => asker.granted.size === 0);
-    assert.match(asker.lastError, /no session/);
+    sender.want(undefined, [wish]);
+    await eventually(() => sender.granted.size === 0);
+    assert.match(sender.lastError, /no session/);
     assert.equal(heard.length, asked, "nobody is asked without a session");
   } finally {
-    await asker.close();
+    await sender.close();
     service.close();
   }
 });
@@ -134,13 +134,13 @@ Deno.test("a peer that is no peer of ours is asked again, later, and its reason 
     for await (const connection of listener) connection.close();
   })().catch(() => {});
   using socks = new Socks();
-  const asker = new Asker(() => socks.at, (listener.addr as Deno.NetAddr).port);
+  const sender = new WishSender(() => socks.at, (listener.addr as Deno.NetAddr).port);
   try {
-    asker.want(session, [wish]);
-    await eventually(() => asker.lastError !== "");
-    assert.equal(asker.granted.size, 0);
+    sender.want(session, [wish]);
+    await eventually(() => sender.lastError !== "");
+    assert.equal(sender.granted.size, 0);
   } finally {
-    await asker.close();
+    await sender.close();
     listener.close();
   }
 });

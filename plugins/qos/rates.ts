@@ -50,7 +50,7 @@ export class LinkRates {
   /** What is learned is also held. */
   #isHolding = false;
 
-  constructor(private readonly settings: RateSettings) {}
+  constructor(private settings: RateSettings) {}
 
   /** What to hold the link to, bits per second; undefined where nobody knows. */
   get up(): number | undefined {
@@ -71,11 +71,15 @@ export class LinkRates {
     return this.#bounds.down === undefined ? undefined : this.#bounds.down / DOWN_SHARE;
   }
 
-  /** Takes the settings and the last test of the link; what changes begins anew. */
-  set({ upMbps, downMbps }: Pick<Link, "upMbps" | "downMbps">, tested: Tested | undefined): void {
-    const { enforceRates, autorate } = this.settings;
+  /** Takes the settings and the last test of the link; where rates that are known change, it begins anew. */
+  set(
+    { upMbps, downMbps }: Pick<Link, "upMbps" | "downMbps">,
+    tested: Tested | undefined,
+    settings: RateSettings,
+  ): void {
+    const { enforceRates, autorate } = this.settings = settings;
     const said = { up: bits(upMbps), down: bits(downMbps, DOWN_SHARE) };
-    const begun = JSON.stringify([said, tested]);
+    const begun = JSON.stringify([said, tested, enforceRates, autorate]);
     if (begun === this.#begun) return;
     this.#begun = begun;
     this.#bounds = enforceRates ? said : {};

@@ -1,7 +1,8 @@
 // `otb link test`: how fast one link is, measured.
 import * as z from "zod/mini";
 import { action, type Block, field, OtbError, rate } from "@otb/plugin";
-import type { Box } from "./box.ts";
+import { Box } from "./box.ts";
+import type { Cloud } from "./cloud.ts";
 
 /** What was measured. */
 interface Shown {
@@ -27,8 +28,8 @@ export const speedTest = action({
   }),
   changes: true,
   confirm: "The link is under full load for ten seconds. Measure now?",
-  async run(box: Box | void, { link, force }) {
-    if (!box) {
+  async run(box: Box | Cloud, { link, force }) {
+    if (!(box instanceof Box)) {
       throw new OtbError(
         "links-in-cloud",
         "Cannot test a link as only a box has links: current value is a cloud",

@@ -13,7 +13,6 @@ import {
   type HealthCondition,
   INTERFACE,
   isRange,
-  LISTENS,
   MARK,
   OtbError,
   PATH,
@@ -21,16 +20,15 @@ import {
   PROXY_TARGET,
   readBoxes,
   readKey,
+  type Resource,
   SOCKS5,
-  type Zone,
 } from "@otb/plugin";
 import { Boxes } from "./peer/boxes.ts";
 import { type Config, config } from "./config.ts";
 import { connectionsWithin, ENOUGH_DESCRIPTORS } from "./relay/descriptors.ts";
 import { drained } from "./peer/drain.ts";
-import { interception, Interceptor } from "./box/intercept.ts";
 import { probePeer } from "./box/peer_probe.ts";
-import { Older } from "./peer/sip004_server.ts";
+import { Sip004Server } from "./peer/sip004_server.ts";
 import { publish } from "./publish.ts";
 import { Reactor } from "./relay/reactor.ts";
 import { Shares } from "./box/shares.ts";
@@ -39,13 +37,17 @@ import { Salts } from "./wire/salts.ts";
 import { rememberSeen } from "./peer/last_seen.ts";
 import { serveCounters, Server } from "./peer/server.ts";
 import { Identity } from "./wire/sip023.ts";
-import { LINK_LOGIN, type Login, Socks5 } from "./box/socks5.ts";
+import { LINK_LOGIN, Socks5 } from "./box/socks5.ts";
 import { StandIn } from "./box/stand_in.ts";
 import { Targets } from "./peer/targets.ts";
 import type { CongestionWish } from "./transport/striped/line.ts";
 import { MptcpTransport, order } from "./transport/transport.ts";
-import { tunnelCounters, Tunnels } from "./box/outbound.ts";
+import { Outbound, outboundCounters } from "./box/outbound.ts";
 import { tellHeld } from "./held_facts.ts";
+import { flowLimits } from "./box/flow_limits.ts";
+import { LanSocks5 } from "./box/lan_socks5.ts";
+import { LanTcp } from "./box/lan_tcp.ts";
+import { serves } from "./serves.ts";
 
 /** How long the peer has to answer when it is asked whether it does. */
 const PROBE_MS = 2_000;
@@ -93,7 +95,9 @@ export default definePlugin({
     }
     return [];
   },
-  async start(ctx): Promise<{ config: Config; take: Take }> {
+  claims: ({ intercept, flowsPerDevice }, { network: { role, lan } }): { [key: string]: Resource[] } =>
+    role === "box" ? { flows: intercept.enabled ? flowLimits(lan?.interface, flowsPerDevice) : [] } : {},
+  async start(ctx): Promise<{ take: Take }> {
     const native = openNative();
     const reactor = new Reactor(native);
     const now = () => Math.floor(ctx.clock.now() / 1000);
@@ -104,23 +108,13 @@ export default definePlugin({
     });
     const parts = { ctx, native, reactor, now };
     const take = await (ctx.role === "box" ? startBox(parts) : startCloud(parts));
-    return { config: ctx.config, take };
+    return { take };
   },
-  async reload(running, next) {
-    if (fixed(running.config) !== fixed(next)) return false;
-    await running.take(next);
-    running.config = next;
-  },
+  reload: ({ take }, next) => take(next),
 });
 
-/** Takes settings that need no restart: what is carried goes on. */
+/** Takes new settings: what is carried goes on. */
 type Take = (next: Config) => void | Promise<void>;
-
-/** The settings that do need one, as a text. */
-function fixed(config: Config): string {
-  const { allowTargets: _, connectionsPerDevice: __, flowsPerDevice: ___, ...rest } = config;
-  return JSON.stringify(rest);
-}
 
 interface Parts {
   ctx: Context<Config>;
@@ -130,7 +124,7 @@ interface Parts {
 }
 
 async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
-  const counters = tunnelCounters();
+  const counters = outboundCounters();
   const startedMs = ctx.clock.now();
   const [peer] = ctx.network.current.peers;
   if (!peer) {
@@ -169,28 +163,28 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   const most = mostConnections(native), congestion = congestionWish(ctx);
   const peers = ctx.facts.watch(PEER);
   const isCutOff = () => peers.current.get(peer.name)?.state === "unknown";
-  const tunnels = new Tunnels({
+  const outbound = new Outbound({
     ...{ native, reactor, transport, psk, identity, now, choices, markOf, counters, ways, most },
     ...{ isCutOff, congestion },
   });
-  ctx.defer(() => tunnels.close());
-  ctx.defer(firstPath.subscribe(() => tunnels.waysChanged()));
-  ctx.defer(paths.subscribe(() => tunnels.waysChanged()));
+  ctx.defer(() => outbound.close());
+  ctx.defer(firstPath.subscribe(() => outbound.waysChanged()));
+  ctx.defer(paths.subscribe(() => outbound.waysChanged()));
 
-  const shares = new Shares(ctx, () => most - tunnels.joined / 2, deviceOf);
+  const shares = new Shares(ctx, () => most - outbound.joined / 2, deviceOf);
   const { devices } = shares;
 
   const domainRules = ctx.facts.watch(DOMAIN_RULES);
   const hits = new Map<string, number>();
   const sniffer = new Sniffer({
-    ...{ native, reactor, tunnels, counters },
+    ...{ native, reactor, outbound, counters },
     rules: () => domainRules.current?.rules ?? [],
     deviceOf,
     onHit: (rule) => hits.set(rule, (hits.get(rule) ?? 0) + 1),
   });
 
   // For this box's own plugins: who gets in here is on this machine already.
-  const ownProxy = new Socks5(native, reactor, tunnels, "127.0.0.1", 0, LINK_LOGIN);
+  const ownProxy = new Socks5(native, reactor, outbound, "127.0.0.1", 0, LINK_LOGIN);
   ctx.defer(() => ownProxy.close());
   ctx.facts.publish(SOCKS5, { address: "127.0.0.1", port: ownProxy.port });
 
@@ -198,73 +192,17 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     ...{ ctx, counters, peer: peer.name, interfaces },
     ask: () => probePeer({ native, reactor, transport }, order(choices(), 0), PROBE_MS),
   });
-  const { intercept, socks5 } = ctx.config;
-  if (socks5.enabled) {
-    const { lan } = ctx.network.current;
-    if (!lan) {
-      throw new OtbError(
-        "lan-missing",
-        "Cannot offer SOCKS5 as the box has no LAN address",
-        "otb lan set --interface IF --address CIDR",
-      );
-    }
-    const login: Login | undefined = socks5.username
-      ? { username: socks5.username, password: ctx.secret("socks5-password") }
-      : undefined;
-    const proxy = new Socks5(
-      native,
-      reactor,
-      tunnels,
-      lan.address.split("/")[0]!,
-      socks5.port,
-      login,
-      devices,
-    );
-    ctx.defer(() => proxy.close());
-    serves(ctx, "lan", socks5.port);
-  }
-  if (intercept.enabled) {
-    await shares.countFlows();
-    await interceptFamily(4);
-    try {
-      await interceptFamily(6);
-    } catch (error) {
-      // A machine without IPv6 has nothing of it to carry.
-      ctx.log.info("The LAN's IPv6 is not carried", { reason: (error as Error).message });
-    }
-  }
-  async function interceptFamily(family: 4 | 6): Promise<void> {
-    const interceptor = new Interceptor(native, reactor, sniffer, devices, family);
-    ctx.defer(() => interceptor.close());
-    let claimed = "";
-    const claim = async () => {
-      const { network, links } = ctx;
-      const wanted = interception(
-        network.current,
-        links.current,
-        intercept.exclude,
-        family,
-        interceptor.port,
-        standIn.now,
-      );
-      if (JSON.stringify(wanted) === claimed) return;
-      claimed = JSON.stringify(wanted);
-      await ctx.claim(`intercept${family}`, wanted);
-    };
-    await claim();
-    const again = () =>
-      claim().catch((error) => {
-        claimed = "";
-        ctx.log.error("Cannot intercept the LAN", { reason: String(error) });
-      });
-    ctx.defer(ctx.links.subscribe(again));
-    ctx.defer(ctx.network.subscribe(again));
-    ctx.defer(standIn.subscribe(again));
-    // What changed while the first one was made: nobody tells of it again.
-    await again();
-  }
+  const lanSocks5 = new LanSocks5(ctx, { native, reactor, outbound, devices });
+  ctx.defer(() => lanSocks5.close());
+  const lanTcp = new LanTcp({ ctx, native, reactor, sniffer, devices, standIn });
+  const take: Take = async (next) => {
+    await shares.take(next);
+    lanSocks5.take(next.socks5);
+    await lanTcp.take(next.intercept);
+  };
+  await take(ctx.config);
   publish(ctx, () => {
-    tellHeld(ctx, tunnels.heldLinks);
+    tellHeld(ctx, outbound.heldLinks);
     const { unreachable, unanswered, lastError, ...counts } = counters;
     told(ctx, unreachable > 0, {
       code: "peer-unreachable",
@@ -284,10 +222,10 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
     if (hits.size > 0) {
       ctx.facts.publish(DOMAIN_HITS, { since: startedMs, rules: Object.fromEntries(hits) });
     }
-    told(ctx, tunnels.transport === "unknown-to-peer", STRIPING_UNKNOWN);
-    return { ...counts, transport: tunnels.transport, way: standIn.way };
+    told(ctx, outbound.transport === "unknown-to-peer", STRIPING_UNKNOWN);
+    return { ...counts, transport: outbound.transport, way: standIn.way };
   });
-  return (next) => shares.take(next);
+  return take;
 }
 
 /** The congestion control that a person wants of what is sent. */
@@ -320,13 +258,13 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   let server: Server | undefined = undefined;
   ctx.defer(() => server?.end());
   ctx.defer(() => drained(counters));
-  const older = new Older(ctx.config.sip004, settings);
+  const sip004 = new Sip004Server(ctx.config.sip004, settings);
   const follow = () => {
     boxes.set(readBoxes(ctx.secret), peerKeyOf(ctx));
-    older.follow();
+    sip004.follow();
   };
   follow();
-  ctx.defer(() => older.close());
+  ctx.defer(() => sip004.close());
   ctx.defer(
     ctx.facts.watch(BOXES).subscribe(() => {
       try {
@@ -344,7 +282,9 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
   await rememberSeen(ctx, boxes);
   server = new Server(settings, "0.0.0.0", self!.port);
   ctx.defer(() => server?.close());
-  serves(ctx, "link", self!.port, ...ctx.config.sip004.enabled ? [ctx.config.sip004.port] : []);
+  const listens = ({ sip004 }: Config) =>
+    serves(ctx, "link", self!.port, ...sip004.enabled ? [sip004.port] : []);
+  listens(ctx.config);
   publish(ctx, () => {
     const links = server?.heldLinks ?? [];
     tellHeld(ctx, { down: links.map((one) => ({ ...one, link: `${one.box}/${one.link}` })) });
@@ -372,7 +312,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
         "and what was beyond was refused",
       next: "Look for a device there that opens connections without end (otb peer box list).",
     });
-    told(ctx, older.isMissing, {
+    told(ctx, sip004.isMissing, {
       code: "sip004-box-missing",
       severity: "warning",
       message: `Older Shadowsocks clients are not served, as no box is called "${ctx.config.sip004.box}"`,
@@ -387,7 +327,11 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
       }])),
     };
   });
-  return ({ allowTargets }) => targets.setAllowed(allowTargets);
+  return (next) => {
+    sip004.take(next.sip004);
+    targets.setAllowed(next.allowTargets);
+    listens(next);
+  };
 }
 
 /** The peer's identity key (SIP023); undefined where nobody set one, on a peer or box of before each box had a key. */
@@ -398,12 +342,6 @@ function peerKeyOf({ secret }: Context<Config>): Uint8Array<ArrayBuffer> | undef
     if (!(error instanceof OtbError) || error.code !== "secret-missing") throw error;
     return undefined;
   }
-}
-
-/** Tells on which TCP ports these are served. */
-function serves({ facts, name }: Context<Config>, zone: Zone, ...ports: number[]): void {
-  const services = ports.map((port) => ({ protocol: "tcp" as const, port, zones: [zone] }));
-  facts.publish(LISTENS, name, { services });
 }
 
 /** What fits into this process. */

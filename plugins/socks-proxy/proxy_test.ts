@@ -23,7 +23,7 @@ Deno.test("a connection that begins while no link works waits for one, with what
   pair.stopServer();
   const device = await pair.dial(server.port);
   await device.write(Uint8Array.of(1, 2, 3));
-  await until(() => pair.tunnelled.unreachable >= 2);
+  await until(() => pair.carried.unreachable >= 2);
   pair.restartServer();
   assert.deepEqual(await readExactly(device, 3), Uint8Array.of(1, 2, 3));
   close(device);
@@ -47,8 +47,8 @@ Deno.test("bytes arrive whole both ways, whatever their size", async () => {
     assert.ok(Buffer.from(received).equals(Buffer.from(sent)), `${size} bytes`);
     close(connection);
   }
-  await until(() => pair.served.open === 0 && pair.tunnelled.open === 0);
-  assert.equal(pair.tunnelled.resets + pair.served.resets, 0);
+  await until(() => pair.served.open === 0 && pair.carried.open === 0);
+  assert.equal(pair.carried.resets + pair.served.resets, 0);
 });
 
 Deno.test("a server that speaks first is heard without a word from the client", async () => {
@@ -95,7 +95,7 @@ Deno.test("a target that refuses, and one that resets, are resets for the client
   const refused = await pair.dial(port);
   await assert.rejects(readAll(refused), Deno.errors.ConnectionReset);
   close(refused);
-  assert.equal(pair.tunnelled.unanswered, 0, "a refusing target must not look like a refusing peer");
+  assert.equal(pair.carried.unanswered, 0, "a refusing target must not look like a refusing peer");
 
   using resetting = listen(async (connection) => {
     await readExactly(connection, 1);
@@ -114,7 +114,7 @@ Deno.test("a target that refuses, and one that resets, are resets for the client
     }
   });
   close(reset);
-  await until(() => pair.served.open === 0 && pair.tunnelled.open === 0);
+  await until(() => pair.served.open === 0 && pair.carried.open === 0);
 });
 
 Deno.test("a slow reader holds the sender back, and what waits stays bounded", async () => {
@@ -161,7 +161,7 @@ Deno.test("what all blocked connections together hold is bounded", async () => {
     // One read may be large, and then each of sixteen sockets keeps a little; otherwise it is 64 KiB for each at least.
     assert.ok(held() < 700_000, `${held()} bytes wait`);
     for (const connection of connections) close(connection);
-    await until(() => pair.served.open === 0 && pair.tunnelled.open === 0);
+    await until(() => pair.served.open === 0 && pair.carried.open === 0);
     assert.equal(held(), 0);
   } finally {
     waiting.mostBytes = mostBytes;
@@ -178,7 +178,7 @@ Deno.test("a thousand idle connections live side by side and all still answer", 
     assert.equal((await readExactly(connection, 1))[0], index & 255);
     close(connection);
   }));
-  await until(() => pair.served.open === 0 && pair.tunnelled.open === 0);
+  await until(() => pair.served.open === 0 && pair.carried.open === 0);
 });
 
 Deno.test("the request and what the client said leave in one segment", async () => {

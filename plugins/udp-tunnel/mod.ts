@@ -16,7 +16,12 @@ export default definePlugin({
       return;
     }
     const native = openNative();
-    await (ctx.role === "cloud" ? new CloudTunnel(ctx, native) : new BoxTunnel(ctx, native)).start();
+    const tunnel = ctx.role === "cloud" ? new CloudTunnel(ctx, native) : new BoxTunnel(ctx, native);
+    await tunnel.start();
+    return tunnel;
   },
+  reload: (tunnel: BoxTunnel | CloudTunnel | void, next) => tunnel?.take(next),
+  restartsFor: ["enabled", "pool", "prefix6"],
+  ends: (tunnel) => [{ what: "tunnel session", count: tunnel?.sessions ?? 0 }],
   pages: { tunnel: tunnelPage },
 });

@@ -5,7 +5,7 @@ import { type Bytes, hostile } from "../../tests/fuzz/inputs.ts";
 import { CONTROL_BYTES, decodeControl, encodeControl } from "./session/control.ts";
 import { MAX_PATHS } from "./schedule/delivery.ts";
 import { FlowKey, markCongestion } from "./schedule/flow_key.ts";
-import { Halves } from "./session/fragments.ts";
+import { Fragments } from "./session/fragments.ts";
 import { Room } from "./schedule/reorder.ts";
 import { isFor, isFrom, keysOf, targetKey } from "./ends/inner_address.ts";
 import { write } from "./testing/packets.ts";
@@ -124,7 +124,7 @@ fuzz(
   "halves of packets: every slot comes back once, and few wait",
   fc.array(fc.tuple(fc.nat(3), fc.nat(80), fc.constantFrom(1, 2), fc.nat(200_000)), { maxLength: 300 }),
   (arrivals) => {
-    const room = new Room(1_000), halves = new Halves(room), out = new Set<number>();
+    const room = new Room(1_000), halves = new Fragments(room), out = new Set<number>();
     let inside = 0, nowUs = 0;
     const free = (slot: number) => {
       assert.ok(!out.has(slot));

@@ -1,7 +1,7 @@
 // Every number of the tunnel that goes round, near the point where it does (9, line 10). Path numbers: ends_test and tunnel_test.
 import assert from "node:assert/strict";
 import { BULK } from "./schedule/classify.ts";
-import { Halves } from "./session/fragments.ts";
+import { Fragments } from "./session/fragments.ts";
 import { DelayZero, PathDelay } from "./paths/owd.ts";
 import { PathMeter } from "./paths/path_meter.ts";
 import { SeenSizes } from "./paths/path_mtu.ts";
@@ -101,7 +101,7 @@ Deno.test("clocks that drift half a round apart, as after 248 days at 100 ppm, c
 Deno.test("a half of long ago, whose numbers come again, is not put together with a new one", () => {
   const freed: number[] = [];
   const free = (slot: number) => void freed.push(slot);
-  const room = new Room(10), halves = new Halves(room);
+  const room = new Room(10), halves = new Fragments(room);
   const half = (slot: number, content: number, atUs: number) => ({ slot, length: 700, content, atUs });
   assert.equal(halves.take(7, 5, half(1, 1, 0), free), undefined);
   assert.equal(halves.take(7, 5, half(2, 2, 3e6), free), undefined, "65,536 packets later");

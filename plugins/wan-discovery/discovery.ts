@@ -37,7 +37,7 @@ import {
   pppoeConditions,
   serverFact,
 } from "./report.ts";
-import { Wires } from "./frames/packet_sockets.ts";
+import { PacketSockets } from "./frames/packet_sockets.ts";
 
 /** Rounds in vain until a server is gone; ARP questions in vain until a modem is. */
 const MISSED_ROUNDS = 3, MISSED_WATCHES = 4;
@@ -74,7 +74,7 @@ const REFUSED_MS = 5_000;
 class Search implements Discovery {
   #refusedUntilMs = 0;
   readonly #evidence = new Evidence();
-  readonly #wires: Wires;
+  readonly #sockets: PacketSockets;
   #devices: InterfaceFact[] = [];
   #searched = new Map<string, Searched>();
   #clients = new Map<string, { client: LeaseClient; link: PlannedLink }>();
@@ -90,7 +90,7 @@ class Search implements Discovery {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
-    this.#wires = new Wires(
+    this.#sockets = new PacketSockets(
       native,
       (device, frame) => this.#take(device, frame),
       (device, reason) => ctx.log.debug("Cannot listen", { device, reason }),
@@ -101,7 +101,7 @@ class Search implements Discovery {
     const { ctx } = this;
     ctx.defer(async () => {
       clearTimeout(this.#timer);
-      await this.#wires.close();
+      await this.#sockets.close();
       await this.#following;
     });
     this.#memory = readMemory(await ctx.store.get("modems"));
@@ -206,7 +206,7 @@ class Search implements Discovery {
     }
     this.#searched = searched;
     this.#devices = all;
-    this.#wires.follow(new Map([...searched.values()].map(({ name, index }) => [name, index])));
+    this.#sockets.follow(new Map([...searched.values()].map(({ name, index }) => [name, index])));
     this.#soon();
   }
 
@@ -220,10 +220,10 @@ class Search implements Discovery {
     const nowMs = this.#nowMs();
     const everyMs = this.ctx.config.probeSeconds * 1000;
     for (const { name, index, mac, carrier, prober } of this.#searched.values()) {
-      for (const frame of carrier ? prober.tick(nowMs, everyMs) : []) this.#wires.send(name, frame);
+      for (const frame of carrier ? prober.tick(nowMs, everyMs) : []) this.#sockets.send(name, frame);
       // Silence says something only of who was asked: others tell by this when that was.
       if (prober.roundMs === nowMs) {
-        if (name !== this.#lan?.interface) this.#wires.send(name, pppoeQuestion(mac, index));
+        if (name !== this.#lan?.interface) this.#sockets.send(name, pppoeQuestion(mac, index));
         this.ctx.facts.publish(DHCP_PROBE, name, { interface: name, atMs: this.ctx.clock.now() });
       }
     }
@@ -246,7 +246,7 @@ class Search implements Discovery {
     this.#nextWatchMs = nowMs + this.ctx.config.watchSeconds * 1000 * (0.9 + 0.2 * Math.random());
     for (const { name, mac, carrier } of this.#searched.values()) {
       if (!carrier) continue;
-      for (const gateway of this.#gatewaysOn(name)) this.#wires.send(name, arpProbe(mac, gateway));
+      for (const gateway of this.#gatewaysOn(name)) this.#sockets.send(name, arpProbe(mac, gateway));
     }
   }
 
@@ -281,7 +281,7 @@ class Search implements Discovery {
     if (!reply) return;
     if (port.prober.isAnswer(reply)) {
       this.#evidence.noteReply(device, reply, datagram.fromMac, nowMs);
-      if (reply.router) this.#wires.send(device, arpProbe(port.mac, reply.router));
+      if (reply.router) this.#sockets.send(device, arpProbe(port.mac, reply.router));
       return;
     }
     for (const { client, link } of this.#clients.values()) {
@@ -303,11 +303,11 @@ class Search implements Discovery {
   #send(link: PlannedLink, messages: Outgoing[]): void {
     const lan = this.#lan;
     for (const outgoing of messages) {
-      this.#wires.send(link.interface, frameOf(link, outgoing));
+      this.#sockets.send(link.interface, frameOf(link, outgoing));
       // A modem on a port may have the LAN's subnet: the link's address must not hide a device there.
       if (outgoing.kind === "arp-probe" && lan && !link.onLan && inside(outgoing.address, lan.address)) {
         const port = this.#searched.get(lan.interface);
-        if (port) this.#wires.send(port.name, arpProbe(port.mac, outgoing.address));
+        if (port) this.#sockets.send(port.name, arpProbe(port.mac, outgoing.address));
       }
     }
     if (messages.length > 0) this.#soon();

@@ -13,8 +13,11 @@ export async function run(): Promise<
   await world.transfer("device1", { bytes: 1_000_000 });
   await new Promise((resolve) => setTimeout(resolve, 5_000));
   const { pid, plugins } = await world.box.status();
-  const processes = [{ name: "core", pid }, ...plugins.map(({ name, pid }) => ({ name, pid: pid! }))]
-    .map(({ name, pid }) => ({ name, pssMb: round((proportionalMemory(pid) ?? NaN) / 1e6, 1) }));
+  const processes = [{ name: "core", pid }, ...plugins]
+    .flatMap(({ name, pid }) => pid === undefined ? [] : [{ name, pid }]).map(({ name, pid }) => ({
+      name,
+      pssMb: round((proportionalMemory(pid) ?? NaN) / 1e6, 1),
+    }));
   const totalMb = round(processes.reduce((sum, { pssMb }) => sum + pssMb, 0), 1);
   return { processes, totalMb, barMb: BAR_MB, pass: totalMb <= BAR_MB };
 }

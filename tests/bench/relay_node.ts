@@ -11,7 +11,7 @@ import { Identity } from "../../plugins/socks-proxy/wire/sip023.ts";
 import { Socks5 } from "../../plugins/socks-proxy/box/socks5.ts";
 import { Targets } from "../../plugins/socks-proxy/peer/targets.ts";
 import { MptcpTransport } from "../../plugins/socks-proxy/transport/transport.ts";
-import { tunnelCounters, Tunnels } from "../../plugins/socks-proxy/box/outbound.ts";
+import { Outbound, outboundCounters } from "../../plugins/socks-proxy/box/outbound.ts";
 
 const [role, first, second, third] = Deno.args as [string, string, string, string?];
 const host = "127.0.0.1";
@@ -28,7 +28,7 @@ if (role === "box") {
     { name: "peer", address: host, port: Number(second) },
     third === "mptcp",
   );
-  const tunnels = new Tunnels({
+  const outbound = new Outbound({
     native,
     reactor,
     transport,
@@ -37,13 +37,13 @@ if (role === "box") {
     now,
     choices: () => [],
     ways: third === "striped" ? () => [{ link: "one", interface: "lo", source: host, weight: 1 }] : undefined,
-    counters: tunnelCounters(),
+    counters: outboundCounters(),
   });
   void reactor.run();
-  while (third === "striped" && tunnels.transport !== "striped") {
+  while (third === "striped" && outbound.transport !== "striped") {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  new Socks5(native, reactor, tunnels, host, Number(first), undefined);
+  new Socks5(native, reactor, outbound, host, Number(first), undefined);
 } else if (role === "peer") {
   const directory = await Deno.makeTempDir({ prefix: "otb" });
   const salts = new Salts(directory, () => Date.now());
@@ -75,7 +75,7 @@ function rawHop(from: number, to: number): void {
   };
   const { fd: listener } = native.listen({ host, port: from }, {});
   const record = new Uint8Array(ADDRESS_BYTES);
-  const counters = tunnelCounters();
+  const counters = outboundCounters();
   reactor.add(listener, PollEvents.in, () => {
     const accepted = native.accept(listener, record, record);
     if (accepted < 0) return;

@@ -74,7 +74,7 @@ export class Spoiler {
           network: { links: { [fault.link]: { tier: fault.tier } } },
           plugins: { "dhcp-takeover": { leaseSeconds: fault.leaseSeconds } },
         };
-        const { problems } = await core.propose({ patch, author: "soak", confirm: true });
+        const { problems } = await core.propose({ patch, confirm: true });
         if (problems[0]) throw new Error(problems[0].message);
         this.#leaseSeconds = fault.leaseSeconds;
         return;

@@ -1,4 +1,5 @@
 // "Who may know whom", as rules over the module graph. Pure, so that the rules themselves are tested on made-up graphs.
+import { deadExports } from "./exports.ts";
 
 /** One import: paths relative to the root, or `npm:`, `node:`, `jsr:`, `https:` and the like for what lies outside. */
 export interface Edge {
@@ -21,6 +22,7 @@ export interface House {
       permissions?: { run?: string[] };
       reads?: string[];
       publishes?: string[];
+      runs?: string | { whileFact?: string };
     };
   };
   /** Versions of npm packages, the `imports` of deno.json. */
@@ -38,6 +40,13 @@ export function breaches(house: House): string[] {
     ...Object.entries(house.sources).flatMap(([path, text]) => printBreaches(path, text)),
     ...Object.entries(house.sources).flatMap(([path, text]) => stateBreaches(path, text)),
     ...Object.entries(house.sources).flatMap(([path, text]) => nameBreaches(path, text, house)),
+    ...Object.entries(house.sources).flatMap(([path, text]) => lengthBreaches(path, text)),
+    ...deadExports(house.sources, { "@otb/plugin": CONTRACT }, isDoor).map((found) =>
+      `${found} is exported, and nobody uses it`
+    ),
+    ...Object.keys(house.imports).filter((name) => isUnusedPackage(name, house)).map((name) =>
+      `deno.json: nobody imports "${name}"`
+    ),
     ...Object.entries(house.sources).flatMap(([path, text]) =>
       /^(plugins|tests)\//.test(path) && /from "[./]*core\/contract\/mod\.ts"/.test(text)
         ? [`${path} imports the contract by its path: its name is @otb/plugin`]
@@ -84,6 +93,24 @@ export function isTest(path: string): boolean {
 const CONTRACT = "core/contract/mod.ts";
 /** What a face imports of core. */
 const CLIENT = "core/client/mod.ts";
+
+/** Read by others than these modules: outsiders' plugins, other faces, and whoever copies the template. */
+function isDoor(path: string): boolean {
+  return path === CONTRACT || path === CLIENT || path.startsWith("plugins/_template/");
+}
+
+/** Nobody reads longer ones whole. */
+const MOST_LINES = 500;
+
+function lengthBreaches(path: string, text: string): string[] {
+  const lines = text.split("\n").length - 1;
+  return lines > MOST_LINES ? [`${path} has ${lines} lines: ${MOST_LINES} at most, one concept a file`] : [];
+}
+
+function isUnusedPackage(name: string, { sources }: House): boolean {
+  const imported = new RegExp(`from "${RegExp.escape(name)}[/"]`);
+  return name !== "@otb/plugin" && !Object.values(sources).some((text) => imported.test(text));
+}
 
 function edgeBreach({ from, to, typeOnly, dynamic }: Edge, { manifests }: House): string[] {
   const breach = (rule: string) => [`${from} imports ${to}: ${rule}`];

@@ -138,7 +138,7 @@ Deno.test("modules that import each other are found, by however many steps", () 
 });
 
 Deno.test("a plugin's module has no state", () => {
-  for (const text of ["let running: Box | undefined;", "const a = 1;\nexport let b = 2;"]) {
+  for (const text of ["let running: Box | undefined;", "const a = 1;\nexport let b = 2;\nb++;"]) {
     assert.equal(breaches(house({ sources: { "plugins/a/mod.ts": text } })).length, 1, text);
     assert.deepEqual(breaches(house({ sources: { "plugins/a/mod_test.ts": text, "core/x.ts": text } })), []);
   }
@@ -166,10 +166,34 @@ Deno.test("the contract has a name, which everybody outside of core uses", () =>
 });
 
 Deno.test("npm packages have exact versions", () => {
-  assert.deepEqual(breaches(house({ imports: { zod: "npm:zod@4.6.7", "@a/b": "npm:@a/b@1.0.0-rc.1" } })), []);
+  const imports = { zod: "npm:zod@4.6.7", "@a/b": "npm:@a/b@1.0.0-rc.1" };
+  const sources = { "core/x.ts": `import * as z from "zod/mini";\nimport { c } from "@a/b";\n` };
+  assert.deepEqual(breaches(house({ imports, sources })), []);
   for (
     const target of ["npm:zod", "npm:zod@^4.6.7", "npm:@a/b", "jsr:@std/assert@1.0.0", "https://x.org/y.ts"]
   ) {
-    assert.equal(breaches(house({ imports: { x: target } })).length, 1, target);
+    const sources = { "core/x.ts": `import x from "x";\n` };
+    assert.equal(breaches(house({ imports: { x: target }, sources })).length, 1, target);
   }
+});
+
+Deno.test("an npm package that nobody imports is found", () => {
+  const imports = { zod: "npm:zod@4.6.7" };
+  assert.match(
+    breaches(house({ imports, sources: { "core/x.ts": `// "zod"` } }))[0]!,
+    /nobody imports "zod"/,
+  );
+});
+
+Deno.test("no file is longer than 500 lines", () => {
+  const lines = (count: number) => house({ sources: { "core/x.ts": "\n".repeat(count) } });
+  assert.deepEqual(breaches(lines(500)), []);
+  assert.equal(breaches(lines(501)).length, 1);
+});
+
+Deno.test("only tests import what stands in a folder testing", () => {
+  const edge = (from: string) => house({ edges: [{ from, to: "plugins/a/testing/world.ts" }] });
+  assert.equal(breaches(edge("plugins/a/mod.ts")).length, 1);
+  assert.deepEqual(breaches(edge("plugins/a/x_test.ts")), []);
+  assert.deepEqual(breaches(edge("plugins/a/testing/other.ts")), []);
 });

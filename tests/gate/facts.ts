@@ -20,6 +20,8 @@ export interface Declaration {
 export interface Part {
   reads?: readonly string[];
   publishes?: readonly string[];
+  /** When a plugin runs, where that is not always. */
+  runs?: string | { whileFact?: string };
 }
 
 /** Texts of all modules by path, and everybody's part by name: plugins by their manifests, and the core. */
@@ -93,12 +95,16 @@ function partBreaches(who: string, part: Part, declared: Declaration[], sources:
       }
     }
   }
+  const wants = typeof part.runs === "object" ? part.runs.whileFact : undefined;
+  if (wants !== undefined && !declared.some(({ key }) => key === wants)) {
+    breaches.push(`${who} is to run while there is the fact "${wants}", which nobody declares`);
+  }
   return breaches;
 }
 
 /** The table of all facts. */
 export function factsTable({ sources, parts }: Known): string {
-  const who = (field: keyof Part, key: string) =>
+  const who = (field: "reads" | "publishes", key: string) =>
     Object.keys(parts).filter((name) => parts[name]![field]?.includes(key)).sort().join(", ") || "nobody";
   return table([
     ["Fact", "Of each", "Told by", "Followed by", "What it is"],

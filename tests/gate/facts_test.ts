@@ -49,6 +49,9 @@ Deno.test("what is in order breaks no rule, and tests may do what they like", ()
 for (
   const [what, breaches] of Object.entries({
     "a key that nobody declares": breachesWith({}, { two: { reads: ["size", "link/"] } }),
+    "a plugin that waits for a fact that nobody declares": breachesWith({}, {
+      two: { reads: ["size"], runs: { whileFact: "sizes" } },
+    }),
     "a key that the code does not use": breachesWith({}, { two: { reads: ["size", "state"] } }),
     "a fact that is used and not named": breachesWith({ "plugins/two/b.ts": "facts.watch(STATE)" }),
     "a fact that is published and only read by the manifest": breachesWith({

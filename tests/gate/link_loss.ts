@@ -35,6 +35,11 @@ export const LINK_LOSS: Step[] = [
     does: "finds out by itself, within a few round trips, and sends nothing over that path until it answers",
   },
   {
+    ...{ from: TUNNEL, by: "tunnel-path", to: DISCOVERY },
+    does:
+      "asks over that link at once and looks for a login page: only the tunnel proves that it is the peer that answers",
+  },
+  {
     ...{ from: DISCOVERY, by: "link", to: "core" },
     does: "shows a modem that is gone as `away`: the link keeps its place, and the kernel nothing of it",
   },

@@ -11,7 +11,7 @@ import {
   SERVER_PORT,
 } from "../../plugins/wan-discovery/frames/dhcp.ts";
 import { arpFrame, parseArp, parseUdp, udpFrame } from "../../plugins/wan-discovery/frames/frames.ts";
-import { Wires } from "../../plugins/wan-discovery/frames/packet_sockets.ts";
+import { PacketSockets } from "../../plugins/wan-discovery/frames/packet_sockets.ts";
 
 /** What a test may ask for; `rate` is messages a second. */
 export type Order =
@@ -46,7 +46,7 @@ export function macOf(kind: number, count: number): string {
 
 /** All clients of one interface. */
 class Clients {
-  readonly #wires = new Wires(
+  readonly #wires = new PacketSockets(
     openNative(),
     (_, frame) => this.#take(frame),
     (_, reason) => console.error(reason),

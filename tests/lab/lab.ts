@@ -17,49 +17,33 @@
 // Every lab has its own set of namespaces, so any number live side by side.
 import { OtbError } from "@otb/plugin";
 import { startTicks } from "../../core/supervisor/process.ts";
-
 import { blackHole } from "./black_hole.ts";
-import { chooseEmulation, type Emulation, type EmulationKind, type LinkCounters } from "./emulation.ts";
-import { type CutDrops, NetemEmulation } from "./emulation_netem.ts";
+import { chooseEmulation, type Emulation, type LinkCounters } from "./emulation.ts";
+import { NetemEmulation } from "./emulation_netem.ts";
 import { OwnEmulation } from "./emulation_own.ts";
-import { ipv6Lines } from "./ipv6.ts";
 import { addressOf, type ModemSpec, serverCommand, serverConfig, type ServerKind } from "./modem.ts";
 import { checkLimits, type LinkSpec } from "./parse.ts";
+import {
+  alive,
+  knownLabs,
+  labExists,
+  type LabSpec,
+  listNamespaces,
+  readState,
+  requireLabName,
+  stands,
+  type State,
+  STATES,
+} from "./lab_state.ts";
+import { run } from "./run.ts";
 import { untilServing } from "./serving.ts";
+import { topology } from "./topology.ts";
 
+export type { LabSpec } from "./lab_state.ts";
 export type { LinkSpec } from "./parse.ts";
 
-const STATES = "/run/otb-lab";
 /** The least time that a cable is out when it is plugged elsewhere. */
 const HAND_MS = 700;
-
-/** What `up` builds. */
-export interface LabSpec {
-  links: LinkSpec[];
-  devices?: number;
-  /** The box's address on the LAN, a /24; default `192.168.100.1/24`. Devices have .10 and up, and it as their gateway. */
-  lan?: string;
-  /** The server, the sites, the box and its devices have IPv6 addresses too: ipv6.ts. */
-  ipv6?: boolean;
-  /** What is special of each link's modem, in the same order. */
-  modems?: ModemSpec[];
-  /** Ends with the process that made it: the next `sweepDeadLabs` takes it away. */
-  owner?: boolean;
-}
-
-interface State {
-  spec: LabSpec;
-  emulation?: EmulationKind;
-  /** Our own emulator's process. */
-  emulator?: { pid: number; startTicks: string };
-  /** What netem dropped by being cut. */
-  cuts: { [device: string]: CutDrops };
-  /** DHCP servers that run, by link. */
-  servers?: { [link: string]: { pid: number; startTicks: string } };
-  /** How often each modem's public address was changed. */
-  addresses?: { [link: string]: number };
-  owner?: { pid: number; startTicks: string };
-}
 
 /** How to change a link while it runs. */
 export type LinkChange = Partial<
@@ -79,9 +63,9 @@ export class Lab {
 
   /** Raises a lab, sweeping what a crashed one of that name left. @throws OtbError `lab-exists`, `lab-failed` */
   static async up(name: string, spec: LabSpec): Promise<Lab> {
-    requireName(name);
+    requireLabName(name);
     await sweepDeadLabs();
-    if (stands(name)) throw exists(name);
+    if (stands(name)) throw labExists(name);
     const lab = new Lab(name, {
       spec,
       cuts: {},
@@ -94,7 +78,7 @@ export class Lab {
       // Of two at once, only one makes it.
       Deno.mkdirSync(`${STATES}/${name}`, { mode: 0o700 });
     } catch (error) {
-      throw error instanceof Deno.errors.AlreadyExists ? exists(name) : error;
+      throw error instanceof Deno.errors.AlreadyExists ? labExists(name) : error;
     }
     lab.#save();
     try {
@@ -110,7 +94,7 @@ export class Lab {
 
   /** A lab that another process raised. @throws OtbError `lab-unknown` */
   static attach(name: string): Lab {
-    requireName(name);
+    requireLabName(name);
     const state = readState(name);
     if (!state) {
       throw new OtbError(
@@ -124,7 +108,7 @@ export class Lab {
 
   /** Names of the labs that are up. */
   static list(): string[] {
-    return known().filter(stands);
+    return knownLabs().filter(stands);
   }
 
   namespace(role: string): string {
@@ -301,166 +285,13 @@ export class Lab {
   }
 
   async #build(): Promise<void> {
-    const { links, devices = 1, modems = [], lan = "192.168.100.1/24" } = this.state.spec;
-    const [gateway = ""] = lan.split("/");
-    const indexes = links.map((_, index) => index + 1);
-    const onLan = indexes.filter((i) => modems[i - 1]?.cable === "lan");
-    const ports = indexes.filter((i) => !onLan.includes(i));
-    const deviceNames = Array.from({ length: devices }, (_, index) => `device${index + 1}`);
-    const roles = [
-      "inet",
-      "server",
-      "site1",
-      "site2",
-      "emu",
-      "box",
-      "lan",
-      ...indexes.flatMap((i) => [`modem${i}`, `solo${i}`]),
-      ...deviceNames,
-    ];
+    const { links, modems = [] } = this.state.spec;
     const ns = (role: string) => this.namespace(role);
-    const veth = (a: string, aName: string, b: string, bName: string) =>
-      `link add ${aName} netns ${ns(a)} type veth peer name ${bName} netns ${ns(b)}`;
+    const { roles, wires, scripts } = topology(this.state.spec, ns);
     await run("ip", ["-batch", "-"], roles.map((role) => `netns add ${ns(role)}`).join("\n"));
-    await run(
-      "ip",
-      ["-batch", "-"],
-      [
-        veth("inet", "server", "server", "eth0"),
-        veth("inet", "site1", "site1", "eth0"),
-        veth("inet", "site2", "site2", "eth0"),
-        veth("box", "lan0", "lan", "box"),
-        ...deviceNames.map((name) => veth(name, "eth0", "lan", name)),
-        ...indexes.flatMap((i) => [
-          veth("inet", `link${i}`, "emu", `net${i}`),
-          veth(`modem${i}`, "wan", "emu", `mod${i}`),
-          modems[i - 1]?.cable === "lan"
-            ? veth(`modem${i}`, "box", "lan", `modem${i}`)
-            : veth(`modem${i}`, "box", "box", `wan${i}`),
-          veth(`modem${i}`, "solo", `solo${i}`, "eth0"),
-        ]),
-      ].join("\n"),
-    );
-    const tall = ["net/ipv4/tcp_rmem=4096 131072 33554432", "net/ipv4/tcp_wmem=4096 131072 33554432"];
-    const router = [
-      "net/ipv4/ip_forward=1",
-      "net/ipv4/conf/all/rp_filter=0",
-      "net/ipv4/conf/default/rp_filter=0",
-    ];
-    // One segment a packet beyond this interface: what the emulator sees is what a wire would carry.
-    const wire = (name: string) => `link set ${name} gso_max_segs 1 txqueuelen 10000 up`;
-    const work: Record<string, { sysctls?: string[]; batch: string[]; nft?: string }> = {
-      inet: {
-        sysctls: router,
-        batch: [
-          "link set server up",
-          "address add 203.0.113.1/24 dev server",
-          "link set site1 up",
-          "address add 198.51.100.9/29 dev site1",
-          "link set site2 up",
-          "address add 198.51.100.17/28 dev site2",
-          ...indexes.flatMap((i) => [wire(`link${i}`), `address add 198.18.${i}.1/30 dev link${i}`]),
-        ],
-      },
-      server: {
-        sysctls: tall,
-        batch: [
-          "link set eth0 up",
-          "address add 203.0.113.10/24 dev eth0",
-          "route add default via 203.0.113.1",
-        ],
-      },
-      site1: {
-        batch: [
-          "link set eth0 up",
-          "address add 198.51.100.11/29 dev eth0",
-          "route add default via 198.51.100.9",
-        ],
-      },
-      site2: {
-        batch: [
-          "link set eth0 up",
-          "address add 198.51.100.22/28 dev eth0",
-          "route add default via 198.51.100.17",
-        ],
-      },
-      emu: {
-        batch: indexes.flatMap((
-          i,
-        ) => [
-          `link set net${i} arp off txqueuelen 10000 up`,
-          `link set mod${i} arp off txqueuelen 10000 up`,
-        ]),
-      },
-      box: { batch: ["link set lan0 up", ...ports.map((i) => `link set wan${i} up`)] },
-      lan: {
-        batch: [
-          "link add bridge type bridge",
-          "link set bridge up",
-          ...["box", ...deviceNames, ...onLan.map((i) => `modem${i}`)].map((name) =>
-            `link set ${name} master bridge up`
-          ),
-        ],
-      },
-    };
-    for (const [index, name] of deviceNames.entries()) {
-      work[name] = {
-        sysctls: tall,
-        batch: [
-          "link set eth0 up",
-          `address add ${gateway.replace(/\d+$/, String(10 + index))}/24 dev eth0`,
-          `route add default via ${gateway}`,
-        ],
-      };
-    }
-    for (const [index, link] of links.entries()) {
-      const i = index + 1;
-      const modem = modems[index];
-      const [address = ""] = addressOf(modem, i).split("/");
-      const neighbour = address.replace(/\d+$/, "50");
-      work[`modem${i}`] = {
-        sysctls: router,
-        batch: [
-          // A bridge would take the address of a port, and change it with the cable.
-          `link add lan address ${modem?.mac ?? `02:00:00:00:0${i}:01`} type bridge`,
-          "link set lan up",
-          `link set box master lan ${modem?.unplugged ? "down" : "up"}`,
-          "link set solo master lan up",
-          `address add ${addressOf(modem, i)} dev lan`,
-          wire("wan"),
-          `address add 198.18.${i}.2/30 dev wan`,
-          `route add default via 198.18.${i}.1`,
-        ],
-        nft: `table ip modem {
-          chain post { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
-          ${
-          link.stripMptcp
-            ? `chain strip { type filter hook forward priority mangle; tcp flags & (syn | ack) != 0 reset tcp option mptcp; }`
-            : ""
-        }
-        }`,
-      };
-      work[`solo${i}`] = {
-        sysctls: tall,
-        batch: [
-          "link set eth0 up",
-          `address add ${neighbour}/24 dev eth0`,
-          `route add default via ${address}`,
-        ],
-      };
-    }
+    await run("ip", ["-batch", "-"], wires.join("\n"));
     await Promise.all(
-      Object.entries(work).map(async ([role, { sysctls = [], batch, nft }]) => {
-        // One process a namespace: IPv6's own chatter off, lo up, then the lines above.
-        const script = [
-          "for f in all default; do echo 1 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; done",
-          ...sysctls.map((setting) => `echo '${setting.split("=")[1]}' > /proc/sys/${setting.split("=")[0]}`),
-          `ip -batch - <<'END'\nlink set lo up\n${batch.join("\n")}\nEND`,
-          ...(nft ? [`nft -f - <<'END'\n${nft}\nEND`] : []),
-          ...(this.state.spec.ipv6 ? ipv6Lines(role) : []),
-        ].join("\n");
-        await run("ip", ["netns", "exec", ns(role), "sh", "-e"], script);
-      }),
+      scripts.map(([role, script]) => run("ip", ["netns", "exec", ns(role), "sh", "-e"], script)),
     );
     this.state.emulation = await chooseEmulation(Deno.env.get("OTB_LAB_EMULATION"), () => this.#hasNetem());
     await this.#emulation().start();
@@ -536,7 +367,7 @@ export class Lab {
 
 /** Takes away the labs whose maker is gone, and with `own` those of this process too. */
 export async function sweepDeadLabs({ own = false } = {}): Promise<void> {
-  for (const name of known()) {
+  for (const name of knownLabs()) {
     const state = readState(name);
     if (!state?.owner || alive(state.owner) && !(own && state.owner.pid === Deno.pid)) continue;
     try {
@@ -546,103 +377,4 @@ export async function sweepDeadLabs({ own = false } = {}): Promise<void> {
       if ((error as OtbError).code !== "lab-unknown") throw error;
     }
   }
-}
-
-/**
- * Has `sweepDeadLabs` take away the namespaces `otb-<name>-<role>`, and all that runs in them, when this process ends without
- * having done it; the returned function takes that back.
- */
-export function endWithMe(name: string): () => void {
-  requireName(name);
-  const state: State = {
-    spec: { links: [] },
-    cuts: {},
-    owner: { pid: Deno.pid, startTicks: startTicks(Deno.pid)! },
-  };
-  Deno.mkdirSync(`${STATES}/${name}`, { recursive: true, mode: 0o700 });
-  Deno.writeTextFileSync(`${STATES}/${name}/lab.json`, JSON.stringify(state));
-  return () => {
-    try {
-      Deno.removeSync(`${STATES}/${name}`, { recursive: true });
-    } catch {
-      // It is gone.
-    }
-  };
-}
-
-/** Names of the labs that left a trace, whether or not they are up. */
-function known(): string[] {
-  try {
-    return [...Deno.readDirSync(STATES)].map(({ name }) => name).sort();
-  } catch {
-    return [];
-  }
-}
-
-/** Whether a lab is up: its maker lives where it ends with it, and so does what emulates its links. */
-function stands(name: string): boolean {
-  const state = readState(name);
-  if (!state) return false;
-  if (state.owner) return alive(state.owner);
-  return state.emulation === "netem" ? listNamespaces().includes(`otb-${name}-emu`) : alive(state.emulator);
-}
-
-function exists(name: string): OtbError {
-  return new OtbError(
-    "lab-exists",
-    `Cannot raise a lab as one of that name is up: current value is "${name}"`,
-    `otb lab down ${name}`,
-  );
-}
-
-function readState(name: string): State | undefined {
-  try {
-    return JSON.parse(Deno.readTextFileSync(`${STATES}/${name}/lab.json`));
-  } catch {
-    return undefined;
-  }
-}
-
-function requireName(name: string): void {
-  if (/^[a-z][a-z0-9]{0,23}$/.test(name)) return;
-  throw new OtbError(
-    "lab-name-invalid",
-    `Cannot use a lab's name as it must be 1 to 24 small letters and digits: current value is "${name}"`,
-  );
-}
-
-function listNamespaces(): string[] {
-  try {
-    return [...Deno.readDirSync("/run/netns")].map(({ name }) => name);
-  } catch {
-    return [];
-  }
-}
-
-function alive(process: { pid: number; startTicks: string } | undefined): boolean {
-  return process !== undefined && startTicks(process.pid) === process.startTicks;
-}
-
-async function run(command: string, args: string[], input?: string, tolerant = false): Promise<string> {
-  const child = new Deno.Command(command, {
-    args,
-    stdin: input === undefined ? "null" : "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  if (input !== undefined) {
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(input + "\n"));
-    await writer.close();
-  }
-  const { success, stdout, stderr } = await child.output();
-  if (!success && !tolerant) {
-    throw new OtbError(
-      "lab-failed",
-      `Cannot raise the lab as "${command} ${args.join(" ")}" failed: ${
-        new TextDecoder().decode(stderr).trim()
-      }`,
-    );
-  }
-  return new TextDecoder().decode(stdout);
 }

@@ -57,11 +57,6 @@ export function setTos(fd: number, tos: number, ipv6: boolean): void {
   if (ipv6) setOption(fd, 41, 67, tos);
 }
 
-/** The time to live of what a socket sends. */
-export function setTtl(fd: number, ttl: number): void {
-  setOption(fd, 0, 2, ttl);
-}
-
 /**
  * A raw socket of one IPv4 protocol (raw(7)): sends payloads after a header of the kernel's, hears whole packets with their
  * header, reassembled, that came to this machine. Needs CAP_NET_RAW.

@@ -86,10 +86,22 @@ Deno.test("a plugin that hangs is ended and started again; a device that crowds 
   );
   assert.notEqual(status.plugins.find(({ name }) => name === "mptcp-scheduler")!.pid, pid);
 
-  // In the same world: a device that crowds. Its number changes while a transfer runs, which goes on.
+  // In the same world: a device that crowds. Settings change while a transfer runs, which goes on.
+  const before = await world.box.status();
   const going = await flowing(world, 10_000_000);
-  await world.box.otb(["config", "set", "socks-proxy.connectionsPerDevice=20", "--yes"]);
-  assert.equal((await going.result).checksumOk, true, "a new number must reset nothing");
+  await world.box.otb([
+    ...["config", "set", "--yes", "socks-proxy.connectionsPerDevice=20"],
+    `socks-proxy.intercept.exclude=["${SERVER_ADDRESS}/32"]`,
+    ...["udp-tunnel.rekeySeconds=60", "qos.delayThresholdMs=30"],
+  ]);
+  await world.box.otb(["config", "set", "--yes", "socks-proxy.intercept.exclude=null"]);
+  assert.equal((await going.result).checksumOk, true, "other settings must reset nothing");
+  const after = await world.box.status();
+  for (const name of ["socks-proxy", "udp-tunnel", "qos"]) {
+    const pids = [before, after].map(({ plugins }) => plugins.find((one) => one.name === name)!.pid);
+    assert.equal(pids[0], pids[1], `${name} took them while it ran`);
+  }
+  assert.equal(after.tunnel?.session, before.tunnel?.session);
   const crowd = world.lab.spawn("device1", [
     Deno.execPath(),
     "eval",

@@ -4,7 +4,7 @@ import type { Verbs } from "./verbs.ts";
 
 /** A device that nobody has: what is said of it is set, and does nothing. */
 const MAC = "02:00:00:00:00:99";
-const CHANGED = "differences plan problems revision";
+const CHANGED = "differences effects plan problems revision";
 const STATUS = "connections health held links peers pid plugins role sentence startedAtMs tunnel version";
 const PENDING = `${CHANGED} pending`;
 const DHCP =
@@ -161,11 +161,11 @@ export async function boxVerbs(verbs: Verbs, link: string, folder: string): Prom
     "status",
     "… Revision # waits and reverts in …. Keep it: otb … config confirm. Take it back: otb … config revert. …",
   );
-  await verbs.json("config confirm", "author comment createdAtMs parent revision state");
+  await verbs.json("config confirm", "author comment createdAtMs parent revision state via");
   await verbs.json("config set dhcp-takeover.watchSeconds=7", PENDING);
   await verbs.text("config revert", "Revision # is taken back.");
   await verbs.json("config set dhcp-takeover.watchSeconds=7", PENDING);
-  await verbs.json("config revert", "author comment createdAtMs parent revision state");
+  await verbs.json("config revert", "author comment createdAtMs parent revision state via");
   await verbs.refused(
     "config confirm",
     "nothing-pending",

@@ -1,7 +1,8 @@
 // A house where everything is plugged into one LAN: a box, modems that serve DHCP, and devices, each in a namespace
 // otb-<name>-<role> on one bridge. Nothing but their DHCP is emulated: clients and servers are the real programs.
 import type { Json } from "../../core/client/mod.ts";
-import { endWithMe, sweepDeadLabs } from "../lab/lab.ts";
+import { sweepDeadLabs } from "../lab/lab.ts";
+import { endWithMe } from "../lab/lab_state.ts";
 import { untilServing } from "../lab/serving.ts";
 import { End, PEER_ADDRESS, PEER_PORT, ROOT } from "./world.ts";
 

@@ -5,9 +5,6 @@ import { isOutside } from "./checks.ts";
 import { Errno } from "./errors.ts";
 import type { Bytes, Symbols } from "./symbols.ts";
 
-/** Paths that one session may have; each counts its packets on its own. */
-export const MAX_PATHS = 8;
-
 /** What a data packet is longer than its plaintext: header and tag. */
 export const TUNNEL_OVERHEAD = 32;
 

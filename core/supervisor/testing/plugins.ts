@@ -28,7 +28,7 @@ const { definePlugin, fact, factOf, ...facts } = contract;
 const SAID = fact("said", z.any()), GREETING = fact("greeting", z.string()), AGAIN = fact("again", z.string());
 const F = fact("f", z.any()), THING = factOf("thing", "thing", z.number());
 export default definePlugin({
-  config: z.strictObject({ greeting: z._default(z.string(), "hello") }),
+  config: z.strictObject({ greeting: z._default(z.string(), "hello"), place: z._default(z.string(), "here") }),
   async start(ctx) { ${body} },
   ${extra.members ?? ""}
 });
@@ -157,4 +157,36 @@ export async function withCore(
     for (const plugin of led) await plugin.stop();
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/**
+ * Starts the plugin under a core in a process of its own, which is then killed.
+ * @param before what that core does first, with itself as `core`
+ * @returns the plugin's process id
+ */
+export async function leftByAnotherCore(manifest: Manifest, folder: string, before = ""): Promise<number> {
+  const first = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "-"],
+    cwd: ROOT,
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const writer = first.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(`
+    import { RecordingCore } from "${import.meta.url}";
+    import { Supervised } from "${new URL("../supervised.ts", import.meta.url).href}";
+    const core = new RecordingCore(${JSON.stringify(folder)});
+    ${before}
+    const plugin = new Supervised(${JSON.stringify(manifest)}, core);
+    await plugin.start();
+    console.log(plugin.report().pid);
+  `));
+  await writer.close();
+  const reader = first.stdout.getReader();
+  const pid = Number(new TextDecoder().decode((await reader.read()).value));
+  first.kill("SIGKILL");
+  await first.status;
+  await reader.cancel();
+  if (!(pid > 0)) throw new Error("it did not start there");
+  return pid;
 }

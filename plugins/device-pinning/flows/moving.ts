@@ -1,6 +1,6 @@
-// When flows that are not TCP change between the tunnel and the way past it, which gives them another address. Each does with a
-// packet of its own: who only listens, such as a phone that has registered, is not reached any more from the moment on that its
-// flow is forgotten until it speaks again. Pure.
+// When flows that are not TCP move between the tunnel and the way past it, which gives them another address. Each moves with
+// a packet of its own: a device that only listens, such as a phone that has registered, is not reached from when its flow is
+// forgotten until it speaks again. Pure.
 
 /** The tunnel is to be up for so long before anybody comes back, so that one which comes and goes moves nobody, in milliseconds. */
 const BACK_AFTER_MS = 10_000;

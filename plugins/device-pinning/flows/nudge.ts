@@ -1,5 +1,5 @@
-// Ending TCP connections whose device only waits: it is sent an empty segment that fits nowhere, as if from its server. It
-// answers with an acknowledgement (RFC 9293, 3.10.7.4), and that one the table refuses with a reset it has to believe.
+// Ends TCP connections whose device only waits: it is sent an empty segment that fits nowhere, as if from its server. It
+// answers with an acknowledgement (RFC 9293, 3.10.7.4), and the table refuses that one with a reset that it has to believe.
 import ipaddr from "ipaddr.js";
 import type { Native } from "../../../core/native/ffi.ts";
 import { runCommand } from "@otb/plugin";

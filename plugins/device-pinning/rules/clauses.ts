@@ -1,4 +1,4 @@
-// From a rule to the plain conditions that it stands for, and whether two of them can meet in one packet. Pure.
+// Turns a rule into the plain conditions that it stands for, and tells whether two of them can meet in one packet. Pure.
 import ipaddr from "ipaddr.js";
 import type { Family } from "../flows/kernel.ts";
 import { APPLICATIONS } from "./applications.ts";

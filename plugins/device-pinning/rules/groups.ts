@@ -1,5 +1,5 @@
-// Many clauses into few lookups: neighbours of one shape share a verdict map, in an order that keeps "the first match wins".
-// Pure.
+// Turns many clauses into few lookups: neighbours of one shape share a verdict map, in an order that keeps "the first match
+// wins". Pure.
 import { type Clause, meet } from "./clauses.ts";
 
 /** Clauses that one lookup decides, none meeting another. */

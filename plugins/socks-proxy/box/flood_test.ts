@@ -7,7 +7,7 @@ import { flowLimits, refusedFlows } from "./flow_limits.ts";
 import { interception, Interceptor } from "./intercept.ts";
 import { Sniffer } from "./sniffer.ts";
 import { echo, Pair } from "../testing/ends.ts";
-import type { Tunnels } from "./outbound.ts";
+import type { Outbound } from "./outbound.ts";
 
 const LAN = { interface: "lan0", address: "192.168.100.1/24" };
 const SERVER = { host: "203.0.113.10", port: 80 };
@@ -57,14 +57,14 @@ class House implements AsyncDisposable {
       macOf: (record) => box.inside(() => native.neighbour(record, index)),
       nowMs: () => performance.now(),
     });
-    const counters = pair.tunnelled;
-    const tunnels: Pick<Tunnels, "open"> = {
+    const counters = pair.carried;
+    const outbound: Pick<Outbound, "open"> = {
       open: (plain) =>
-        pair.tunnels.open(plain, Uint8Array.of(1, 127, 0, 0, 1, this.echo.port >> 8, this.echo.port & 255)),
+        pair.outbound.open(plain, Uint8Array.of(1, 127, 0, 0, 1, this.echo.port >> 8, this.echo.port & 255)),
     };
     const { reactor } = pair;
     const sniffer = new Sniffer({
-      ...{ native, reactor, tunnels, counters },
+      ...{ native, reactor, outbound, counters },
       rules: () => [],
       deviceOf: () => undefined,
       onHit: () => {},

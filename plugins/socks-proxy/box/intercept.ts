@@ -32,8 +32,9 @@ const LEFT_ALONE6 = ["fe80::/10", "ff00::/8"];
 const TUNNELLED = hex(CONNECTION_MARK.tunnelled);
 
 /**
- * The claims for carrying the LAN's TCP of one family to a local port. While something stands in for the proxy it keeps what it
- * has, and takes nothing new. Pure.
+ * The claims for carrying the LAN's TCP of one family to a local port; what the proxy has it keeps, whatever is excluded since.
+ * Pure.
+ * @param keepsOnly nothing new is taken: something stands in for the proxy, or nothing shall be carried any more
  */
 export function interception(
   network: Network,
@@ -41,7 +42,7 @@ export function interception(
   exclude: string[],
   family: 4 | 6,
   port: number,
-  standIn = false,
+  keepsOnly = false,
 ): Resource[] {
   const { lan, peers } = network;
   if (!lan) return [];
@@ -83,12 +84,13 @@ export function interception(
     iifname != "${lan.interface}" return
     meta mark and ${LINK_MARKS} != 0 return
     fib daddr type { local, ${family === 4 ? "broadcast, " : ""}multicast } return
+    meta l4proto tcp socket transparent 1 meta mark set meta mark or ${INTERCEPTED} accept
     ${ip} daddr @left_alone return
     ct mark and ${TUNNELLED} != 0 return
-    ${refused.rule}
-    meta l4proto tcp ${
-        standIn ? "socket transparent 1" : `tproxy to ${to}`
-      } meta mark set meta mark or ${INTERCEPTED} accept
+    ${refused.rule}${
+        keepsOnly ? "" : `
+    meta l4proto tcp tproxy to ${to} meta mark set meta mark or ${INTERCEPTED} accept`
+      }
   }
 `,
     },

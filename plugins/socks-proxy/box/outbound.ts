@@ -1,4 +1,4 @@
-// The box's end: takes one LAN connection to the peer over the transport, with the SIP022 request in one write.
+// The streams to the peer: carries each connection of the LAN over the transport, with the SIP022 request in one write.
 import { Errno, errnoName, PollEvents } from "../../../core/native/ffi.ts";
 import type { FirstPathFact } from "@otb/plugin";
 import { arena } from "../relay/arena.ts";
@@ -26,7 +26,7 @@ export const PROTOCOL_SAMPLE = 8;
 const NOTHING = new Uint8Array(0);
 
 /** Counters of the box's end. */
-export interface TunnelCounters extends Counters {
+export interface OutboundCounters extends Counters {
   total: number;
   refused: number;
   /** Connections that reached the peer. */
@@ -41,7 +41,7 @@ export interface TunnelCounters extends Counters {
   lastError: string;
 }
 
-export function tunnelCounters(): TunnelCounters {
+export function outboundCounters(): OutboundCounters {
   return {
     open: 0,
     bytesToSealed: 0,
@@ -59,14 +59,14 @@ export function tunnelCounters(): TunnelCounters {
   };
 }
 
-/** Everything a tunnel needs beside its connection. */
-export interface TunnelSettings extends GreetSettings {
+/** What every stream to the peer needs beside the connection that it carries. */
+export interface OutboundSettings extends GreetSettings {
   reactor: Reactor;
   transport: Transport;
   choices(): FirstPathFact["choices"];
   /** The firewall mark for what is sent on behalf of who is at the other end of a descriptor; 0 for none. */
   markOf?(fd: number): number;
-  counters: TunnelCounters;
+  counters: OutboundCounters;
   /** No link works, as far as is known, and so nothing is known of the peer. */
   isCutOff?(): boolean;
   /** Links that carry striped streams; absent: streams are not striped. */
@@ -81,14 +81,14 @@ export interface TunnelSettings extends GreetSettings {
   congestion?: () => CongestionWish;
 }
 
-/** Opens tunnels for LAN connections. */
-export class Tunnels {
-  readonly #settings: TunnelSettings;
+/** Opens a stream to the peer for each connection of the LAN. */
+export class Outbound {
+  readonly #settings: OutboundSettings;
   readonly #connecting = new Set<Connecting>();
   readonly #sweep: ReturnType<typeof setInterval>;
   readonly #striping: Striping | undefined;
 
-  constructor(settings: TunnelSettings) {
+  constructor(settings: OutboundSettings) {
     this.#settings = settings;
     const { ways, most = Infinity } = settings;
     if (ways) {
@@ -179,7 +179,7 @@ class Connecting {
   readonly #beganMs = performance.now();
 
   constructor(
-    private readonly settings: TunnelSettings,
+    private readonly settings: OutboundSettings,
     private readonly all: Set<Connecting>,
     private readonly plain: Registered,
     private readonly target: Bytes,

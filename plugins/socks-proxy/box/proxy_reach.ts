@@ -1,4 +1,4 @@
-// Whether the peer's proxy answers: judged by what connections to it meet, and by what the path manager says. Pure.
+// Judges whether the peer's proxy answers: by what connections to it meet, and by what the path manager says. Pure.
 import type { PeerFact } from "@otb/plugin";
 
 /** Nothing has reached the peer for this long, though it was tried: its proxy is out of order. */

@@ -7,11 +7,14 @@ import { flowLimits, refusedFlows } from "./flow_limits.ts";
 /** The kernel is asked so often whose flows it dropped. */
 const LOOK_MS = 30_000;
 
+type Limits = Pick<Config, "connectionsPerDevice" | "flowsPerDevice" | "intercept">;
+
 /** Holds devices to their shares, and takes new numbers while it runs. */
 export class Shares {
   readonly devices: Devices;
   readonly #names: { current: ReadonlyMap<string, DeviceFact> };
-  #limits: Pick<Config, "connectionsPerDevice" | "flowsPerDevice">;
+  #limits: Limits;
+  #isCounting = false;
   #dropped: string[] = [];
 
   /** @param total connections of all devices together */
@@ -30,18 +33,20 @@ export class Shares {
     });
   }
 
-  /** Has the kernel count flows, from now on. */
-  async countFlows(): Promise<void> {
-    this.ctx.defer(this.ctx.network.subscribe(() => this.#claim()));
-    await this.#claim();
-    const timer = setInterval(() => this.#look(), LOOK_MS);
-    this.ctx.defer(() => clearInterval(timer));
+  /** These settings hold from now on, flows only while the LAN's TCP is carried; what is open stays. */
+  async take({ connectionsPerDevice, flowsPerDevice, intercept }: Limits): Promise<void> {
+    this.#limits = { connectionsPerDevice, flowsPerDevice, intercept };
+    if (intercept.enabled) this.#isCounting ||= this.#count();
+    if (this.#isCounting) await this.#claim();
   }
 
-  /** Other numbers hold from now on; what is open stays. */
-  async take(limits: Pick<Config, "connectionsPerDevice" | "flowsPerDevice">): Promise<void> {
-    this.#limits = limits;
-    if (this.ctx.config.intercept.enabled) await this.#claim();
+  /** The kernel counts flows, and who has too many is looked at, until the plugin stops. */
+  #count(): true {
+    const { ctx } = this;
+    ctx.defer(ctx.network.subscribe(() => this.#claim()));
+    const timer = setInterval(() => this.#look(), LOOK_MS);
+    ctx.defer(() => clearInterval(timer));
+    return true;
   }
 
   /** Who was refused something lately, as conditions by their code; undefined where nobody was. */
@@ -81,13 +86,15 @@ export class Shares {
   }
 
   async #look(): Promise<void> {
-    this.#dropped = await refusedFlows().catch(() => this.#dropped);
+    this.#dropped = this.#limits.intercept.enabled ? await refusedFlows().catch(() => this.#dropped) : [];
   }
 
   async #claim(): Promise<void> {
     const { ctx } = this;
+    const { flowsPerDevice, intercept } = this.#limits;
     try {
-      await ctx.claim("flows", flowLimits(ctx.network.current.lan?.interface, this.#limits.flowsPerDevice));
+      const lan = ctx.network.current.lan?.interface;
+      await ctx.claim("flows", intercept.enabled ? flowLimits(lan, flowsPerDevice) : []);
     } catch (error) {
       // A kernel without nft_connlimit; the proxy's own limits hold all the same.
       ctx.log.warn("Flows of a device are not limited", { reason: String(error) });

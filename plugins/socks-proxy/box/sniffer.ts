@@ -1,12 +1,12 @@
-// Connections whose way depends on the server's name: waits for their first bytes, then sends each over the bond, straight out
-// by one link, or away.
+// Waits for the first bytes of connections whose way depends on the server's name, then sends each over the bond, straight
+// out by one link, or away.
 import { ADDRESS_BYTES, decodeAddress, Errno, type Native, PollEvents } from "../../../core/native/ffi.ts";
 import { candidates, type DomainRule, ruleFor } from "./domain_rules.ts";
 import type { Reactor } from "../relay/reactor.ts";
 import { refuse } from "../relay/refusal.ts";
 import { type Codec, type Counters, type Registered, Relay, scratch } from "../relay/relay.ts";
 import { serverName } from "../wire/server_name.ts";
-import type { Tunnels } from "./outbound.ts";
+import type { Outbound } from "./outbound.ts";
 import { patience } from "../relay/vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -27,7 +27,7 @@ const PLAIN: Omit<Codec, "free"> = { raw: true, seal: (_, length) => length, ope
 export interface SnifferSettings {
   native: Native;
   reactor: Reactor;
-  tunnels: Pick<Tunnels, "open">;
+  outbound: Pick<Outbound, "open">;
   counters: Counters;
   rules(): readonly DomainRule[];
   /** The MAC address of who has an address (a record) on the LAN. */
@@ -41,7 +41,7 @@ interface Intercepted {
   plain: Registered;
   /** Address record of where it wants to go. */
   wanted: Bytes;
-  /** The same as the tunnel has it on the wire. */
+  /** The same as a request to the peer has it. */
   target: Bytes;
 }
 
@@ -54,13 +54,13 @@ export class Sniffer {
 
   /** Takes a connection from an address record of the LAN; owns its descriptor from now on. */
   take(intercepted: Intercepted, from: Bytes): void {
-    const { rules, deviceOf, tunnels } = this.settings;
+    const { rules, deviceOf, outbound } = this.settings;
     const all = rules();
     const fitting = all.length === 0 ? [] : candidates(all, {
       device: all.some(({ devices }) => devices) ? deviceOf(from) : undefined,
       port: decodeAddress(intercepted.wanted).port,
     });
-    if (fitting.length === 0) tunnels.open(intercepted.plain, intercepted.target);
+    if (fitting.length === 0) outbound.open(intercepted.plain, intercepted.target);
     else this.#listen({ ...intercepted, wanted: intercepted.wanted.slice(0, ADDRESS_BYTES) }, fitting);
   }
 
@@ -100,7 +100,7 @@ export class Sniffer {
     if (rule) this.settings.onHit(rule.rule);
     if (rule?.way === "block") this.#drop(plain);
     else if (rule?.way === "link") this.#leave(plain, wanted, heard, rule.mark);
-    else this.settings.tunnels.open(plain, target, heard);
+    else this.settings.outbound.open(plain, target, heard);
   }
 
   /** Straight to the server, by the link that the mark leads to. */

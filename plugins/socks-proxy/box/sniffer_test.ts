@@ -9,15 +9,15 @@ import {
 import { until } from "../../../core/native/testing/namespace.ts";
 import { Reactor } from "../relay/reactor.ts";
 import { Sniffer } from "./sniffer.ts";
-import { tunnelCounters } from "./outbound.ts";
+import { outboundCounters } from "./outbound.ts";
 
 Deno.test("a flood of silent connections switches no domain rule off: the oldest goes its way, the newest is looked at", async () => {
   const native = openNative(), reactor = new Reactor(native);
   const running = reactor.run();
   const sent: number[] = [];
   const sniffer = new Sniffer({
-    ...{ native, reactor, counters: tunnelCounters() },
-    tunnels: { open: ({ fd }) => void sent.push(fd) },
+    ...{ native, reactor, counters: outboundCounters() },
+    outbound: { open: ({ fd }) => void sent.push(fd) },
     rules: () => [{ rule: "games", domains: ["example.com"], way: "block", mark: 0 }],
     deviceOf: () => undefined,
     onHit: () => {},

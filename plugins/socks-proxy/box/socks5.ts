@@ -6,7 +6,7 @@ import { targetLength } from "../wire/address.ts";
 import { arena } from "../relay/arena.ts";
 import type { Devices } from "./devices.ts";
 import type { Counted, Reactor } from "../relay/reactor.ts";
-import type { Tunnels } from "./outbound.ts";
+import type { Outbound } from "./outbound.ts";
 import { patience } from "../relay/vanished.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -102,7 +102,7 @@ export class Socks5 {
   constructor(
     private readonly native: Native,
     private readonly reactor: Reactor,
-    private readonly tunnels: Tunnels,
+    private readonly outbound: Outbound,
     host: string,
     port: number,
     private readonly login: Login | typeof LINK_LOGIN | undefined,
@@ -179,7 +179,7 @@ export class Socks5 {
           this.#dialogues.delete(dialogue);
           // Success is said before the peer has dialled: a round trip less, and a failure is a reset as from a router.
           native.write(fd, SUCCESS, 0, SUCCESS.length);
-          return this.tunnels.open(
+          return this.outbound.open(
             { fd, tag, watched: PollEvents.in },
             next.target,
             bytes.subarray(next.used),

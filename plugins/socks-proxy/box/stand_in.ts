@@ -13,7 +13,7 @@ import {
 } from "@otb/plugin";
 import type { Config } from "../config.ts";
 import { ProxyReach } from "./proxy_reach.ts";
-import type { TunnelCounters } from "./outbound.ts";
+import type { OutboundCounters } from "./outbound.ts";
 
 /** How often it is judged; while there is doubt the peer is asked this often. */
 const JUDGE_EVERY_MS = 500, ASK_EVERY_MS = 1_000;
@@ -27,7 +27,7 @@ const STANDS_IN: HealthCondition = {
 /** What is looked at. */
 export interface StandInSettings {
   ctx: Context<Config>;
-  counters: TunnelCounters;
+  counters: OutboundCounters;
   /** The peer's name. */
   peer: string;
   interfaces: View<ReadonlyMap<string, InterfaceFact>>;

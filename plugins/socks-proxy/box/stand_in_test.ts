@@ -1,15 +1,11 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { ADDRESS_BYTES, decodeAddress, openNative } from "../../../core/native/ffi.ts";
-import { Namespace, ready, until } from "../../../core/native/testing/namespace.ts";
 import type { PeerFact } from "@otb/plugin";
-import { compile } from "../../device-pinning/rules/compile.ts";
-import { NOTHING } from "../../device-pinning/flows/kernel.ts";
-import { settings, wish } from "../../device-pinning/testing/pinning.ts";
-import { interception } from "./intercept.ts";
 import { probePeer } from "./peer_probe.ts";
 import { ProxyReach } from "./proxy_reach.ts";
 import { Reactor } from "../relay/reactor.ts";
+import { Bench } from "../testing/bench.ts";
 import { MptcpTransport } from "../transport/transport.ts";
 
 /** Plays what is heard at its seconds: an answer, a miss, or only what is reported; says when the proxy is out of order. */
@@ -112,93 +108,13 @@ Deno.test("asking the peer: a port that listens answers, one that refuses and on
   }
 });
 
-const LAN = { interface: "lan0", address: "192.168.100.1/24" };
-const SERVER = { host: "203.0.113.10", port: 80 };
-
-/** A device, a box with the tables of both plugins, and a server at the far end of what stands for the tunnel. */
-class Bench implements Disposable {
-  readonly native = openNative();
-  readonly device = new Namespace();
-  readonly box = new Namespace();
-  readonly far = new Namespace();
-  readonly proxy: number;
-  readonly server: number;
-  readonly #port: number;
-  readonly #open: number[] = [];
-
-  constructor() {
-    const { native, device, box, far } = this;
-    box.link(device, "lan0", LAN.address, "192.168.100.10/24");
-    box.link(far, "otb0", "10.158.0.1/24", "10.158.0.2/24");
-    device.ip("route add default via 192.168.100.1");
-    far.ip("address add 203.0.113.10/32 dev lo");
-    far.ip("route add default via 10.158.0.1");
-    box.ip("route add default via 10.158.0.2 dev otb0 table 1158");
-    box.ip("rule add priority 950 iif lan0 fwmark 0x0/0xff00 lookup 1158");
-    box.ip("rule add priority 157 fwmark 0x10000/0x10000 lookup 1157");
-    box.ip("route add local default dev lo table 1157");
-    box.sysctl("ipv4.ip_forward", "1");
-    // Otherwise the kernel finds most of the proxy's own packets a way without our tables, until its routes change.
-    box.sysctl("ipv4.ip_early_demux", "0");
-    for (const name of ["all", "lan0", "otb0"]) box.sysctl(`ipv4.conf.${name}.rp_filter`, "0");
-    this.proxy = box.inside(() => native.listen({ host: "127.0.0.1", port: 0 }, { transparent: true })).fd;
-    const own = new Uint8Array(ADDRESS_BYTES);
-    native.localAddress(this.proxy, own);
-    this.#port = decodeAddress(own).port;
-    this.server = far.inside(() => native.listen(SERVER)).fd;
-    this.#open.push(this.proxy, this.server);
-    const table = compile(wish(settings({}), { lan: LAN, interfaces: [], near: [], ways: [] }), NOTHING);
-    box.nft(`table inet otb_device_pinning {\n${table}\n}`);
-  }
-
-  /** Puts the interception in force as the core does. */
-  intercept(standIn: boolean): void {
-    const network = { role: "box" as const, lan: LAN, peers: [] };
-    for (const claim of interception(network, [], [], 4, this.#port, standIn)) {
-      if (claim.kind !== "nftTable") continue;
-      const table = `table ${claim.family} ${claim.name}`;
-      this.box.nft(`add ${table}\ndelete ${table}\n${table} {\n${claim.body}\n}`);
-    }
-  }
-
-  /** A new connection of the device, with both ends, and who took it. */
-  async open(): Promise<{ near: number; end: number; by: "proxy" | "server" }> {
-    const { native } = this;
-    const near = this.device.inside(() => native.connect(SERVER).fd);
-    const peer = new Uint8Array(ADDRESS_BYTES);
-    const [end, by] = await until(() => {
-      for (const by of ["proxy", "server"] as const) {
-        const fd = native.accept(this[by], peer, null);
-        if (fd >= 0) return [fd, by] as const;
-      }
-    });
-    assert.equal(native.connectResult(near), 0);
-    this.#open.push(near, end);
-    return { near, end, by };
-  }
-
-  /** Whether a byte still gets through, both ways. */
-  works({ near, end }: { near: number; end: number }): void {
-    const byte = new Uint8Array(1);
-    for (const [from, to] of [[near, end], [end, near]] as const) {
-      assert.equal(this.native.write(from, byte, 0, 1), 1);
-      ready(to, "in");
-      assert.equal(this.native.read(to, byte, 0, 1), 1);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    for (const fd of this.#open) this.native.close(fd);
-    for (const space of [this.device, this.box, this.far]) space[Symbol.dispose]();
-  }
-}
-
 Deno.test({
   name:
     "what began in the tunnel goes on there when the proxy is back, and what the proxy has stays with it while it is out",
   ignore: Deno.uid() !== 0 || Deno.build.os !== "linux",
   async fn() {
     using bench = new Bench();
+    bench.listen();
     bench.intercept(true);
     const first = await bench.open();
     assert.equal(first.by, "server");

@@ -1,4 +1,4 @@
-// When each box was last seen, kept over a restart.
+// Keeps over a restart when each box was last seen.
 import type { Context } from "@otb/plugin";
 import type { Boxes } from "./boxes.ts";
 

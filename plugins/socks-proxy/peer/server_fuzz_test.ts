@@ -71,7 +71,7 @@ fuzz(
     assert.ok(pair.served.total <= served + 1, `${pair.served.total} served`);
     for (const connection of [...open, box]) close(connection);
     // What is open when its reactor stops stays so: ten minutes of that took all descriptors.
-    await until(() => pair.served.open === 0 && pair.tunnelled.open === 0);
+    await until(() => pair.served.open === 0 && pair.carried.open === 0);
   },
   { cost: 40 },
 );

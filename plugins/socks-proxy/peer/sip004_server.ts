@@ -1,4 +1,4 @@
-// Who serves older Shadowsocks clients (SIP004): as one of the boxes, by that box's key, as long as it is one.
+// Serves older Shadowsocks clients (SIP004) as one of the boxes: by that box's key, and only while the box is one.
 import { Buffer } from "node:buffer";
 import type { Box } from "./boxes.ts";
 import type { Config } from "../config.ts";
@@ -6,12 +6,12 @@ import { Server, type ServeSettings } from "./server.ts";
 import { legacyKey } from "../wire/sip004.ts";
 
 /** The server of SIP004 while its box is there: it ends with the box's key. */
-export class Older {
+export class Sip004Server {
   #server: Server | undefined;
   #box: Box | undefined;
 
   constructor(
-    private readonly config: Config["sip004"],
+    private config: Config["sip004"],
     private readonly settings: ServeSettings,
   ) {}
 
@@ -19,10 +19,17 @@ export class Older {
     return this.config.enabled && !this.#box;
   }
 
-  /** Looks again who its box is. */
+  /** Serves as other settings say; what is carried goes on. @throws OtbError when it can't listen */
+  take(config: Config["sip004"]): void {
+    if (JSON.stringify(config) === JSON.stringify(this.config)) return;
+    this.config = config;
+    this.close();
+    this.follow();
+  }
+
+  /** Looks again who its box is. @throws OtbError when it can't listen */
   follow(): void {
-    if (!this.config.enabled) return;
-    const box = this.settings.boxes.find(this.config.box);
+    const box = this.config.enabled ? this.settings.boxes.find(this.config.box) : undefined;
     if (box === this.#box) return;
     this.close();
     this.#box = box;
@@ -33,6 +40,6 @@ export class Older {
 
   close(): void {
     this.#server?.close();
-    this.#server = undefined;
+    this.#server = this.#box = undefined;
   }
 }

@@ -81,7 +81,7 @@ export class Reactor {
 
   /**
    * Tells its handler once a second that there may be something to read. Linux 6.18 can keep the next bytes of an MPTCP
-   * connection in a subflow and wake nobody, after links came and went (tests/bench/flaps.ts); a read fetches them.
+   * connection in a subflow and wake nobody, after links came and went (tests/bench/failover_flaps.ts); a read fetches them.
    */
   nudge(tag: number): void {
     this.#nudged.add(tag);

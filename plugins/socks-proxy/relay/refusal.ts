@@ -1,5 +1,6 @@
-// Targets that refused a device or stayed silent: its connection was answered for them before that was known, and is reset. What it
-// opens next is refused at the SYN, as the target itself would have done, so that programs go on to the next address of a name.
+// Targets that refused a device or stayed silent. The device's connection was accepted before that was known, and is reset;
+// its next one is refused at the SYN, as the target itself would have done, so that programs go on to the next address of a
+// name.
 import type { Native } from "../../../core/native/ffi.ts";
 import { hex, MARK } from "@otb/plugin";
 

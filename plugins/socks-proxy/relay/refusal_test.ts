@@ -48,8 +48,8 @@ class Bench implements AsyncDisposable {
         lookup: (host) => Promise.resolve(NAMES[host] ?? []),
       })
     );
-    const { native, reactor, tunnels } = this.pair;
-    const sniffer = { take: ({ plain, target }) => tunnels.open(plain, target) } as Pick<Sniffer, "take">;
+    const { native, reactor, outbound } = this.pair;
+    const sniffer = { take: ({ plain, target }) => outbound.open(plain, target) } as Pick<Sniffer, "take">;
     const devices = new Devices({
       total: () => 100,
       perDevice: () => 100,

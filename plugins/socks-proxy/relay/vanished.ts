@@ -1,5 +1,5 @@
-// Who vanished: a device without power, a target whose line is dead. Nobody says a word of it, so they are asked while nothing
-// is said, and what waits for an answer waits for some minutes only.
+// Tells who vanished: a device without power, a target whose line is dead. Neither says a word of it, so the kernel asks them
+// while nothing is said, and what waits for an answer waits for some minutes only.
 import type { Keepalive, TcpInfo } from "../../../core/native/ffi.ts";
 
 /** How long devices and targets may say nothing. Less would end what a Wi-Fi that is away for a minute lets live. */

@@ -127,7 +127,7 @@ for (const [name, options] of [["Multipath TCP", { mptcp: true }], ["striped", {
         });
         // What was on its way when it went may still come before.
         await until(() => meets(native, talker.target) === "reset");
-        await until(() => pair.tunnelled.open === 2 && pair.served.open === 2 && pair.boxes.open === 2);
+        await until(() => pair.carried.open === 2 && pair.served.open === 2 && pair.boxes.open === 2);
         // A window that stays closed for longer than all that.
         await new Promise((resolve) => setTimeout(resolve, 2 * patience.silentMs));
         for (const { device, target } of [pausedDevice, pausedTarget]) {

@@ -116,7 +116,7 @@ export function conformance(name: string, options: PairOptions): void {
   };
   /** Nothing is left at either end. */
   const idle = (pair: Pair) =>
-    until(() => pair.served.open + pair.tunnelled.open === 0 && pair.boxes.open === 0);
+    until(() => pair.served.open + pair.carried.open === 0 && pair.boxes.open === 0);
 
   Deno.test(`${name}: every byte goes both ways at once, and each side may end first`, async () => {
     await using pair = await start();
@@ -142,7 +142,7 @@ export function conformance(name: string, options: PairOptions): void {
       close(device);
     }
     await idle(pair);
-    assert.equal(pair.served.resets + pair.tunnelled.resets, 0);
+    assert.equal(pair.served.resets + pair.carried.resets, 0);
   });
 
   Deno.test(`${name}: a reset of either side is one for the other, and no end`, async () => {
@@ -287,7 +287,7 @@ export function conformance(name: string, options: PairOptions): void {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     const { user, system } = cpuUsage(spent);
     assert.ok(user + system < IDLE_US, `${user + system} us of processor time in a second`);
-    assert.ok(pair.tunnelled.open > IDLE && pair.served.open > IDLE);
+    assert.ok(pair.carried.open > IDLE && pair.served.open > IDLE);
     // Who was accepted first need not be who connected first: each target says again what it hears.
     await Promise.all(all.map(async ([device, target], index) => {
       const { native } = pair;

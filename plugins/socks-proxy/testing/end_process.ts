@@ -9,7 +9,7 @@ import { Socks5 } from "../box/socks5.ts";
 import { Targets } from "../peer/targets.ts";
 import { until } from "./ends.ts";
 import { MptcpTransport } from "../transport/transport.ts";
-import { tunnelCounters, Tunnels } from "../box/outbound.ts";
+import { Outbound, outboundCounters } from "../box/outbound.ts";
 
 /** How box and peer are joined. */
 export type Way = "Multipath TCP" | "plain TCP" | "striped connections";
@@ -55,13 +55,13 @@ async function boxPort(end: End & { end: "box" }): Promise<number> {
   const { native, reactor } = common;
   const isStriped = end.way === "striped connections";
   const peer = { name: "peer", address: "127.0.0.1", port: end.peerPort };
-  const tunnels = new Tunnels({
+  const outbound = new Outbound({
     ...common,
     transport: new MptcpTransport(native, peer, mptcp),
     choices: () => [],
     ways: isStriped ? () => [{ link: "one", interface: "lo", source: "127.0.0.1", weight: 1 }] : undefined,
-    counters: tunnelCounters(),
+    counters: outboundCounters(),
   });
-  await until(() => !isStriped || tunnels.transport === "striped");
-  return new Socks5(native, reactor, tunnels, "127.0.0.1", 0, undefined).port;
+  await until(() => !isStriped || outbound.transport === "striped");
+  return new Socks5(native, reactor, outbound, "127.0.0.1", 0, undefined).port;
 }

@@ -14,7 +14,7 @@ import type { Way } from "../transport/transport.ts";
 import { close } from "./close.ts";
 import { TestLinks } from "./links.ts";
 import { MptcpTransport } from "../transport/transport.ts";
-import { type TunnelCounters, tunnelCounters, Tunnels } from "../box/outbound.ts";
+import { Outbound, type OutboundCounters, outboundCounters } from "../box/outbound.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -57,12 +57,12 @@ export class Pair {
   readonly reactor = new Reactor(this.native);
   readonly key = crypto.getRandomValues(new Uint8Array(32));
   readonly served: ServeCounters = serveCounters();
-  readonly tunnelled: TunnelCounters = tunnelCounters();
+  readonly carried: OutboundCounters = outboundCounters();
   readonly directory = Deno.makeTempDirSync({ prefix: "otb" });
   readonly boxes: Boxes;
   server: Server;
   readonly socks: Socks5;
-  readonly tunnels: Tunnels;
+  readonly outbound: Outbound;
   readonly links: TestLinks | undefined;
   readonly #running = this.reactor.run();
   #salts: Salts | undefined;
@@ -77,7 +77,7 @@ export class Pair {
     if (striped && hops) {
       this.links = new TestLinks(this.native, striped, () => options.peerPort ?? this.server.port);
     }
-    this.tunnels = new Tunnels({
+    this.outbound = new Outbound({
       native: this.native,
       reactor: this.reactor,
       transport: this.links ?? new MptcpTransport(this.native, peer, options.mptcp),
@@ -86,13 +86,13 @@ export class Pair {
         new Identity(this.native, options.identityKey, options.boxKey ?? this.key),
       now: () => Math.floor(Date.now() / 1000) + (options.skewSeconds ?? 0),
       choices: () => this.links?.ways() ?? [],
-      counters: this.tunnelled,
+      counters: this.carried,
       ways: striped ? () => this.links?.ways() ?? waysOf(striped) : undefined,
       bareMs: options.bareMs,
       quietMs: options.quietMs,
       isCutOff: options.isCutOff,
     });
-    this.socks = new Socks5(this.native, this.reactor, this.tunnels, "127.0.0.1", 0, undefined);
+    this.socks = new Socks5(this.native, this.reactor, this.outbound, "127.0.0.1", 0, undefined);
   }
 
   /** The peer knows these boxes from now on; without any, those it had in the beginning. */
@@ -143,7 +143,7 @@ export class Pair {
 
   /** Waits until new streams are striped, where they are to be. */
   async ready(): Promise<void> {
-    if (this.options.striped) await until(() => this.tunnels.transport === "striped");
+    if (this.options.striped) await until(() => this.outbound.transport === "striped");
   }
 
   /** A connection to a local port through SOCKS5. */
@@ -153,7 +153,7 @@ export class Pair {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.socks.close();
-    this.tunnels.close();
+    this.outbound.close();
     this.links?.close();
     this.stopServer();
     this.reactor.stop();

@@ -1,5 +1,5 @@
-// Random bytes for salts. None is drawn ahead of need: a machine restored from a snapshot with its memory would
-// give out again what its twin has.
+// Random bytes for salts. None is drawn ahead of need: a machine that was restored from a snapshot with its memory would give
+// out again what its twin gave.
 import type { Native } from "../../../core/native/ffi.ts";
 import { arena } from "../relay/arena.ts";
 

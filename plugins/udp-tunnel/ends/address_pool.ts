@@ -1,16 +1,16 @@
-// Which box has which address inside the tunnel: the same one as long as possible. Pure.
+// A pool of addresses inside the tunnel: each box keeps its own as long as possible. Pure.
 import ipaddr from "ipaddr.js";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A box's place. */
-export interface Place {
+export interface PoolAddress {
   number: number;
   address: Bytes;
 }
 
 /** As it is stored: the number, when it was last used (milliseconds since the epoch), and the id of the box it belongs to. */
-export type StoredPlaces = { [holder: string]: [number: number, usedMs: number, boxId: string] };
+export type StoredAddresses = { [holder: string]: [number: number, usedMs: number, boxId: string] };
 
 interface Taken {
   number: number;
@@ -28,14 +28,14 @@ const USED_MS = 3_600_000;
  * Numbers of boxes in a pool of IPv4 addresses; the first address is the peer's. Each holder keeps his own as long as there are others:
  * then the one that was not used for the longest time is given away.
  */
-export class Places {
+export class AddressPool {
   readonly gateway: string;
   readonly #first: number;
   readonly #size: number;
   readonly #taken = new Map<string, Taken>();
 
   /** @param stored as `stored` gave it, or by public key alone as it was stored before */
-  constructor(pool: string, stored: StoredPlaces | { [key: string]: number }) {
+  constructor(pool: string, stored: StoredAddresses | { [key: string]: number }) {
     const [network, bits] = ipaddr.parseCIDR(pool);
     const [a, b, c, d] = network.toByteArray() as [number, number, number, number];
     this.#size = 2 ** (32 - bits);
@@ -50,7 +50,7 @@ export class Places {
   }
 
   /** What is to be kept: places that were used. */
-  get stored(): StoredPlaces {
+  get stored(): StoredAddresses {
     const used = [...this.#taken].filter(([, { usedMs }]) => usedMs > 0);
     return Object.fromEntries(
       used.map(([holder, { number, usedMs, boxId }]) => [holder, [number, usedMs, boxId]]),
@@ -70,7 +70,7 @@ export class Places {
       most: number;
       isLive(holder: string): boolean;
     },
-  ): Place | undefined {
+  ): PoolAddress | undefined {
     const known = this.#taken.get(holder) ?? this.#taken.get(former);
     if (known) {
       this.#taken.delete(former);
@@ -100,7 +100,7 @@ export class Places {
     for (const [holder, one] of this.#taken) if (one.boxId === boxId) this.#taken.delete(holder);
   }
 
-  #place(number: number): Place {
+  #place(number: number): PoolAddress {
     return { number, address: bytesOf(this.#first + number) };
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isFor, isFrom, keysOf, targetKey } from "./inner_address.ts";
-import { Places, prefixOf } from "./address_pool.ts";
+import { AddressPool, prefixOf } from "./address_pool.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -10,66 +10,66 @@ const POOL = "100.127.157.0/28", ROOM = 13;
 
 /** Asks for a place, for a box with a key of its own unless said otherwise. */
 function ask(
-  places: Places,
+  pool: AddressPool,
   holder: string,
   { boxId = holder, former = `${holder} before`, most = 1, live = [] as string[] } = {},
 ): string | undefined {
   const isLive = (one: string) => live.includes(one);
-  return places.of(holder, { boxId, former, most, isLive })?.address.join(".");
+  return pool.of(holder, { boxId, former, most, isLive })?.address.join(".");
 }
 
 Deno.test("a box has the same address always, no two have one", () => {
   const names = fc.array(fc.string({ minLength: 1 }), { maxLength: 40 });
   fc.assert(fc.property(names, (holders) => {
-    const places = new Places(POOL, {});
+    const pool = new AddressPool(POOL, {});
     const live: string[] = [], taken = new Map<string, string>();
     for (const holder of holders) {
-      const address = ask(places, holder, { live });
+      const address = ask(pool, holder, { live });
       if (taken.has(holder)) assert.equal(address, taken.get(holder));
       else if (address) {
-        assert.ok(![...taken.values()].includes(address) && address !== places.gateway);
+        assert.ok(![...taken.values()].includes(address) && address !== pool.gateway);
         taken.set(holder, address);
         live.push(holder);
-        places.used(holder, DAY_MS);
+        pool.used(holder, DAY_MS);
       }
     }
     assert.equal(taken.size, Math.min(ROOM, new Set(holders).size), "all are there: a full pool says so");
-    const again = new Places(POOL, places.stored);
+    const again = new AddressPool(POOL, pool.stored);
     for (const [holder, address] of taken) assert.equal(ask(again, holder), address);
   }));
 });
 
 Deno.test("keys by the hundred take no more addresses than one box may have, and nobody else's (9, line 5)", () => {
-  const places = new Places("100.127.157.0/24", {});
-  const home = ask(places, "home");
-  places.used("home", DAY_MS);
-  for (let count = 0; count < 300; count++) ask(places, `key${count}`, { boxId: "shared", most: 16 });
-  assert.equal(Object.keys(places.stored).length, 1, "nobody of them came, so nothing stays");
-  assert.equal(ask(places, "home"), home);
+  const pool = new AddressPool("100.127.157.0/24", {});
+  const home = ask(pool, "home");
+  pool.used("home", DAY_MS);
+  for (let count = 0; count < 300; count++) ask(pool, `key${count}`, { boxId: "shared", most: 16 });
+  assert.equal(Object.keys(pool.stored).length, 1, "nobody of them came, so nothing stays");
+  assert.equal(ask(pool, "home"), home);
   for (let count = 0; count < 200; count++) {
-    assert.ok(ask(places, `box${count}`), "and there is room for others");
+    assert.ok(ask(pool, `box${count}`), "and there is room for others");
   }
 });
 
 Deno.test("an address is given away only when all are taken: the one that was not used for the longest time", () => {
-  const places = new Places(POOL, {});
+  const pool = new AddressPool(POOL, {});
   const addresses = Array.from({ length: ROOM }, (_, index) => {
-    const address = ask(places, `box${index}`);
-    places.used(`box${index}`, (ROOM - index) * DAY_MS);
+    const address = ask(pool, `box${index}`);
+    pool.used(`box${index}`, (ROOM - index) * DAY_MS);
     return address;
   });
   const live = [`box${ROOM - 1}`];
-  assert.equal(ask(places, "new", { live }), addresses[ROOM - 2], "the oldest is there, the next one not");
-  assert.equal(ask(places, `box${ROOM - 1}`, { live }), addresses[ROOM - 1]);
+  assert.equal(ask(pool, "new", { live }), addresses[ROOM - 2], "the oldest is there, the next one not");
+  assert.equal(ask(pool, `box${ROOM - 1}`, { live }), addresses[ROOM - 1]);
 });
 
 Deno.test("a box that gets a key of its own keeps its address, and one that is revoked leaves it", () => {
-  const places = new Places(POOL, { "a static key": 5 });
-  assert.equal(ask(places, "id", { former: "a static key" }), "100.127.157.5");
-  places.used("id", DAY_MS);
-  assert.deepEqual(places.stored, { id: [5, DAY_MS, "id"] });
-  places.release("id");
-  assert.deepEqual(places.stored, {});
+  const pool = new AddressPool(POOL, { "a static key": 5 });
+  assert.equal(ask(pool, "id", { former: "a static key" }), "100.127.157.5");
+  pool.used("id", DAY_MS);
+  assert.deepEqual(pool.stored, { id: [5, DAY_MS, "id"] });
+  pool.release("id");
+  assert.deepEqual(pool.stored, {});
 });
 
 Deno.test("prefixes of boxes are different /64s of the peer's range, and a /64 has one", () => {

@@ -13,14 +13,14 @@ import {
   type TunnelFact,
   type View,
 } from "@otb/plugin";
-import { Asker } from "../handshake/initiator.ts";
-import { Questions } from "../handshake/replay.ts";
+import { Initiator } from "../handshake/initiator.ts";
+import { QuestionNumbers } from "../handshake/replay.ts";
 import { boxClaims, DEVICE } from "./claims.ts";
 import type { Config } from "../config.ts";
 import { TIER_NEVER } from "../session/control.ts";
 import { MAX_PATHS } from "../schedule/delivery.ts";
-import { BoxTold } from "./box_publisher.ts";
-import { Device } from "./tun_device.ts";
+import { BoxPublisher } from "./box_publisher.ts";
+import { TunDevice } from "./tun_device.ts";
 import { addressText, prefixText } from "./facts.ts";
 import { lanFlows, rememberFlows } from "./flow_times.ts";
 import type { Welcome } from "../handshake/greeting.ts";
@@ -63,9 +63,9 @@ export class BoxTunnel implements Host {
   /** What the proxy's connections carry: full links are to be watched, whoever fills them. */
   readonly #proxied: View<ReadonlyMap<string, PathFact>>;
   readonly #remote: Bytes;
-  #asker: Asker | undefined;
-  #questions: Questions | undefined;
-  #device: Device | undefined;
+  #initiator: Initiator | undefined;
+  #questions: QuestionNumbers | undefined;
+  #device: TunDevice | undefined;
   #session: Session | undefined;
   #welcome: Welcome | undefined;
   #sessionId: Bytes = new Uint8Array(0);
@@ -82,14 +82,17 @@ export class BoxTunnel implements Host {
   #fact: TunnelFact = { state: "unknown", sinceMs: 0, interface: DEVICE };
   #claimed = "";
   #claiming: Promise<void> = Promise.resolve();
-  readonly #told: BoxTold;
+  readonly #publisher: BoxPublisher;
   #prefixCheck: PrefixCheck | undefined;
   /** Rates that links had when they were last used, bits per second, by link. */
   #rates: { [link: string]: number } = {};
 
+  #settings: Pick<Config, "rekeySeconds" | "verify6">;
+
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+    this.#settings = ctx.config;
     this.#pump = new Pump(native, this);
-    this.#told = new BoxTold(ctx);
+    this.#publisher = new BoxPublisher(ctx);
     this.#ways = ctx.facts.watch(LINK_WAY);
     this.#proxied = ctx.facts.watch(PATH);
     const [peer] = ctx.network.current.peers;
@@ -113,23 +116,23 @@ export class BoxTunnel implements Host {
     }
     ctx.health.clear("tunnel-key-missing");
     const privateKey = readKey(ctx.secret("tunnel-key"), "tunnel-key");
-    this.#asker = new Asker(native, {
+    this.#initiator = new Initiator(native, {
       privateKey,
       peerKey: readKey(peer.tunnelKey, "tunnelKey of the peer"),
       psk: readKey(ctx.secret("psk"), "psk"),
     });
     const counter = await ctx.store.get<string>("questions");
-    this.#questions = new Questions(counter, (reserved) => ctx.store.set("questions", reserved));
+    this.#questions = new QuestionNumbers(counter, (reserved) => ctx.store.set("questions", reserved));
     // The first one is reserved while sockets are opened.
     this.#questions.next(ctx.clock.now());
     this.#startedUs = this.#answeredUs = this.#pump.now();
     this.#rates = await ctx.store.get<{ [link: string]: number }>("rates") ?? {};
     this.#sessionId = native.random(new Uint8Array(8));
-    this.#device = new Device(ctx, native, this.#pump);
+    this.#device = new TunDevice(ctx, native, this.#pump);
     ctx.defer(async () => {
       await this.#pump.stop();
       this.#session?.close();
-      this.#asker?.close();
+      this.#initiator?.close();
       for (const { fd } of this.#sockets.values()) native.close(fd);
       this.#device?.close();
     });
@@ -144,6 +147,25 @@ export class BoxTunnel implements Host {
     ctx.defer(() => clearInterval(timer));
     ctx.defer(() => this.#remember());
     this.#look();
+  }
+
+  /** Other settings hold from now on; the session goes on. */
+  take(next: Config): void {
+    // Whether the prefix works is asked anew, of others; until they answer the LAN keeps what it was told.
+    if (JSON.stringify(next.verify6) !== JSON.stringify(this.#settings.verify6)) {
+      const former = this.#prefixCheck;
+      this.#prefixCheck = undefined;
+      if (former && this.#welcome?.prefix) {
+        this.#prefixCheck = new PrefixCheck(this.native, this.#welcome.prefix, next.verify6);
+        this.#prefixCheck.isVerified = former.isVerified;
+      }
+    }
+    this.#settings = next;
+  }
+
+  /** Sessions that stand. */
+  get sessions(): number {
+    return this.#isUp ? 1 : 0;
   }
 
   // ---------------------------------------------------------------- packets (Host)
@@ -163,7 +185,7 @@ export class BoxTunnel implements Host {
 
   leapt(): void {
     this.ctx.log.info("The clock leapt: new keys are agreed on, as this may be a copy of another machine");
-    this.#asker?.close();
+    this.#initiator?.close();
     this.#session?.epochs.abandon();
     this.#askedUs = -Infinity;
   }
@@ -171,16 +193,16 @@ export class BoxTunnel implements Host {
   raw(fd: number, message: Bytes, _ends: Ends): void {
     const nowUs = this.#pump.now();
     if (message[0] === COOKIE) {
-      if (!this.#asker?.cookie(message, nowUs)) return;
+      if (!this.#initiator?.cookie(message, nowUs)) return;
       // At once, as the peer waits for just that; a cookie counts for one question.
       if (nowUs - this.#askedUs > ASK_AGAIN_US) return this.#ask(nowUs);
       this.#askedUs = -Infinity;
       return;
     }
     if (message[0] !== RESPONSE) return;
-    const answer = this.#asker?.answer(message);
+    const answer = this.#initiator?.answer(message);
     if (!answer) {
-      if (!this.#asker?.isFormerAnswer(message)) return;
+      if (!this.#initiator?.isFormerAnswer(message)) return;
       this.#isPeerOlder = true;
       return this.#changed();
     }
@@ -234,7 +256,7 @@ export class BoxTunnel implements Host {
   /** Sockets and paths follow the links. */
   #follow(): void {
     const { ctx, native } = this;
-    if (!this.#asker || ctx.signal.aborted) return;
+    if (!this.#initiator || ctx.signal.aborted) return;
     const nowUs = this.#pump.now();
     const wanted = new Map<string, { way: LinkWayFact; link: Link; path: number }>();
     for (const way of this.#ways.current.values()) {
@@ -328,7 +350,7 @@ export class BoxTunnel implements Host {
       this.ctx.facts.publish(CALLS, { going, sinceMs: this.ctx.clock.now() });
     }
     const isDue = !session?.epochs.keys ||
-      session.epochs.isRekeyDue(this.ctx.config.rekeySeconds * 1e6, nowUs) ||
+      session.epochs.isRekeyDue(this.#settings.rekeySeconds * 1e6, nowUs) ||
       !isAlive && nowUs - Math.max(this.#aliveUs, session.heardUs) > DOUBT_US;
     if (isDue && nowUs - this.#askedUs > this.#askEveryUs) this.#ask(nowUs);
     if (
@@ -336,7 +358,7 @@ export class BoxTunnel implements Host {
       nowUs - this.#wonderedUs > WONDER_EVERY_US
     ) {
       this.#wonderedUs = nowUs;
-      this.#send(this.#asker!.askFormer(nowUs));
+      this.#send(this.#initiator!.askFormer(nowUs));
     }
     this.#tell(false);
   }
@@ -350,7 +372,7 @@ export class BoxTunnel implements Host {
   }
 
   #tell(isNow: boolean): void {
-    this.#told.tell(this.#fact, this.#session, this.#pump.now(), isNow);
+    this.#publisher.tell(this.#fact, this.#session, this.#pump.now(), isNow);
   }
 
   #ask(nowUs: number): void {
@@ -359,7 +381,7 @@ export class BoxTunnel implements Host {
     if (counter === undefined) return;
     this.#askedUs = nowUs;
     this.#askEveryUs = Math.min(ASK_LAST_US, this.#askEveryUs * 1.5);
-    this.#send(this.#asker!.ask(this.#sessionId, counter, nowUs));
+    this.#send(this.#initiator!.ask(this.#sessionId, counter, nowUs));
   }
 
   /** Over every link that may be used. */
@@ -397,7 +419,7 @@ export class BoxTunnel implements Host {
       })
       : [];
     const isUp = this.#isUp, isPeerOlder = this.#isPeerOlder;
-    const session = welcome && this.#asker?.identity.sessionName(this.#sessionId, welcome.peerId);
+    const session = welcome && this.#initiator?.identity.sessionName(this.#sessionId, welcome.peerId);
     // What an earlier process claimed stays while this one begins: devices must not leave past the peer meanwhile.
     const isBeginning = !welcome && this.#pump.now() - this.#startedUs < DOWN_US;
     const text = JSON.stringify([wishes, isUp, isPeerOlder, session, isBeginning]);
@@ -436,7 +458,7 @@ export class BoxTunnel implements Host {
       this.#prefixCheck = undefined;
       return;
     }
-    const check = this.#prefixCheck ??= new PrefixCheck(this.native, prefix, this.ctx.config.verify6);
+    const check = this.#prefixCheck ??= new PrefixCheck(this.native, prefix, this.#settings.verify6);
     const { shared } = this.#pump;
     for (const target of this.#isUp ? check.due(nowUs) : []) {
       const offset = shared.spare();

@@ -1,4 +1,4 @@
-// What the box's end tells: facts for other plugins, status for people, as often as anybody wants to know.
+// Publishes what the box's end knows: facts for other plugins, a status for people, as often as anybody wants it.
 import { type Context, TUNNEL, TUNNEL_PATH, type TunnelFact } from "@otb/plugin";
 import type { Config } from "../config.ts";
 import { pathFact, pathStatus } from "./facts.ts";
@@ -7,7 +7,7 @@ import type { Session } from "../session/session.ts";
 /** While something is going on, and while nothing is. */
 const EVERY_MS = 200, IDLE_MS = 5_000;
 
-export class BoxTold {
+export class BoxPublisher {
   #atMs = -Infinity;
 
   constructor(private readonly ctx: Context<Config>) {}

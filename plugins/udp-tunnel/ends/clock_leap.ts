@@ -1,10 +1,10 @@
-// Whether this machine was restored from a snapshot with its memory, or slept: the wall clock leaps then while the one that never goes
-// back goes on from where it was. A clock that somebody set looks the same; new keys do no harm then. Pure.
+// Tells whether this machine slept, or was restored from a snapshot with its memory: the wall clock leaps then, while the
+// monotonic one goes on from where it was. A clock that somebody set looks the same; new keys do no harm then. Pure.
 
 /** Corrections of the clock are smaller or slower (adjtimex(2) slews 0.5 ms a second). */
 const LEAP_MS = 1_000;
 
-export class Clocks {
+export class ClockLeap {
   #apartMs: number | undefined;
 
   /** To be called before anything is sealed. @param nowMs that never goes back @param wallMs of the wall clock */

@@ -11,18 +11,18 @@ import {
   TUNNEL,
   TUNNEL_PATH,
 } from "@otb/plugin";
-import { Answerer, type Asked, type Asking } from "../handshake/responder.ts";
+import { type Asked, type Asking, Responder } from "../handshake/responder.ts";
 import { Boxes, type KnownBox } from "../handshake/boxes.ts";
 import { cloudClaims, DEVICE } from "./claims.ts";
 import type { Config } from "../config.ts";
-import { Device } from "./tun_device.ts";
+import { TunDevice } from "./tun_device.ts";
 import { addressText, pathFact, pathStatus, prefixText } from "./facts.ts";
 import { boxFlows, rememberFlows } from "./flow_times.ts";
 import type { Welcome } from "../handshake/greeting.ts";
 import { type InnerAddress, isFor, isFrom, keysOf, targetKey } from "./inner_address.ts";
 import { innerMtu } from "./inner_mtu.ts";
 import { TunnelPath } from "../paths/path.ts";
-import { Places, prefixOf, type StoredPlaces } from "./address_pool.ts";
+import { AddressPool, prefixOf, type StoredAddresses } from "./address_pool.ts";
 import { type Ends, type Host, Pump } from "./pump.ts";
 import { Session } from "../session/session.ts";
 import { INITIATION, MOST_INNER_MTU } from "../wire.ts";
@@ -55,9 +55,9 @@ interface Box extends InnerAddress {
 
 export class CloudTunnel implements Host {
   readonly #pump: Pump;
-  #answerer: Answerer | undefined;
-  #places: Places | undefined;
-  #device: Device | undefined;
+  #responder: Responder | undefined;
+  #pool: AddressPool | undefined;
+  #device: TunDevice | undefined;
   #fd = -1;
   readonly #known: Boxes;
   /** By the session's tag: those that have proved themselves, and those that have not yet. */
@@ -72,7 +72,10 @@ export class CloudTunnel implements Host {
   #claiming: Promise<void> = Promise.resolve();
   #toldMs = -Infinity;
 
+  #allowTargets: string[];
+
   constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+    this.#allowTargets = ctx.config.allowTargets;
     this.#pump = new Pump(native, this);
     this.#known = new Boxes(native);
   }
@@ -81,11 +84,11 @@ export class CloudTunnel implements Host {
     const { ctx, native } = this;
     const { pool, prefix6 } = ctx.config;
     // Before there were ids of boxes they were stored by public key alone.
-    const stored = await ctx.store.get<StoredPlaces>("addresses") ??
+    const stored = await ctx.store.get<StoredAddresses>("addresses") ??
       await ctx.store.get<{ [key: string]: number }>("places");
-    this.#places = new Places(pool, stored ?? {});
+    this.#pool = new AddressPool(pool, stored ?? {});
     const privateKey = readKey(ctx.secret("tunnel-key"), "tunnel-key");
-    this.#answerer = new Answerer(
+    this.#responder = new Responder(
       native,
       privateKey,
       this.#known,
@@ -99,7 +102,7 @@ export class CloudTunnel implements Host {
     ctx.facts.publish(LISTENS, ctx.name, {
       services: [{ protocol: "udp", port: self!.port, zones: ["link"] }],
     });
-    this.#device = new Device(ctx, native, this.#pump);
+    this.#device = new TunDevice(ctx, native, this.#pump);
     this.#pump.add(this.#fd);
     ctx.defer(async () => {
       await this.#pump.stop();
@@ -118,10 +121,21 @@ export class CloudTunnel implements Host {
       state: "up",
       sinceMs: ctx.clock.now(),
       interface: DEVICE,
-      address: this.#places.gateway,
+      address: this.#pool.gateway,
       mtu: MOST_INNER_MTU,
     });
     this.#look();
+  }
+
+  /** Other settings hold from now on; sessions go on. @throws OtbError what claiming throws */
+  async take({ allowTargets }: Config): Promise<void> {
+    this.#allowTargets = allowTargets;
+    await this.#claim();
+  }
+
+  /** Sessions of boxes. */
+  get sessions(): number {
+    return this.#byHolder.size;
   }
 
   /** One socket for both families; where the kernel has no IPv6, for one. */
@@ -161,7 +175,7 @@ export class CloudTunnel implements Host {
     const nowUs = this.#pump.now();
     if (!box || !session.epochs.proved(nowUs)) return;
     box.known.newest.proved(box.staticKey, nowUs / 1_000);
-    if (this.#places!.used(box.holder, this.ctx.clock.now())) this.#storePlaces();
+    if (this.#pool!.used(box.holder, this.ctx.clock.now())) this.#storePlaces();
     const former = this.#byHolder.get(box.holder);
     if (former === box) return;
     if (former) this.#end(former);
@@ -174,7 +188,7 @@ export class CloudTunnel implements Host {
   raw(fd: number, message: Bytes, { remote, local }: Ends): void {
     if (message[0] !== INITIATION) return;
     const nowUs = this.#pump.now();
-    const reply = this.#answerer!.take(message, remote, nowUs);
+    const reply = this.#responder!.take(message, remote, nowUs);
     if (!reply) return;
     if (reply.asked) this.#prepare(reply.asked, nowUs);
     this.native.udpSend(fd, remote, reply.message, 0, reply.message.length, 0, local);
@@ -182,7 +196,7 @@ export class CloudTunnel implements Host {
 
   leapt(): void {
     this.ctx.log.info("The clock leapt: new keys are agreed on, as this may be a copy of another machine");
-    this.#answerer?.forget();
+    this.#responder?.forget();
     for (const box of this.#boxes) box?.session.epochs.abandon();
   }
 
@@ -195,14 +209,14 @@ export class CloudTunnel implements Host {
     });
     if (gone.length === 0) return;
     for (const box of this.#boxes) if (box && gone.includes(box.known)) this.#end(box);
-    for (const { id } of gone) this.#places!.release(id);
+    for (const { id } of gone) this.#pool!.release(id);
     this.#storePlaces();
     this.#changed();
     this.#look();
   }
 
   #storePlaces(): void {
-    void this.ctx.store.keep("addresses", this.#places!.stored);
+    void this.ctx.store.keep("addresses", this.#pool!.stored);
   }
 
   #find({ box, staticKey, sessionId }: Asking): Box | undefined {
@@ -214,7 +228,7 @@ export class CloudTunnel implements Host {
 
   #welcome(asking: Asking, prefix6: string): Welcome | undefined {
     const { box, staticKey } = asking;
-    const place = this.#places!.of(box.holder(staticKey), {
+    const place = this.#pool!.of(box.holder(staticKey), {
       boxId: box.id,
       former: staticKey,
       most: box.most,
@@ -224,7 +238,7 @@ export class CloudTunnel implements Host {
     return {
       peerId: this.#find(asking)?.peerId ?? this.native.random(new Uint8Array(8)),
       address: place.address,
-      gateway: new Uint8Array(ipaddr.parse(this.#places!.gateway).toByteArray()),
+      gateway: new Uint8Array(ipaddr.parse(this.#pool!.gateway).toByteArray()),
       prefix: prefixOf(prefix6, place.number),
     };
   }
@@ -294,7 +308,7 @@ export class CloudTunnel implements Host {
 
   /** A box that is older than this peer gets no answer: people are told why. */
   #tellFormer(nowUs: number): void {
-    const { former } = this.#answerer!.counts;
+    const { former } = this.#responder!.counts;
     if (former !== this.#former) {
       if (nowUs - this.#formerUs > FORMER_US) {
         this.ctx.health.raise({
@@ -323,12 +337,11 @@ export class CloudTunnel implements Host {
   }
 
   #claim(): Promise<void> {
-    const { pool, allowTargets } = this.ctx.config;
     const wishes = cloudClaims({
-      pool,
-      gateway: this.#places!.gateway,
+      pool: this.ctx.config.pool,
+      gateway: this.#pool!.gateway,
       // Itself too: what boxes dial may be an address that somebody else translates to this machine.
-      targets: targetRules(allowTargets, this.ctx.network.current.peers.map(({ address }) => address)),
+      targets: targetRules(this.#allowTargets, this.ctx.network.current.peers.map(({ address }) => address)),
       uplinks6: this.ctx.links.current.filter(({ observed }) => observed.gateway?.includes(":")).map((link) =>
         link.interface
       ),
@@ -381,7 +394,7 @@ export class CloudTunnel implements Host {
       sessions: boxes.length,
       // By name, as the core looks for it.
       boxes: this.#seen(boxes, nowUs),
-      handshakes: { ...this.#answerer!.counts },
+      handshakes: { ...this.#responder!.counts },
       paths: paths.map(({ path }) => pathStatus(path)) as never,
       packets: {
         sent: sum(boxes, ({ session }) => session.counts.sent),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { decodeAddress, openNative } from "../../../core/native/ffi.ts";
 import { until } from "../../../core/native/testing/namespace.ts";
 import type { BoxKey } from "@otb/plugin";
+import { type Config, config } from "../config.ts";
 import { base64, BoxEnd, HandMade, PeerEnd, PORT, twoPlaces } from "../testing/ends.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -71,6 +72,27 @@ Deno.test("a box that is revoked has no session from then on, and another one ke
   assert.equal(peer.core.status.sessions, 1, "its questions lead nowhere");
   peer.belong([box("home", psk), box("other", other)]);
   await soon(() => end.fact?.state === "up");
+});
+
+Deno.test("a session outlives other settings of box and peer, which hold from then on (12, line 7)", async () => {
+  using places = twoPlaces();
+  const { home, cloud } = places;
+  const psk = aKey();
+  await using peer = await PeerEnd.start(cloud, [box("home", psk)]);
+  const { publicKey: peerKey } = peer.keys;
+  await using end = await BoxEnd.start(home, { address: "10.9.0.2", source: "10.9.0.1", psk, peerKey });
+  await soon(() => end.fact?.state === "up" && peer.paths.length === 1);
+  const { session } = end.fact!;
+  const answered = () => (peer.core.status.handshakes as { answered: number }).answered;
+  const before = answered();
+  const settings = config.parse({}) as Config;
+  assert.ok(!JSON.stringify(peer.core.claimed).includes("10.77.0.0/16"));
+  await peer.tunnel.take({ ...settings, allowTargets: ["10.77.0.0/16"] });
+  assert.ok(JSON.stringify(peer.core.claimed).includes("10.77.0.0/16"));
+  end.tunnel.take({ ...settings, rekeySeconds: 5, verify6: ["2001:db8::7"] });
+  await soon(() => answered() > before);
+  assert.deepEqual([end.tunnel.sessions, peer.tunnel.sessions], [1, 1]);
+  assert.deepEqual([end.fact!.state, end.fact!.session], ["up", session]);
 });
 
 Deno.test("a recorded question, replayed fast and from everywhere, takes nothing from the box that asked it (9, line 5)", async () => {

@@ -1,4 +1,4 @@
-// How large a packet inside may be. Pure.
+// How large a packet inside the tunnel may be. Pure.
 import type { TunnelPath } from "../paths/path.ts";
 import { IPV4_UDP_BYTES, MOST_INNER_MTU, OVERHEAD_BYTES } from "../wire.ts";
 

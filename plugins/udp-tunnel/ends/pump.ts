@@ -16,7 +16,7 @@ import {
   WAKE_TAG,
 } from "../../../core/native/ffi.ts";
 import { HEADER_AT, PACKET_AT, STRIDE } from "./arena.ts";
-import { Clocks } from "./clock_leap.ts";
+import { ClockLeap } from "./clock_leap.ts";
 import type { Session } from "../session/session.ts";
 import { READ_SLOTS, Shared } from "./shared.ts";
 
@@ -68,7 +68,7 @@ export class Pump {
   readonly #records = new Uint32Array(RECORDS * RECORD_WORDS);
   readonly #recordBytes = new Uint8Array(this.#records.buffer);
   readonly #spans = new Uint32Array(2 * MAX_PACKETS);
-  readonly #clocks = new Clocks();
+  readonly #clocks = new ClockLeap();
   #isStopped = false;
   #done: Promise<void> | undefined;
 

@@ -11,7 +11,7 @@ const CALM_MS = 10_000, FIRST_WAIT_MS = 500, LAST_WAIT_MS = 10_000;
 /** Deleted so often in a row it is a person's matter. */
 const TOLD_AFTER = 3;
 
-export class Device {
+export class TunDevice {
   #tun: Tun | undefined;
   #openedMs = 0;
   #nextMs = 0;

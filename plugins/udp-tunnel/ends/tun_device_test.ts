@@ -5,7 +5,7 @@ import { encodeAddress, openNative, type Tun, type TunOptions } from "../../../c
 import { Namespace, until } from "../../../core/native/testing/namespace.ts";
 import type { HealthCondition } from "@otb/plugin";
 import { DEVICE } from "./claims.ts";
-import { Device } from "./tun_device.ts";
+import { TunDevice } from "./tun_device.ts";
 import { type Host, Pump } from "./pump.ts";
 
 const native = openNative();
@@ -19,7 +19,7 @@ class Trial {
   packets = 0;
   isRefused = false;
   readonly pump: Pump;
-  readonly device: Device;
+  readonly device: TunDevice;
 
   constructor() {
     const host = { route: () => void this.packets++, arrived() {}, proved() {}, raw() {} } as unknown as Host;
@@ -36,7 +36,7 @@ class Trial {
       if (this.isRefused) throw new Error("no more devices");
       return this.space.inside(() => native.tun(name, options));
     };
-    this.device = new Device(ctx, { tun }, this.pump);
+    this.device = new TunDevice(ctx, { tun }, this.pump);
     void this.pump.run();
     this.#route();
   }

@@ -1,8 +1,8 @@
-// The boxes that belong to this peer, found by what they call themselves on the wire, and what each may take of what all share.
+// The boxes that belong to this peer, found by the id that they send, and each one's share of what all of them use.
 import type { Native } from "../../../core/native/ffi.ts";
 import { type BoxKey, readKey } from "@otb/plugin";
 import { Flood } from "./cookies.ts";
-import { Newest } from "./replay.ts";
+import { NewestQuestions } from "./replay.ts";
 import { hexOf, Identity } from "./identity.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -19,7 +19,7 @@ const QUESTIONS_PER_SECOND = 10, FORMER_QUESTIONS_PER_SECOND = 50;
 export class KnownBox {
   readonly identity: Identity;
   readonly id: string;
-  readonly newest: Newest;
+  readonly newest: NewestQuestions;
   readonly flood: Flood;
   /** Sessions and addresses that it may have. */
   readonly most: number;
@@ -28,7 +28,7 @@ export class KnownBox {
     this.identity = new Identity(native, psk);
     this.id = hexOf(this.identity.id);
     this.flood = new Flood(isFormer ? FORMER_QUESTIONS_PER_SECOND : QUESTIONS_PER_SECOND);
-    this.newest = new Newest(isFormer ? MOST_FORMER : MOST_OWN);
+    this.newest = new NewestQuestions(isFormer ? MOST_FORMER : MOST_OWN);
     this.most = isFormer ? MOST_FORMER : 1;
   }
 

@@ -1,5 +1,5 @@
-// What keeps strangers from costing the peer work: a handshake is looked at only when it carries proof that its sender knows the
-// peer's public key, and in a flood only when it comes from where it says it does (as WireGuard does it, section 5.4.4 of its paper).
+// Keeps strangers from costing the peer work: it looks at a handshake only with proof that the sender knows its public key,
+// and in a flood only with proof that the sender is where it says it is (as WireGuard does it, section 5.4.4 of its paper).
 import { ADDRESS_BYTES, type Native } from "../../../core/native/ffi.ts";
 import { joined as join } from "./identity.ts";
 import { COOKIE } from "../wire.ts";

@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { encodeAddress, openNative } from "../../../core/native/ffi.ts";
 import { fuzz, swift } from "../../../tests/fuzz/property.ts";
 import { type Bytes, changedBy, changes, hostile } from "../../../tests/fuzz/inputs.ts";
-import { Answerer } from "./responder.ts";
-import { Asker } from "./initiator.ts";
+import { Responder } from "./responder.ts";
+import { Initiator } from "./initiator.ts";
 import { Boxes } from "./boxes.ts";
 import { decodeHello, decodeWelcome, encodeHello, encodeWelcome, isFormerHello } from "./greeting.ts";
 import { COOKIE, RESPONSE } from "../wire.ts";
@@ -55,8 +55,8 @@ fuzz(
     boxes.update([{ name: "home", key: btoa(String.fromCharCode(...psk)) }], (_, error) => {
       throw error;
     });
-    const asker = new Asker(native, { privateKey: box.privateKey, peerKey: peer.publicKey, psk });
-    const answerer = new Answerer(native, peer.privateKey, boxes, () => ({
+    const initiator = new Initiator(native, { privateKey: box.privateKey, peerKey: peer.publicKey, psk });
+    const responder = new Responder(native, peer.privateKey, boxes, () => ({
       peerId: new Uint8Array(8),
       address: new Uint8Array(4),
       gateway: new Uint8Array(4),
@@ -64,31 +64,31 @@ fuzz(
     const id = new Uint8Array(8).fill(3);
     const change = (message: Bytes) => changedBy(message, all, 700);
     // A peer that has just begun wants to see where the box is.
-    const cookie = answerer.take(asker.ask(id, 1n, 0), here, 0)!.message;
+    const cookie = responder.take(initiator.ask(id, 1n, 0), here, 0)!.message;
     assert.equal(cookie[0], COOKIE);
     const forgedCookie = change(cookie);
     if (target === 0 && differs(forgedCookie.slice(8), cookie.slice(8))) {
-      assert.equal(asker.cookie(forgedCookie, 0), false);
+      assert.equal(initiator.cookie(forgedCookie, 0), false);
     }
-    assert.ok(asker.cookie(cookie, 0));
-    const question = asker.ask(id, 2n, 0);
+    assert.ok(initiator.cookie(cookie, 0));
+    const question = initiator.ask(id, 2n, 0);
     const forged = change(question);
     // Of the second proof nothing but the cookie depends.
     if (target === 1 && differs(forged.slice(0, -16), question.slice(0, -16))) {
-      assert.equal(answerer.take(forged, here, 0)?.asked, undefined);
+      assert.equal(responder.take(forged, here, 0)?.asked, undefined);
     }
-    const reply = answerer.take(question, here, 0)!;
+    const reply = responder.take(question, here, 0)!;
     assert.equal(reply.message[0], RESPONSE);
     const other = change(reply.message);
     // The peer's index stands outside of what is proven; a wrong one makes keys that open nothing.
     if (target === 2 && (differs(other.slice(8), reply.message.slice(8)) || other[0] !== RESPONSE)) {
-      assert.equal(asker.answer(other), undefined);
+      assert.equal(initiator.answer(other), undefined);
     }
-    const answer = asker.answer(reply.message)!;
+    const answer = initiator.answer(reply.message)!;
     assert.ok(answer);
     answer.keys.free();
     reply.asked!.keys.free();
-    asker.close();
+    initiator.close();
   },
   { cost: 10 },
 );

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodeAddress, openNative } from "../../../core/native/ffi.ts";
-import { Answerer, type Asked } from "./responder.ts";
-import { Asker } from "./initiator.ts";
+import { type Asked, Responder } from "./responder.ts";
+import { Initiator } from "./initiator.ts";
 import { Boxes } from "./boxes.ts";
 import { COOKIE_GONE_MS } from "./replay.ts";
 import type { Welcome } from "./greeting.ts";
@@ -30,7 +30,7 @@ class Peer {
   readonly keys = native.noiseKeyPair();
   readonly boxes = new Boxes(native);
   readonly asked: Asked[] = [];
-  answerer!: Answerer;
+  responder!: Responder;
 
   constructor(
     private readonly psks: { [name: string]: Bytes },
@@ -50,12 +50,17 @@ class Peer {
   restart(): void {
     this.boxes.forget();
     const { room = true } = this.options;
-    this.answerer = new Answerer(native, this.keys.privateKey, this.boxes, () => room ? welcome : undefined);
+    this.responder = new Responder(
+      native,
+      this.keys.privateKey,
+      this.boxes,
+      () => room ? welcome : undefined,
+    );
   }
 
   /** What a question gets, keys freed. */
   take(question: Bytes, from: Bytes, nowUs: number): Bytes | undefined {
-    const reply = this.answerer.take(question, from, nowUs);
+    const reply = this.responder.take(question, from, nowUs);
     if (reply?.asked) {
       this.asked.push(reply.asked);
       reply.asked.keys.free();
@@ -66,16 +71,16 @@ class Peer {
 
 class Machine {
   readonly keys = native.noiseKeyPair();
-  readonly asker: Asker;
+  readonly initiator: Initiator;
   counter = 1_000n;
 
   constructor(private readonly peer: Peer, psk: Bytes) {
     const { privateKey } = this.keys;
-    this.asker = new Asker(native, { privateKey, peerKey: peer.keys.publicKey, psk });
+    this.initiator = new Initiator(native, { privateKey, peerKey: peer.keys.publicKey, psk });
   }
 
   ask(nowUs: number): Bytes {
-    return this.asker.ask(id, ++this.counter, nowUs);
+    return this.initiator.ask(id, ++this.counter, nowUs);
   }
 
   /** Asks, shows a cookie where one is wanted, and has its answer. @returns the question that was answered, and the answer */
@@ -84,7 +89,7 @@ class Machine {
       const question = this.ask(nowUs), answer = this.peer.take(question, from, nowUs);
       if (answer?.[0] === RESPONSE) return { question, answer };
       assert.equal(answer?.[0], COOKIE);
-      assert.ok(this.asker.cookie(answer!, nowUs));
+      assert.ok(this.initiator.cookie(answer!, nowUs));
     }
     throw new Error("it was not let in");
   }
@@ -107,10 +112,10 @@ Deno.test("a question is answered, once for all its copies, and both agree", () 
   assert.deepEqual(asked!.sessionId, id);
   assert.deepEqual(peer.take(question, elsewhere, SECOND), message, "over another link");
   assert.equal(peer.asked.length, 1, "a copy has no effect");
-  const answer = machine.asker.answer(message)!;
+  const answer = machine.initiator.answer(message)!;
   assert.deepEqual(answer.welcome, welcome);
   assert.equal(answer.keys.remoteIndex, asked!.index);
-  assert.equal(machine.asker.answer(message), undefined, "an answer counts once");
+  assert.equal(machine.initiator.answer(message), undefined, "an answer counts once");
   answer.keys.free();
 });
 
@@ -217,7 +222,7 @@ Deno.test("without the peer's key there is no answer, and with another pre-share
   assert.equal(peer.take(ends().machine.ask(0), here, 0), undefined);
   const wrong = new Machine(peer, aKey());
   wrong.ask(0);
-  assert.equal(wrong.asker.answer(answer), undefined);
+  assert.equal(wrong.initiator.answer(answer), undefined);
 });
 
 Deno.test("a flipped bit anywhere gets no answer from either end", () => {
@@ -233,9 +238,9 @@ Deno.test("a flipped bit anywhere gets no answer from either end", () => {
   for (const byte of [0, ...Array.from({ length: message.length - 8 }, (_, index) => index + 8)]) {
     const flipped = message.slice();
     flipped[byte]! ^= 1;
-    assert.equal(machine.asker.answer(flipped), undefined, `byte ${byte}`);
+    assert.equal(machine.initiator.answer(flipped), undefined, `byte ${byte}`);
   }
-  machine.asker.answer(message)!.keys.free();
+  machine.initiator.answer(message)!.keys.free();
 });
 
 Deno.test("who knows the peer's key cannot make another question of one that he records", () => {
@@ -252,21 +257,21 @@ Deno.test("who knows the peer's key cannot make another question of one that he 
 });
 
 Deno.test("no bytes get an answer, and none break either end", () => {
-  const { peer, machine: { asker } } = ends();
-  asker.ask(id, 1n, 0);
+  const { peer, machine: { initiator } } = ends();
+  initiator.ask(id, 1n, 0);
   fc.assert(fc.property(fc.uint8Array({ maxLength: 600 }), fc.integer({ min: 0, max: 5 }), (noise, type) => {
     const bytes = noise as Bytes;
     if (bytes.length > 0) bytes[0] = type;
     assert.equal(peer.take(bytes, here, 0), undefined);
-    assert.equal(asker.answer(bytes), undefined);
-    assert.equal(asker.isFormerAnswer(bytes), false);
-    assert.equal(asker.cookie(bytes, 0), false);
+    assert.equal(initiator.answer(bytes), undefined);
+    assert.equal(initiator.isFormerAnswer(bytes), false);
+    assert.equal(initiator.cookie(bytes, 0), false);
   }));
 });
 
 Deno.test("in a flood the sender has to be where it says, and gets in with its cookie", () => {
   const { peer, machine } = ends();
-  const { asker } = machine;
+  const { initiator } = machine;
   machine.comes(0, elsewhere);
   let cookie: Bytes | undefined;
   for (let count = 0; count < 200 && !cookie; count++) {
@@ -276,8 +281,8 @@ Deno.test("in a flood the sender has to be where it says, and gets in with its c
   assert.ok(cookie, "200 questions at once are a flood");
   const forged = cookie.slice();
   forged[30]! ^= 1;
-  assert.equal(asker.cookie(forged, 0), false);
-  assert.equal(asker.cookie(cookie, 0), true);
+  assert.equal(initiator.cookie(forged, 0), false);
+  assert.equal(initiator.cookie(cookie, 0), true);
   const question = machine.ask(0);
   assert.equal(
     peer.take(question, at("192.0.2.1", 1001), SECOND)?.[0],
@@ -285,10 +290,10 @@ Deno.test("in a flood the sender has to be where it says, and gets in with its c
     "a cookie is for one address",
   );
   assert.equal(peer.take(question, here, 2 * SECOND)?.[0], RESPONSE);
-  const looked = () => peer.answerer.counts.refused;
+  const looked = () => peer.responder.counts.refused;
   const before = looked();
   const stranger = new Machine(peer, aKey());
-  stranger.asker.cookie(peer.take(stranger.ask(0), here, SECOND)!, 0);
+  stranger.initiator.cookie(peer.take(stranger.ask(0), here, SECOND)!, 0);
   for (let count = 0; count < 300; count++) peer.take(stranger.ask(0), here, 2 * SECOND);
   assert.ok(looked() > before + 200, "and one that showed itself is not listened to for ever");
 });
@@ -298,7 +303,7 @@ Deno.test("a satellite's late answer still counts, and a peer without room gives
   const { answer: message } = machine.comes(0);
   machine.ask(SECOND / 2);
   machine.ask(SECOND);
-  const answer = machine.asker.answer(message)!;
+  const answer = machine.initiator.answer(message)!;
   assert.equal(answer.askedUs, 0);
   answer.keys.free();
   const full = ends({ room: false });
@@ -307,8 +312,8 @@ Deno.test("a satellite's late answer still counts, and a peer without room gives
 
 Deno.test("an older box is recognised and gets nothing; a newer one that only wonders is not taken for it", () => {
   const { peer, machine } = ends();
-  const { counts } = peer.answerer;
-  assert.equal(peer.take(machine.asker.askFormer(0), here, 0), undefined);
+  const { counts } = peer.responder;
+  assert.equal(peer.take(machine.initiator.askFormer(0), here, 0), undefined);
   assert.equal(counts.former, 0);
   assert.equal(peer.take(formerQuestion(peer), here, SECOND), undefined);
   assert.equal(counts.former, 1);
@@ -334,8 +339,8 @@ Deno.test("a box recognises an older peer by an answer that only that one can gi
     message.set(room.subarray(0, message.length - 12), 12);
     return message;
   };
-  assert.equal(machine.asker.isFormerAnswer(answer(machine.asker.askFormer(0), aKey())), false);
-  assert.equal(machine.asker.isFormerAnswer(answer(machine.asker.askFormer(0), psk)), true);
+  assert.equal(machine.initiator.isFormerAnswer(answer(machine.initiator.askFormer(0), aKey())), false);
+  assert.equal(machine.initiator.isFormerAnswer(answer(machine.initiator.askFormer(0), psk)), true);
 });
 
 /** A question as boxes of the version before send it. */

@@ -1,4 +1,4 @@
-// Who a box is on the wire: what follows from its key. Both ends make the same of it.
+// Who a box is on the wire, computed from its key. Both ends compute the same.
 import type { Native } from "../../../core/native/ffi.ts";
 import { BOX_ID_BYTES, PROOF_AT, PROOF_BYTES } from "./greeting.ts";
 

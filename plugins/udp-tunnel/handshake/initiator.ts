@@ -22,7 +22,7 @@ const HEAD_BYTES = 8, ANSWER_HEAD_BYTES = 12;
 const ROOM = 512;
 
 /** What the box knows of itself and the peer: raw keys of 32 bytes. */
-export interface AskerKeys {
+export interface InitiatorKeys {
   privateKey: Bytes;
   peerKey: Bytes;
   psk: Bytes;
@@ -47,7 +47,7 @@ class Exchange {
 
   constructor(
     private readonly native: Native,
-    private readonly keys: AskerKeys,
+    private readonly keys: InitiatorKeys,
     private readonly prologue: Bytes,
     private readonly version?: number,
   ) {
@@ -110,13 +110,13 @@ class Exchange {
   }
 }
 
-export class Asker {
+export class Initiator {
   readonly identity: Identity;
   readonly #own: Bytes;
   readonly #exchange: Exchange;
   readonly #former: Exchange;
 
-  constructor(private readonly native: Native, keys: AskerKeys) {
+  constructor(private readonly native: Native, keys: InitiatorKeys) {
     this.identity = new Identity(native, keys.psk);
     this.#own = native.noisePublicKey(keys.privateKey);
     this.#exchange = new Exchange(native, keys, PROLOGUE);

@@ -1,7 +1,7 @@
-// What makes a question count once: the box numbers its questions, and the peer takes only newer ones. Pure.
+// Makes each question count once: the box numbers its questions, and the peer takes only newer ones. Pure.
 
 /** A box's numbers, for ever growing: by the clock, and beyond every earlier one where the clock went back. */
-export class Questions {
+export class QuestionNumbers {
   #last: bigint;
   #reserved: bigint;
   #isReserving = false;
@@ -44,7 +44,7 @@ export class Questions {
 /** Ten minutes of the clock: so seldom something is written. */
 const RESERVE = 600_000_000n;
 
-interface Asker {
+interface LastQuestion {
   counter: bigint;
   askedMs: number;
   /** When a packet under keys of a question last came; -Infinity: never. */
@@ -56,45 +56,45 @@ interface Asker {
  * was recorded before this process began, or before its key was forgotten, has none that is still good. So nothing need be stored, and
  * clocks of boxes may be wrong.
  */
-export class Newest {
-  readonly #askers = new Map<string, Asker>();
+export class NewestQuestions {
+  readonly #last = new Map<string, LastQuestion>();
 
   /** @param most static keys at once */
   constructor(private readonly most: number) {}
 
   /** The newest question's number; undefined: the key is not known. */
   of(key: string): bigint | undefined {
-    return this.#askers.get(key)?.counter;
+    return this.#last.get(key)?.counter;
   }
 
   /** Takes a question that was looked at. @returns false when there is no room for another key */
   take(key: string, counter: bigint, nowMs: number): boolean {
-    const known = this.#askers.get(key);
-    if (!known && this.#askers.size >= this.most && !this.#forgetOne(nowMs)) return false;
-    this.#askers.set(key, { counter, askedMs: nowMs, provedMs: known?.provedMs ?? -Infinity });
+    const known = this.#last.get(key);
+    if (!known && this.#last.size >= this.most && !this.#forgetOne(nowMs)) return false;
+    this.#last.set(key, { counter, askedMs: nowMs, provedMs: known?.provedMs ?? -Infinity });
     return true;
   }
 
   /** Every key has to show a cookie again. */
   clear(): void {
-    this.#askers.clear();
+    this.#last.clear();
   }
 
   proved(key: string, nowMs: number): void {
-    const known = this.#askers.get(key);
+    const known = this.#last.get(key);
     if (known) known.provedMs = nowMs;
   }
 
   /** The least recently proved one goes, if its last question is so old that no cookie of that time is good any more. */
   #forgetOne(nowMs: number): boolean {
     let oldest: string | undefined, least = Infinity;
-    for (const [key, { askedMs, provedMs }] of this.#askers) {
+    for (const [key, { askedMs, provedMs }] of this.#last) {
       if (nowMs - askedMs < COOKIE_GONE_MS) continue;
       // Among those that never proved themselves the one that asked longest ago.
       const atMs = provedMs === -Infinity ? askedMs - 1e12 : provedMs;
       if (atMs < least) [oldest, least] = [key, atMs];
     }
-    return oldest !== undefined && this.#askers.delete(oldest);
+    return oldest !== undefined && this.#last.delete(oldest);
   }
 }
 

@@ -39,7 +39,7 @@ export interface Reply {
   asked?: Asked;
 }
 
-export class Answerer {
+export class Responder {
   #verifier: Verifier;
   readonly #flood = new Flood(CALM_PER_SECOND);
   readonly #formerFlood = new Flood(FORMER_PER_SECOND);

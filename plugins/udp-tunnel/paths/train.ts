@@ -1,4 +1,4 @@
-// How fast a path is that was never used: a handful of packets at once, and how they came. Pure.
+// Measures how fast a path is that was never used: it sends a handful of packets at once, and looks how they came. Pure.
 
 /** Packets of a train, and each one's size as an IP packet. */
 export const TRAIN_PACKETS = 16, TRAIN_BYTES = 1200;

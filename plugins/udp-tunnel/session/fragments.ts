@@ -1,39 +1,39 @@
-// Packets that are too large for the path they take travel as two halves, and are put together here. Rare: the TUN device's MTU
-// follows the paths, but IPv6 wants at least 1280, and a path may be narrower than it was a moment ago.
+// Packets that are too large for their path travel as two fragments, and are put together here. That is rare: the TUN
+// device's MTU follows the paths, but IPv6 wants at least 1280, and a path may be narrower than it was a moment ago.
 
 import type { Room } from "../schedule/reorder.ts";
 
-/** Halves that wait for their other half, and for how long. */
+/** Fragments that wait for the other one of their packet, and for how long. */
 const MOST = 64, WAIT_US = 500_000;
 
-interface Half {
+interface Fragment {
   slot: number;
   length: number;
   content: number;
   atUs: number;
 }
 
-/** Waiting halves of one session, by stream and order. */
-export class Halves {
-  readonly #waiting = new Map<number, Half>();
+/** Waiting fragments of one session, by stream and order. */
+export class Fragments {
+  readonly #waiting = new Map<number, Fragment>();
 
   /** @param room what all sessions may hold together */
   constructor(private readonly room: Pick<Room, "held" | "share">) {}
 
   /**
-   * A half came.
-   * @returns the other half's slot and length when both are here; undefined: `slot` is kept. What gives way is told to `free`.
+   * A fragment came.
+   * @returns the slot and length of the other one when both are here; undefined: `slot` is kept. What gives way is told to `free`.
    */
   take(
     stream: number,
     order: number,
-    half: Half,
+    fragment: Fragment,
     free: (slot: number) => void,
-  ): Half | undefined {
+  ): Fragment | undefined {
     const key = stream * 65_536 + order;
     const other = this.#waiting.get(key);
-    // Numbers come again after 65,536: an old half is another packet's.
-    if (other && other.content !== half.content && half.atUs - other.atUs < WAIT_US) {
+    // Numbers come again after 65,536: an old fragment is another packet's.
+    if (other && other.content !== fragment.content && fragment.atUs - other.atUs < WAIT_US) {
       this.#forget(key);
       return other;
     }
@@ -41,9 +41,9 @@ export class Halves {
       free(other.slot);
       this.#forget(key);
     }
-    this.#waiting.set(key, half);
+    this.#waiting.set(key, fragment);
     this.room.held++;
-    this.#drop(half.atUs, free);
+    this.#drop(fragment.atUs, free);
     return undefined;
   }
 

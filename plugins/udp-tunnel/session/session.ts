@@ -7,7 +7,7 @@ import { BULK, kindOf, REAL_TIME } from "../schedule/classify.ts";
 import { Delivery, DROPPED, MAX_PATHS } from "../schedule/delivery.ts";
 import { Epochs } from "./epochs.ts";
 import { markCongestion } from "../schedule/flow_key.ts";
-import { Halves } from "./fragments.ts";
+import { Fragments } from "./fragments.ts";
 import { DelayZero } from "../paths/owd.ts";
 import { BATCH, type TunnelPath } from "../paths/path.ts";
 import { DUPLICATE, Reorder } from "../schedule/reorder.ts";
@@ -57,7 +57,7 @@ export class Session {
   heardUs: number;
   #global = 0;
   readonly #zero = new DelayZero();
-  readonly #halves: Halves;
+  readonly #fragments: Fragments;
   readonly #header = new SealedHeader();
   readonly #free = (slot: number) => this.shared.slots.free(slot);
 
@@ -74,7 +74,7 @@ export class Session {
     private readonly mayCome: (offset: number) => boolean,
   ) {
     this.reorder = new Reorder(shared.in.slots, shared.room);
-    this.#halves = new Halves(shared.room);
+    this.#fragments = new Fragments(shared.room);
     this.epochs = new Epochs(shared.receiver, tag);
     this.beat = new Beat(this);
     this.heardUs = nowUs;
@@ -179,7 +179,7 @@ export class Session {
       this.counts.bad++;
       return shared.slots.free(slot);
     }
-    const other = this.#halves.take(
+    const other = this.#fragments.take(
       header.stream,
       header.order,
       { slot, length: length - SEALED_BYTES, content, atUs },
@@ -202,7 +202,7 @@ export class Session {
   }
 
   close(): void {
-    this.#halves.clear(this.#free);
+    this.#fragments.clear(this.#free);
     this.reorder.drain(this.#free);
     this.epochs.close();
   }
@@ -225,7 +225,7 @@ export class Session {
     }
   }
 
-  /** Queues an IP packet, in two halves where the path is too narrow. */
+  /** Queues an IP packet, in two fragments where the path is too narrow. */
   #send(index: number, queued: number, offset: number, length: number, tos: number, nowUs: number): void {
     const { delivery } = this;
     const header = this.#header;

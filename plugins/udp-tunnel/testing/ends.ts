@@ -10,6 +10,7 @@ import {
   type Json,
   type Network,
   OtbError,
+  type Resource,
   type Role,
   type Status,
   TUNNEL_PATH,
@@ -73,6 +74,8 @@ class Core {
   readonly facts = new Map<string, unknown>();
   readonly conditions = new Map<string, HealthCondition>();
   status: Status = {};
+  /** What is wanted of the kernel. */
+  claimed: Resource[] = [];
   readonly #facts = new PluginFacts({
     ...{ name: "udp-tunnel", ...manifest.otb },
     send: (id, value) => void (value === null ? this.facts.delete(id) : this.facts.set(id, value)),
@@ -114,7 +117,7 @@ class Core {
         return value;
       },
       defer: (release: () => void | Promise<void>) => void this.#releases.push(release),
-      claim: () => Promise.resolve(),
+      claim: (_: string, resources: Resource[]) => Promise.resolve(void (this.claimed = resources)),
       publishStatus: (status: Status) => void (this.status = status),
       health: {
         raise: (condition: HealthCondition) => void this.conditions.set(condition.code, condition),

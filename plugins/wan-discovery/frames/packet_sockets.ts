@@ -56,7 +56,7 @@ interface Ear {
 }
 
 /** All packet sockets; `onFrame` is called for every frame that the filter lets through. */
-export class Wires {
+export class PacketSockets {
   readonly #poll: Poll;
   readonly #events = new Uint32Array(2 * 32);
   readonly #buffer = new Uint8Array(FRAME_BYTES);

@@ -1,8 +1,8 @@
-// What a link can do, looked at once when it is new: what it is not told, it says it does not know.
+// Looks once at what a new link can do; what nothing tells it, it calls unknown.
 import type { Address } from "../../../core/native/ffi.ts";
 import { type Bytes, inside } from "../frames/addresses.ts";
 import type { InterfaceKind } from "../search/interfaces.ts";
-import type { Asker, Way } from "./probe_sockets.ts";
+import type { ProbeSockets, Way } from "./probe_sockets.ts";
 import { decodeReply, encodeQuestion, type Question, reverseName } from "./dns.ts";
 import { decodeExternalAddress, NAT_PMP_PORT, REQUEST } from "./nat_pmp.ts";
 import { lookAtPage, resolve, type Targets } from "./rounds.ts";
@@ -68,7 +68,7 @@ const CARRIER = "100.64.0.0/10", PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.
 
 /** Looks at everything side by side; takes ten seconds at most. */
 export async function preflight(
-  asker: Asker,
+  probes: ProbeSockets,
   way: Way & { gateway: string },
   known: LinkKnown,
   targets: Targets & { stun: readonly { name: string; port: number }[] },
@@ -79,19 +79,19 @@ export async function preflight(
   const stun = (server: Address, bytes?: number, whole = false) => {
     const id = random(12);
     const request = encodeRequest(id, bytes);
-    return asker.datagram(way, server, request, (reply) => decodeResponse(reply, id), WITHIN_MS, { whole });
+    return probes.datagram(way, server, request, (reply) => decodeResponse(reply, id), WITHIN_MS, { whole });
   };
-  const external = asker.datagram(
+  const external = probes.datagram(
     way,
     { host: gateway, port: NAT_PMP_PORT },
     REQUEST,
     decodeExternalAddress,
     WITHIN_MS,
   );
-  const page = lookAtPage(asker, way, targets, random, WITHIN_MS);
-  const multipath = targets.peer && asker.handshake(way, targets.peer, WITHIN_MS, true);
+  const page = lookAtPage(probes, way, targets, random, WITHIN_MS);
+  const multipath = targets.peer && probes.handshake(way, targets.peer, WITHIN_MS, true);
   const mapped = await firstOf(targets.stun.map(async ({ name, port }) => {
-    const host = await resolve(asker, way, name, targets.resolvers, random, WITHIN_MS);
+    const host = await resolve(probes, way, name, targets.resolvers, random, WITHIN_MS);
     const server = { host: host ?? "", port };
     return { server, answer: host === undefined ? undefined : await stun(server) };
   }));
@@ -99,7 +99,7 @@ export async function preflight(
   const [mtu, roundTrips, operator] = await Promise.all([
     mapped && largest(MTUS.map(async (mtu) => await stun(mapped.server, mtu - HEADERS_BYTES, true) && mtu)),
     mapped ? sample(() => stun(mapped.server)) : [],
-    publicAddress && operatorOf(asker, way, publicAddress, targets, random),
+    publicAddress && operatorOf(probes, way, publicAddress, targets, random),
   ]);
   const [met, modemAddress, seen] = [await multipath, (await external)?.value, await page];
   const rttMs = roundTrips.length > 0 ? Math.min(...roundTrips) : met?.rttMs;
@@ -148,7 +148,7 @@ export function operatorIn(name: string): string | undefined {
 }
 
 async function operatorOf(
-  asker: Asker,
+  probes: ProbeSockets,
   way: Way,
   address: string,
   { resolvers }: Targets,
@@ -159,7 +159,7 @@ async function operatorOf(
     name: reverseName(address),
     type: "PTR",
   };
-  const answer = await asker.datagram(
+  const answer = await probes.datagram(
     way,
     { host: resolvers[0]!, port: 53 },
     encodeQuestion(question),

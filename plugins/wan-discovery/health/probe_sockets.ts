@@ -48,7 +48,7 @@ interface Pending {
 }
 
 /** Questions run side by side; the waiting thread is used only while one is under way. */
-export class Asker {
+export class ProbeSockets {
   readonly #poll;
   readonly #events = new Uint32Array(2 * EVENTS);
   readonly #reply = new Uint8Array(REPLY_BYTES);

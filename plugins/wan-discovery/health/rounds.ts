@@ -1,7 +1,7 @@
 // One round of probes over one link, several kinds side by side: the peer, a name, an echo, a known page.
 import type { Address } from "../../../core/native/ffi.ts";
 import type { Bytes } from "../frames/addresses.ts";
-import type { Asker, Way } from "./probe_sockets.ts";
+import type { ProbeSockets, Way } from "./probe_sockets.ts";
 import { decodeReply, encodeQuestion, type Question } from "./dns.ts";
 import { encodeRequest, readPage } from "./http.ts";
 import { encodeEcho, isEchoReply } from "./icmp.ts";
@@ -30,7 +30,7 @@ const DNS_PORT = 53, HTTP_PORT = 80, PAGE_BYTES = 4096;
 
 /** Asks everybody at once and waits `withinMs` at most (twice, when a page must be looked at). */
 export async function round(
-  asker: Asker,
+  probes: ProbeSockets,
   way: Way & { gateway: string },
   targets: Targets,
   random: (bytes: number) => Bytes,
@@ -41,15 +41,15 @@ export async function round(
   const question: Question = { id: random(2).reduce((sum, byte) => sum * 256 + byte, 0), name, type: "A" };
   const content = random(8);
   const [met, named, echoed] = await Promise.all([
-    peer && asker.handshake(way, peer, withinMs),
-    asker.datagram(
+    peer && probes.handshake(way, peer, withinMs),
+    probes.datagram(
       way,
       { host: resolver, port: DNS_PORT },
       encodeQuestion(question),
       (reply) => decodeReply(reply, question),
       withinMs,
     ),
-    asker.datagram(
+    probes.datagram(
       way,
       { host: resolvers[(turn + 1) % resolvers.length]!, port: 0 },
       encodeEcho(content),
@@ -65,7 +65,7 @@ export async function round(
   // Someone who answers names with addresses of their own, or keeps the peer away, may want a login.
   const doubtful = page || !met || met.rttMs <= MODEM_MS ||
     named !== undefined && !right && named.value.code === 0;
-  const seen = doubtful ? await lookAtPage(asker, way, targets, random, withinMs) : undefined;
+  const seen = doubtful ? await lookAtPage(probes, way, targets, random, withinMs) : undefined;
   if (seen?.portal !== undefined) return { ...found, outcome: { kind: "portal", where: seen.portal } };
   if (met) return { ...found, outcome: { kind: "peer" } };
   return { ...found, outcome: { kind: far.length > 0 || seen ? "internet" : "nothing" } };
@@ -73,22 +73,22 @@ export async function round(
 
 /** Fetches the known page; undefined when nothing came that says something. */
 export async function lookAtPage(
-  asker: Asker,
+  probes: ProbeSockets,
   way: Way & { gateway: string },
   { page, resolvers }: Targets,
   random: (bytes: number) => Bytes,
   withinMs: number,
 ): Promise<{ portal?: string } | undefined> {
-  const host = await resolve(asker, way, page.url.hostname, resolvers, random, withinMs);
+  const host = await resolve(probes, way, page.url.hostname, resolvers, random, withinMs);
   if (host === undefined) return undefined;
   const port = Number(page.url.port || HTTP_PORT);
-  const reply = await asker.conversation(way, { host, port }, encodeRequest(page.url), withinMs, PAGE_BYTES);
+  const reply = await probes.conversation(way, { host, port }, encodeRequest(page.url), withinMs, PAGE_BYTES);
   return reply && readPage(reply.value, page);
 }
 
 /** The address of a name, by whoever of the resolvers and the modem answers first: a portal often lets only its own be asked. */
 export async function resolve(
-  asker: Asker,
+  probes: ProbeSockets,
   way: Way & { gateway: string },
   name: string,
   resolvers: readonly string[],
@@ -98,7 +98,7 @@ export async function resolve(
   if (/^\d+\.\d+\.\d+\.\d+$/.test(name)) return name;
   const asked = [resolvers[0]!, way.gateway].map(async (host) => {
     const question: Question = { id: random(2).reduce((sum, byte) => sum * 256 + byte, 0), name, type: "A" };
-    const answer = await asker.datagram(
+    const answer = await probes.datagram(
       way,
       { host, port: DNS_PORT },
       encodeQuestion(question),

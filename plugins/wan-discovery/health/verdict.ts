@@ -1,4 +1,4 @@
-// How a link is, told from what was seen of it: traffic that is acknowledged first, then what probes met. Pure.
+// Judges how a link is: by traffic that is acknowledged first, then by what probes met. Pure.
 import type { LinkHealthFact } from "@otb/plugin";
 
 /** Rounds of probes without any answer until a link is down: one is an accident, two are bad luck. */

@@ -24,7 +24,7 @@ import {
 import type { Bytes } from "../frames/addresses.ts";
 import type { Config } from "../config.ts";
 import { kindOf } from "../search/interfaces.ts";
-import { Asker, type Way } from "./probe_sockets.ts";
+import { ProbeSockets, type Way } from "./probe_sockets.ts";
 import { PREFLIGHT, type Preflight, preflight } from "./preflight.ts";
 import { MODEM_MS, round, type Targets } from "./rounds.ts";
 import { RoundTrip } from "./round_trip.ts";
@@ -72,7 +72,7 @@ export async function startHealth(ctx: Context<Config>, native: Native): Promise
 }
 
 class Watch implements HealthWatch {
-  readonly #asker: Asker;
+  readonly #probes: ProbeSockets;
   readonly #links = new Map<string, Watched>();
   readonly #paths: View<ReadonlyMap<string, PathFact>>;
   readonly #ways: View<ReadonlyMap<string, LinkWayFact>>;
@@ -90,7 +90,7 @@ class Watch implements HealthWatch {
   #rounds = new Set<Promise<void>>();
 
   constructor(private readonly ctx: Context<Config>, native: Native) {
-    this.#asker = new Asker(native);
+    this.#probes = new ProbeSockets(native);
     this.#random = (bytes) => native.random(new Uint8Array(bytes));
     this.#paths = ctx.facts.watch(PATH);
     this.#ways = ctx.facts.watch(LINK_WAY);
@@ -113,7 +113,7 @@ class Watch implements HealthWatch {
     this.#stored = await ctx.store.get<never>("preflights") ?? {};
     ctx.defer(async () => {
       clearTimeout(this.#timer);
-      await this.#asker.close();
+      await this.#probes.close();
       await Promise.allSettled(this.#rounds);
     });
     for (const view of [this.#paths, this.#ways, this.#peers]) {
@@ -290,7 +290,7 @@ class Watch implements HealthWatch {
   #ask(link: Link, watched: Watched, way: Way & { gateway: string }): void {
     watched.asking = true;
     const asked = (async () => {
-      const { outcome, rttMs } = await round(this.#asker, way, this.#targets(), this.#random, {
+      const { outcome, rttMs } = await round(this.#probes, way, this.#targets(), this.#random, {
         withinMs: watched.roundTrip.timeoutMs * watched.health.patience,
         turn: watched.turn++,
         page: watched.health.metPortal || watched.turn === 1 || watched.unprovedSinceMs !== undefined,
@@ -352,7 +352,7 @@ class Watch implements HealthWatch {
   /** Looks at a link; who asks while that is under way shares it. */
   async #look(link: Link, watched: Watched, way: Way & { gateway: string }): Promise<void> {
     watched.looking ??= preflight(
-      this.#asker,
+      this.#probes,
       way,
       this.#knownOf(link),
       this.#targets(),

@@ -1,4 +1,4 @@
-// What is known of modems and links, and what is planned of it: data that several files look at.
+// Data that several files of the search look at: what is known of modems and links, and what is planned of it.
 import type { HealthCondition, Lan } from "@otb/plugin";
 import type { JoinSeen, ServerSeen, StationSeen } from "./evidence.ts";
 import type { Grant } from "../links/lease.ts";

@@ -1,5 +1,5 @@
-// The modems that were a link once, as they are kept over restarts. By this one is known again on whatever port, and its
-// link lives on without its DHCP server.
+// The modems that were a link once, kept over restarts. By this a modem is known again on whatever port, and its link lives
+// on without its DHCP server.
 import * as z from "zod/mini";
 
 const memorySchema = z.object({

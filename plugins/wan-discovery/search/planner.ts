@@ -1,7 +1,7 @@
 // From evidence to links: which modems there are, what each one's link is called, and which device and address it gets. Pure.
 import { createHash } from "node:crypto";
 import { boundedLength } from "@otb/plugin";
-import { inside, range, toAddress } from "../frames/addresses.ts";
+import { inside } from "../frames/addresses.ts";
 import { conditions } from "./conditions.ts";
 import type { Known, Plan, PlannedLink, Sighting } from "./known.ts";
 import type { Memory } from "./memory.ts";
@@ -292,9 +292,4 @@ function unique(name: string, taken: ReadonlySet<string>): string {
 /** An interface's name with only what a link's name may have. */
 function plain(device: string): string {
   return device.toLowerCase().replaceAll(/[^a-z0-9-]/g, "-").slice(0, 11);
-}
-
-/** The subnet of a modem in CIDR. */
-export function subnetOf({ gateway, prefixLength }: { gateway: string; prefixLength: number }): string {
-  return `${toAddress(range(`${gateway}/${prefixLength}`).first)}/${prefixLength}`;
 }

@@ -1,5 +1,5 @@
-// Which sightings are of one modem, and which of two that have the same Ethernet address, as dongles of one make do: a port is
-// an identity too. Pure.
+// Tells which sightings are of one modem, and which of two that have the same Ethernet address, as dongles of one make do:
+// their ports tell them apart. Pure.
 import type { JoinSeen, StationSeen } from "./evidence.ts";
 import type { Memory } from "./memory.ts";
 

@@ -1,9 +1,9 @@
 // The box's end of striped streams: opens them, once the peer is known to take them, and follows the links.
 import type { Codec, Counters, Registered } from "../../relay/relay.ts";
 import { randomBytes } from "../../wire/random.ts";
-import { Asking } from "./peer_support.ts";
+import { PeerSupport } from "./peer_support.ts";
 import { Connector, type ConnectSettings } from "./connect.ts";
-import { FarHeld } from "./peer_holds.ts";
+import { PeerHolds } from "./peer_holds.ts";
 import type { Way } from "../transport.ts";
 import { DATA, HEAD_BYTES, writeHead } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";
@@ -48,8 +48,8 @@ export class Striping {
   readonly #host: Host;
   readonly #connector: Connector;
   readonly #questions: Questions;
-  readonly #asking: Asking;
-  readonly #farHeld: FarHeld;
+  readonly #support: PeerSupport;
+  readonly #peerHolds: PeerHolds;
   readonly #streams = new Map<Stripe, Joining>();
   readonly #resting: ReturnType<typeof setInterval>;
   #ways: Ways = { all: [], has: () => true };
@@ -59,10 +59,10 @@ export class Striping {
     this.#host = new Host(native, reactor, counters, FAREWELL_MS, settings.congestion);
     this.#connector = new Connector(settings);
     this.#questions = new Questions(settings, this.#connector);
-    this.#asking = new Asking(this.#questions, () => this.#ways.all);
-    this.#farHeld = new FarHeld(
+    this.#support = new PeerSupport(this.#questions, () => this.#ways.all);
+    this.#peerHolds = new PeerHolds(
       this.#questions,
-      () => this.#asking.knows ? this.#ways.all : [],
+      () => this.#support.knows ? this.#ways.all : [],
       () => counters.bytesToPlain,
       settings.askHeldMs,
     );
@@ -77,7 +77,7 @@ export class Striping {
   /** How new streams use several links. */
   get transport(): "mptcp" | "striped" | "unknown-to-peer" {
     if (this.#ways.all.length === 0) return "mptcp";
-    const { knows } = this.#asking;
+    const { knows } = this.#support;
     return knows ? "striped" : knows === false ? "unknown-to-peer" : "mptcp";
   }
 
@@ -88,13 +88,13 @@ export class Striping {
 
   /** Links that are held back for what is sent, and by the peer for what comes. */
   get heldLinks(): { up: HeldLink[]; down: HeldLink[] } {
-    return { up: this.#host.heldLinks, down: this.#farHeld.links };
+    return { up: this.#host.heldLinks, down: this.#peerHolds.links };
   }
 
   close(): void {
     clearInterval(this.#resting);
-    this.#asking.close();
-    this.#farHeld.close();
+    this.#support.close();
+    this.#peerHolds.close();
     this.#questions.close();
     this.#host.close();
     this.#connector.close();
@@ -118,9 +118,10 @@ export class Striping {
     for (const stripe of this.#streams.keys()) {
       // Nothing comes to an address that is gone.
       for (const carrier of [...stripe.carriers]) if (moved.has(carrier.link)) stripe.lose(carrier);
+      for (const carrier of stripe.carriers) carrier.isOut ||= !this.#ways.has(carrier.link);
       if (!stripe.carriers.every(({ link }) => this.#ways.has(link))) this.#host.lively(stripe);
     }
-    this.#asking.look();
+    this.#support.look();
   }
 
   opening(target: Bytes, first: Bytes): Opening {
@@ -154,7 +155,7 @@ export class Striping {
       isDevice: true,
       onEnd: (broken) => {
         this.#streams.delete(stripe);
-        if (broken === "far" && !stripe.isAnswered) this.#asking.doubt();
+        if (broken === "far" && !stripe.isAnswered) this.#support.doubt();
         onEnd(broken === "far" ? "sealed" : broken);
       },
       onBeat: (now) => {

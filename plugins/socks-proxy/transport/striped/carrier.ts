@@ -15,6 +15,9 @@ type Bytes = Uint8Array<ArrayBuffer>;
  */
 const UNSENT_MS = 4, LEAST_UNSENT_BYTES = 16_384, MOST_UNSENT_BYTES = 2 ** 20;
 
+/** Who was heard of within this time is alive. */
+const ALIVE_MS = 500;
+
 export class Carrier {
   readonly gauge = new Gauge();
   readonly #frames = new FrameReader();
@@ -34,6 +37,11 @@ export class Carrier {
   onHeard: (() => void) | undefined;
   /** It has data in flight and hears nothing. */
   isSilent = false;
+  /**
+   * Its link stopped answering and nothing was heard over it since: the other end's kernel may wait for seconds before it sends
+   * again what was lost, though the link is back.
+   */
+  isOut = false;
   /** Sealed bytes that it was given, and how far the other end's kernel has them: what is behind is under way. */
   given = 0;
   arrived = 0;
@@ -123,7 +131,7 @@ export class Carrier {
     if (length < 0) return "broken";
     if (length === 0) return "end";
     this.heardMs = nowMs;
-    this.isSilent = false;
+    this.isSilent = this.isOut = false;
     this.onHeard?.();
     this.onHeard = undefined;
     const opened = this.codec.open(input, length, output);
@@ -162,6 +170,9 @@ export class Carrier {
     }
     const quietMs = Math.min(info.lastAckReceivedMs, nowMs - this.heardMs);
     this.isSilent = info.unacked > 0 && quietMs > Math.max(1_000, 4 * this.gauge.rttMs);
+    const { account } = this.line;
+    if (this.isSilent) account.silentMs = nowMs;
+    else if (quietMs < ALIVE_MS) account.aliveMs = nowMs;
   }
 
   /** Has the kernel do as the line needs. */

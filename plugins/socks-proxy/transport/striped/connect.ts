@@ -3,7 +3,7 @@ import { type Native, PollEvents } from "../../../../core/native/ffi.ts";
 import type { Counted, Reactor } from "../../relay/reactor.ts";
 import type { Codec, Registered } from "../../relay/relay.ts";
 import type { Transport, Way } from "../transport.ts";
-import { Warm } from "./warm_pool.ts";
+import { WarmPool } from "./warm_pool.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -35,10 +35,10 @@ export class Connector implements Counted {
   open = 0;
   /** How to give up each. */
   readonly #pending = new Set<() => void>();
-  readonly #warm: Warm;
+  readonly #pool: WarmPool;
 
   constructor(private readonly settings: ConnectSettings) {
-    this.#warm = new Warm(settings, (way, done) => this.#dial(way, 0, done));
+    this.#pool = new WarmPool(settings, (way, done) => this.#dial(way, 0, done));
   }
 
   /** Who waits gets room later. */
@@ -59,17 +59,17 @@ export class Connector implements Counted {
       done(sealed && codec && { sealed, codec, hasWaited });
     };
     // Those that wait have no mark.
-    if (mark !== 0 || !this.#warm.take(way.link, greet(true))) this.#dial(way, mark, greet(false));
+    if (mark !== 0 || !this.#pool.take(way.link, greet(true))) this.#dial(way, mark, greet(false));
   }
 
   /** Streams are likely to want connections over these links soon. */
   want(ways: readonly Way[]): void {
-    for (const way of ways) if (!this.isFull) this.#warm.want(way);
+    for (const way of ways) if (!this.isFull) this.#pool.want(way);
   }
 
   /** One that waits connected, for who counts it elsewhere. */
   takeReady(link: string): Registered | undefined {
-    const sealed = this.#warm.takeReady(link);
+    const sealed = this.#pool.takeReady(link);
     if (!sealed) return undefined;
     this.settings.reactor.count(sealed.tag, undefined);
     this.open--;
@@ -78,7 +78,7 @@ export class Connector implements Counted {
 
   /** Only these links carry, and as before. */
   keep(isKept: (link: string) => boolean): void {
-    this.#warm.keep(isKept);
+    this.#pool.keep(isKept);
   }
 
   /** Connects; returns how to give that up. */
@@ -124,7 +124,7 @@ export class Connector implements Counted {
   }
 
   close(): void {
-    this.#warm.close();
+    this.#pool.close();
     for (const fail of this.#pending) fail();
   }
 }

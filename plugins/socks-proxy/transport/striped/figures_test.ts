@@ -9,7 +9,7 @@ import { HEAD_BYTES, WINDOW_UNIT } from "./frames.ts";
 import { Gauge, type Reading } from "./gauge.ts";
 import { Line } from "./line.ts";
 import { Blocks, Held, LEAST, LITTLE } from "./memory.ts";
-import { Past } from "./used_tokens.ts";
+import { UsedTokens } from "./used_tokens.ts";
 import { KEPT_MS } from "./warm_pool.ts";
 import { FIRST_WINDOW_BYTES, Window } from "./window.ts";
 
@@ -176,7 +176,7 @@ Deno.test("a line that loses beside an empty queue takes bbr; one that loses onl
 });
 
 Deno.test("what is past is known for more than a minute, and not for ever", () => {
-  const past = new Past();
+  const past = new UsedTokens();
   past.add("one", 0);
   past.add("two", 60_000);
   assert.ok(past.has("one") && past.has("two"));

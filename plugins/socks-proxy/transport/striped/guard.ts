@@ -14,6 +14,8 @@ const LEAST_SETTLE_MS = 500, MOST_SETTLE_MS = 5_000;
 const HOPELESS_MS = 1_000, HOPELESS_SHARE = 0.5;
 /** Without it there must be so much more; if it is not that much, more often. */
 const CLEARLY = 1.05, MUCH = 1.3;
+/** What lies between is to be so much of what totals differ by anyway, or is measured more often, up to this. */
+const SURELY = 1.5, MOST_ROUNDS = 5;
 /** Suspected is who has everybody wait for so much of the time, or brings so much that others brought before. */
 const BLOCKED_SHARE = 0.1, OVERTAKEN_SHARE = 0.5;
 /** Trials cost this share of the total at most, of who is suspected and of others: they are tried too, but later. */
@@ -28,6 +30,8 @@ const HOLD_MS = 30_000, MOST_HOLDS = 4;
 const IN_USE_MS = 60_000;
 /** Looks further apart than this are of different times. */
 const GAP_MS = 1_000;
+/** A link is out whose connections have heard nothing for so long. */
+const OUT_MS = 1_000;
 
 /** What one link does for all streams of an end, counted since ever. */
 export class Account {
@@ -44,6 +48,11 @@ export class Account {
   vain = 0;
   holds = 0;
   seen = { given: 0, overtaken: 0, blockedMs: 0 };
+  /** When a connection over it was last seen to be alive, and to wait for a word in vain. */
+  aliveMs = -Infinity;
+  silentMs = -Infinity;
+  /** It carries nothing at all: what is waited for because of that is no proof, and the time before and after is another. */
+  isOut = false;
 }
 
 /** Why a link is held back. */
@@ -110,8 +119,10 @@ export class Guard {
     this.#sent = totals.sent;
     const isNew = nowMs - this.#lastMs > GAP_MS;
     this.#lastMs = nowMs;
-    if (isNew) {
+    if (isNew || this.#haveChanged(nowMs)) {
       this.#endTrial();
+      this.#deeds(0, nowMs);
+      this.#fromHungryMs = this.#hungryMs = hungryMs;
       this.#begin(nowMs, confirmed);
     }
     if (this.#awaited !== undefined) {
@@ -133,6 +144,17 @@ export class Guard {
     this.#steadyMs += MEASURE_MS;
     if (this.#trial) this.#judge(this.#trial, rate, nowMs);
     else this.#choose(deeds, rate, nowMs);
+  }
+
+  /** Whether links were cut or came back. */
+  #haveChanged(nowMs: number): boolean {
+    let haveChanged = false;
+    for (const account of this.accounts()) {
+      const isOut = nowMs - account.silentMs < OUT_MS && nowMs - account.aliveMs >= OUT_MS;
+      haveChanged ||= isOut !== account.isOut;
+      account.isOut = isOut;
+    }
+    return haveChanged;
   }
 
   #begin(nowMs: number, confirmed: number): void {
@@ -171,10 +193,10 @@ export class Guard {
     for (const account of this.accounts()) {
       const { proof } = account;
       // What others carry now is less than they had with it: the proof is none any more.
-      if (!proof || nowMs < proof.untilMs && rate > proof.withBitsPerSecond) continue;
+      if (!proof || account.isOut || nowMs < proof.untilMs && rate > proof.withBitsPerSecond) continue;
       return this.#go({ account, with: [], without: [rate] }, nowMs);
     }
-    const free = deeds.filter(({ account }) => !account.isHeld);
+    const free = deeds.filter(({ account }) => !account.isHeld && !account.isOut);
     if (free.length < 2) return;
     const due = free.filter(({ account, share, isSuspected }) => {
       const { vain, triedMs } = account;
@@ -206,7 +228,8 @@ export class Guard {
     const best = Math.max(...trial.with), least = Math.min(...trial.without);
     if (least <= CLEARLY * best) return this.#endTrial(true);
     // Totals change by themselves, but hardly by so much; and of who was held back more is known.
-    const rounds = (least > MUCH * best ? 1 : 2) * (account.proof ? 1 : 2);
+    const isSure = least - best > SURELY * Math.max(spread(trial.with), spread(trial.without));
+    const rounds = isSure ? (least > MUCH * best ? 1 : 2) * (account.proof ? 1 : 2) : MOST_ROUNDS;
     if (!account.isHeld || trial.without.length < rounds || trial.with.length < rounds) {
       return this.#go(trial, nowMs);
     }
@@ -232,6 +255,10 @@ export class Guard {
     account.triedMs = this.#steadyMs;
     account.vain = Math.min(MOST_VAIN, account.vain + 1);
   }
+}
+
+function spread(rates: number[]): number {
+  return Math.max(...rates) - Math.min(...rates);
 }
 
 function mean(rates: number[]): number {

@@ -3,14 +3,14 @@ import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import { heldFacts } from "../../held_facts.ts";
 import { until } from "../../testing/ends.ts";
-import { FarHeld } from "./peer_holds.ts";
-import { HELD_ANSWER_BYTES, readHeldAnswer, writeHeldAnswer } from "./holds_message.ts";
+import { PeerHolds } from "./peer_holds.ts";
+import { HOLDS_BYTES, readHolds, writeHolds } from "./holds_message.ts";
 import { RESET, writeHead } from "./frames.ts";
 import type { Questions } from "./question.ts";
 
-const answerOf = (proof: Parameters<typeof writeHeldAnswer>[1], nowMs: number) => {
-  const out = new Uint8Array(HELD_ANSWER_BYTES);
-  return out.subarray(0, writeHeldAnswer(out, proof, nowMs));
+const answerOf = (proof: Parameters<typeof writeHolds>[1], nowMs: number) => {
+  const out = new Uint8Array(HOLDS_BYTES);
+  return out.subarray(0, writeHolds(out, proof, nowMs));
 };
 const PROOF = { withBitsPerSecond: 9.1e6, withoutBitsPerSecond: 17.3e6, sinceMs: 5_000, untilMs: 35_000 };
 
@@ -18,7 +18,7 @@ Deno.test("property: a proof is read as it was written, to the second and kbit/s
   const ms = fc.nat(1e9), rate = fc.nat(4e9);
   fc.assert(fc.property(rate, rate, ms, ms, (withBitsPerSecond, withoutBitsPerSecond, sinceMs, untilMs) => {
     const nowMs = 1e9;
-    const read = readHeldAnswer(
+    const read = readHolds(
       answerOf({ withBitsPerSecond, withoutBitsPerSecond, sinceMs, untilMs: nowMs + untilMs }, nowMs),
       nowMs,
     );
@@ -28,7 +28,7 @@ Deno.test("property: a proof is read as it was written, to the second and kbit/s
     assert.ok(Math.abs(read.sinceMs - sinceMs) <= 500 && Math.abs(read.untilMs - nowMs - untilMs) <= 500);
   }));
   fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
-    assert.ok(!readHeldAnswer(bytes as Uint8Array<ArrayBuffer>, 0));
+    assert.ok(!readHolds(bytes as Uint8Array<ArrayBuffer>, 0));
   }));
 });
 
@@ -44,7 +44,7 @@ Deno.test("a box asks over each link while much comes, keeps what it hears until
     },
   };
   const ways = ["dsl", "lte"].map((link) => ({ link, interface: "lo", source: "127.0.0.1", weight: 1 }));
-  const far = new FarHeld(questions, () => ways, () => received, 5);
+  const far = new PeerHolds(questions, () => ways, () => received, 5);
   try {
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(asked, []);

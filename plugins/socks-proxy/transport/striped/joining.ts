@@ -1,4 +1,4 @@
-// What the box does for one striped stream: has other links join when that pays, and gives it another when one fails.
+// What the box does for one striped stream: it adds other links when that pays, and replaces one that fails.
 import type { Connector } from "./connect.ts";
 import type { Way } from "../transport.ts";
 import { helloOf, JOIN, OPEN } from "./hello.ts";
@@ -83,7 +83,7 @@ export class Joining {
     for (const way of ways.all) {
       const old = stripe.carriers.find(({ link }) => link === way.link);
       const retry = this.#retries?.get(way.link);
-      if (old && !old.isSilent || retry?.isConnecting) continue;
+      if (old && !old.isSilent && !old.isOut || retry?.isConnecting) continue;
       const waitMs = Math.min(retry?.waitMs ?? 0, isCarried ? RETRY_LAST_MS : RETRY_STRANDED_MS);
       if (retry && nowMs < retry.failedMs + waitMs) continue;
       if (this.connector.isFull) return;

@@ -7,11 +7,11 @@ import type { Reactor } from "../../relay/reactor.ts";
 import { type Codec, type Counters, type Registered, scratch } from "../../relay/relay.ts";
 import { ACK, firstBytes, HEAD_BYTES, RESET, writeHead } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";
-import { HELD_ANSWER_BYTES, writeHeldAnswer } from "./holds_message.ts";
+import { HOLDS_BYTES, writeHolds } from "./holds_message.ts";
 import { ASK, ASK_HELD, JOIN, readHello } from "./hello.ts";
 import { BARE_MS, Host, Memory } from "./host.ts";
 import type { CongestionWish } from "./line.ts";
-import { Past } from "./used_tokens.ts";
+import { UsedTokens } from "./used_tokens.ts";
 import { Stripe } from "./stripe.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -58,7 +58,7 @@ interface Household {
 /** The streams of all boxes. */
 export class Assembly {
   readonly #memory = new Memory();
-  readonly #past = new Past();
+  readonly #usedTokens = new UsedTokens();
   readonly #households = new Map<Box, Household>();
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -88,7 +88,7 @@ export class Assembly {
     const stream = this.#households.get(box)?.streams.get(token);
     const isOpening = hello.kind !== JOIN;
     // A stream that nobody opened, or that is over, is no reason to remember anything.
-    if (!stream && (!isOpening || this.#past.has(token))) return this.#answer(sealed, codec, RESET);
+    if (!stream && (!isOpening || this.#usedTokens.has(token))) return this.#answer(sealed, codec, RESET);
     const arrival = { sealed, codec, came: words.slice(end) };
     if (stream) stream.join(arrival, isOpening);
     else if (hello.kind !== JOIN) this.#open(box, token, hello.target, arrival);
@@ -120,7 +120,7 @@ export class Assembly {
     const leave = (isWhole: boolean) => {
       streams.delete(token);
       place.leave();
-      if (!isWhole || isOpenedAgain) this.#past.add(token, performance.now());
+      if (!isWhole || isOpenedAgain) this.#usedTokens.add(token, performance.now());
     };
     const refused = () => {
       if (isOver) return;
@@ -173,11 +173,11 @@ export class Assembly {
   /** Says whether the link that a connection came over is held back, and ends. */
   #answerHeld(box: Box, { fd, tag }: Registered, codec: Codec): void {
     const { native, reactor } = this.settings;
-    const address = new Uint8Array(ADDRESS_BYTES), words = new Uint8Array(HELD_ANSWER_BYTES);
+    const address = new Uint8Array(ADDRESS_BYTES), words = new Uint8Array(HOLDS_BYTES);
     native.remoteAddress(fd, address);
     const { host } = decodeAddress(address);
     const held = this.#households.get(box)?.host.heldLinks.find(({ link }) => link === host);
-    const length = codec.seal(words, writeHeldAnswer(words, held, performance.now()), scratch.output);
+    const length = codec.seal(words, writeHolds(words, held, performance.now()), scratch.output);
     if (length > 0) native.write(fd, scratch.output, 0, length);
     reactor.forget(tag);
     native.closeInOrder(fd);

@@ -1,14 +1,14 @@
-// Which links the peer holds back for what it sends, as it tells the box: each link is asked about over itself.
+// Follows which links the peer holds back for what it sends: the box asks about each link over that link.
 import type { Way } from "../transport.ts";
 import type { HeldLink } from "./guard.ts";
-import { readHeldAnswer } from "./holds_message.ts";
+import { readHolds } from "./holds_message.ts";
 import { ASK_HELD } from "./hello.ts";
 import type { Questions } from "./question.ts";
 
 /** So often it is asked while so much comes in between, or while any is held back; a peer that does not know the question, so seldom. */
 const EVERY_MS = 10_000, MUCH_BYTES = 1_000_000, UNKNOWN_MS = 600_000;
 
-export class FarHeld {
+export class PeerHolds {
   readonly #held = new Map<string, HeldLink>();
   readonly #timer: ReturnType<typeof setInterval>;
   #hadBytes = 0;
@@ -48,7 +48,7 @@ export class FarHeld {
   }
 
   #heard(link: string, answer: Uint8Array<ArrayBuffer>): void {
-    const nowMs = performance.now(), proof = readHeldAnswer(answer, nowMs);
+    const nowMs = performance.now(), proof = readHolds(answer, nowMs);
     if (proof) this.#held.set(link, { link, ...proof });
     else this.#held.delete(link);
     if (proof === false) this.#notBeforeMs = nowMs + UNKNOWN_MS;

@@ -1,4 +1,5 @@
-// Whether the peer knows striped streams: it is asked, as an older one or a plain Shadowsocks server would only refuse the name.
+// Finds out whether the peer knows striped streams. It is asked, as an older peer or a plain Shadowsocks server would only
+// refuse the name.
 import type { Way } from "../transport.ts";
 import { isAnswer } from "./frames.ts";
 import { ASK } from "./hello.ts";
@@ -8,7 +9,7 @@ const LOOK_MS = 500;
 /** It is asked again after these times, each twice the one before: when it said no, and when it said nothing. */
 const NO_FIRST_MS = 5_000, NO_LAST_MS = 300_000, SILENT_FIRST_MS = 1_000, SILENT_LAST_MS = 15_000;
 
-export class Asking {
+export class PeerSupport {
   /** Undefined while it has not answered. */
   knows: boolean | undefined;
   #isAsking = false;

@@ -1,8 +1,6 @@
-// Striped streams over links that break, and peers and strangers that are not what was expected.
+// Striped streams over links that break, come late and move.
 import { strict as assert } from "node:assert";
-import { withShadowsocks } from "../../testing/shadowsocks.ts";
 import {
-  base64,
   echo,
   listen,
   noise,
@@ -14,17 +12,13 @@ import {
   writeAll,
 } from "../../testing/ends.ts";
 import { close } from "../../testing/close.ts";
-import { knock, replay, targetOf } from "../../testing/knock.ts";
-import { ACK, END, RESET } from "./frames.ts";
 import type { HeldLink } from "./guard.ts";
-import { ASK_HELD, helloOf, JOIN, OPEN, TOKEN_BYTES } from "./hello.ts";
 
 /** A stream that moves so much is likely to be bulk, and one that moves so much is. */
 const LITTLE = 32_000, BULK = 24_000_000;
 /** More than words: a link that has carried so much of a bulk stream is used. What is without bounds is not shared evenly. */
 const SOME = 240_000;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const token = () => crypto.getRandomValues(new Uint8Array(TOKEN_BYTES));
 
 /** A pair over hops, ready; and a download through it that says when half of it has come. */
 async function downloading(links: number, options: { bareMs?: number } = {}) {
@@ -150,9 +144,9 @@ Deno.test("a stream that was bulk keeps one connection once it is quiet, at both
     } while (pair.boxes.joined > 0);
     // Beside the first there may be one on each link that waits for whoever needs it.
     await until(() => all.every(({ connections }) => connections <= 1));
-    assert.deepEqual([pair.served.open, pair.tunnelled.open], [1, 1]);
+    assert.deepEqual([pair.served.open, pair.carried.open], [1, 1]);
   }
-  assert.equal(pair.served.resets + pair.tunnelled.resets, 0);
+  assert.equal(pair.served.resets + pair.carried.resets, 0);
   await device.closeWrite();
   assert.equal((await readAll(device)).length, 0);
   close(device);
@@ -207,7 +201,7 @@ Deno.test("no connection waits on a link that may not carry, and none stays wher
   await using pair = new Pair({ striped: 3, hops: true });
   const [, two, three] = pair.links!.all;
   pair.links!.up.delete("link3");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await pair.ready();
   using server = echo();
   const likely = async () => {
@@ -219,17 +213,17 @@ Deno.test("no connection waits on a link that may not carry, and none stays wher
   const devices = [await likely()];
   await until(() => two!.connections === 2);
   pair.links!.up.delete("link2");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await until(() => two!.connections === 0);
   pair.links!.up.add("link2");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   devices.push(await likely());
   await until(() => two!.connections === 2);
   pair.links!.source = "127.0.0.2";
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await until(() => two!.connections === 0);
   assert.deepEqual([two!.said.length, three!.accepted], [0, 0]);
-  assert.equal(pair.tunnels.joined, 0);
+  assert.equal(pair.outbound.joined, 0);
   devices.forEach(close);
 });
 
@@ -241,7 +235,7 @@ for (const how of ["reset", "ended in order", "forgotten without a word"] as con
     if (how === "reset") two!.cut();
     else if (how === "ended in order") two!.finish();
     else two!.forget();
-    if (how !== "forgotten without a word") await until(() => run.pair.tunnels.joined === 0);
+    if (how !== "forgotten without a word") await until(() => run.pair.outbound.joined === 0);
     two!.isCut = false;
     await run.bulk();
     assert.equal(two!.accepted, 3);
@@ -297,8 +291,8 @@ Deno.test("a link whose operator confirms what then waits there for long is held
   const saying = (async () => {
     for (const piece = noise(65_536); !isOver;) await writeAll(device, piece);
   })().catch(() => {});
-  await until(() => pair.tunnels.heldLinks.up.length > 0, 90_000);
-  const [{ link, withBitsPerSecond, withoutBitsPerSecond }] = pair.tunnels.heldLinks.up as [HeldLink];
+  await until(() => pair.outbound.heldLinks.up.length > 0, 90_000);
+  const [{ link, withBitsPerSecond, withoutBitsPerSecond }] = pair.outbound.heldLinks.up as [HeldLink];
   console.log(`with it ${withBitsPerSecond / 1e6}, without it ${withoutBitsPerSecond / 1e6} Mbit/s`);
   assert.equal(link, "link2");
   const before = { arrived, nowMs: performance.now() };
@@ -331,7 +325,7 @@ for (const how of ["cut", "finish"] as const) {
     for (const link of pair.links!.all) link[how]();
     await assert.rejects(readAll(device), { name: "ConnectionReset" });
     assert.equal(await met.promise, "ConnectionReset");
-    await until(() => pair.served.open + pair.tunnelled.open + pair.boxes.open === 0);
+    await until(() => pair.served.open + pair.carried.open + pair.boxes.open === 0);
     close(device);
   });
 }
@@ -340,7 +334,7 @@ Deno.test("a link that comes late joins a stream that runs, and one that may not
   await using pair = new Pair({ striped: 2, hops: true });
   const [one, two] = pair.links!.all;
   pair.links!.up.delete("link2");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await pair.ready();
   const isOver = Promise.withResolvers<void>();
   using server = listen(async (connection) => {
@@ -355,10 +349,10 @@ Deno.test("a link that comes late joins a stream that runs, and one that may not
   await until(() => one!.down > 4_000_000);
   assert.equal(two!.down, 0);
   pair.links!.up.add("link2");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await until(() => two!.down > 1_000_000);
   pair.links!.up.delete("link1");
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await until(() => one!.connections === 0);
   isOver.resolve();
   assert.equal((await reading).length % 65_536, 0);
@@ -380,181 +374,9 @@ Deno.test("a stream whose link has another address now is carried from there at 
   const [link] = pair.links!.all;
   const before = link!.said.length;
   pair.links!.source = "127.0.0.2";
-  pair.tunnels.waysChanged();
+  pair.outbound.waysChanged();
   await until(() => link!.said.length > before);
   talk.resolve();
   assert.equal((await readExactly(device, 1))[0], 2);
   close(device);
-});
-
-Deno.test("a peer that says nothing to the first words of a stream is asked over another link, and the target is dialled once", async () => {
-  await using pair = new Pair({ striped: 2, hops: true });
-  await pair.ready();
-  let dialled = 0;
-  using server = listen(async (connection) => {
-    dialled++;
-    await connection.readable.pipeTo(connection.writable);
-  });
-  const [one] = pair.links!.all;
-  one!.isSilent = true;
-  const device = await pair.dial(server.port);
-  await device.write(new TextEncoder().encode("hello"));
-  assert.equal(new TextDecoder().decode(await readExactly(device, 5)), "hello");
-  one!.isSilent = false;
-  // What was late on its way arrives now.
-  await until(() => one!.up > 0);
-  await device.write(new TextEncoder().encode("again"));
-  assert.equal(new TextDecoder().decode(await readExactly(device, 5)), "again");
-  await device.closeWrite();
-  await readAll(device);
-  await until(() => pair.served.open === 0);
-  assert.equal(dialled, 1);
-  close(device);
-});
-
-Deno.test("a join that is replayed, of a stream that nobody opened, or of another box changes nothing", async () => {
-  const identityKey = crypto.getRandomValues(new Uint8Array(32)),
-    otherKey = crypto.getRandomValues(new Uint8Array(32));
-  await using pair = new Pair({
-    striped: 2,
-    hops: true,
-    identityKey,
-    others: [{ name: "other", key: base64(otherKey) }],
-  });
-  await pair.ready();
-  const { native, server: { port } } = pair;
-  const others = { native, port, identityKey, key: otherKey }, own = { ...others, key: pair.key };
-  using server = echo();
-  const stream = token();
-  using opened = await knock(own, helloOf(OPEN, stream, targetOf(server.port)));
-  assert.equal((await opened.hear())?.type, ACK);
-  const before = { ...pair.served };
-  const box = pair.boxes.find("box")!;
-
-  using foreign = await knock(others, helloOf(JOIN, stream));
-  assert.equal((await foreign.hear())?.type, RESET);
-  using unknown = await knock(own, helloOf(JOIN, token()));
-  assert.equal((await unknown.hear())?.type, RESET);
-  assert.equal(box.joined, 0);
-
-  using joined = await knock(own, helloOf(JOIN, stream));
-  assert.equal((await joined.hear())?.type, ACK);
-  assert.equal(box.joined, 1);
-  using replayed = await replay(own, joined.request);
-  assert.equal(await replayed.hear(500), undefined);
-  assert.equal(pair.served.rejected.replay, 1);
-  assert.equal(box.joined, 1);
-  for (const count of ["total", "open", "striped"] as const) assert.equal(pair.served[count], before[count]);
-  assert.equal(box.places.size, 1);
-
-  // The stream itself lives on, over either connection.
-  joined.say(END, 0);
-  let met = await opened.hear();
-  while (met && met.type !== END) met = await opened.hear();
-  assert.equal(met?.type, END);
-});
-
-Deno.test("a peer that is asked over a link whether it holds that back says so and ends; nothing is remembered of it", async () => {
-  await using pair = new Pair({ striped: 1, hops: true });
-  await pair.ready();
-  const { native, server: { port }, key } = pair;
-  using asking = await knock({ native, port, key }, helloOf(ASK_HELD, token()));
-  assert.equal((await asking.hear())?.type, ACK);
-  assert.equal(await asking.hear(), undefined);
-  assert.equal(pair.boxes.open, 0);
-});
-
-Deno.test("what was opened and broke is not opened again by a request that was late", async () => {
-  await using pair = new Pair({ striped: 1, hops: true });
-  await pair.ready();
-  const own = { native: pair.native, port: pair.server.port, key: pair.key };
-  let dialled = 0;
-  using server = listen(async (connection) => {
-    dialled++;
-    await readAll(connection);
-  });
-  const stream = token(), target = targetOf(server.port);
-  {
-    using opened = await knock(own, helloOf(OPEN, stream, target));
-    assert.equal((await opened.hear())?.type, ACK);
-    opened.say(RESET, 0);
-    await until(() => pair.served.open === 0);
-  }
-  using late = await knock(own, helloOf(OPEN, stream, target));
-  assert.equal((await late.hear())?.type, RESET);
-  assert.equal(dialled, 1);
-});
-
-Deno.test("a box has so many connections that join, and what is more is closed without harm to their stream", async () => {
-  await using pair = new Pair({ striped: 1, hops: true, most: 8 });
-  await pair.ready();
-  const own = { native: pair.native, port: pair.server.port, key: pair.key };
-  using server = echo();
-  const stream = token();
-  using opened = await knock(own, helloOf(OPEN, stream, targetOf(server.port)));
-  assert.equal((await opened.hear())?.type, ACK);
-  const joins = [];
-  for (let count = 0; count < 4; count++) {
-    joins.push(await knock(own, helloOf(JOIN, stream)));
-    assert.equal((await joins.at(-1)!.hear())?.type, ACK);
-  }
-  using more = await knock(own, helloOf(JOIN, stream));
-  assert.equal(await more.hear(), undefined);
-  assert.equal(pair.served.open, 1);
-  for (const join of joins) join[Symbol.dispose]();
-  await until(() => pair.boxes.joined === 0);
-  assert.equal(pair.served.open, 1);
-});
-
-Deno.test("a box that is gone takes its striped streams along", async () => {
-  await using pair = new Pair({ striped: 2, hops: true });
-  await pair.ready();
-  using server = echo();
-  const device = await pair.dial(server.port);
-  await device.write(Uint8Array.of(1));
-  await readExactly(device, 1);
-  pair.setBoxes([{ name: "another", key: base64(crypto.getRandomValues(new Uint8Array(32))) }]);
-  assert.equal(pair.boxes.open, 0);
-  await assert.rejects(readAll(device), { name: "ConnectionReset" });
-  close(device);
-});
-
-Deno.test("no device speaks to the reserved name, and the peer looks nothing up that is nobody's", async () => {
-  await using pair = new Pair({ striped: 1, hops: true });
-  await pair.ready();
-  const ask = async (name: string, port: number) => {
-    const device = await Deno.connect({ hostname: "127.0.0.1", port: pair.socks.port });
-    const bytes = new TextEncoder().encode(name);
-    await writeAll(device, Uint8Array.of(5, 1, 0));
-    await readExactly(device, 2);
-    await writeAll(device, Uint8Array.of(5, 1, 0, 3, bytes.length, ...bytes, port >> 8, port & 255));
-    await readExactly(device, 10);
-    await assert.rejects(readAll(device), { name: "ConnectionReset" });
-    close(device);
-  };
-  const { total } = pair.served;
-  await ask("stripe.otb.invalid", 1);
-  assert.equal(pair.served.total, total);
-  const { lookups } = pair.boxes.find("box")!;
-  for (const name of ["stripe.otb.invalid", "STRIPE.otb.INVALID."]) await ask(name, 2);
-  assert.equal(pair.served.refused, 2);
-  assert.equal(pair.boxes.find("box")!.lookups, lookups);
-});
-
-Deno.test("a server that knows no striped streams is found out, and connections go the usual way", async () => {
-  const key = crypto.getRandomValues(new Uint8Array(32));
-  await withShadowsocks(
-    "ssserver",
-    { method: "2022-blake3-aes-256-gcm", password: base64(key) },
-    async (port) => {
-      await using pair = new Pair({ boxKey: key, peerPort: port, striped: 2, mptcp: false });
-      await until(() => pair.tunnels.transport === "unknown-to-peer");
-      using server = echo();
-      const device = await pair.dial(server.port);
-      await device.write(new TextEncoder().encode("hello"));
-      assert.equal(new TextDecoder().decode(await readExactly(device, 5)), "hello");
-      assert.equal(pair.tunnelled.striped, 0);
-      close(device);
-    },
-  );
 });

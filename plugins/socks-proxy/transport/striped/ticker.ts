@@ -1,4 +1,4 @@
-// Looks after streams while something goes on in them; who is idle costs nothing.
+// Looks after streams while something goes on in them; an idle stream costs nothing.
 
 /** What is looked after; answers false when it needs no looks for now. */
 export interface Ticked {

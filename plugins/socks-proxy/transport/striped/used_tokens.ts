@@ -1,4 +1,4 @@
-// Streams that must not be opened once more: a request that was late on its way would reach its target twice. Pure.
+// Remembers which streams were opened: a request that arrives late would reach its target twice. Pure.
 
 /** As long as a late request would still be taken, and more (SIP022 section 3.1.3: clocks may differ by 30 s either way). */
 const KEPT_MS = 65_000;
@@ -6,7 +6,7 @@ const KEPT_MS = 65_000;
 const MOST = 65_536;
 
 /** A set that forgets, in two generations. */
-export class Past {
+export class UsedTokens {
   #current = new Set<string>();
   #previous = new Set<string>();
   #sinceMs = -Infinity;

@@ -1,5 +1,5 @@
-// Connections that wait for streams, a few on each link: who takes one saves the round trip that connecting costs. They say
-// nothing before, as the time in a greeting must be fresh (SIP022 section 3.1.3).
+// A pool of connections that wait for streams, a few on each link: a stream that takes one saves the round trip of
+// connecting. They say nothing before, as the time in a greeting must be fresh (SIP022 section 3.1.3).
 import { type Native, PollEvents } from "../../../../core/native/ffi.ts";
 import type { Reactor } from "../../relay/reactor.ts";
 import type { Registered } from "../../relay/relay.ts";
@@ -31,7 +31,7 @@ interface Pool {
   waiting: Waiting[];
 }
 
-export class Warm {
+export class WarmPool {
   readonly #pools = new Map<string, Pool>();
 
   /** @param dial connects over a link; returns how to give that up, upon which it answers too */

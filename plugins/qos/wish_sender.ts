@@ -11,7 +11,7 @@ const CONNECT_MS = 5_000;
 const NO_SESSION = "the tunnel tells no session, so the peer can't know whose links these are";
 
 /** Asks until closed. */
-export class Asker {
+export class WishSender {
   /** Addresses that the peer shapes. */
   readonly granted = new Set<string>();
   lastError = "";

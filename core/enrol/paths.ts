@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { OtbError } from "../contract/mod.ts";
 
 /** Absolute paths of one otb installation and one state directory. */
-export interface StatePlaces {
+export interface StatePaths {
   state: string;
   database: string;
   secrets: string;
@@ -23,7 +23,7 @@ export interface StatePlaces {
 }
 
 /** Paths for a state directory; nothing is created. */
-export function statePlaces(stateDirectory: string): StatePlaces {
+export function statePaths(stateDirectory: string): StatePaths {
   const state = absolute(stateDirectory);
   const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
   return {
@@ -42,18 +42,18 @@ export function statePlaces(stateDirectory: string): StatePlaces {
 }
 
 /** Creates the directories for the owner only. @throws OtbError `state-not-writable` */
-export function makePlaces(places: StatePlaces): void {
+export function makeDirectories(paths: StatePaths): void {
   try {
-    Deno.mkdirSync(places.state, { recursive: true, mode: 0o700 });
-    makeRun(places);
-    for (const directory of [places.run, places.data, places.logs, places.secrets]) {
+    Deno.mkdirSync(paths.state, { recursive: true, mode: 0o700 });
+    makeRun(paths);
+    for (const directory of [paths.run, paths.data, paths.logs, paths.secrets]) {
       Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
     }
-    if ((Deno.statSync(places.state).mode ?? 0) & 0o077) Deno.chmodSync(places.state, 0o700);
+    if ((Deno.statSync(paths.state).mode ?? 0) & 0o077) Deno.chmodSync(paths.state, 0o700);
   } catch (error) {
     throw new OtbError(
       "state-not-writable",
-      `Cannot use the state directory as it must be writable: current value is "${places.state}" (${
+      `Cannot use the state directory as it must be writable: current value is "${paths.state}" (${
         (error as Error).message
       })`,
       "Run otb as root, or choose another one with --state.",
@@ -65,7 +65,7 @@ export function makePlaces(places: StatePlaces): void {
  * Sockets and records are made and removed while plugins come and go, which must work with a full disk too: they lie in /run,
  * in memory. Without a /run of the machine's, and for who may not write there, they lie in the state directory.
  */
-function makeRun({ state, run, lock }: StatePlaces): void {
+function makeRun({ state, run, lock }: StatePaths): void {
   const target = `/run/otb/${createHash("sha256").update(state).digest("hex").slice(0, 16)}`;
   try {
     Deno.mkdirSync(target, { recursive: true, mode: 0o700 });
