@@ -73,7 +73,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
   });
   try {
     const { role } = new Revisions(db).inForce().document.network as unknown as { role: Role };
-    const { manifests, problems } = findPlugins(paths.plugins, role);
+    const { manifests, problems } = findPlugins([paths.plugins, paths.added], role);
     for (const problem of problems) coreLog.error(problem.message, { code: problem.code });
     const journal = new Journal(db, {
       aside: paths.journal,

@@ -18,16 +18,19 @@ const OWN =
   "setup|init|up|down|status|lan|link|config|peer|plugin|logs|service|doctor|version|help|completion".split(
     "|",
   );
-let command: RegExp | undefined;
+const patterns = new Map<string, RegExp>();
 
 /** `otb` before a verb, also one of a plugin, in command lines that are told; elsewhere the name is only a name. */
-function commandPattern(): RegExp {
-  if (command) return command;
-  const verbs = [...OWN, ...new Set(declaredWords())].join("|");
-  return command = new RegExp(
+function commandPattern(state: string): RegExp {
+  const known = patterns.get(state);
+  if (known) return known;
+  const verbs = [...OWN, ...new Set(declaredWords(state))].join("|");
+  const pattern = new RegExp(
     `(?<![\\w./-])(?:\\./)?otb(?=\\s+(?<words>(?:${verbs})(?![\\w-])(?:\\s+(?:cloud|code|box|join)\\b)?|--help))`,
     "g",
   );
+  patterns.set(state, pattern);
+  return pattern;
 }
 
 /** What is typed on a peer alone, and on a box alone that has a peer already or is to have one. */
@@ -49,7 +52,7 @@ export function readCall(args: readonly string[], name = Deno.env.get("OTB_CALLE
 /** Every command line of otb in `text`, as one has to type it to get the same otb and, on this machine, the same state. */
 export function asCalled(text: string, { name, state, words }: Call): string {
   const elsewhere = ON_PEER.test(words.join(" ")) ? ON_BOX : ON_PEER;
-  return text.replace(commandPattern(), (...match) => {
+  return text.replace(commandPattern(state), (...match) => {
     const { words: told } = match.at(-1) as { words: string };
     return state === DEFAULT_STATE || elsewhere.test(told)
       ? quoted(name)

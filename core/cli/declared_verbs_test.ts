@@ -12,6 +12,7 @@ const own = (name: string): Verb =>
 function here(plugin: string, actions: object, more: object = {}): DeclaredHere {
   return {
     plugin,
+    directory: `/plugins/${plugin}`,
     declared: { verbs: {}, edits: {}, pages: {}, loss: false, ...more, actions: actions as never },
   };
 }

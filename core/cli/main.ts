@@ -33,17 +33,16 @@ const AFTER: Verb[] = [
   doctorVerb,
   versionVerb,
 ];
-let all: Verb[] | undefined;
 
-/** Every verb, in the order of help: those of plugins stand in the middle, or join a group. */
-export function everyVerb(): Verb[] {
-  return all ??= withDeclared(BEFORE, AFTER, declaredHere());
+/** Every verb, in the order of help: those of plugins, also of the ones added to a state, stand in the middle or join a group. */
+export function everyVerb(state = DEFAULT_STATE): Verb[] {
+  return withDeclared(BEFORE, AFTER, declaredHere(state));
 }
 
 /** As many as a command line needs: to a verb of the CLI's own that is no group nobody adds any. */
-function verbsFor([first]: string[]): Verb[] {
+function verbsFor({ words: [first], state }: Call): Verb[] {
   const own = [...BEFORE, ...AFTER].find((verb) => nameOf(verb) === first);
-  return own && !("group" in own) ? [...BEFORE, ...AFTER] : everyVerb();
+  return own && !("group" in own) ? [...BEFORE, ...AFTER] : everyVerb(state);
 }
 
 /** The options of every verb, as a usage line shows them. */
@@ -61,7 +60,7 @@ export function parse(
   // Help is about any state; completion is a program.
   const call = { ...readCall(args), state: DEFAULT_STATE };
   const shown = (text: string) => call.words[0] === "completion" ? text : asCalled(text, call);
-  const parser = merge(globalOptions, oneOf(verbsFor(call.words)));
+  const parser = merge(globalOptions, oneOf(verbsFor(readCall(args))));
   const parsed: unknown = runParser(parser, "otb", args.length === 0 ? ["--help"] : args, {
     help: { command: true, option: true, onShow: () => done },
     completion: { command: true, onShow: () => done },
@@ -134,8 +133,9 @@ function toldAsCalled(terminal: Terminal, call: Call): Terminal {
 /** The help that fits a command line that could not be read. */
 function helpFor(args: string[]): string {
   const words: string[] = [];
-  let branches: Usage[] = everyVerb().map(({ usage }) => usage);
-  for (const word of readCall(args).words) {
+  const call = readCall(args);
+  let branches: Usage[] = everyVerb(call.state).map(({ usage }) => usage);
+  for (const word of call.words) {
     const found = branches.find((usage) => nameOf({ usage }) === word);
     if (!found) break;
     words.push(word);

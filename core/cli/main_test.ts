@@ -433,7 +433,7 @@ Deno.test("a new plugin's verbs are in help and completion at once, without a co
   assert.match(out, /^Usage: otb link-count expect \[--yes\/-y\] .*COUNT$/m);
   assert.match(out, /^Example: sudo otb link-count expect 2$/m);
   const completed = await stateless("completion", "bash", "link-count", "");
-  for (const word of ["look", "expect"]) assert.ok(completed.out.split(/\s+/).includes(word), completed.out);
+  for (const word of ["count", "expect"]) assert.ok(completed.out.split(/\s+/).includes(word), completed.out);
 
   const { differences, done } = await place.json(["link-count", "expect", "2"]);
   assert.deepEqual([differences, done], [[{ path: "plugins.link-count.atLeast", after: 2 }], undefined]);
@@ -443,12 +443,12 @@ Deno.test("a new plugin's verbs are in help and completion at once, without a co
     /fewer than 3 links are up; it takes effect/,
   );
   assert.deepEqual((await place.refusal(["link-count", "expect", "9"])).exit, 2);
-  assert.equal((await place.refusal(["link-count", "look"])).code, "core-not-running");
+  assert.equal((await place.refusal(["link-count", "count"])).code, "core-not-running");
 
   // Whatever its code is, root's command line runs none of it.
   Deno.writeTextFileSync(`${place.tree}/plugins/link-count/mod.ts`, `Deno.exit(33);`);
   assert.equal((await stateless("--help")).code, 0);
-  assert.equal((await place.refusal(["link-count", "look"])).code, "core-not-running");
+  assert.equal((await place.refusal(["link-count", "count"])).code, "core-not-running");
   assert.equal((await place.refusal(["link-count", "expect", "1"])).code, "plugin-uninspectable");
   Deno.writeTextFileSync(`${place.tree}/plugins/link-count/declared.json`, `{"actions": {"x": "y"}}`);
   assert.doesNotMatch((await stateless("--help")).out, /link-count/);

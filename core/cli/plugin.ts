@@ -1,11 +1,12 @@
 // `otb plugin`: which plugins there are, and a new one from the template.
-import { isAbsolute, join, relative } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { message } from "@optique/core/message";
 import { multiple, optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { OtbError } from "../client/mod.ts";
+import { CONTRACT_VERSION, OtbError } from "../client/mod.ts";
+import { addVerb, removeVerb } from "./plugin_add.ts";
 import { parseFields } from "./assignments.ts";
 import { printable } from "./format.ts";
 import { pluginLines } from "./status_view.ts";
@@ -42,7 +43,7 @@ const make = verb("new", {
   options: {
     name: argument(string({ metavar: "NAME" }), { description: message`Small letters, digits and dashes.` }),
     directory: optional(option("--directory", string({ metavar: "D" }), {
-      description: message`Make it as D instead of plugins/NAME; the core starts only what lies in plugins/.`,
+      description: message`Make it as D instead of plugins/NAME; otb plugin add D then has it run.`,
     })),
   },
   async run({ name, directory }, { print }) {
@@ -58,14 +59,27 @@ const make = verb("new", {
       ? directory
       : join(Deno.cwd(), directory);
     const files = await copyTemplate(name, target);
+    if (directory !== undefined) {
+      // Away from here its own tools find the contract as any package.
+      const manifest = {
+        private: true,
+        type: "module",
+        dependencies: { "@otb/plugin": `^${CONTRACT_VERSION}`, zod: "^4.0.0" },
+        devDependencies: { "@types/node": "^22.0.0" },
+      };
+      await Deno.writeTextFile(join(target, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+      files.push("package.json");
+    }
     const test = testCommand(target);
     print({ name, directory: target, files, test }, () => [
       `Plugin "${name}" is in ${target}: ${files.join(", ")}.`,
       `  test it: ${test}`,
       directory === undefined
         ? "  run it:  a running otb takes it up when it starts anew: sudo otb down, then sudo otb up"
-        : "  run it:  as a folder of plugins/, the only place that otb looks into",
-      "           (as a service otb runs a copy: sudo otb service install)",
+        : `  run it:  sudo otb plugin add ${target}`,
+      ...directory === undefined
+        ? ["           (as a service otb runs a copy: sudo otb service install)"]
+        : [],
       `  read on: ${join(ROOT, "plugins", "README.md")}`,
     ]);
   },
@@ -97,7 +111,7 @@ const act = verb("act", {
 export const pluginVerbs = group(
   "plugin",
   "The parts that do the work.",
-  [list, make, act],
+  [list, make, addVerb, removeVerb, act],
   "otb plugin list",
 );
 
@@ -124,16 +138,11 @@ async function copyTemplate(name: string, target: string): Promise<string[]> {
     );
   }
   const template = join(ROOT, "plugins", "_template");
-  // From another place the contract is found by another way.
-  const core = relative(target, join(ROOT, "core"));
   const files: string[] = [];
   for await (const entry of Deno.readDir(template)) {
     if (!entry.isFile) continue;
     const text = await Deno.readTextFile(join(template, entry.name));
-    await Deno.writeTextFile(
-      join(target, entry.name),
-      text.replaceAll(TEMPLATE_NAME, name).replaceAll('"../../core/', `"${core}/`),
-    );
+    await Deno.writeTextFile(join(target, entry.name), text.replaceAll(TEMPLATE_NAME, name));
     files.push(entry.name);
   }
   return files.sort();

@@ -22,7 +22,7 @@ export const setupVerb = verb("setup", {
   async run(_, cli) {
     const { terminal, json, print } = cli;
     if (json || !terminal.interactive) {
-      const steps = stepsOf(await look(cli));
+      const steps = stepsOf(await look(cli), cli);
       print({ steps }, () => lines(steps, terminal.colours));
       return steps.every(({ done }) => done) ? 0 : 1;
     }
@@ -30,7 +30,7 @@ export const setupVerb = verb("setup", {
     if (Deno.uid() !== 0) throw notRoot();
     for (;;) {
       const seen = await look(cli);
-      const steps = stepsOf(seen);
+      const steps = stepsOf(seen, cli);
       terminal.out(`\n${lines(steps, terminal.colours).join("\n")}\n\n`);
       const step = steps.find(({ done }) => !done);
       if (!step) {
@@ -49,8 +49,8 @@ export const setupVerb = verb("setup", {
 type Looked = Seen & { status?: StatusReport; guide?: PluginStep };
 
 /** The steps; who would lead says what to do before it runs. */
-function stepsOf(seen: Looked): Step[] {
-  const [first] = declaredHere().flatMap(({ declared: { guide } }) => guide ? [guide] : []);
+function stepsOf(seen: Looked, { state }: Cli): Step[] {
+  const [first] = declaredHere(state).flatMap(({ declared: { guide } }) => guide ? [guide] : []);
   return setupSteps({ ...seen, guide: seen.guide ?? (first && { state: "open", next: first.next }) });
 }
 
@@ -124,7 +124,7 @@ async function take({ id, next }: Step, { role, guide }: Looked, cli: Cli): Prom
       return await wait(
         cli,
         "Looking for the peer",
-        (seen) => stepsOf(seen).every(({ id: other, done }) => other !== id || done),
+        (seen) => stepsOf(seen, cli).every(({ id: other, done }) => other !== id || done),
       );
   }
 }

@@ -1,5 +1,5 @@
 // What a box still needs until devices can use it, one step after the other. Pure.
-import type { GuideStep, Link, StatusReport } from "../client/mod.ts";
+import { type GuideStep, type Link, overlaps, type StatusReport } from "../client/mod.ts";
 
 /** One step; `next` says what to do while it is not done. */
 export interface Step {
@@ -78,15 +78,5 @@ function describe({ name, interface: device, observed }: Link): string {
 
 /** A network for the LAN that none of the addresses in use (CIDR, IPv4) lies in or reaches into. */
 export function suggestLan(inUse: string[]): string {
-  const overlaps = (candidate: string) =>
-    inUse.some((cidr) => {
-      const [address = "", length = "32"] = cidr.split("/");
-      const size = 2 ** (32 - Math.min(24, Number(length)));
-      return Math.floor(number(address) / size) === Math.floor(number(candidate.split("/")[0]!) / size);
-    });
-  return LANS.find((candidate) => !overlaps(candidate)) ?? LANS[0]!;
-}
-
-function number(address: string): number {
-  return address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  return LANS.find((candidate) => !inUse.some((range) => overlaps(range, candidate))) ?? LANS[0]!;
 }

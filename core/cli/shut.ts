@@ -5,13 +5,13 @@ import { connect, type Core, declaredHere, type Finding, foreseen, Listeners } f
 export async function shut(state: string): Promise<Finding[]> {
   const core = await connect(state).catch(() => undefined);
   try {
-    if (core?.live) return await asItIs(core);
+    if (core?.live) return await asItIs(core, state);
     const remains = await core?.remains() ?? [];
     return [
       ...remains.length === 0 ? [] : [
         { name: "kill-switch", state: "warning" as const, message: remains[0]!, next: "sudo otb up" },
       ],
-      ...await foreseen({ listeners: new Listeners().read(), isRouter: isRouter() }),
+      ...await foreseen(state, { listeners: new Listeners().read(), isRouter: isRouter() }),
     ];
   } catch {
     return [];
@@ -21,9 +21,9 @@ export async function shut(state: string): Promise<Finding[]> {
 }
 
 /** What runs says the same as a condition. */
-async function asItIs(core: Core): Promise<Finding[]> {
+async function asItIs(core: Core, state: string): Promise<Finding[]> {
   const { health } = await core.status();
-  return declaredHere().flatMap(({ plugin, declared: { foresight } }): Finding[] => {
+  return declaredHere(state).flatMap(({ plugin, declared: { foresight } }): Finding[] => {
     if (!foresight) return [];
     const { name, conditions, well } = foresight;
     const told = health.find((one) => one.plugin === plugin && conditions.includes(one.code));

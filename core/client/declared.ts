@@ -1,26 +1,23 @@
-// What the plugins of this tree declare, for faces that must know it without a core, and before there are settings.
+// What plugins declare, for faces that must know it without a core, and before there are settings.
+import { basename } from "node:path";
 import type { Finding, Machine } from "../contract/mod.ts";
 import { statePaths } from "../enrol/paths.ts";
 import { consult } from "../supervisor/consult.ts";
+import { foldersIn } from "../supervisor/manifest.ts";
 import { type Declared, readDeclared } from "../supervisor/declared.ts";
 
 /** What one plugin declares. */
 export interface DeclaredHere {
   plugin: string;
+  directory: string;
   declared: Declared;
 }
 
-let known: DeclaredHere[] | undefined;
-
-/** Of every plugin, whatever its role; one whose declarations cannot be read has none. Read once. */
-export function declaredHere(): DeclaredHere[] {
-  return known ??= readAll(statePaths("/").plugins);
-}
-
-function readAll(directory: string): DeclaredHere[] {
-  return folders(directory).flatMap((name) => {
+/** Of every plugin of the tree and of those added to a state, whatever its role; one whose declarations cannot be read has none. */
+export function declaredHere(state: string): DeclaredHere[] {
+  return folders(state).flatMap((directory) => {
     try {
-      return [{ plugin: name, declared: readDeclared(`${directory}/${name}`) }];
+      return [{ plugin: basename(directory), directory, declared: readDeclared(directory) }];
     } catch {
       // It runs all the same, and the core says what is the matter.
       return [];
@@ -29,11 +26,10 @@ function readAll(directory: string): DeclaredHere[] {
 }
 
 /** The first words of all verbs that they declare, without a look at all else, as every line that is printed asks for them. */
-export function declaredWords(): string[] {
-  const { plugins } = statePaths("/");
-  return folders(plugins).flatMap((name) => {
+export function declaredWords(state: string): string[] {
+  return folders(state).flatMap((directory) => {
     try {
-      const text = Deno.readTextFileSync(`${plugins}/${name}/declared.json`);
+      const text = Deno.readTextFileSync(`${directory}/declared.json`);
       return [...text.matchAll(/"verb"\s*:\s*"([a-z][a-z0-9-]{0,31})[ "]/g)].map(([, word]) => word!);
     } catch {
       return [];
@@ -41,22 +37,26 @@ export function declaredWords(): string[] {
   });
 }
 
-function folders(directory: string): string[] {
-  return [...Deno.readDirSync(directory)].filter(({ name, isDirectory }) =>
-    isDirectory && /^[a-z]/.test(name)
-  )
-    .map(({ name }) => name).sort();
+/** Whoever may not look into a state sees what the tree has. */
+function folders(state: string): string[] {
+  const { plugins, added } = statePaths(state);
+  return [plugins, added].flatMap((directory) => {
+    try {
+      return foldersIn(directory);
+    } catch {
+      return [];
+    }
+  });
 }
 
-/** What the plugins of this tree say of a machine on which otb does not run. */
-export async function foreseen(machine: Machine): Promise<Finding[]> {
-  const { plugins, root } = statePaths("/");
-  const concerned = declaredHere().filter(({ declared }) => declared.foresight);
+/** What plugins say of a machine on which otb does not run. */
+export async function foreseen(state: string, machine: Machine): Promise<Finding[]> {
+  const { root } = statePaths(state);
+  const concerned = declaredHere(state).filter(({ declared }) => declared.foresight);
   const found = await Promise.all(
-    concerned.map(async ({ plugin, declared: { foresight } }): Promise<Finding[]> => {
-      const manifest = { name: plugin, directory: `${plugins}/${plugin}` };
+    concerned.map(async ({ plugin, directory, declared: { foresight } }): Promise<Finding[]> => {
       try {
-        return await consult<Finding[]>(manifest, root, { kind: "foresee", machine });
+        return await consult<Finding[]>({ name: plugin, directory }, root, { kind: "foresee", machine });
       } catch (error) {
         return [{ name: foresight!.name, state: "warning", message: (error as Error).message }];
       }

@@ -30,7 +30,7 @@ export async function localCore(paths: StatePaths, author: Author): Promise<Core
   const { role } = network();
   const secrets = new Secrets(paths.secrets);
   const boxes = new Boxes(secrets, network);
-  const { manifests } = findPlugins(paths.plugins, role);
+  const { manifests } = findPlugins([paths.plugins, paths.added], role);
   const settings = new Settings(
     manifests,
     paths.root,

@@ -1,14 +1,17 @@
 // Typed access to a running core, or to its files while none runs: all of core that the CLI and the web UI import.
+export { type AddedPlugin, addPlugin, removePlugin } from "../enrol/added.ts";
 export { initialiseBox, initialiseCloud } from "../enrol/init.ts";
 export { decodeJoinCode } from "../enrol/join_code.ts";
 export { VERSION } from "./version.ts";
 export { difference, getPath, mergePatch, patchAt } from "../config/patch.ts";
 export {
   bytes,
+  CONTRACT_VERSION,
   duration,
   lossShort,
   milliseconds,
   OtbError,
+  overlaps,
   percent,
   plural,
   rate,

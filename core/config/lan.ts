@@ -1,6 +1,6 @@
 // What makes a LAN one that no device can use, beyond its schema. Pure.
 import ipaddr from "ipaddr.js";
-import type { Lan, Link, Problem } from "../contract/mod.ts";
+import { type Lan, type Link, overlaps, type Problem } from "../contract/mod.ts";
 
 /** An interface of this machine, and the one below a macvlan or VLAN. */
 export interface Place {
@@ -72,7 +72,7 @@ export function lanWarnings(
     places.some(({ name, parent }) => name === device && parent === lan.interface);
   return links.flatMap((link): Problem[] => {
     const { address, prefixLength } = link.observed;
-    if (!link.found || !address || isOnLan(link) || !overlap(lan.address, `${address}/${prefixLength}`)) {
+    if (!link.found || !address || isOnLan(link) || !overlaps(lan.address, `${address}/${prefixLength}`)) {
       return [];
     }
     return [{
@@ -87,13 +87,3 @@ export function lanWarnings(
 }
 
 const LAN_SET = "otb lan set --interface IF --address 192.168.177.1/24";
-
-/** Whether one of two CIDRs lies in the other. */
-export function overlap(a: string, b: string): boolean {
-  const inside = (address: string, cidr: string) => {
-    const [range, length] = ipaddr.parseCIDR(cidr);
-    const parsed = ipaddr.parse(address.split("/")[0]!);
-    return parsed.kind() === range.kind() && parsed.match(range, length);
-  };
-  return inside(a, b) || inside(b, a);
-}

@@ -1,8 +1,7 @@
 // The settings that belong to no single plugin: role, LAN, links, peers; their schema and what contradicts what.
-import ipaddr from "ipaddr.js";
 import * as z from "zod";
-import type { Problem } from "../contract/mod.ts";
-import { checkLan, overlap } from "./lan.ts";
+import { canonicalAddress, canonicalRange, isInside, overlaps, type Problem } from "../contract/mod.ts";
+import { checkLan } from "./lan.ts";
 
 /** A name a person gives to a link or a peer. */
 export const NAME = /^[a-z][a-z0-9-]{0,14}$/;
@@ -17,7 +16,7 @@ const device = z.string().regex(
   /^(?!\.{1,2}$)[^\s/:]{1,15}$/,
   "an interface name has 1 to 15 characters without space, slash or colon",
 );
-const ip = z.string().refine(isAddress, "it must be an IP address");
+const ip = z.string().refine((text) => canonicalAddress(text) !== undefined, "it must be an IP address");
 const cidr = z.string().refine(
   isHostCidr,
   "it must be an address with its prefix length, like 192.168.100.1/24",
@@ -104,17 +103,17 @@ export function checkNetwork(network: NetworkSettings): Problem[] {
       );
     }
     if (!link.address) continue;
-    const own = ipaddr.parse(link.address.split("/")[0]!).toNormalizedString();
+    const own = canonicalAddress(link.address.split("/")[0]!)!;
     if (link.gateway) {
-      if (!inside(link.gateway, link.address)) {
+      if (!isInside(link.gateway, link.address)) {
         refuse(
           "gateway-outside",
           at("gateway"),
           `Cannot use link "${name}" as its gateway must be inside ${
-            subnet(link.address)
+            canonicalRange(link.address)
           }: current value is "${link.gateway}"`,
         );
-      } else if (same(own, link.gateway)) {
+      } else if (own === canonicalAddress(link.gateway)) {
         refuse(
           "gateway-is-self",
           at("gateway"),
@@ -132,12 +131,12 @@ export function checkNetwork(network: NetworkSettings): Problem[] {
     }
     byAddress.set(own, name);
     // A modem on the LAN itself has its subnet there, and one address of the box does for both.
-    if (lan && lan.interface !== link.interface && overlap(lan.address, link.address)) {
+    if (lan && lan.interface !== link.interface && overlaps(lan.address, link.address)) {
       refuse(
         "lan-overlaps-link",
         "lan.address",
         `Cannot use the LAN's subnet as link "${name}" has ${
-          subnet(link.address)
+          canonicalRange(link.address)
         }: current value is "${lan.address}"`,
         "Choose another subnet for the LAN.",
       );
@@ -160,31 +159,6 @@ function isKey(text: string): boolean {
   return /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text);
 }
 
-function isAddress(text: string): boolean {
-  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text) && !text.includes("%");
-}
-
 function isHostCidr(text: string): boolean {
-  const [address = "", length = "", rest] = text.split("/");
-  if (rest !== undefined || !isAddress(address) || !/^\d{1,3}$/.test(length)) return false;
-  return Number(length) >= 1 && Number(length) <= (ipaddr.parse(address).kind() === "ipv4" ? 32 : 128);
-}
-
-function same(a: string, b: string): boolean {
-  return ipaddr.parse(a).toNormalizedString() === ipaddr.parse(b).toNormalizedString();
-}
-
-/** Whether an address lies in the subnet of a CIDR; both of one family. */
-function inside(address: string, cidr: string): boolean {
-  const [range, length] = ipaddr.parseCIDR(cidr);
-  const parsed = ipaddr.parse(address);
-  return parsed.kind() === range.kind() && parsed.match(range, length);
-}
-
-function subnet(cidr: string): string {
-  const [, length] = ipaddr.parseCIDR(cidr);
-  const network = cidr.includes(":")
-    ? ipaddr.IPv6.networkAddressFromCIDR(cidr)
-    : ipaddr.IPv4.networkAddressFromCIDR(cidr);
-  return `${network.toString()}/${length}`;
+  return /\/0*[1-9]\d*$/.test(text) && canonicalRange(text) !== undefined;
 }

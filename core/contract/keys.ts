@@ -34,7 +34,7 @@ export function readBoxes(secret: (name: string) => string): BoxKey[] {
 export function readKey(text: string, name: string): Uint8Array<ArrayBuffer> {
   let bytes: Uint8Array<ArrayBuffer> | undefined;
   try {
-    bytes = Uint8Array.from(atob(text.trim()), (character) => character.charCodeAt(0));
+    bytes = Uint8Array.fromBase64(text.trim());
   } catch {
     // Refused below.
   }

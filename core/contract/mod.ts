@@ -2,7 +2,24 @@
 // only where its manifest declares it, core/native/ffi.ts.
 export { accepted } from "./accepted.ts";
 export { type CommandOptions, type CommandOutcome, runCommand } from "./command.ts";
-export { boundedLength, isOddLength, nearOf, onLinkOf, overlaps } from "./near.ts";
+export { canonicalAddress, canonicalRange, isInside, isIpv6, overlaps, unmappedAddress } from "./address.ts";
+export {
+  inRange,
+  IPV4,
+  ipv4Mask,
+  type Ipv4Network,
+  ipv4Network,
+  ipv4Number,
+  type Ipv4Range,
+  ipv4Text,
+  isIpv4,
+  isWithin,
+  PRIVATE4,
+  rangesMeet,
+  rangeWithout,
+  SHARED4,
+} from "./ipv4.ts";
+export { boundedLength, isOddLength, nearOf, onLinkOf } from "./near.ts";
 export type { Resource } from "../net/model.ts";
 export {
   CONNECTION_MARK,
@@ -68,4 +85,5 @@ export {
 } from "./page.ts";
 export { CONTRACT_VERSION, definePlugin, type Ending, type Plugin } from "./plugin.ts";
 export type { Program, ProgramSpec, ProgramWatcher } from "./program.ts";
+export { type ProgramFollower, type ProgramKind, SupervisedProgram } from "./supervised_program.ts";
 export { unknown } from "./unknown.ts";

@@ -1,7 +1,8 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
-import { boundedLength, isOddLength, type LinkNetwork, nearOf, onLinkOf, overlaps } from "./near.ts";
+import { boundedLength, isOddLength, type LinkNetwork, nearOf, onLinkOf } from "./near.ts";
+import { overlaps } from "./address.ts";
 
 const near = (address: string, prefixLength: number | undefined, gateway?: string) =>
   nearOf({ address, prefixLength, gateway });

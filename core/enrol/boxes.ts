@@ -186,5 +186,5 @@ function requireFree(name: string, all: BoxKey[]): void {
 
 /** Base64 of 32 random bytes. */
 function randomKey(): string {
-  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
+  return crypto.getRandomValues(new Uint8Array(32)).toBase64();
 }

@@ -30,12 +30,11 @@ export function encodeJoinCode({ address, port, psk, peerKey, tunnelKey }: JoinC
   const body = new Uint8Array([
     port >> 8,
     port & 255,
-    ...[psk, peerKey, tunnelKey].flatMap((key) => key === undefined ? [] : [...fromBase64(key)]),
+    ...[psk, peerKey, tunnelKey].flatMap((key) => key === undefined ? [] : [...Uint8Array.fromBase64(key)]),
     ...ipaddr.parse(address).toByteArray(),
   ]);
   return (peerKey === undefined ? SHARED_PREFIX : PREFIX) +
-    toBase64(new Uint8Array([...body, ...checksum(body)]))
-      .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    new Uint8Array([...body, ...checksum(body)]).toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
 /**
@@ -69,9 +68,9 @@ export function decodeJoinCode(text: string): JoinCode {
   if (!/^[\w-]*$/.test(rest)) throw refuse("must hold only letters, digits, - and _ after its beginning");
   const fixed = PORT + (isShared ? 2 : 3) * KEY;
   // One character alone is no byte: a code that was cut there.
-  const bytes = fromBase64(
-    (rest.length % 4 === 1 ? rest.slice(0, -1) : rest).replaceAll("-", "+").replaceAll("_", "/"),
-  );
+  const bytes = Uint8Array.fromBase64(rest.length % 4 === 1 ? rest.slice(0, -1) : rest, {
+    alphabet: "base64url",
+  });
   const address = rest.length % 4 === 1 ? -1 : bytes.length - fixed - CHECKSUM;
   if (address > 16) throw refuse("is longer than any");
   if (address !== 4 && address !== 16) throw refuse("is not complete", "join-code-incomplete");
@@ -82,7 +81,7 @@ export function decodeJoinCode(text: string): JoinCode {
   const port = body[0]! * 256 + body[1]!;
   if (port === 0) throw refuse("names no port");
   const keys: string[] = [];
-  for (let at = PORT; at < fixed; at += KEY) keys.push(toBase64(body.subarray(at, at + KEY)));
+  for (let at = PORT; at < fixed; at += KEY) keys.push(body.subarray(at, at + KEY).toBase64());
   return {
     address: ipaddr.fromByteArray([...body.subarray(fixed)]).toString(),
     port,
@@ -94,12 +93,4 @@ export function decodeJoinCode(text: string): JoinCode {
 
 function checksum(body: Uint8Array): Uint8Array {
   return createHash("sha256").update(body).digest().subarray(0, CHECKSUM);
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
-}
-
-function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

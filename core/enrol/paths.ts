@@ -20,6 +20,8 @@ export interface StatePaths {
   /** Root of the otb tree. */
   root: string;
   plugins: string;
+  /** Plugins of others, as they were when root added them. */
+  added: string;
 }
 
 /** Paths for a state directory; nothing is created. */
@@ -38,6 +40,7 @@ export function statePaths(stateDirectory: string): StatePaths {
     socket: `${state}/run/core.sock`,
     root,
     plugins: `${root}/plugins`,
+    added: `${state}/added`,
   };
 }
 

@@ -30,5 +30,5 @@ export function publicKeyOf(privateKey: string): string {
 }
 
 function lastBytes(der: Uint8Array): string {
-  return btoa(String.fromCharCode(...der.subarray(-32)));
+  return new Uint8Array(der.subarray(-32)).toBase64();
 }

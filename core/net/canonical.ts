@@ -1,5 +1,5 @@
 // One spelling per resource: checks every word that will reach a command line, and writes it the way the kernel prints it.
-import ipaddr from "ipaddr.js";
+import { canonicalAddress, canonicalRange } from "../contract/address.ts";
 import { OtbError } from "../contract/mod.ts";
 import type { Family, Resource } from "./model.ts";
 
@@ -256,30 +256,12 @@ export function canonical(resource: Resource): Resource {
   }
 }
 
-/** An address as the kernel prints it, or undefined; without `family` both are taken. */
-export function canonicalAddress(text: string, family?: Family): string | undefined {
-  if (typeof text !== "string") return undefined;
-  // ipaddr.js also takes octal, short and zoned forms, which mean something else elsewhere.
-  const strict = /^\d+\.\d+\.\d+\.\d+$/.test(text)
-    ? ipaddr.IPv4.isValidFourPartDecimal(text)
-    : /^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(text) && ipaddr.IPv6.isValid(text);
-  if (!strict) return undefined;
-  const parsed = ipaddr.parse(text);
-  if (family && parsed.kind() !== `ipv${family}`) return undefined;
-  return parsed.kind() === "ipv6" ? (parsed as ipaddr.IPv6).toRFC5952String() : parsed.toString();
-}
-
 /** A prefix as the kernel prints it: host bits cleared, `/32` and `/128` left out; undefined when malformed. */
 export function canonicalPrefix(text: string, family: Family): string | undefined {
   if (typeof text !== "string") return undefined;
-  const [host = "", length, ...rest] = text.split("/");
-  const full = family === 4 ? 32 : 128;
-  const address = canonicalAddress(host, family);
-  if (address === undefined || rest.length > 0) return undefined;
-  if (length === undefined || Number(length) === full) return address;
-  if (!/^\d{1,3}$/.test(length) || Number(length) > full) return undefined;
-  const network = (family === 4 ? ipaddr.IPv4 : ipaddr.IPv6).networkAddressFromCIDR(`${address}/${length}`);
-  return `${canonicalAddress(network.toString(), family)}/${Number(length)}`;
+  const range = canonicalRange(text);
+  if (range === undefined || range.includes(":") !== (family === 6)) return undefined;
+  return range.replace(family === 4 ? /\/32$/ : /\/128$/, "");
 }
 
 /** `0x1/0xff` in lower case; a mask of all bits is left out. */

@@ -1,6 +1,7 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import fc from "fast-check";
-import { canonical, canonicalAddress, canonicalMark, canonicalPrefix } from "./canonical.ts";
+import { canonicalAddress } from "../contract/address.ts";
+import { canonical, canonicalMark, canonicalPrefix } from "./canonical.ts";
 import { commandsOf } from "./commands.ts";
 import type { Resource } from "./model.ts";
 import { EVERYTHING } from "./testing/namespace.ts";

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { fuzz, swift } from "../../tests/fuzz/property.ts";
 import { hostileText } from "../../tests/fuzz/inputs.ts";
 import { OtbError } from "../contract/mod.ts";
-import { canonical, canonicalAddress, canonicalPrefix } from "./canonical.ts";
+import { canonicalAddress } from "../contract/address.ts";
+import { canonical, canonicalPrefix } from "./canonical.ts";
 import type { Resource } from "./model.ts";
 import {
   parseInterfaces,

@@ -1,5 +1,6 @@
 // What `ip -json -details -N` prints, as our model. Pure.
-import { canonicalAddress, canonicalMark, canonicalPrefix, IPV6_DEFAULT_METRIC } from "./canonical.ts";
+import { canonicalAddress } from "../contract/address.ts";
+import { canonicalMark, canonicalPrefix, IPV6_DEFAULT_METRIC } from "./canonical.ts";
 import type { Family, MptcpEndpointResource, MptcpLimitsResource, RouteResource } from "./model.ts";
 import type { ObservedInterface, ObservedNeighbour, ObservedRoute, ObservedRule } from "./os.ts";
 

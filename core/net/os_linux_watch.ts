@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import ipaddr from "ipaddr.js";
 import { Errno, type Native, openNative, PollEvents } from "../native/ffi.ts";
-import { canonicalAddress } from "./canonical.ts";
+import { canonicalAddress } from "../contract/address.ts";
 import type { ResourceKind } from "./model.ts";
 import {
   familyOf,

@@ -1,15 +1,15 @@
-// Plugins that came to, or went from, the folder of a running core: they count with its next start, which a person is told.
+// Plugins that came to, or went from, the folders of a running core: they count with its next start, which a person is told.
 import type { HealthCondition, Role } from "../contract/mod.ts";
-import { findPlugins } from "../supervisor/manifest.ts";
+import { findPlugins, foldersIn } from "../supervisor/manifest.ts";
 
-/** Looks at the folder of plugins again and again. */
+/** Looks at the folders of plugins again and again. */
 export class LatePlugins {
   #folders: string;
   #condition: HealthCondition | undefined;
 
   /** @param running names of the plugins that the core was started with */
   constructor(
-    private readonly directory: string,
+    private readonly directories: string[],
     private readonly role: Role,
     private readonly running: string[],
   ) {
@@ -26,7 +26,7 @@ export class LatePlugins {
     const folders = this.#read();
     if (folders === this.#folders) return;
     this.#folders = folders;
-    const found = findPlugins(this.directory, this.role).manifests.map(({ name }) => name);
+    const found = findPlugins(this.directories, this.role).manifests.map(({ name }) => name);
     const came = found.filter((name) => !this.running.includes(name));
     const went = this.running.filter((name) => !found.includes(name));
     const words = [
@@ -42,6 +42,6 @@ export class LatePlugins {
   }
 
   #read(): string {
-    return [...Deno.readDirSync(this.directory)].map(({ name }) => name).sort().join("/");
+    return this.directories.flatMap(foldersIn).join("/");
   }
 }

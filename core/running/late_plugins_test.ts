@@ -15,7 +15,7 @@ Deno.test("a plugin that comes after the start, or goes, is told until the folde
   const directory = Deno.makeTempDirSync({ prefix: "otb-late-" });
   try {
     make(directory, "first");
-    const late = new LatePlugins(directory, "box", ["first"]);
+    const late = new LatePlugins([directory, `${directory}-none`], "box", ["first"]);
     late.look();
     assert.equal(late.condition, undefined);
     make(directory, "second");

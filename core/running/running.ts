@@ -50,7 +50,7 @@ import { LatePlugins } from "./late_plugins.ts";
 import type { StatePaths } from "../enrol/paths.ts";
 import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
-import { networkView, Settings } from "./settings.ts";
+import { networkOf, networkView, Settings } from "./settings.ts";
 import { VERSION } from "../client/version.ts";
 
 /** How long a change may take until every plugin is ready again. */
@@ -119,7 +119,11 @@ export class RunningCore implements Core {
     this.#store = new PluginStore(db, (error) => this.storage.failed(error));
     this.#boxes = new Boxes(secrets, () => this.#network.current, () => this.#tellBoxes());
     this.#keptBlock = new KeptBlock(db);
-    this.#latePlugins = new LatePlugins(paths.plugins, role, manifests.map(({ name }) => name));
+    this.#latePlugins = new LatePlugins(
+      [paths.plugins, paths.added],
+      role,
+      manifests.map(({ name }) => name),
+    );
     this.#settings = new Settings(manifests, paths.root, {
       runs: true,
       links: (network) => this.#observe(network),
@@ -321,9 +325,7 @@ export class RunningCore implements Core {
     const note = (message: string, about?: { [name: string]: Json }) =>
       this.#log("info", message, { ...about, by: author.name, via: author.via });
     return noted(this, {
-      ...{ as: (other) => this.as(other), live: true, close() {} },
-      logs: (options, onLine) => this.logs(options, onLine),
-      watch: (options, onStatus) => this.watch(options, onStatus),
+      ...{ as: (other) => this.as(other), live: true, close() {}, logs: this.logs, watch: this.watch },
       propose: (proposal) => this.#propose(proposal, author),
       edit: (...parameters) => this.#declarations.edit(this.as(author), ...parameters),
       revert: (revision) => this.#stored(this.#changes.revert(revision ?? undefined, author)),
@@ -492,8 +494,4 @@ export class RunningCore implements Core {
   #log(level: LogLine["level"], message: string, properties?: { [key: string]: Json }): void {
     this.#parts.logs.write({ atMs: Date.now(), level, plugin: "core", message, properties });
   }
-}
-
-function networkOf(effective: Effective): NetworkSettings {
-  return effective.network as unknown as NetworkSettings;
 }

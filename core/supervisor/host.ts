@@ -13,7 +13,6 @@ import {
   OtbError,
   type Plugin,
   type ProgramSpec,
-  type Resource,
   type Status,
   type Store,
   type Viewer,
@@ -21,6 +20,7 @@ import {
 import { maskedTexts } from "../config/secrets.ts";
 import { LiveView } from "../contract/live_view.ts";
 import { PluginFacts } from "../contract/plugin_facts.ts";
+import { PluginClaims } from "../contract/plugin_claims.ts";
 import { readArgs } from "./args.ts";
 import { HostProgram } from "./host_program.ts";
 import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
@@ -51,7 +51,7 @@ class Host<Config, Running> {
   #running: { self: Running } | undefined;
   #config: Config | undefined;
   // What the core must know again when it comes back.
-  #claims = new Map<string, Resource[]>();
+  #claims = new PluginClaims((key, resources) => this.#call("claim", [key, resources]));
   #health = new Map<string, HealthCondition>();
   #programs = new Map<string, HostProgram>();
   #slips = new Slips();
@@ -136,7 +136,7 @@ class Host<Config, Running> {
     const hello: Hello = {
       pid: Deno.pid,
       started: this.#running !== undefined,
-      claims: [...this.#claims],
+      claims: this.#claims.held,
       programs: [...this.#programs].flatMap(([key, { wanted }]): [string, ProgramSpec][] =>
         wanted ? [[key, wanted]] : []
       ),
@@ -314,11 +314,7 @@ class Host<Config, Running> {
         return value;
       },
       defer: (release) => void this.#releases.push(release),
-      claim: async (key, resources) => {
-        await this.#call("claim", [key, resources]);
-        if (resources.length > 0) this.#claims.set(key, resources);
-        else this.#claims.delete(key);
-      },
+      claim: (key, resources) => this.#claims.claim(key, resources),
       program: (key, watcher) => {
         const program = new HostProgram(watcher, {
           keep: (spec) => this.#call("program-keep", [key, spec]),
@@ -328,8 +324,9 @@ class Host<Config, Running> {
         return program;
       },
       publishStatus: (status) => {
+        const isEqual = JSON.stringify(status) === JSON.stringify(this.#status);
         this.#status = status;
-        this.#rpc?.notify("status", status);
+        if (!isEqual) this.#rpc?.notify("status", status);
       },
       health: {
         raise: (condition) => this.#raise(condition),

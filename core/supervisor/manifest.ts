@@ -48,7 +48,11 @@ const manifestSchema = z.object({
       run: z.array(z.string()).default([]),
       sys: z.array(z.string()).default([]),
     }).prefault({}),
-    programs: z.array(z.string().regex(/^[a-z][a-z0-9-]*$/)).default([]),
+    // Read by the launcher, too, which installs what is missing: both names are such as a shell takes them.
+    programs: z.array(z.strictObject({
+      name: z.string().regex(/^[a-z][a-z0-9-]*$/),
+      debian: z.string().regex(/^[a-z0-9][a-z0-9.+-]*$/),
+    })).default([]),
     claims: z.array(claimKinds).default([]),
     reads: z.array(factKey).default([]),
     publishes: z.array(factKey).default([]),
@@ -115,19 +119,40 @@ function holds(range: string): boolean {
   return differs === undefined || (rest[differs] ?? 0) < ownRest[differs]!;
 }
 
+/** Paths of the folders in a directory of plugins, those left out whose names start with `_` or `.`; none where there is no directory. */
+export function foldersIn(directory: string): string[] {
+  try {
+    return [...Deno.readDirSync(directory)].filter(({ name, isDirectory }) =>
+      isDirectory && !/^[_.]/.test(name)
+    )
+      .map(({ name }) => `${directory}/${name}`).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
 /**
- * Finds the plugins for a role: every folder of `directory` with a manifest, names that start with `_` left out.
+ * Finds the plugins for a role: every folder of these directories with a manifest.
  *
- * A broken manifest does not hide the others: it comes back in `problems`.
+ * A broken manifest does not hide the others: it comes back in `problems`. So does one whose name is that of an earlier one.
  */
-export function findPlugins(directory: string, role: Role): { manifests: Manifest[]; problems: OtbError[] } {
+export function findPlugins(
+  directories: string[],
+  role: Role,
+): { manifests: Manifest[]; problems: OtbError[] } {
   const manifests: Manifest[] = [];
   const problems: OtbError[] = [];
-  for (const entry of [...Deno.readDirSync(directory)].sort((a, b) => a.name < b.name ? -1 : 1)) {
-    if (!entry.isDirectory || entry.name.startsWith("_") || entry.name.startsWith(".")) continue;
-    const folder = `${directory}/${entry.name}`;
+  for (const folder of directories.flatMap(foldersIn)) {
     try {
       const manifest = parseManifest(Deno.readTextFileSync(`${folder}/deno.json`), folder);
+      const former = manifests.find(({ name }) => name === manifest.name);
+      if (former) {
+        throw new OtbError(
+          "plugin-name-taken",
+          `Cannot use the plugin in ${folder} as ${former.directory} has its name: current value is "${manifest.name}"`,
+        );
+      }
       if (manifest.roles.includes(role)) manifests.push(manifest);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) continue;

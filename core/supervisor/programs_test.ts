@@ -20,7 +20,7 @@ function writeRunner(folder: string, name = "runner"): Manifest {
      await globalThis.program.apply(globalThis.spec(ctx.config.greeting));`,
     {
       members: `async reload(_, next) { await globalThis.program.apply(globalThis.spec(next.greeting)); },`,
-      otb: { tier: "trusted", programs: ["sleep", "ls"] },
+      otb: { tier: "trusted", programs: ["sleep", "ls"].map((name) => ({ name, debian: "coreutils" })) },
     },
   );
 }

@@ -41,7 +41,7 @@ export function describePermissions(manifest: Manifest): string[] {
   const { permissions } = manifest;
   const words: string[] = [];
   if (manifest.native) words.push("runs native code, which no sandbox holds");
-  const programs = [...permissions.run, ...manifest.programs];
+  const programs = [...new Set([...permissions.run, ...manifest.programs.map(({ name }) => name)])];
   if (programs.length > 0) words.push(`runs the programs ${programs.join(", ")}`);
   if (permissions.net.length > 0) words.push(`uses the network: ${permissions.net.join(", ")}`);
   if (permissions.read.length > 0) words.push(`reads ${permissions.read.join(", ")}`);

@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { OtbError } from "../contract/mod.ts";
 import { Backoff } from "./backoff.ts";
 import { parseManifest } from "./manifest.ts";
-import { sandboxFlags } from "./sandbox.ts";
+import { describePermissions, sandboxFlags } from "./sandbox.ts";
 
 const minimal = {
   name: "@otb/echo",
@@ -36,10 +36,22 @@ Deno.test("native code is allowed by the one library only", () => {
   assert.ok(flags.includes("--allow-ffi=/otb/lib/libotb_native.so"));
 });
 
+Deno.test("who consents to a plugin is told each program once, whoever runs it", () => {
+  const programs = [{ name: "dnsmasq", debian: "dnsmasq-base" }, { name: "conntrack", debian: "conntrack" }];
+  const manifest = parse({}, { tier: "trusted", programs, permissions: { run: ["conntrack"] } });
+  assert.deepEqual(describePermissions(manifest), ["runs the programs conntrack, dnsmasq"]);
+});
+
 Deno.test("manifests that ask for the wrong thing are refused with a code", () => {
   const cases: [string, () => unknown][] = [
     ["tier-too-low", () => parse({}, { native: true })],
     ["tier-too-low", () => parse({}, { permissions: { run: ["ip"] } })],
+    ["tier-too-low", () => parse({}, { programs: [{ name: "dnsmasq", debian: "dnsmasq-base" }] })],
+    ["manifest-invalid", () => parse({}, { tier: "trusted", programs: ["dnsmasq"] })],
+    [
+      "manifest-invalid",
+      () => parse({}, { tier: "trusted", programs: [{ name: "x", debian: "x; reboot" }] }),
+    ],
     ["contract-unknown", () => parse({}, { contract: "^1" })],
     ["contract-unknown", () => parse({}, { contract: "^2.1" })],
     ["manifest-invalid", () => parse({}, { contract: 2 })],

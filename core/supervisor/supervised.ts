@@ -93,7 +93,7 @@ export class Supervised {
     }
     const tell = (...notice: ProgramNotice) => this.#process?.rpc.notify("program", notice);
     this.#facts = new PublishedFacts(core.facts, manifest);
-    this.#programs = new Programs(manifest.name, manifest.programs, core.places.run, {
+    this.#programs = new Programs(manifest.name, manifest.programs.map(({ name }) => name), core.places.run, {
       said: (key, lines) => tell(key, { lines }),
       ended: (key, reason) => tell(key, { ended: reason }),
     });

@@ -1,9 +1,9 @@
-// my-plugin: follows the links, publishes a status, raises a health condition.
+// my-plugin: follows the links, tells people and other plugins how many are up, raises a health condition.
 import { definePlugin } from "@otb/plugin";
 import { config } from "./config.ts";
-import { judge } from "./links_up.ts";
 import { linksPage } from "./page.ts";
-import { expect, look, verbs } from "./verbs.ts";
+import { count, expect, verbs } from "./verbs.ts";
+import { LinkWatch } from "./watch.ts";
 
 export default definePlugin({
   config,
@@ -19,32 +19,19 @@ export default definePlugin({
       : [],
 
   start(ctx) {
-    let { atLeast } = ctx.config;
-    const look = () => {
-      const { up, condition } = judge(ctx.links.current, atLeast);
-      ctx.publishStatus({ up, atLeast });
-      if (condition) ctx.health.raise(condition);
-      else ctx.health.clear("too-few-links");
-      return { up, atLeast };
-    };
+    const watch = new LinkWatch(ctx);
     // Undone in reverse order when the plugin stops, also after half a start.
-    ctx.defer(ctx.links.subscribe(look));
-    look();
-    ctx.log.info("Watching the links", { atLeast });
+    ctx.defer(ctx.links.subscribe(() => watch.look()));
+    watch.look();
+    ctx.log.info("Watching the links", { atLeast: ctx.config.atLeast });
     // What runs from now on; `reload`, actions and pages are given it.
-    return {
-      look,
-      lookAgain(next: number) {
-        atLeast = next;
-        look();
-      },
-    };
+    return watch;
   },
 
-  reload: (running, { atLeast }) => running.lookAgain(atLeast),
+  reload: (watch, next) => watch.take(next),
 
   verbs: { "my-plugin": verbs },
-  actions: { look },
+  actions: { count },
   edits: { expect },
   pages: { links: linksPage },
 });

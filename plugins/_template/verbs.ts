@@ -2,26 +2,19 @@
 import * as z from "zod/mini";
 import { action, type Block, edit, field } from "@otb/plugin";
 import type { Config } from "./config.ts";
-
-/** What runs, as far as the action needs it. */
-interface Running {
-  look(): { up: number; atLeast: number };
-}
+import type { LinkWatch } from "./watch.ts";
 
 /** What help says of `otb my-plugin`. */
-export const verbs = { summary: "How many links are up.", example: "otb my-plugin look" };
+export const verbs = { summary: "How many links are up.", example: "otb my-plugin count" };
 
-/** `otb my-plugin look`: done by the running plugin. */
-export const look = action({
-  title: "Look",
-  summary: "Say how many links are up now.",
-  verb: "my-plugin look",
-  run: (running: Running) => running.look(),
+/** `otb my-plugin count`: done by the running plugin. */
+export const count = action({
+  title: "Count",
+  summary: "Count the links that are up, now.",
+  verb: "my-plugin count",
+  run: (watch: LinkWatch) => watch.look(),
   // The answer again, for a person.
-  show: ({ up, atLeast }: { up: number; atLeast: number }): Block[] => [
-    { kind: "stat", label: "Links up", value: up },
-    { kind: "stat", label: "Expected", value: atLeast },
-  ],
+  show: (up: number): Block[] => [{ kind: "stat", label: "Links up", value: up }],
 });
 
 /** `otb my-plugin expect 2`: pure, and works while nothing runs, too. */
@@ -31,14 +24,14 @@ export const expect = edit({
   verb: "my-plugin expect",
   example: "sudo otb my-plugin expect 2",
   args: z.strictObject({
-    count: field(z.int().check(z.minimum(0), z.maximum(8)), {
+    links: field(z.int().check(z.minimum(0), z.maximum(8)), {
       positional: true,
       metavar: "COUNT",
       description: "How many links should be up.",
     }),
   }),
-  edit: ({ count }, _settings: Config) => ({
-    patch: { atLeast: count },
-    done: `A warning comes when fewer than ${count} links are up`,
+  edit: ({ links }, _settings: Config) => ({
+    patch: { atLeast: links },
+    done: `A warning comes when fewer than ${links} links are up`,
   }),
 });

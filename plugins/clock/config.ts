@@ -1,8 +1,9 @@
 // Settings of the clock.
 import * as z from "zod/mini";
+import { IPV4 } from "@otb/plugin";
 
 const address = z.string().check(z.regex(
-  /^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}$/,
+  IPV4,
   "it must be an IPv4 address: names cannot be looked up before the clock is right",
 ));
 

@@ -1,9 +1,9 @@
 // IPv6 on the LAN as it runs: the box's address in the prefix by claim, and a dnsmasq that announces what the interface has.
 // Taking the address away is taking the announcement back: dnsmasq tells devices at once, and goes on for as long as one that
 // missed it may believe the last one.
-import type { Context, Program } from "@otb/plugin";
+import { type Context, SupervisedProgram } from "@otb/plugin";
 import type { Config } from "./config.ts";
-import { dnsmasqProgram, isServing, reasonOf } from "./dnsmasq.ts";
+import { DNSMASQ } from "./dnsmasq.ts";
 import { announcerConfig } from "./dnsmasq_config.ts";
 import { type Announcement, announcerResources } from "./ipv6.ts";
 
@@ -12,17 +12,13 @@ const FAREWELL_MS = 2_000;
 
 /** Announces one prefix, or takes it back. */
 export class Announcer {
-  readonly #dnsmasq: Program;
-  #claimed = "";
+  readonly #dnsmasq: SupervisedProgram;
   #announced: Announcement | undefined;
   /** When a prefix that was taken back needs no more telling, in monotonic milliseconds. */
   #farewellUntilMs: number | undefined;
 
   constructor(private readonly ctx: Context<Config>) {
-    this.#dnsmasq = ctx.program("announcer", {
-      isReady: isServing,
-      onEnd: (line) => ctx.log.warn("The dnsmasq that announces IPv6 ended", { reason: reasonOf(line) }),
-    });
+    this.#dnsmasq = new SupervisedProgram(ctx, DNSMASQ, { key: "announcer" });
   }
 
   /** The prefix that is announced, as the box's own address in it. */
@@ -40,7 +36,7 @@ export class Announcer {
     if (wanted) this.#farewellUntilMs = undefined;
     await this.#claim(wanted);
     this.#announced = wanted;
-    if (wanted) return await this.#dnsmasq.apply(dnsmasqProgram(announcerConfig(wanted)));
+    if (wanted) return await this.#dnsmasq.apply(announcerConfig(wanted));
     if (this.#farewellUntilMs !== undefined && nowMs < this.#farewellUntilMs) return;
     this.#farewellUntilMs = undefined;
     await this.#dnsmasq.apply(undefined);
@@ -48,19 +44,13 @@ export class Announcer {
 
   async #claim(wanted: Announcement | undefined): Promise<void> {
     const { lan } = this.ctx.network.current;
-    const resources = lan ? announcerResources(lan, wanted) : [];
-    const text = JSON.stringify(resources);
-    if (text === this.#claimed) return;
-    await this.ctx.claim("ipv6", resources);
-    this.#claimed = text;
+    await this.ctx.claim("ipv6", lan ? announcerResources(lan, wanted) : []);
   }
 
-  /** Takes back what is announced, and ends. */
+  /** Takes back what is announced; its dnsmasq tells devices before it ends with the plugin. */
   async close(): Promise<void> {
-    if (this.#announced) {
-      await this.#claim(undefined);
-      await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
-    }
-    await this.#dnsmasq.apply(undefined);
+    if (!this.#announced) return;
+    await this.#claim(undefined);
+    await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
   }
 }

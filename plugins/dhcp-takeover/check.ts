@@ -1,7 +1,6 @@
 // What the schema cannot see of the settings. Pure.
-import type { Problem, World } from "@otb/plugin";
+import { inRange, ipv4Network, ipv4Number, type Problem, type World } from "@otb/plugin";
 import type { Config } from "./config.ts";
-import { contains, networkOf, toNumber } from "./ipv4.ts";
 import { pool } from "./plan.ts";
 
 /** Largest pool, in addresses. */
@@ -10,7 +9,7 @@ const MAX_POOL = 65_536;
 /** Everything that contradicts the LAN or itself. */
 export function checkSettings(next: Config, { network: { lan } }: World): Problem[] {
   const problems: Problem[] = [];
-  const own = lan ? networkOf(lan.address) : undefined;
+  const own = lan ? ipv4Network(lan.address) : undefined;
   if (!own) {
     if (next.mode === "off") return [];
     return [{
@@ -68,6 +67,6 @@ export function checkSettings(next: Config, { network: { lan } }: World): Proble
   return problems;
 
   function isHost(address: string): boolean {
-    return contains({ first: own!.first + 1, last: own!.last - 1 }, toNumber(address));
+    return inRange({ first: own!.first + 1, last: own!.last - 1 }, ipv4Number(address));
   }
 }

@@ -1,6 +1,6 @@
 // Settings of the LAN's DHCP and DNS.
+import { isIpv4 } from "@otb/plugin";
 import * as z from "zod/mini";
-import { isIpv4 } from "./ipv4.ts";
 
 /** Notes what a setting is for, where documentation and forms find it. */
 function described<T extends z.ZodMiniType>(schema: T, description: string): T {

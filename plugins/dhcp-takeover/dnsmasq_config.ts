@@ -1,8 +1,8 @@
 // The plan as dnsmasq reads it (dnsmasq(8)). Pure; every value is checked here once more, so that none can start a line or
 // an option of its own, wherever it came from.
+import { ipv4Number, isIpv4, isIpv6 } from "@otb/plugin";
 import { LABEL, MAC } from "./config.ts";
-import { isIpv4, toNumber } from "./ipv4.ts";
-import { type AnnouncerPlan, isIpv6 } from "./ipv6.ts";
+import type { AnnouncerPlan } from "./ipv6.ts";
 import type { ServedNetwork, ServePlan } from "./plan.ts";
 
 /** Names that would make a device something else to others: a proxy (WPAD), a tunnel (ISATAP), this box, itself. */
@@ -25,7 +25,7 @@ const COMMON = ["keep-in-foreground", "log-facility=-", "log-async=50", "pid-fil
  */
 export function dnsmasqConfig(plan: ServePlan, leaseFile: string): string {
   const addresses = plan.networks.flatMap(({ ranges }) => ranges)
-    .reduce((sum, [first, last]) => sum + toNumber(last) - toNumber(first) + 1, plan.reservations.length);
+    .reduce((sum, [first, last]) => sum + ipv4Number(last) - ipv4Number(first) + 1, plan.reservations.length);
   const lines = [
     ...COMMON,
     ...interfaceLines(plan.interface),

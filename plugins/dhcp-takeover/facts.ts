@@ -1,7 +1,13 @@
 // Facts of other plugins as this one uses them: looked at first, as anything may stand in them. Pure.
-import type { DeviceNameFact, DhcpServerFact, DnsSetFact, ResolverFact } from "@otb/plugin";
+import {
+  type DeviceNameFact,
+  type DhcpServerFact,
+  type DnsSetFact,
+  ipv4Network,
+  isIpv4,
+  type ResolverFact,
+} from "@otb/plugin";
 import { LABEL, MAC } from "./config.ts";
-import { isIpv4, networkOf } from "./ipv4.ts";
 import type { Server } from "./machine.ts";
 
 const MAX_NAMES = 1_024, MAX_SETS = 64, MAX_DOMAINS = 2_000;
@@ -16,7 +22,7 @@ export function serverOf(fact: DhcpServerFact): Omit<Server, "heardMs"> | undefi
     mac,
     server,
     ...(typeof router === "string" && isIpv4(router) ? { router } : {}),
-    ...(typeof network === "string" && networkOf(network) ? { network } : {}),
+    ...(typeof network === "string" && ipv4Network(network) ? { network } : {}),
     ...(said ? { vendor: said } : {}),
   };
 }

@@ -1,5 +1,13 @@
 // What the LAN is told of IPv6: which prefix, for how long, and which other routers lead devices around the box. Pure.
-import type { InterfaceFact, Lan, LanPrefixFact, Resource, RouterAdvertisementFact } from "@otb/plugin";
+import {
+  canonicalAddress,
+  type InterfaceFact,
+  isIpv6,
+  type Lan,
+  type LanPrefixFact,
+  type Resource,
+  type RouterAdvertisementFact,
+} from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { MAC } from "./config.ts";
 
@@ -39,25 +47,10 @@ const TIMING: Timing = { everySeconds: 30, routerSeconds: 90, prefixSeconds: 300
 const MAX_ROUTERS = 8;
 const MAX_RESOLVERS = 3;
 
-/** Whether a text is an IPv6 address, without zone. */
-export function isIpv6(text: string): boolean {
-  return canonical(text) !== undefined;
-}
-
-/** The one way to write an address (RFC 5952); undefined when it is none. */
-function canonical(text: string): string | undefined {
-  if (!/^[0-9a-fA-F:]{2,39}$/.test(text)) return undefined;
-  try {
-    return new URL(`http://[${text}]/`).hostname.slice(1, -1);
-  } catch {
-    return undefined;
-  }
-}
-
 /** A /64 for use by hosts (global unicast, or unique local as in RFC 4193), as `2001:db8:1:2::`; undefined for any other. */
 function networkOf64(cidr: unknown): string | undefined {
   const [address = "", length, rest] = String(cidr).split("/");
-  const network = canonical(address);
+  const network = canonicalAddress(address, 6);
   const isUsable = network !== undefined && network.endsWith("::") &&
     /^([23][0-9a-f]{3}|f[cd][0-9a-f]{2}):/.test(network);
   // Four groups at most: what is behind them belongs to hosts.
@@ -91,7 +84,7 @@ export function announcement(
     address: `${network}1/64`,
     resolvers: dns.enabled
       ? "own"
-      : told.flatMap((one) => canonical(String(one)) ?? []).slice(0, MAX_RESOLVERS),
+      : told.flatMap((one) => canonicalAddress(String(one), 6) ?? []).slice(0, MAX_RESOLVERS),
     timing: TIMING,
   };
 }
@@ -103,7 +96,7 @@ export function announcement(
 function strangeAddresses(device: InterfaceFact | undefined, own: string, routers: Router[]): string[] {
   const announced = new Set(routers.flatMap(({ prefixes }) => prefixes.map((prefix) => groupsOf(prefix))));
   return (device?.addresses ?? []).filter((cidr) => {
-    const address = canonical(cidr.split("/")[0]!);
+    const address = canonicalAddress(cidr.split("/")[0]!, 6);
     return address && !/^fe[89ab]/.test(address) && address !== own && !announced.has(groupsOf(address));
   });
 }

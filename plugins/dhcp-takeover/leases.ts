@@ -1,5 +1,5 @@
 // dnsmasq's lease file: read, and put together again after a power cut. Pure.
-import { isIpv4 } from "./ipv4.ts";
+import { isIpv4 } from "@otb/plugin";
 import { LABEL, MAC } from "./config.ts";
 
 /** One IPv4 lease. */

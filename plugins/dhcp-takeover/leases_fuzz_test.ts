@@ -1,9 +1,9 @@
+import { isIpv4 } from "@otb/plugin";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz, swift } from "../../tests/fuzz/property.ts";
 import { hostileText } from "../../tests/fuzz/inputs.ts";
 import { LABEL, MAC } from "./config.ts";
-import { isIpv4 } from "./ipv4.ts";
 import { hostName, mergeLeases, parseLeases, shiftLeases } from "./leases.ts";
 import { parseArpTable } from "./neighbours.ts";
 

@@ -1,8 +1,7 @@
 // Who has which address on the LAN although nobody leased it here: asked by ARP in turn, kept on the disk.
-import type { Context, Json } from "@otb/plugin";
+import { type Context, ipv4Number, ipv4Text, type Json } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { type Hold, holdsWith, quarantineWith, type Refused } from "./holds.ts";
-import { toNumber, toText } from "./ipv4.ts";
 import type { Lease } from "./leases.ts";
 import { type Neighbour, neighbours, Nudger } from "./neighbours.ts";
 import type { ServePlan } from "./plan.ts";
@@ -73,7 +72,7 @@ export class Lookout {
     this.#looks++;
     if (this.#nudged.length === 0) this.#nudged = toNudge(plan, leases);
     const count = isUrgent ? NUDGES_BEFORE : this.#looks % LOOKS_PER_NUDGE === 0 ? 1 : 0;
-    for (const address of this.#nudged.splice(0, count)) this.#nudger.nudge(toText(address));
+    for (const address of this.#nudged.splice(0, count)) this.#nudger.nudge(ipv4Text(address));
     if (!isUrgent && this.#looks % LOOKS_PER_READ !== 0) return;
     try {
       this.#seen = (await neighbours()).filter((one) => one.interface === on);
@@ -106,11 +105,11 @@ export class Lookout {
 
 /** Addresses of the LAN's own network that may be given and are not. */
 function toNudge(plan: ServePlan | undefined, leases: Lease[]): number[] {
-  const leased = new Set(leases.map(({ address }) => toNumber(address)));
+  const leased = new Set(leases.map(({ address }) => ipv4Number(address)));
   return (plan?.networks ?? []).filter(({ own }) => own).flatMap(({ ranges }) => ranges).flatMap(
     ([first, last]) => {
-      const length = Math.min(MAX_NUDGED, toNumber(last) - toNumber(first) + 1);
-      return Array.from({ length }, (_, index) => toNumber(first) + index);
+      const length = Math.min(MAX_NUDGED, ipv4Number(last) - ipv4Number(first) + 1);
+      return Array.from({ length }, (_, index) => ipv4Number(first) + index);
     },
   ).filter((address) => !leased.has(address)).slice(0, MAX_NUDGED);
 }

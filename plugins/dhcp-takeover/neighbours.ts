@@ -1,8 +1,7 @@
 // Who is on the LAN whether or not we gave it an address: the kernel's ARP table, and a nudge that fills it.
 import { createSocket, type Socket } from "node:dgram";
-import { runCommand } from "@otb/plugin";
+import { isIpv4, runCommand } from "@otb/plugin";
 import { MAC } from "./config.ts";
-import { isIpv4 } from "./ipv4.ts";
 
 /** A station that answered ARP. */
 export interface Neighbour {

@@ -1,17 +1,20 @@
 // What to serve: networks, ranges, routers and times, from the phase and from what was seen. Pure.
-import type { Lan, Link } from "@otb/plugin";
-import type { Config } from "./config.ts";
 import {
-  contains,
-  isPrivate,
-  maskOf,
-  type Network,
-  networkOf,
-  overlaps,
-  toNumber,
-  toText,
-  without,
-} from "./ipv4.ts";
+  inRange,
+  ipv4Mask,
+  type Ipv4Network,
+  ipv4Network,
+  ipv4Number,
+  ipv4Text,
+  isWithin,
+  type Lan,
+  type Link,
+  PRIVATE4,
+  rangesMeet,
+  rangeWithout,
+  SHARED4,
+} from "@otb/plugin";
+import type { Config } from "./config.ts";
 import type { Hold } from "./holds.ts";
 import type { Server } from "./machine.ts";
 
@@ -89,7 +92,7 @@ const MAX_NETWORKS = 8;
 /** The plan while ours is the LAN's server. */
 export function planServing(phase: "trial" | "confirmed", config: Config, input: PlanInput): ServePlan {
   const { lan, servers } = input;
-  const own = networkOf(lan.address)!;
+  const own = ipv4Network(lan.address)!;
   const address = lan.address.split("/")[0]!;
   const taken = takenAddresses(input);
   const serverNetworks = uniqueNetworks(servers);
@@ -100,15 +103,15 @@ export function planServing(phase: "trial" | "confirmed", config: Config, input:
     dns: address,
     // Where a modem gave addresses of this very network, any of them may be in use.
     ranges: rangesOf(
-      serverNetworks.some((network) => overlaps(network, own)) ? hosts(own) : pool(own, config.pool),
+      serverNetworks.some((network) => rangesMeet(network, own)) ? hosts(own) : pool(own, config.pool),
       taken,
     ),
   }];
   for (const network of serverNetworks) {
-    if (networks.length > MAX_NETWORKS || overlaps(network, own)) continue;
+    if (networks.length > MAX_NETWORKS || rangesMeet(network, own)) continue;
     // Without an address of ours there, its devices could not reach us as their router.
     const link = input.links.find(({ observed }) =>
-      observed.address && contains(network, toNumber(observed.address))
+      observed.address && inRange(network, ipv4Number(observed.address))
     );
     if (!link) continue;
     networks.push({
@@ -125,7 +128,7 @@ export function planServing(phase: "trial" | "confirmed", config: Config, input:
   const isGiven = ({ address }: { address: string }) =>
     networks.some(({ ranges }) =>
       ranges.some(([first, last]) =>
-        contains({ first: toNumber(first), last: toNumber(last) }, toNumber(address))
+        inRange({ first: ipv4Number(first), last: ipv4Number(last) }, ipv4Number(address))
       )
     );
   return {
@@ -148,13 +151,13 @@ export function planGivingBack(modem: Server, config: Config, input: PlanInput):
   if (!network || !modem.router) return undefined;
   const { lan } = input;
   const { reservations, holds, names } = common(config, input);
-  const inside = ({ address }: { address: string }) => contains(network, toNumber(address));
+  const inside = ({ address }: { address: string }) => inRange(network, ipv4Number(address));
   return {
     interface: lan.interface,
     address: lan.address.split("/")[0]!,
     networks: [{
       ...named(network),
-      own: overlaps(network, networkOf(lan.address)!),
+      own: rangesMeet(network, ipv4Network(lan.address)!),
       router: modem.router,
       dns: modem.router,
       ranges: rangesOf(hosts(network), takenAddresses(input)),
@@ -179,7 +182,7 @@ function common(config: Config, input: PlanInput) {
     reservations,
     // dnsmasq refuses to start when an address stands twice.
     holds: input.holds.filter(({ mac, address }) =>
-      !reserved.has(mac) && !reserved.has(address) && !taken.has(toNumber(address))
+      !reserved.has(mac) && !reserved.has(address) && !taken.has(ipv4Number(address))
     ),
     names: names.filter(([mac]) => !reserved.has(mac)),
     ...(config.captivePortalUrl ? { captivePortalUrl: config.captivePortalUrl } : {}),
@@ -198,23 +201,23 @@ function common(config: Config, input: PlanInput) {
 }
 
 /** First and last address of the LAN's pool, as the settings say or fitting the network. */
-export function pool(own: Network, { from, to }: Config["pool"]): { first: number; last: number } {
+export function pool(own: Ipv4Network, { from, to }: Config["pool"]): { first: number; last: number } {
   const all = hosts(own);
   const wide = all.last - all.first >= POOL_START + POOL_SIZE;
-  const first = from ? toNumber(from) : wide ? own.first + POOL_START : all.first;
-  return { first, last: to ? toNumber(to) : Math.min(all.last, first + POOL_SIZE - 1) };
+  const first = from ? ipv4Number(from) : wide ? own.first + POOL_START : all.first;
+  return { first, last: to ? ipv4Number(to) : Math.min(all.last, first + POOL_SIZE - 1) };
 }
 
-function hosts({ first, last }: Network): { first: number; last: number } {
+function hosts({ first, last }: Ipv4Network): { first: number; last: number } {
   return { first: first + 1, last: last - 1 };
 }
 
 function rangesOf(range: { first: number; last: number }, taken: Set<number>): [string, string][] {
-  return without(range, taken).map(({ first, last }) => [toText(first), toText(last)]);
+  return rangeWithout(range, taken).map(({ first, last }) => [ipv4Text(first), ipv4Text(last)]);
 }
 
-function named(network: Network): { network: string; mask: string } {
-  return { network: toText(network.first), mask: maskOf(network) };
+function named(network: Ipv4Network): { network: string; mask: string } {
+  return { network: ipv4Text(network.first), mask: ipv4Mask(network) };
 }
 
 /** Addresses of this box, of modems and of whoever else has one. */
@@ -227,7 +230,7 @@ function takenAddresses({ lan, links, servers, refused }: PlanInput): Set<number
       ...refused,
     ].flatMap((address) => {
       try {
-        return address ? [toNumber(address)] : [];
+        return address ? [ipv4Number(address)] : [];
       } catch {
         return []; // IPv6, or nonsense that a server said.
       }
@@ -235,23 +238,26 @@ function takenAddresses({ lan, links, servers, refused }: PlanInput): Set<number
   );
 }
 
-function usableNetwork({ network, router }: Server): Network | undefined {
-  const parsed = network ? networkOf(network) : undefined;
-  if (!parsed || parsed.length < LARGEST_NETWORK || parsed.length > SMALLEST_NETWORK || !isPrivate(parsed)) {
+function usableNetwork({ network, router }: Server): Ipv4Network | undefined {
+  const parsed = network ? ipv4Network(network) : undefined;
+  if (
+    !parsed || parsed.length < LARGEST_NETWORK || parsed.length > SMALLEST_NETWORK ||
+    !isWithin(parsed, [...PRIVATE4, SHARED4])
+  ) {
     return undefined;
   }
   try {
-    return router === undefined || contains(hosts(parsed), toNumber(router)) ? parsed : undefined;
+    return router === undefined || inRange(hosts(parsed), ipv4Number(router)) ? parsed : undefined;
   } catch {
     return undefined;
   }
 }
 
-function uniqueNetworks(servers: Server[]): Network[] {
-  const networks: Network[] = [];
+function uniqueNetworks(servers: Server[]): Ipv4Network[] {
+  const networks: Ipv4Network[] = [];
   for (const server of servers) {
     const network = usableNetwork(server);
-    if (network && !networks.some((other) => overlaps(network, other))) networks.push(network);
+    if (network && !networks.some((other) => rangesMeet(network, other))) networks.push(network);
   }
   return networks.sort((a, b) => a.first - b.first);
 }

@@ -9,7 +9,6 @@ import { CODES, conditions, type Situation, statusOf } from "./words.ts";
 export class Publisher {
   #devices = new Map<string, DeviceFact>();
   #raised = new Set<string>();
-  #status = "";
 
   constructor(private readonly ctx: Context<Config>) {}
 
@@ -32,9 +31,6 @@ export class Publisher {
     for (const code of CODES) if (this.#raised.has(code) && !codes.has(code)) ctx.health.clear(code);
     this.#raised = codes;
     const status = statusOf(situation);
-    const text = JSON.stringify(status);
-    if (text === this.#status) return;
-    this.#status = text;
     ctx.publishStatus(status);
     const { leases: _, ...fact } = status;
     ctx.facts.publish(DHCP, fact as Status as DhcpFact);

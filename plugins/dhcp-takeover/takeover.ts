@@ -7,8 +7,12 @@ import {
   DNS_SET,
   type DnsSetFact,
   type GuideStep,
+  inRange,
   INTERFACE,
   type InterfaceFact,
+  ipv4Network,
+  ipv4Number,
+  type Ipv4Range,
   type Json,
   LAN_PREFIX,
   type LanPrefixFact,
@@ -16,21 +20,19 @@ import {
   type ListensFact,
   type Loss,
   OtbError,
-  type Program,
   RESOLVER,
   type ResolverFact,
   ROUTER_ADVERTISEMENT,
   type RouterAdvertisementFact,
   type Status,
+  SupervisedProgram,
   type View,
   type Viewer,
 } from "@otb/plugin";
 import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
-import { dnsmasqProgram, isServing, reasonOf } from "./dnsmasq.ts";
 import { dnsmasqConfig } from "./dnsmasq_config.ts";
 import { deviceNames, dnsSets, localDomainsOf, resolverOf } from "./facts.ts";
-import { contains, networkOf, type Range, toNumber } from "./ipv4.ts";
 import { announcement, leaks } from "./ipv6.ts";
 import { LeaseWatch } from "./lease_watch.ts";
 import { guideStep } from "./guide.ts";
@@ -55,6 +57,7 @@ import { readRecipes } from "./recipes.ts";
 import { ServerWatch } from "./server_watch.ts";
 import type { DhcpStatus } from "./status_blocks.ts";
 import { type Situation, statusOf } from "./words.ts";
+import { DNSMASQ } from "./dnsmasq.ts";
 
 const TICK_MS = 1_000;
 /** What dnsmasq serves devices: DHCP, DNS, and DHCPv6 beside what it announces. */
@@ -76,7 +79,7 @@ export class Takeover {
   readonly #leases: LeaseWatch;
   readonly #lookout: Lookout;
   readonly #servers: ServerWatch;
-  readonly #dnsmasq: Program;
+  readonly #dnsmasq: SupervisedProgram;
   readonly #announcer: Announcer;
   readonly #prefixes: View<LanPrefixFact | undefined>;
   readonly #routers: View<ReadonlyMap<string, RouterAdvertisementFact>>;
@@ -114,17 +117,11 @@ export class Takeover {
     this.#lookout = new Lookout(ctx);
     this.#servers = new ServerWatch(ctx, () => this.#nowMs, (event) => this.#step(event));
     this.#leases = new LeaseWatch(ctx, () => this.#publish());
-    this.#dnsmasq = ctx.program("dnsmasq", {
+    this.#dnsmasq = new SupervisedProgram(ctx, DNSMASQ, {
       onStart: () => this.#restoreLeases(),
-      isReady: isServing,
-      onReady: () => {
-        this.#failure = undefined;
-        this.#publish();
-      },
       onLine: (line) => this.#takeLine(line),
-      onEnd: (line) => {
-        const reason = this.#failure = reasonOf(line);
-        ctx.log.warn("dnsmasq ended", { reason });
+      onFailure: (reason) => {
+        this.#failure = reason;
         this.#publish();
       },
     });
@@ -180,7 +177,7 @@ export class Takeover {
   /** Does what a person wants, and tells how it stands then, as the status does. @throws OtbError `lan-missing`, `dhcp-does-not-fit` */
   async act(kind: "takeover" | "recheck" | "confirm" | "undo"): Promise<Status> {
     const { lan } = this.ctx.network.current;
-    if (!lan || !networkOf(lan.address)) {
+    if (!lan || !ipv4Network(lan.address)) {
       throw new OtbError(
         "lan-missing",
         `Cannot serve addresses as the box has no IPv4 LAN: current value is "${lan?.address ?? "none"}"`,
@@ -240,7 +237,7 @@ export class Takeover {
     const { mode, silenceSeconds, confirmSeconds, watchSeconds } = this.#config;
     // Without a LAN there is nothing that the settings could start.
     const { lan } = this.ctx.network.current;
-    const isLan = lan && networkOf(lan.address);
+    const isLan = lan && ipv4Network(lan.address);
     return {
       mode: isLan ? mode : "off",
       silenceMs: silenceSeconds * 1000,
@@ -294,15 +291,15 @@ export class Takeover {
   }
 
   #quarantine(address: string, mac: string): void {
-    if (!this.#ranges.some((range) => contains(range, toNumber(address)))) return;
+    if (!this.#ranges.some((range) => inRange(range, ipv4Number(address)))) return;
     this.#lookout.quarantine({ address, mac }, this.#nowMs);
     void this.#follow();
   }
 
   /** Everything that may be given now. */
-  get #ranges(): Range[] {
+  get #ranges(): Ipv4Range[] {
     return (this.#plan?.networks ?? []).flatMap(({ ranges }) => ranges)
-      .map(([first, last]) => ({ first: toNumber(first), last: toNumber(last) }));
+      .map(([first, last]) => ({ first: ipv4Number(first), last: ipv4Number(last) }));
   }
 
   /** Makes everything follow the state; calls while one is under way are answered by another round. */
@@ -400,13 +397,13 @@ export class Takeover {
     this.#plan = plan;
     this.#failure = undefined;
     this.ctx.facts.publish(LISTENS, this.ctx.name, SERVED);
-    await this.#dnsmasq.apply(dnsmasqProgram(text, endMs - this.#nowMs));
+    await this.#dnsmasq.apply(text, endMs - this.#nowMs);
     await this.#leases.take();
   }
 
   #planNow(how: "trial" | "confirmed" | "for-modem"): ServePlan | undefined {
     const { lan } = this.ctx.network.current;
-    if (!lan || !networkOf(lan.address)) return undefined;
+    if (!lan || !ipv4Network(lan.address)) return undefined;
     const resolver = this.#resolvers.current;
     if (resolver) this.#localDomains = localDomainsOf(resolver);
     const around = {
@@ -431,7 +428,7 @@ export class Takeover {
     const ranges = this.#ranges;
     const leased = new Set(this.#leases.current.map(({ address }) => address));
     const isHeld = ({ address }: { address: string }) =>
-      !leased.has(address) && ranges.some((range) => contains(range, toNumber(address)));
+      !leased.has(address) && ranges.some((range) => inRange(range, ipv4Number(address)));
     return {
       state,
       nowMs,

@@ -1,13 +1,12 @@
 // The pure parts beside the machine: addresses, leases, holds, devices, facts, recipes, settings.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { ResolverFact } from "@otb/plugin";
+import { inRange, ipv4Network, ipv4Number, ipv4Text, type ResolverFact } from "@otb/plugin";
 import { checkSettings } from "./check.ts";
 import { config } from "./config.ts";
 import { devices } from "./devices.ts";
 import { deviceNames, dnsSets, localDomainsOf, resolverOf, serverOf } from "./facts.ts";
 import { type Hold, holdsWith, quarantineWith, type Refused } from "./holds.ts";
-import { contains, isPrivate, maskOf, networkOf, toNumber, toText, without } from "./ipv4.ts";
 import { hostName, mergeLeases, parseLeases, shiftLeases } from "./leases.ts";
 import { parseArpTable } from "./neighbours.ts";
 import { GENERIC, instructions, readRecipes, recipeFor } from "./recipes.ts";
@@ -15,47 +14,6 @@ import { GENERIC, instructions, readRecipes, recipeFor } from "./recipes.ts";
 const LEASES = `1700000000 02:00:00:00:00:01 192.168.100.51 phone 01:02:00:00:00:00:01
 1700000000 02:00:00:00:00:02 192.168.100.52 * *
 `;
-
-Deno.test("networks, masks and ranges", () => {
-  assert.deepEqual(networkOf("192.168.100.1/24"), {
-    first: toNumber("192.168.100.0"),
-    last: toNumber("192.168.100.255"),
-    length: 24,
-  });
-  assert.equal(maskOf(networkOf("10.0.0.1/9")!), "255.128.0.0");
-  for (
-    const bad of [
-      "192.168.1/24",
-      "192.168.1.1",
-      "192.168.1.1/33",
-      "192.168.01.1/24",
-      "fd00::1/64",
-      "1.2.3.4/24/1",
-    ]
-  ) {
-    assert.equal(networkOf(bad), undefined, bad);
-  }
-  assert.equal(isPrivate(networkOf("192.168.0.0/16")!), true);
-  assert.equal(isPrivate(networkOf("192.0.0.0/8")!), false);
-});
-
-Deno.test("property: a range without some addresses has all others, once, in order", () => {
-  const address = fc.integer({ min: 0, max: 60 });
-  fc.assert(fc.property(address, address, fc.array(address), (a, b, removed) => {
-    const range = { first: Math.min(a, b), last: Math.max(a, b) };
-    const left = without(range, removed).flatMap(({ first, last }) =>
-      Array.from({ length: last - first + 1 }, (_, index) => first + index)
-    );
-    const all = Array.from({ length: range.last - range.first + 1 }, (_, index) => range.first + index);
-    assert.deepEqual(left, all.filter((one) => !removed.includes(one)));
-  }));
-});
-
-Deno.test("property: an address is what it reads as", () => {
-  fc.assert(fc.property(fc.integer({ min: 0, max: 2 ** 32 - 1 }), (number) => {
-    assert.equal(toNumber(toText(number)), number);
-  }));
-});
 
 Deno.test("a lease file is read; what is cut off, of IPv6 or broken is left out", () => {
   assert.deepEqual(parseLeases(LEASES).map(({ address, name, clientId }) => [address, name, clientId]), [
@@ -319,7 +277,7 @@ Deno.test("settings that contradict the LAN are refused", () => {
 Deno.test("property: whoever is seen, holds stay bounded and name no address twice", () => {
   const one = fc.record({
     mac: fc.integer({ min: 10, max: 99 }).map((last) => `02:00:00:00:00:${last}`),
-    address: fc.integer({ min: 0, max: 1023 }).map((number) => toText(toNumber("192.168.96.0") + number)),
+    address: fc.integer({ min: 0, max: 1023 }).map((number) => ipv4Text(ipv4Number("192.168.96.0") + number)),
     interface: fc.constant("lan0"),
   });
   fc.assert(fc.property(fc.array(fc.array(one, { maxLength: 100 }), { maxLength: 8 }), (looks) => {
@@ -327,7 +285,7 @@ Deno.test("property: whoever is seen, holds stay bounded and name no address twi
     for (const seen of looks) holds = holdsWith(holds, seen, [], 0);
     assert.ok(holds.length <= 256);
     assert.equal(new Set(holds.map(({ address }) => address)).size, holds.length);
-    assert.ok(holds.every(({ address }) => contains(networkOf("192.168.96.0/22")!, toNumber(address))));
+    assert.ok(holds.every(({ address }) => inRange(ipv4Network("192.168.96.0/22")!, ipv4Number(address))));
   }));
 });
 

@@ -69,7 +69,6 @@ class Firewall {
   readonly #listens: View<ReadonlyMap<string, ListensFact>>;
   readonly #listeners: View<ListenersFact | undefined>;
   #config: Config;
-  #claimed = "";
   #told = "";
   #work: Promise<void> = Promise.resolve();
 
@@ -97,7 +96,6 @@ class Firewall {
 
   #again(): Promise<void> {
     return this.#work = this.#work.then(() => this.#apply()).catch((error) => {
-      this.#claimed = "";
       this.ctx.health.raise({
         code: REFUSED,
         severity: "error",
@@ -130,11 +128,8 @@ class Firewall {
         allowed,
       })
       : "";
-    if (body !== this.#claimed) {
-      await ctx.claim("table", body ? [{ kind: "nftTable", family: "inet", name: TABLE, body }] : []);
-      this.#claimed = body;
-      ctx.health.clear(REFUSED);
-    }
+    await ctx.claim("table", body ? [{ kind: "nftTable", family: "inet", name: TABLE, body }] : []);
+    ctx.health.clear(REFUSED);
     this.#tell(enabled ? inWords(closed(ctx.role, listeners, services, allowed)) : undefined);
   }
 

@@ -1,16 +1,17 @@
 // Settings of the plugin: which groups may be asked for, and where streams may come from.
 import * as z from "zod/mini";
+import { ipv4Network, isWithin } from "@otb/plugin";
 
-const OCTET = "(25[0-5]|2[0-4]\\d|1?\\d?\\d)";
-const LENGTH = "/(3[0-2]|[12]?\\d)";
+/** RFC 5771. */
+const GROUPS = ["224.0.0.0/4"];
 const range = z.string().check(
-  z.regex(new RegExp(`^(${OCTET}\\.){3}${OCTET}${LENGTH}$`), "it must be an IPv4 range like 10.0.0.0/8"),
+  z.refine((text) => ipv4Network(text) !== undefined, "it must be an IPv4 range like 10.0.0.0/8"),
 );
 const group = z.string().check(
-  z.regex(
-    new RegExp(`^(22[4-9]|23\\d)(\\.${OCTET}){3}/(3[0-2]|[12]\\d|[4-9])$`),
-    "it must be an IPv4 multicast range like 239.1.0.0/16",
-  ),
+  z.refine((text) => {
+    const network = ipv4Network(text);
+    return network !== undefined && isWithin(network, GROUPS);
+  }, "it must be an IPv4 multicast range like 239.1.0.0/16"),
 );
 
 /** Every field has a default; descriptions become documentation. */

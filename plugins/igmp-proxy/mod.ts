@@ -7,10 +7,11 @@ import {
   MULTICAST_WAY,
   type MulticastWayFact,
   page,
+  SupervisedProgram,
   type View,
 } from "@otb/plugin";
 import { type Config, config } from "./config.ts";
-import { IgmpProxy } from "./igmpproxy.ts";
+import { IGMPPROXY } from "./igmpproxy.ts";
 import { CODES, type Plan, plan, TABLE } from "./plan.ts";
 import { type Channel, channels } from "./routes.ts";
 
@@ -44,25 +45,21 @@ export default definePlugin({
 class Multicast {
   readonly #ways: View<ReadonlyMap<string, MulticastWayFact>>;
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
-  readonly #proxy: IgmpProxy;
+  readonly #proxy: SupervisedProgram;
   #config: Config;
   #plan: Plan = { devices: [], conditions: [] };
   #work: Promise<void> = Promise.resolve();
-  #told = "";
 
   constructor(private readonly ctx: Context<Config>) {
     this.#config = ctx.config;
     this.#ways = ctx.facts.watch(MULTICAST_WAY);
     this.#interfaces = ctx.facts.watch(INTERFACE);
-    this.#proxy = new IgmpProxy(ctx, (reason) => this.#ended(reason));
+    this.#proxy = new SupervisedProgram(ctx, IGMPPROXY, { onFailure: (reason) => this.#ended(reason) });
   }
 
   async start(): Promise<void> {
     const { ctx } = this;
-    ctx.defer(async () => {
-      await this.#work;
-      await this.#proxy.apply(undefined);
-    });
+    ctx.defer(() => this.#work);
     const soon = () => void this.#again();
     for (const view of [this.#ways, this.#interfaces, ctx.network]) ctx.defer(view.subscribe(soon));
     const timer = setInterval(() => this.#tell().catch((error) => this.#complain(error)), TELL_MS);
@@ -96,19 +93,16 @@ class Multicast {
     this.#plan = wish;
     // Nothing is routed without the filter: it is there before, and goes after.
     if (!wish.proxy) await this.#proxy.apply(undefined);
-    if (wish.filter !== former.filter) {
-      await ctx.claim(
-        "filter",
-        wish.filter ? [{ kind: "nftTable", family: "inet", name: TABLE, body: wish.filter }] : [],
-      );
-    }
+    await ctx.claim(
+      "filter",
+      wish.filter ? [{ kind: "nftTable", family: "inet", name: TABLE, body: wish.filter }] : [],
+    );
     await this.#proxy.apply(wish.proxy);
     for (const code of CODES) {
       const condition = wish.conditions.find((condition) => condition.code === code);
       if (condition) ctx.health.raise(condition);
       else ctx.health.clear(code);
     }
-    if (!wish.proxy) ctx.health.clear(ENDED);
     if (wish.link !== former.link) {
       ctx.log.info(wish.link ? `Multicast is fetched over "${wish.link}"` : "No multicast is fetched", {
         devices: wish.devices,
@@ -126,15 +120,11 @@ class Multicast {
       reason,
       channels: proxy ? await channels(this.ctx.network.current.lan?.interface ?? "") : [],
     }));
-    const text = JSON.stringify(status);
-    if (text === this.#told || this.ctx.signal.aborted) return;
-    this.#told = text;
-    this.ctx.publishStatus(status);
+    if (!this.ctx.signal.aborted) this.ctx.publishStatus(status);
   }
 
   #ended(reason: string | undefined): void {
     if (reason === undefined) return this.ctx.health.clear(ENDED);
-    this.ctx.log.warn("igmpproxy ended", { reason });
     this.ctx.health.raise({
       code: ENDED,
       severity: "error",

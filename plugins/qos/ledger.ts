@@ -1,5 +1,5 @@
 // What boxes want of this peer: which path of whose session, for how long, and how they share an address. Pure.
-import { canonical } from "./address.ts";
+import { unmappedAddress } from "@otb/plugin";
 import type { Layer } from "./layer.ts";
 import { pathKey, type Paths } from "./paths.ts";
 import type { Wish } from "./wire.ts";
@@ -32,7 +32,7 @@ export class Ledger {
     this.expire(nowMs, paths);
     const kept = new Set<string>();
     for (const wish of wishes) {
-      const address = canonical(wish.address);
+      const address = unmappedAddress(wish.address);
       if (!address || !paths.isOf(session, address, wish.port)) continue;
       if (!this.#groups.has(address) && this.#groups.size >= MOST_ADDRESSES) continue;
       const key = pathKey(address, wish.port);
@@ -46,7 +46,7 @@ export class Ledger {
     this.#forget();
     const shaped = new Set(this.groups(paths).map(({ address }) => address));
     return wishes.filter(({ address, port }) => {
-      const known = canonical(address);
+      const known = unmappedAddress(address);
       return !known || !kept.has(pathKey(known, port)) || !shaped.has(known);
     }).map(({ address }) => address);
   }

@@ -1,6 +1,5 @@
 // Whose path of the tunnel comes from where, as the tunnel of this peer tells it. Pure.
-import type { TunnelPathFact } from "@otb/plugin";
-import { canonical } from "./address.ts";
+import { type TunnelPathFact, unmappedAddress } from "@otb/plugin";
 
 /** The paths of all boxes. */
 export class Paths {
@@ -10,7 +9,7 @@ export class Paths {
 
   constructor(facts: Iterable<TunnelPathFact>) {
     for (const { state, publicAddress, publicPort, session } of facts) {
-      const address = publicAddress && canonical(publicAddress);
+      const address = publicAddress && unmappedAddress(publicAddress);
       if (!address || publicPort === undefined || state === "down") continue;
       this.#owners.set(pathKey(address, publicPort), session);
       this.#sessions.set(address, (this.#sessions.get(address) ?? new Set()).add(session));

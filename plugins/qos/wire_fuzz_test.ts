@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz, swift } from "../../tests/fuzz/property.ts";
 import { type Bytes, cuts, hostile, hostileText, pieces } from "../../tests/fuzz/inputs.ts";
-import { canonical } from "./address.ts";
+import { unmappedAddress } from "@otb/plugin";
 import { lines, MOST_LINE_BYTES, parseAnswer, parseRequest, type Request } from "./wire.ts";
 
 const wish = {
@@ -34,7 +34,7 @@ fuzz(
     for (const { bitsPerSecond, port, address } of request.wishes) {
       assert.ok(bitsPerSecond >= 200_000 && port > 0 && port < 65_536);
       // What is no address is refused further on, in no time.
-      const known = swift(() => canonical(address));
+      const known = swift(() => unmappedAddress(address));
       assert.ok(known === undefined || typeof known === "string");
     }
     assert.deepEqual(parseRequest(JSON.stringify(request)), request);

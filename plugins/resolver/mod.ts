@@ -11,6 +11,7 @@ import {
   RESOLVER,
   type ResolverFact,
   SOCKS5,
+  SupervisedProgram,
   WHEN_PEER_GONE,
   type WhenPeerGoneFact,
 } from "@otb/plugin";
@@ -18,7 +19,7 @@ import { type Config, config } from "./config.ts";
 import { Forwarder } from "./forwarder.ts";
 import { LinkListeners } from "./link_names.ts";
 import { listen, LOOPBACK } from "./listen.ts";
-import { isServing, reasonOf, unboundProgram } from "./unbound.ts";
+import { UNBOUND } from "./unbound.ts";
 import { unboundConfig } from "./unbound_config.ts";
 import { parseUpstream } from "./upstream.ts";
 
@@ -132,16 +133,10 @@ function conditions(state: ResolverFact["state"], reason: string): (HealthCondit
 async function startCloud(ctx: Context<Config>): Promise<void> {
   const { port } = ctx.config;
   const code = "resolver-ended";
-  const unbound = ctx.program("unbound", {
-    isReady: isServing,
-    onReady() {
-      ctx.publishStatus({ running: true });
-      ctx.health.clear(code);
-    },
-    onEnd(line) {
-      const reason = reasonOf(line);
-      ctx.publishStatus({ running: false });
-      ctx.log.warn("unbound ended", { reason });
+  const unbound = new SupervisedProgram(ctx, UNBOUND, {
+    onFailure(reason) {
+      ctx.publishStatus({ running: reason === undefined });
+      if (reason === undefined) return ctx.health.clear(code);
       ctx.health.raise({
         code,
         severity: "error",
@@ -150,7 +145,6 @@ async function startCloud(ctx: Context<Config>): Promise<void> {
       });
     },
   });
-  ctx.defer(() => unbound.apply(undefined));
-  await unbound.apply(unboundProgram(unboundConfig(ctx.config)));
+  await unbound.apply(unboundConfig(ctx.config));
   ctx.facts.publish(PROXY_TARGET, ctx.name, { host: LOOPBACK, port });
 }

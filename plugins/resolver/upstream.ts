@@ -1,10 +1,10 @@
 // Resolvers as they are written in settings, and connections to them: through the proxy, or straight. TLS where a name says
 // whom to expect (RFC 7858).
+import { isIpv4 } from "@otb/plugin";
 import { writeAll } from "./frames.ts";
 import type { Connect } from "./way.ts";
 
 const DNS_PORT = 53, DNS_OVER_TLS_PORT = 853;
-const IPV4 = /^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}$/;
 const NAME = /^(?=.{1,253}$)((?!-)[a-z0-9-]{1,63}(?<!-))(\.(?!-)[a-z0-9-]{1,63}(?<!-))+$/;
 
 /** A resolver. */
@@ -25,7 +25,7 @@ export interface Proxy {
 export function parseUpstream(text: string): Upstream | undefined {
   const [, address = "", portText, tlsName] = /^([^@#]+)(?:@(\d{1,5}))?(?:#(.+))?$/.exec(text) ?? [];
   const port = portText ? Number(portText) : tlsName ? DNS_OVER_TLS_PORT : DNS_PORT;
-  if (!IPV4.test(address) || port < 1 || port > 65_535) return undefined;
+  if (!isIpv4(address) || port < 1 || port > 65_535) return undefined;
   if (tlsName === undefined) return { address, port };
   return NAME.test(tlsName) ? { address, port, tlsName } : undefined;
 }

@@ -1,6 +1,5 @@
 // What contradicts what in the settings, beyond their schema. Pure.
-import ipaddr from "ipaddr.js";
-import { isRange, nearOf, type Problem, type World } from "@otb/plugin";
+import { isRange, nearOf, overlaps, type Problem, type World } from "@otb/plugin";
 import type { Config } from "./config.ts";
 
 /** @returns problems; empty when all is well */
@@ -26,7 +25,7 @@ export function check({ pool, prefix6, allowTargets }: Config, { network, links 
   if (problems.length > 0) return problems;
   const inside = network.lan ? [network.lan.address] : [];
   if (network.role === "box") inside.push(...links.flatMap(({ observed }) => nearOf(observed)));
-  const other = inside.find((range) => overlap(range, pool));
+  const other = inside.find((range) => overlaps(range, pool));
   if (other) {
     refuse(
       "pool-overlaps",
@@ -36,10 +35,4 @@ export function check({ pool, prefix6, allowTargets }: Config, { network, links 
     );
   }
   return problems;
-}
-
-function overlap(a: string, b: string): boolean {
-  const [[first, firstBits], [second, secondBits]] = [ipaddr.parseCIDR(a), ipaddr.parseCIDR(b)];
-  if (first.kind() !== second.kind()) return false;
-  return first.match(second, Math.min(firstBits, secondBits));
 }

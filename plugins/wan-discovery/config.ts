@@ -1,5 +1,6 @@
 // Settings of discovery.
 import * as z from "zod/mini";
+import { IPV4 } from "@otb/plugin";
 
 /** Notes what a setting is for, where documentation and forms find it. */
 function described<T extends z.ZodMiniType>(schema: T, description: string): T {
@@ -21,7 +22,7 @@ const name = z.string().check(
 );
 
 const ipv4 = z.string().check(
-  z.regex(/^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}$/, "four numbers from 0 to 255: 192.0.2.1"),
+  z.regex(IPV4, "four numbers from 0 to 255: 192.0.2.1"),
 );
 /** A host with a port or without one. */
 const server = z.string().check(

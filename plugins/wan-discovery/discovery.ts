@@ -7,12 +7,13 @@ import {
   DHCP_SERVER,
   INTERFACE,
   type InterfaceFact,
+  isInside,
   type Json,
   type Lan,
   LINK,
   ROUTER_ADVERTISEMENT,
 } from "@otb/plugin";
-import { ANY, type Bytes, inside, readMac } from "./frames/addresses.ts";
+import { ANY, type Bytes, readMac } from "./frames/addresses.ts";
 import { allResources, configuredLinks } from "./links/claims.ts";
 import type { Config } from "./config.ts";
 import { CLIENT_PORT, decode, SERVER_PORT } from "./frames/dhcp.ts";
@@ -305,7 +306,7 @@ class Search implements Discovery {
     for (const outgoing of messages) {
       this.#sockets.send(link.interface, frameOf(link, outgoing));
       // A modem on a port may have the LAN's subnet: the link's address must not hide a device there.
-      if (outgoing.kind === "arp-probe" && lan && !link.onLan && inside(outgoing.address, lan.address)) {
+      if (outgoing.kind === "arp-probe" && lan && !link.onLan && isInside(outgoing.address, lan.address)) {
         const port = this.#searched.get(lan.interface);
         if (port) this.#sockets.send(port.name, arpProbe(port.mac, outgoing.address));
       }

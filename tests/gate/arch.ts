@@ -41,9 +41,9 @@ export function breaches(house: House): string[] {
     ...Object.entries(house.sources).flatMap(([path, text]) => stateBreaches(path, text)),
     ...Object.entries(house.sources).flatMap(([path, text]) => nameBreaches(path, text, house)),
     ...Object.entries(house.sources).flatMap(([path, text]) => lengthBreaches(path, text)),
-    ...deadExports(house.sources, { "@otb/plugin": CONTRACT }, isDoor).map((found) =>
-      `${found} is exported, and nobody uses it`
-    ),
+    ...deadExports(house.sources, { "@otb/plugin": CONTRACT, "@otb/plugin/testing": TESTING }, isDoor).map((
+      found,
+    ) => `${found} is exported, and nobody uses it`),
     ...Object.keys(house.imports).filter((name) => isUnusedPackage(name, house)).map((name) =>
       `deno.json: nobody imports "${name}"`
     ),
@@ -54,6 +54,7 @@ export function breaches(house: House): string[] {
     ),
     ...Object.entries(house.imports).flatMap(([name, target]) =>
       name === "@otb/plugin" && target === `./${CONTRACT}` ||
+        name === "@otb/plugin/testing" && target === "./core/contract/testing/mod.ts" ||
         /^npm:(@[^/@]+\/)?[^/@]+@\d+\.\d+\.\d+(-[\w.]+)?$/.test(target)
         ? []
         : [`deno.json: "${name}" must be an npm package with its exact version, not "${target}"`]
@@ -90,7 +91,7 @@ export function isTest(path: string): boolean {
 }
 
 /** What a plugin imports as @otb/plugin. */
-const CONTRACT = "core/contract/mod.ts";
+const CONTRACT = "core/contract/mod.ts", TESTING = "core/contract/testing/mod.ts";
 /** What a face imports of core. */
 const CLIENT = "core/client/mod.ts";
 

@@ -78,6 +78,26 @@ Deno.test("with everything there it says nothing and hands the arguments over un
   assert.match(second.out, /^ran run -A .*\/core\/cli\/main\.ts version a {2}b --json\n$/);
 });
 
+Deno.test("what is installed is what manifests of plugins name, and nothing beside what the core runs itself", () => {
+  using place = new Place().deno(version);
+  const plugins = fileURLToPath(new URL("../../plugins", import.meta.url));
+  const named = [...Deno.readDirSync(plugins)].filter(({ isDirectory }) => isDirectory)
+    .flatMap(({ name }) =>
+      JSON.parse(Deno.readTextFileSync(`${plugins}/${name}/deno.json`)).otb.programs ?? []
+    )
+    .map(({ debian }: { debian: string }) => debian);
+  assert.ok(named.includes("dnsmasq-base"));
+  // Where nothing of the machine is found.
+  const launcher = `${place.folder}/otb`;
+  const text = Deno.readTextFileSync(LAUNCHER).replace("PATH=$PATH:/usr/sbin:/sbin", "");
+  Deno.writeTextFileSync(launcher, text, { mode: 0o755 });
+  Deno.symlinkSync(plugins, `${place.folder}/plugins`);
+  const { code, err } = place.run(["up"], launcher);
+  assert.equal(code, 1);
+  const [, missing = ""] = /Install (.+) by hand/.exec(err) ?? [];
+  assert.deepEqual(missing.split(" ").sort(), [...named, "iproute2", "iproute2", "nftables"].sort(), err);
+});
+
 Deno.test("it finds its tree through symlinks, relative ones too", () => {
   using place = new Place().deno(version);
   Deno.symlinkSync(LAUNCHER, `${place.folder}/one`);

@@ -37,7 +37,7 @@ const SECONDS: { [file: string]: number } = {
   "dhcp_hostile_test.ts": 45,
   "stand_in_test.ts": 45,
   "clock_test.ts": 35,
-  "dhcp_ipv6_test.ts": 30,
+  "dhcp_ipv6_test.ts": 40,
   "hot_plug_test.ts": 25,
 };
 const UNKNOWN_SECONDS = 120;

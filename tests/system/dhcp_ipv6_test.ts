@@ -1,5 +1,6 @@
 // IPv6 on the LAN: announced only when verified, taken back at once, and a modem that announces itself beside it.
 import { strict as assert } from "node:assert";
+import { Outsider } from "../worlds/outsider.ts";
 import { eventually, House } from "../worlds/lan.ts";
 
 const PREFIX = { prefix: "2001:db8:64:1::/64", resolvers: [], verified: true };
@@ -43,12 +44,18 @@ Deno.test("IPv6 is announced when the prefix is verified and ours serves, leads 
   });
   await house.box.otb(["config", "set", "dhcp-takeover.silenceSeconds=3", "dhcp-takeover.mode=on"]);
   await house.device("phone", "udhcpc");
+  // A plugin of somebody else, who edited no file of this tree.
+  await using outsider = await Outsider.make("uptime-watch");
+  await house.box.otb(["plugin", "add", outsider.folder]);
   await house.box.up();
+  await outsider.runs(house.box);
   const box = await linkLocal(house, "box", "lan0");
   // This box has a tree of its own: a plugin that is made while it runs does not run, which is told.
   await house.box.otb(["plugin", "new", "late-one"]);
   await house.box.until(({ health, plugins }) =>
-    health.some(({ code, message }) => code === "plugins-changed" && message.endsWith("late-one came")) &&
+    health.some(({ code, message }) =>
+      code === "plugins-changed" && message.endsWith("late-one came; uptime-watch went")
+    ) &&
     plugins.every(({ name }) => name !== "late-one")
   );
 

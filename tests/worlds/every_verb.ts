@@ -182,6 +182,13 @@ export async function boxVerbs(verbs: Verbs, link: string, folder: string): Prom
     `Plugin "first-one" is in ${folder}/first: … test it: … run it: … read on: …`,
   );
   await verbs.json(`plugin new other-one --directory ${folder}/other`, "directory files name test");
+  await verbs.text(
+    `plugin add ${folder}/first`,
+    "Added first-one #.#: … It counts with the next start: …",
+  );
+  await verbs.json(`plugin add ${folder}/other`, "name permissions replaces summary tier version");
+  await verbs.text("plugin remove first-one", "Removed first-one. It counts with the next start: …");
+  await verbs.json("plugin remove other-one", "name");
   await verbs.both(`plugin act wan-discovery describe link=${link}`, "{ … }", "action plugin result");
   await verbs.both("logs --lines 3", "…", "lines");
   await verbs.both("version", "otb … (Deno …, Linux …, …)", "deno linux machine otb");

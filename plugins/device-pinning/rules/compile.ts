@@ -345,6 +345,7 @@ function quoted(name: string): string {
   return `"${name}"`;
 }
 
+/** As names of chains have it; values that nft reads are written by the contract's `hex`, with 0x. */
 function hex(value: number): string {
   return value.toString(16);
 }

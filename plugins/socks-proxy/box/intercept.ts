@@ -1,7 +1,7 @@
 // Transparent interception: what the kernel is asked for, and the listener that takes what it hands over.
-import ipaddr from "ipaddr.js";
 import { ADDRESS_BYTES, decodeAddress, type Native, PollEvents } from "../../../core/native/ffi.ts";
 import {
+  canonicalRange,
   CONNECTION_MARK,
   hex,
   type Link,
@@ -48,7 +48,7 @@ export function interception(
   if (!lan) return [];
   const own = links.flatMap(({ observed }) => nearOf(observed));
   const ranges = [lan.address, ...own, ...peers.map(({ address }) => address), ...exclude]
-    .filter((range) => range.includes(":") === (family === 6)).map(family === 4 ? network4 : network6);
+    .filter((range) => range.includes(":") === (family === 6)).map((range) => canonicalRange(range)!);
   if (family === 6) ranges.push(...LEFT_ALONE6);
   const [type, ip, to] = family === 4
     ? ["ipv4_addr", "ip", `127.0.0.1:${port}`]
@@ -95,22 +95,6 @@ export function interception(
 `,
     },
   ];
-}
-
-/** `192.168.11.2/24` to `192.168.11.0/24`, as nft wants it. */
-function network4(range: string): string {
-  const [address = "", length = "32"] = range.split("/");
-  const bits = Number(length);
-  const value = address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-  const start = bits === 0 ? 0 : Math.floor(value / 2 ** (32 - bits)) * 2 ** (32 - bits);
-  return `${[24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256).join(".")}/${bits}`;
-}
-
-/** `2001:db8::2/64` to `2001:db8::/64`. */
-function network6(range: string): string {
-  const [address = "", length = "128"] = range.split("/");
-  const network = ipaddr.IPv6.networkAddressFromCIDR(`${address}/${length}`);
-  return `${network.toString()}/${length}`;
 }
 
 /** Accepts intercepted connections; the local address of each is the target that the device wanted. */

@@ -3,7 +3,9 @@ import { strict as assert } from "node:assert";
 import { encodeAddress, openNative } from "../../../core/native/ffi.ts";
 import { Namespace } from "../../../core/native/testing/namespace.ts";
 import type { Resource } from "@otb/plugin";
+import { FakeContext } from "@otb/plugin/testing";
 import { boxClaims, cloudClaims, DEVICE } from "./claims.ts";
+import { config } from "../config.ts";
 import { boxFlows, lanFlows, rememberFlows } from "./flow_times.ts";
 
 const ignore = Deno.uid() !== 0 || Deno.build.os !== "linux";
@@ -143,17 +145,15 @@ for (const name of ["box", "peer"] as const) {
 }
 
 Deno.test("a kernel that cannot remember flows for so long is told of, and is no reason to go without a tunnel", async () => {
-  const raised: string[] = [];
-  let isAble = false;
-  const ctx = {
-    claim: () => isAble ? Promise.resolve() : Promise.reject(new Error("Operation not supported")),
-    health: { raise: ({ message }: { message: string }) => raised.push(message), clear: () => raised.pop() },
-  };
-  await rememberFlows(ctx as never, lanFlows("lan0"));
-  assert.equal(raised.length, 1);
-  assert.match(raised[0]!, /Operation not supported/);
-  isAble = true;
-  await rememberFlows(ctx as never, lanFlows("lan0"));
-  assert.deepEqual(raised, []);
+  const ctx = new FakeContext({ config });
+  ctx.onClaim = () => Promise.reject(new Error("Operation not supported"));
+  await rememberFlows(ctx, lanFlows("lan0"));
+  const [condition, ...others] = ctx.conditions.values();
+  assert.deepEqual(others, []);
+  assert.match(condition!.message, /Operation not supported/);
+  ctx.onClaim = undefined;
+  await rememberFlows(ctx, lanFlows("lan0"));
+  assert.deepEqual([...ctx.conditions], []);
+  assert.equal(ctx.claims.size, 1);
   assert.deepEqual(lanFlows(undefined), []);
 });

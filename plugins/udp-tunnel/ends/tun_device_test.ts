@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { encodeAddress, openNative, type Tun, type TunOptions } from "../../../core/native/ffi.ts";
 import { Namespace, until } from "../../../core/native/testing/namespace.ts";
-import type { HealthCondition } from "@otb/plugin";
 import { DEVICE } from "./claims.ts";
 import { TunDevice } from "./tun_device.ts";
 import { type Host, Pump } from "./pump.ts";
+import { FakeContext } from "@otb/plugin/testing";
+import { config } from "../config.ts";
 
 const native = openNative();
 const REMOTE = encodeAddress({ host: "10.157.0.9", port: 9 });
@@ -14,8 +15,7 @@ const REMOTE = encodeAddress({ host: "10.157.0.9", port: 9 });
 /** A pump and its device in a namespace, the packets it took and the conditions that were raised. */
 class Trial {
   readonly space = new Namespace();
-  readonly conditions = new Map<string, HealthCondition>();
-  nowMs = 0;
+  readonly ctx = new FakeContext({ config });
   packets = 0;
   isRefused = false;
   readonly pump: Pump;
@@ -24,19 +24,11 @@ class Trial {
   constructor() {
     const host = { route: () => void this.packets++, arrived() {}, proved() {}, raw() {} } as unknown as Host;
     this.pump = new Pump(native, host);
-    const ctx = {
-      clock: { now: () => 0, monotonicMs: () => this.nowMs },
-      log: { debug() {}, info() {}, warn() {}, error() {} },
-      health: {
-        raise: (condition: HealthCondition) => void this.conditions.set(condition.code, condition),
-        clear: (code: string) => void this.conditions.delete(code),
-      },
-    };
     const tun = (name: string, options: TunOptions): Tun => {
       if (this.isRefused) throw new Error("no more devices");
       return this.space.inside(() => native.tun(name, options));
     };
-    this.device = new TunDevice(ctx, { tun }, this.pump);
+    this.device = new TunDevice(this.ctx, { tun }, this.pump);
     void this.pump.run();
     this.#route();
   }
@@ -94,7 +86,7 @@ for (const [harm, command] of Object.entries(HARMS)) {
     await trial.carries();
     trial.space.ip(command);
     await trial.repaired();
-    assert.equal(trial.conditions.size, 0);
+    assert.equal(trial.ctx.conditions.size, 0);
   });
 }
 
@@ -107,13 +99,16 @@ Deno.test("a deleted device costs no processor time, also while it cannot be mad
   trial.look();
   const load = await trial.load();
   assert.ok(load < idle + 0.3, `a loop over a dead descriptor takes ${load} of a core, ${idle} without`);
-  assert.match(trial.conditions.get("tunnel-device-lost")!.message, /cannot be made again: no more devices/);
+  assert.match(
+    trial.ctx.conditions.get("tunnel-device-lost")!.message,
+    /cannot be made again: no more devices/,
+  );
   trial.isRefused = false;
-  trial.nowMs += 1_000;
+  trial.ctx.clock.pass(1_000);
   await trial.repaired();
-  trial.nowMs += 20_000;
+  trial.ctx.clock.pass(20_000);
   trial.look();
-  assert.equal(trial.conditions.size, 0);
+  assert.equal(trial.ctx.conditions.size, 0);
 });
 
 Deno.test("who deletes it again and again is told of, and waited for longer each time", async () => {
@@ -122,10 +117,10 @@ Deno.test("who deletes it again and again is told of, and waited for longer each
   for (let round = 0; round < 5; round++) {
     trial.space.ip(`link del ${DEVICE}`);
     await until(() => !trial.device.isThere);
-    const lostMs = trial.nowMs;
-    for (trial.look(); !trial.device.isThere; trial.look()) trial.nowMs += 100;
-    waits.push(trial.nowMs - lostMs);
+    const lostMs = trial.ctx.clock.monotonicMs();
+    for (trial.look(); !trial.device.isThere; trial.look()) trial.ctx.clock.pass(100);
+    waits.push(trial.ctx.clock.monotonicMs() - lostMs);
   }
   assert.deepEqual(waits, [0, 500, 1_000, 2_000, 4_000]);
-  assert.match(trial.conditions.get("tunnel-device-lost")!.message, /again and again/);
+  assert.match(trial.ctx.conditions.get("tunnel-device-lost")!.message, /again and again/);
 });

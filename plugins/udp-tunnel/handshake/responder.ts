@@ -89,7 +89,7 @@ export class Responder {
     const proof = box.identity.proof(message.slice(0, HEAD_BYTES), ephemeral, own, greeting);
     if (!this.native.equal(proof, hello.proof)) return this.#refuse();
 
-    const staticKey = btoa(String.fromCharCode(...own));
+    const staticKey = own.toBase64();
     const newest = box.newest.of(staticKey);
     if (newest === undefined && !this.#verifier.isThere(message, remote, nowMs)) {
       return this.#cookie(message, remote, nowMs);

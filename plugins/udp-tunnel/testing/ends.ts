@@ -4,15 +4,12 @@ import { encodeAddress, Errno, type Native, openNative, type Tun } from "../../.
 import { Namespace } from "../../../core/native/testing/namespace.ts";
 import { independentInitiator } from "../../../core/native/testing/noise.ts";
 import {
+  BOXES,
   type BoxKey,
-  type Context,
-  type HealthCondition,
-  type Json,
+  type Link,
+  LINK_WAY,
   type Network,
-  OtbError,
-  type Resource,
   type Role,
-  type Status,
   TUNNEL_PATH,
   type TunnelFact,
   type TunnelPathFact,
@@ -24,12 +21,13 @@ import { Prover } from "../handshake/cookies.ts";
 import { encodeHello, PROOF_AT } from "../handshake/greeting.ts";
 import { Identity } from "../handshake/identity.ts";
 import { COOKIE, DATA, INITIATION, PROLOGUE, RESPONSE } from "../wire.ts";
-import { PluginFacts } from "../../../core/contract/plugin_facts.ts";
-import manifest from "../deno.json" with { type: "json" };
+import { FakeContext } from "@otb/plugin/testing";
+import deno from "../deno.json" with { type: "json" };
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const native = openNative();
+const { otb: manifest } = deno;
 export const PORT = 8443;
 export const base64 = (bytes: Bytes) => btoa(String.fromCharCode(...bytes));
 
@@ -50,101 +48,26 @@ const withoutDevice: Native = Object.assign(openNative(), {
   },
 });
 
-/** A view that tests set. */
-class Settable<T> {
-  readonly #followers = new Set<(value: T) => void>();
-  constructor(public current: T) {}
-
-  subscribe = (follow: (value: T) => void) => {
-    this.#followers.add(follow);
-    return () => this.#followers.delete(follow);
-  };
-
-  set(value: T): void {
-    this.current = value;
-    for (const follow of this.#followers) follow(value);
-  }
-}
-
-/** What the core is to a plugin. */
-class Core {
-  readonly secrets: { [name: string]: string };
-  readonly stored = new Map<string, Json>();
-  /** What the plugin tells, by id. */
-  readonly facts = new Map<string, unknown>();
-  readonly conditions = new Map<string, HealthCondition>();
-  status: Status = {};
-  /** What is wanted of the kernel. */
-  claimed: Resource[] = [];
-  readonly #facts = new PluginFacts({
-    ...{ name: "udp-tunnel", ...manifest.otb },
-    send: (id, value) => void (value === null ? this.facts.delete(id) : this.facts.set(id, value)),
-  });
-  readonly #releases: (() => void | Promise<void>)[] = [];
-  readonly #stop = new AbortController();
-
-  constructor(secrets: { [name: string]: string }) {
-    this.secrets = secrets;
-  }
-
-  /** A fact of another plugin or of the core. */
-  tell(id: string, value: Json): void {
-    this.#facts.take(id, value);
-  }
-
-  context(role: Role, network: Network, links: object[]): Context<Config> {
-    const settings = config.parse({}) as Config;
-    return {
-      name: "udp-tunnel",
-      role,
-      config: settings,
-      signal: this.#stop.signal,
-      log: { debug() {}, info() {}, warn() {}, error() {} },
-      clock: { now: () => Date.now(), monotonicMs: () => performance.now() },
-      store: {
-        get: (key: string) => Promise.resolve(this.stored.get(key)),
-        set: (key: string, value: Json) => Promise.resolve(void this.stored.set(key, value)),
-        keep: (key: string, value: Json) => Promise.resolve(void this.stored.set(key, value)),
-        delete: (key: string) => Promise.resolve(void this.stored.delete(key)),
-      },
-      facts: this.#facts,
-      links: new Settable(links),
-      network: new Settable(network),
-      directory: "/nonexistent",
-      secret: (name: string) => {
-        const value = this.secrets[name];
-        if (value === undefined) throw new OtbError("secret-missing", `no ${name}`);
-        return value;
-      },
-      defer: (release: () => void | Promise<void>) => void this.#releases.push(release),
-      claim: (_: string, resources: Resource[]) => Promise.resolve(void (this.claimed = resources)),
-      publishStatus: (status: Status) => void (this.status = status),
-      health: {
-        raise: (condition: HealthCondition) => void this.conditions.set(condition.code, condition),
-        clear: (code: string) => void this.conditions.delete(code),
-      },
-    } as unknown as Context<Config>;
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    for (const release of this.#releases.reverse()) await release();
-  }
+/** The core of one end, which runs by the real clock, as its sockets do. */
+function core(
+  role: Role,
+  secrets: { [name: string]: string },
+  network: Partial<Network>,
+  links: Link[] = [],
+) {
+  return new FakeContext({ config }, { manifest, role, secrets, network, links, isRunning: true });
 }
 
 /** A peer that reads its boxes from the secret of that name. */
 export class PeerEnd {
-  readonly core: Core;
+  readonly core: FakeContext<Config>;
   readonly tunnel: CloudTunnel;
   #revision = 0;
 
   private constructor(boxes: BoxKey[], readonly keys = native.noiseKeyPair()) {
-    this.core = new Core({ "tunnel-key": base64(this.keys.privateKey), boxes: JSON.stringify(boxes) });
-    const self = { name: "cloud", address: "203.0.113.1", port: PORT };
-    this.tunnel = new CloudTunnel(
-      this.core.context("cloud", { role: "cloud", peers: [self] }, []),
-      withoutDevice,
-    );
+    const secrets = { "tunnel-key": base64(this.keys.privateKey), boxes: JSON.stringify(boxes) };
+    this.core = core("cloud", secrets, { peers: [{ name: "cloud", address: "203.0.113.1", port: PORT }] });
+    this.tunnel = new CloudTunnel(this.core, withoutDevice);
   }
 
   static async start(space: Namespace, boxes: BoxKey[], keys?: PeerEnd["keys"]): Promise<PeerEnd> {
@@ -156,12 +79,12 @@ export class PeerEnd {
   /** The core takes other boxes. */
   belong(boxes: BoxKey[]): void {
     this.core.secrets.boxes = JSON.stringify(boxes);
-    this.core.tell("boxes", { revision: `${++this.#revision}`, names: boxes.map(({ name }) => name) });
+    this.core.tell(BOXES, { revision: `${++this.#revision}`, names: boxes.map(({ name }) => name) });
   }
 
   get paths(): TunnelPathFact[] {
-    const facts = [...this.core.facts].filter(([id]) => id.startsWith(`${TUNNEL_PATH.key}/`));
-    return facts.map(([, fact]) => fact as TunnelPathFact);
+    const facts = [...this.core.published].filter(([id]) => id.startsWith(`${TUNNEL_PATH.key}/`));
+    return facts.map(([, fact]) => fact as unknown as TunnelPathFact);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -171,22 +94,22 @@ export class PeerEnd {
 
 /** A box with one link. */
 export class BoxEnd {
-  readonly core: Core;
+  readonly core: FakeContext<Config>;
   readonly tunnel: BoxTunnel;
 
   private constructor(address: string, source: string, psk: Bytes, peerKey: Bytes) {
-    this.core = new Core({ "tunnel-key": base64(native.noiseKeyPair().privateKey), psk: base64(psk) });
+    const secrets = { "tunnel-key": base64(native.noiseKeyPair().privateKey), psk: base64(psk) };
     const peer = { name: "cloud", address, port: PORT, tunnelKey: base64(peerKey) };
-    const link = {
+    const link: Link = {
       name: "wan1",
       interface: "otbwire",
       found: false,
       tier: "primary",
       observed: { state: "up" },
     };
-    const network: Network = { role: "box", peers: [peer] };
-    this.tunnel = new BoxTunnel(this.core.context("box", network, [link]), withoutDevice);
-    this.core.tell("link-way/wan1", { link: "wan1", interface: "otbwire", source, table: 1, mark: 256 });
+    this.core = core("box", secrets, { peers: [peer] }, [link]);
+    this.tunnel = new BoxTunnel(this.core, withoutDevice);
+    this.core.tell(LINK_WAY, "wan1", { link: "wan1", interface: "otbwire", source, table: 1, mark: 256 });
   }
 
   static async start(
@@ -199,7 +122,7 @@ export class BoxEnd {
   }
 
   get fact(): TunnelFact | undefined {
-    return this.core.facts.get("tunnel") as TunnelFact | undefined;
+    return this.core.published.get("tunnel") as TunnelFact | undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-// IPv4 and Ethernet addresses between their bytes, their numbers and their texts. Pure.
+// IPv4 and Ethernet addresses between their bytes and their texts. Pure.
 
 /** Bytes being read or built. */
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -27,16 +27,6 @@ export function readIpv4(bytes: Uint8Array, at: number): string {
   return bytes.subarray(at, at + 4).join(".");
 }
 
-/** The number of an IPv4 address. */
-export function toNumber(address: string): number {
-  return address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-}
-
-/** The IPv4 address of a number. */
-export function toAddress(value: number): string {
-  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
-}
-
 /** The four bytes of an IPv4 address. */
 export function ipv4Bytes(address: string): number[] {
   return address.split(".").map(Number);
@@ -46,25 +36,4 @@ export function ipv4Bytes(address: string): number[] {
 export function isHost(address: string): boolean {
   const first = Number(address.split(".")[0]);
   return first > 0 && first !== 127 && first < 224;
-}
-
-/** First and last number of a subnet in CIDR; host bits are ignored. */
-export function range(cidr: string): { first: number; last: number; prefixLength: number } {
-  const [address = "", length = "32"] = cidr.split("/");
-  const size = 2 ** (32 - Number(length));
-  const first = Math.floor(toNumber(address) / size) * size;
-  return { first, last: first + size - 1, prefixLength: Number(length) };
-}
-
-/** The subnet of an address in CIDR: `192.168.1.50/24` to `192.168.1.0/24`. */
-export function network(cidr: string): string {
-  const { first, prefixLength } = range(cidr);
-  return `${toAddress(first)}/${prefixLength}`;
-}
-
-/** Whether an address lies in the subnet of a CIDR. */
-export function inside(address: string, cidr: string): boolean {
-  const { first, last } = range(cidr);
-  const value = toNumber(address);
-  return value >= first && value <= last;
 }

@@ -1,6 +1,7 @@
 // DHCP messages (RFC 2131, 2132) between bytes and what they say, from a client's side. Replies are hostile: every length
 // is checked, what is malformed in one option is as if it were absent, what is malformed in the frame is undefined. Pure.
-import { ANY, type Bytes, ipv4Bytes, isHost, macBytes, readIpv4, readMac, toNumber } from "./addresses.ts";
+import { ipv4Number } from "@otb/plugin";
+import { ANY, BROADCAST, type Bytes, ipv4Bytes, isHost, macBytes, readIpv4, readMac } from "./addresses.ts";
 
 export const CLIENT_PORT = 68, SERVER_PORT = 67;
 
@@ -174,7 +175,7 @@ function addresses(value: Bytes | undefined): string[] {
 function prefixLength(mask: number | undefined): number | undefined {
   if (!mask) return undefined;
   const length = mask.toString(2).replace(/0+$/, "").length;
-  return mask === toNumber(`255.255.255.255`) - (2 ** (32 - length) - 1) ? length : undefined;
+  return mask === ipv4Number(BROADCAST) - (2 ** (32 - length) - 1) ? length : undefined;
 }
 
 /** The router of 0.0.0.0/0 in classless static routes (RFC 3442); absent when there is none or a route is malformed. */

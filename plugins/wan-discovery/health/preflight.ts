@@ -1,6 +1,6 @@
 // Looks once at what a new link can do; what nothing tells it, it calls unknown.
 import type { Address } from "../../../core/native/ffi.ts";
-import { type Bytes, inside } from "../frames/addresses.ts";
+import type { Bytes } from "../frames/addresses.ts";
 import type { InterfaceKind } from "../search/interfaces.ts";
 import type { ProbeSockets, Way } from "./probe_sockets.ts";
 import { decodeReply, encodeQuestion, type Question, reverseName } from "./dns.ts";
@@ -8,7 +8,7 @@ import { decodeExternalAddress, NAT_PMP_PORT, REQUEST } from "./nat_pmp.ts";
 import { lookAtPage, resolve, type Targets } from "./rounds.ts";
 import { decodeResponse, encodeRequest } from "./stun.ts";
 import * as z from "zod/mini";
-import { factOf, type FactValue } from "@otb/plugin";
+import { factOf, type FactValue, isInside, PRIVATE4, SHARED4 } from "@otb/plugin";
 
 const nat = z.enum(["none", "modem", "carrier", "unknown"]);
 /** Who translates addresses on the way: nobody, the modem alone, the operator too (RFC 6598), or it is not known. */
@@ -63,8 +63,6 @@ const HEADERS_BYTES = 28;
 const MTUS = [1280, 1400, 1420, 1452, 1460, 1472, 1480, 1492, 1500];
 /** Round trips that are measured, one after the other. */
 const SAMPLES = 5;
-/** Shared by subscribers of an operator that translates (RFC 6598), and private networks (RFC 1918). */
-const CARRIER = "100.64.0.0/10", PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 
 /** Looks at everything side by side; takes ten seconds at most. */
 export async function preflight(
@@ -118,7 +116,7 @@ export async function preflight(
 
 /** Who translates, from the link's own address, the modem's outer one and the one that the Internet sees. */
 export function natOf(address: string, publicAddress?: string, modemAddress?: string): Nat {
-  if (inside(address, CARRIER) || modemAddress !== undefined && inside(modemAddress, CARRIER)) {
+  if (isInside(address, SHARED4) || modemAddress !== undefined && isInside(modemAddress, SHARED4)) {
     return "carrier";
   }
   if (publicAddress === undefined) return "unknown";
@@ -126,7 +124,7 @@ export function natOf(address: string, publicAddress?: string, modemAddress?: st
   if (modemAddress === undefined) return "unknown";
   if (modemAddress === publicAddress) return "modem";
   // Behind its own modem, another one translates: the operator's, or a second router of the house.
-  return PRIVATE.some((network) => inside(modemAddress, network)) ? "unknown" : "carrier";
+  return PRIVATE4.some((network) => isInside(modemAddress, network)) ? "unknown" : "carrier";
 }
 
 /** What a link may be; only what is told by the interface or plain from the figures. */

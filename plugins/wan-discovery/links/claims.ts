@@ -1,5 +1,6 @@
 // From a planned link with its address to what it wants of the kernel and to the fact that others read. Pure.
 import {
+  canonicalRange,
   type Lan,
   type Link,
   type LinkFact,
@@ -8,7 +9,6 @@ import {
   type Resource,
   ROUTING_TABLE,
 } from "@otb/plugin";
-import { network } from "../frames/addresses.ts";
 import { type Grant, usedOf } from "./lease.ts";
 import type { Configured, PlannedLink } from "../search/known.ts";
 
@@ -110,7 +110,7 @@ function translation({ device, slot }: PlannedLink, given: string): Resource[] {
 /** What lies within the LAN's network is routed as that, behind the LAN's own route: a part of it would hide devices. */
 function besideLan(to: string, lan: Lan | undefined): string {
   if (!lan || !overlaps(to, lan.address)) return to;
-  const own = network(lan.address);
+  const own = canonicalRange(lan.address)!;
   return Number(own.split("/")[1]) < Number(to.split("/")[1]) ? own : to;
 }
 

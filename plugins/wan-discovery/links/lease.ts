@@ -1,8 +1,8 @@
 // One DHCP client that asks one chosen server of one modem (RFC 2131 4.4) and holds an address only after ARP said that
 // nobody has it (RFC 5227); where the server fell silent it keeps what it had. Pure: time and chance come from outside,
 // what is to be sent is returned.
-import { boundedLength, isOddLength } from "@otb/plugin";
-import { inside, isHost, range, toAddress, toNumber } from "../frames/addresses.ts";
+import { boundedLength, ipv4Network, ipv4Number, ipv4Text, isInside, isOddLength } from "@otb/plugin";
+import { isHost } from "../frames/addresses.ts";
 import type { ClientMessage, Reply } from "../frames/dhcp.ts";
 
 /** What a modem gave, or once gave. */
@@ -399,14 +399,14 @@ export function alternative(
   isTaken: (address: string) => boolean,
   chance: number,
 ): string | undefined {
-  const { first, last } = range(`${address}/${prefixLength}`);
+  const { first, last } = ipv4Network(`${address}/${prefixLength}`)!;
   const [low, high] = prefixLength >= 31 ? [first, last] : [first + 1, last - 1];
   const size = high - low + 1;
   // Close to the address that was given, where the modem's pool is, and far enough not to meet its next guest.
-  const start = toNumber(address) - low + Math.floor(chance * Math.min(size, 32)) + 1;
+  const start = ipv4Number(address) - low + Math.floor(chance * Math.min(size, 32)) + 1;
   for (let step = 0; step < Math.min(size, 64); step++) {
-    const candidate = toAddress(low + (start + step) % size);
-    if (candidate !== router && candidate !== address && inside(candidate, `${address}/${prefixLength}`)) {
+    const candidate = ipv4Text(low + (start + step) % size);
+    if (candidate !== router && candidate !== address && isInside(candidate, `${address}/${prefixLength}`)) {
       if (!isTaken(candidate)) return candidate;
     }
   }
@@ -418,11 +418,11 @@ export function nearest(
   { address, prefixLength, router }: Grant,
   isTaken: (address: string) => boolean,
 ): string | undefined {
-  const { first, last } = range(`${address}/${prefixLength}`);
-  const own = toNumber(address);
+  const { first, last } = ipv4Network(`${address}/${prefixLength}`)!;
+  const own = ipv4Number(address);
   for (let distance = 1; distance <= 64; distance++) {
     for (const value of [own + distance, own - distance]) {
-      const candidate = toAddress(value);
+      const candidate = ipv4Text(value);
       if (value > first && value < last && candidate !== router && !isTaken(candidate)) return candidate;
     }
   }

@@ -1,6 +1,6 @@
 // What was seen and when, in tables that no flood can grow: servers by (interface, option 54, station), stations by
 // (interface, address, station), advertising routers by (interface, station). Pure.
-import { network } from "../frames/addresses.ts";
+import { canonicalRange } from "@otb/plugin";
 import type { Reply } from "../frames/dhcp.ts";
 import type { Advertisement } from "../frames/frames.ts";
 import type { PppoeOffer } from "../frames/pppoe.ts";
@@ -110,7 +110,7 @@ export class Evidence {
       mac,
       router: reply.router,
       prefixLength,
-      network: address && prefixLength ? network(`${address}/${prefixLength}`) : undefined,
+      network: address && prefixLength ? canonicalRange(`${address}/${prefixLength}`) : undefined,
       dns: reply.dns,
       hints: [reply.vendorClass, reply.vendorSpecific, reply.domain].filter((hint) => hint !== undefined),
       offeredMs: reply.type === "nak" ? undefined : nowMs,

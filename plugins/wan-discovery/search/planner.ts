@@ -1,7 +1,6 @@
 // From evidence to links: which modems there are, what each one's link is called, and which device and address it gets. Pure.
 import { createHash } from "node:crypto";
-import { boundedLength } from "@otb/plugin";
-import { inside } from "../frames/addresses.ts";
+import { boundedLength, isInside } from "@otb/plugin";
 import { conditions } from "./conditions.ts";
 import type { Known, Plan, PlannedLink, Sighting } from "./known.ts";
 import type { Memory } from "./memory.ts";
@@ -164,7 +163,7 @@ function place(
       [...memory.values()].some((entry) =>
         entry.id !== id && entry.interface === on && entry.own && isFresh(entry, known)
       );
-  const fits = !onLan || inside(gateway, lan.address) && gateway !== lan.address.split("/")[0];
+  const fits = !onLan || isInside(gateway, lan.address) && gateway !== lan.address.split("/")[0];
   const own = fits && !claimed && (!stays || former!.own || isHeir);
   const taken = new Set(links.map(({ slot }) => slot));
   const slots = Array.from({ length: MOST_LINKS }, (_, index) => index + 1);
