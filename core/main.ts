@@ -14,7 +14,7 @@ import { OsLinux } from "./net/os_linux.ts";
 import { OtbError, type Role } from "./contract/mod.ts";
 import { openDatabase } from "./state/database.ts";
 import { Logs } from "./running/log.ts";
-import { describeUncaught, spreadLastNet } from "./supervisor/last_net.ts";
+import { catchUncaught, describeUncaught } from "./supervisor/uncaught.ts";
 import { findPlugins } from "./supervisor/manifest.ts";
 import { settleMemory } from "./supervisor/settled.ts";
 
@@ -64,7 +64,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
     });
   const coreLog = { debug: log("debug"), info: log("info"), warn: log("warning"), error: log("error") };
   // Whatever was forgotten somewhere: the LAN's routing hangs on this process.
-  const takeNetAway = spreadLastNet((error) => {
+  const stopCatching = catchUncaught((error) => {
     coreLog.error("Something failed that nobody waited for", {
       code: "uncaught",
       ...describeUncaught(error),
@@ -105,7 +105,7 @@ export async function runCore({ stateDirectory, signal, onLine, onStarted }: Run
       coreLog.info("Stopped");
     }
   } finally {
-    takeNetAway();
+    stopCatching();
     db.close();
     lock.close();
   }

@@ -44,7 +44,8 @@ export function readCall(args: readonly string[], name = Deno.env.get("OTB_CALLE
     const word = args[index]!;
     if (word === "--state") state = args[++index] ?? state;
     else if (word.startsWith("--state=")) state = word.slice("--state=".length);
-    else if (word !== "--json") words.push(word);
+    else if (word === "--language") index++;
+    else if (word !== "--json" && !word.startsWith("--language=")) words.push(word);
   }
   return { name, state, words };
 }

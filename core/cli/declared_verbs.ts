@@ -4,10 +4,9 @@ import { multiple, optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, option } from "@optique/core/primitives";
 import { choice, float, integer, string, type ValueParser } from "@optique/core/valueparser";
-import type { Answer, DeclaredArgs, DeclaredField, DeclaredHere, Json } from "../client/mod.ts";
+import type { Answer, DeclaredArgs, DeclaredField, DeclaredHere, Json, Viewer } from "../client/mod.ts";
 import { blockLines } from "./blocks.ts";
 import { seeThrough } from "./change.ts";
-import { terminalLanguage } from "./language.ts";
 import { given, yes } from "./options.ts";
 import { type Cli, type Group, group, nameOf, type Verb, verb } from "./verb.ts";
 
@@ -95,14 +94,14 @@ function verbsOf({ plugin, declared: { actions, edits } }: DeclaredHere): Placed
 
 function act(cli: Cli, plugin: string, name: string, args: Json): Promise<void> {
   return cli.withCore(async (core) => {
-    const answer = await core.act(plugin, name, args, view());
+    const answer = await core.act(plugin, name, args, view(cli));
     cli.print(answer.result as object, () => answerLines(answer, cli));
   });
 }
 
 /** For whom blocks are made. */
-export function view(): { language: "en" | "fr"; nowMs: number } {
-  return { language: terminalLanguage(), nowMs: Date.now() };
+export function view({ language }: Pick<Cli, "language">): Viewer {
+  return { language, nowMs: Date.now() };
 }
 
 /** An answer for a person: its blocks, or its data where it has none. */

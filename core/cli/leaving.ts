@@ -30,7 +30,7 @@ export async function mayStop(core: Core, cli: Cli, losses: PluginLoss[]): Promi
   const back = askClearly(better?.question ?? "Leave the box running?");
   if (back === false) return true;
   if (back && better) {
-    const answer = await core.act(better.plugin, better.action, {}, view());
+    const answer = await core.act(better.plugin, better.action, {}, view(cli));
     terminal.out(`${answerLines(answer, cli).join("\n")}\n${better.then}\n`);
   } else terminal.out("Nothing was changed; it still runs.\n");
   return false;

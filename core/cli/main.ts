@@ -3,7 +3,8 @@ import { merge } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
 import { formatMessage, message } from "@optique/core/message";
 import type { Usage } from "@optique/core/usage";
-import { declaredHere, jsonText } from "../client/mod.ts";
+import { declaredHere, jsonText, type Language } from "../client/mod.ts";
+import { terminalLanguage } from "./language.ts";
 import { asCalled, type Call, DEFAULT_STATE, readCall } from "./called.ts";
 import { configVerbs } from "./config.ts";
 import { withDeclared } from "./declared_verbs.ts";
@@ -48,14 +49,22 @@ function verbsFor({ words: [first], state }: Call): Verb[] {
 /** The options of every verb, as a usage line shows them. */
 const EVERYWHERE: Usage = [
   { type: "optional", terms: [{ type: "option", names: ["--state"], metavar: "DIR" }] },
+  { type: "optional", terms: [{ type: "option", names: ["--language"], metavar: "LANGUAGE" }] },
   { type: "optional", terms: [{ type: "option", names: ["--json"] }] },
 ];
+
+/** What every verb is told. */
+interface Everywhere {
+  state: string;
+  json: boolean;
+  language?: Language;
+}
 
 /** What a command line asks for; undefined when help or completion was printed. @throws UsageError */
 export function parse(
   args: string[],
   terminal: Terminal,
-): (Parsed & { state: string; json: boolean }) | undefined {
+): (Parsed & Everywhere) | undefined {
   const done = Symbol("help or completion was printed");
   // Help is about any state; completion is a program.
   const call = { ...readCall(args), state: DEFAULT_STATE };
@@ -85,7 +94,7 @@ otb build builds what is missing. Start with: sudo ./otb demo`,
       );
     },
   });
-  return parsed === done ? undefined : parsed as Parsed & { state: string; json: boolean };
+  return parsed === done ? undefined : parsed as Parsed & Everywhere;
 }
 
 /** Runs one command line; answers with the exit status. */
@@ -96,12 +105,13 @@ export async function main(args: string[], terminal = processTerminal()): Promis
   try {
     const parsed = parse(args, terminal);
     if (!parsed) return 0;
-    const { run, state } = parsed;
+    const { run, state, language } = parsed;
     json = parsed.json;
     let signal: AbortSignal | undefined;
     const cli: Cli = {
       state,
       json,
+      language: language ?? (json ? "en" : terminalLanguage()),
       call,
       terminal: json ? terminal : toldAsCalled(terminal, call),
       // Only verbs that look at it outlive a Ctrl-C.

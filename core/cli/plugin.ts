@@ -139,11 +139,19 @@ async function copyTemplate(name: string, target: string): Promise<string[]> {
   }
   const template = join(ROOT, "plugins", "_template");
   const files: string[] = [];
-  for await (const entry of Deno.readDir(template)) {
-    if (!entry.isFile) continue;
-    const text = await Deno.readTextFile(join(template, entry.name));
-    await Deno.writeTextFile(join(target, entry.name), text.replaceAll(TEMPLATE_NAME, name));
-    files.push(entry.name);
-  }
+  const copy = async (folder: string) => {
+    for await (const entry of Deno.readDir(join(template, folder))) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory) {
+        await Deno.mkdir(join(target, path));
+        await copy(path);
+        continue;
+      }
+      const text = await Deno.readTextFile(join(template, path));
+      await Deno.writeTextFile(join(target, path), text.replaceAll(TEMPLATE_NAME, name));
+      files.push(path);
+    }
+  };
+  await copy("");
   return files.sort();
 }

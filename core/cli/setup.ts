@@ -54,11 +54,11 @@ function stepsOf(seen: Looked, { state }: Cli): Step[] {
   return setupSteps({ ...seen, guide: seen.guide ?? (first && { state: "open", next: first.next }) });
 }
 
-async function look({ withCore }: Cli): Promise<Looked> {
-  return await withCore(async (core): Promise<Looked> => {
+async function look(cli: Cli): Promise<Looked> {
+  return await cli.withCore(async (core): Promise<Looked> => {
     const { network } = (await core.config()).effective;
     const status = core.live ? await core.status() : undefined;
-    const guide = core.live ? await core.guide(view()) : undefined;
+    const guide = core.live ? await core.guide(view(cli)) : undefined;
     return {
       role: getPath(network, "role") as string,
       lan: getPath(network, "lan") as Seen["lan"],

@@ -61,6 +61,6 @@ function ask(
 }
 
 async function take(cli: Cli, plugin: string, { action, says }: GuideAnswer): Promise<void> {
-  if (action !== undefined) await cli.withCore((core) => core.act(plugin, action, {}, view()));
+  if (action !== undefined) await cli.withCore((core) => core.act(plugin, action, {}, view(cli)));
   if (says !== undefined) cli.terminal.out(`${says}\n`);
 }

@@ -5,6 +5,7 @@ import { connect, type Core, jsonText } from "../client/mod.ts";
 import { asCalled } from "./called.ts";
 import { statusLines } from "./status_view.ts";
 import { shown } from "./terminal.ts";
+import { speaker } from "./texts/mod.ts";
 import { type Cli, verb } from "./verb.ts";
 
 const REFRESH_MS = 1000;
@@ -23,7 +24,7 @@ export const statusVerb = verb("status", {
   },
   run: ({ watch: live }, cli) =>
     live ? watch(cli) : cli.withCore(async (core) => {
-      const report = await core.status();
+      const report = await core.status(cli.language);
       cli.print(report, () => statusLines(report, view(cli)));
     }),
 });
@@ -47,7 +48,7 @@ async function watch(cli: Cli): Promise<void> {
       try {
         core = await connect(cli.state);
         await core.watch(
-          { signal },
+          { signal, language: cli.language },
           (report) => show(json ? [jsonText(report)] : [...statusLines(report, view(cli)), ""]),
         );
       } catch (error) {
@@ -56,7 +57,8 @@ async function watch(cli: Cli): Promise<void> {
         core?.close();
       }
       if (signal.aborted) break;
-      if (!json) show([`The core does not answer: ${reason}`, "Still trying."]);
+      const say = speaker(cli.language);
+      if (!json) show([say("silent-core", { reason }), say("still-trying")]);
       await pause(REFRESH_MS, signal);
     }
   } finally {
@@ -64,8 +66,8 @@ async function watch(cli: Cli): Promise<void> {
   }
 }
 
-function view({ call, terminal: { width, colours } }: Cli) {
-  return { width, colours, nowMs: Date.now(), told: (text: string) => asCalled(text, call) };
+function view({ call, language, terminal: { width, colours } }: Cli) {
+  return { language, width, colours, nowMs: Date.now(), told: (text: string) => asCalled(text, call) };
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -2,23 +2,15 @@
 import type {
   HealthReport,
   HeldLinkFact,
+  Language,
   PathDirection,
   PluginReport,
   StatusReport,
   TunnelPathFact,
 } from "../client/mod.ts";
-import {
-  bytes,
-  duration,
-  lossShort,
-  milliseconds,
-  percent,
-  plural,
-  printable,
-  rate,
-  rateOf,
-} from "./format.ts";
+import { bytes, duration, lossShort, milliseconds, percent, printable, rate, rateOf } from "./format.ts";
 import { type Column, table, wrap } from "./table.ts";
+import { type Say, speaker, word } from "./texts/mod.ts";
 import { type Paint, paint } from "./terminal.ts";
 
 /** What the picture depends on besides the report. */
@@ -26,11 +18,14 @@ export interface ViewOptions {
   width: number;
   colours: boolean;
   nowMs: number;
+  /** English unless told otherwise. */
+  language?: Language;
   /** Command lines as they are to be typed, before lines are broken; absent: as they stand. */
   told?(text: string): string;
 }
 
-const STATE_PAINTS = new Map<string, Paint>(Object.entries<Paint>({
+/** States as they are told, and in which colour. */
+const STATES: { readonly [state: string]: Paint } = Object.assign(Object.create(null), {
   active: "green",
   up: "green",
   ready: "green",
@@ -38,31 +33,35 @@ const STATE_PAINTS = new Map<string, Paint>(Object.entries<Paint>({
   starting: "cyan",
   suspect: "yellow",
   unknown: "yellow",
-  "waiting to restart": "yellow",
+  "waiting-to-restart": "yellow",
+  idle: "dim",
   stopped: "dim",
   down: "red",
   missing: "red",
   failed: "red",
-}));
+});
 const SEVERITY_PAINTS = new Map<string, Paint>([["error", "red"], ["warning", "yellow"], ["info", "cyan"]]);
 
 /** The lines of a status report. */
 export function statusLines(report: StatusReport, options: ViewOptions): string[] {
-  const { colours, nowMs, width, told = asItIs } = options;
+  const { colours, nowMs, width, told = asItIs, language } = options;
+  const say = speaker(language);
   const { role, version, startedAtMs, peers, connections, pending } = report;
   const lines = wrap(told(report.sentence), width).map((line) => paint(colours, "bold", line));
   lines.push(paint(
     colours,
     "dim",
-    `${printable(role)}, up for ${duration(nowMs - startedAtMs)}, otb ${printable(version)}`,
+    say("head", {
+      role: word(say, role, role),
+      time: duration(nowMs - startedAtMs),
+      version: printable(version),
+    }),
   ));
   if (pending) {
     const left = duration(pending.revertsAtMs - nowMs);
     lines.push(
       ...wrap(
-        told(
-          `Revision ${pending.revision} waits and reverts in ${left}. Keep it: otb config confirm. Take it back: otb config revert.`,
-        ),
+        told(say("pending", { revision: pending.revision, left })),
         width,
       ).map((line) => paint(colours, "yellow", line)),
     );
@@ -72,48 +71,43 @@ export function statusLines(report: StatusReport, options: ViewOptions): string[
   if (report.tunnel) lines.push("", ...tunnel(report.tunnel, options));
   lines.push(
     "",
-    ...peers.map(({ name, address, port }) => `Peer ${printable(name)}: ${printable(address)} port ${port}`),
-    `Connections: ${connections.open} open, ${connections.total} so far, ${connections.refused} refused${
-      connections.protocol === "unknown" ? "" : ` (${PROTOCOLS[connections.protocol]})`
-    }`,
+    ...peers.map(({ name, address, port }) =>
+      say("peer", { name: printable(name), address: printable(address), port })
+    ),
+    say("connections", { ...connections, how: word(say, `carried-${connections.protocol}`, "") }),
   );
   const others = report.held.filter(({ link }) => !report.links.some(({ name }) => name === link));
   for (const fact of others) {
-    for (const words of heldWords(fact, nowMs)) lines.push(...wrap(`${fact.link} ${words}`, width));
+    for (const words of heldWords(fact, nowMs, say)) lines.push(...wrap(`${fact.link} ${words}`, width));
   }
   if (report.plugins.length > 0) lines.push("", ...pluginLines(report.plugins, options));
   return lines;
 }
 
-const PROTOCOLS = {
-  mptcp: "MPTCP",
-  tcp: "plain TCP",
-  striped: "striped over all links",
-  mixed: "of several kinds",
-};
-
 /** The table of plugins, with the reason below one that is not ready. */
-export function pluginLines(plugins: PluginReport[], { width, colours, nowMs }: ViewOptions): string[] {
+export function pluginLines(plugins: PluginReport[], options: ViewOptions): string[] {
+  const { width, colours, nowMs, language } = options;
+  const say = speaker(language);
   const columns: Column[] = [
-    { title: "PLUGIN", shrink: true },
-    { title: "VERSION" },
-    { title: "STATE" },
-    { title: "FOR" },
-    { title: "RESTARTS", align: "right" },
-    { title: "MEMORY", align: "right" },
+    { title: say("col-plugin"), shrink: true },
+    { title: say("col-version") },
+    { title: say("col-state") },
+    { title: say("col-for") },
+    { title: say("col-restarts"), align: "right" },
+    { title: say("col-memory"), align: "right" },
   ];
   const [head, ...rows] = table(
     columns,
     plugins.map(({ name, version, state, idle, sinceMs, restarts, memoryBytes }) => [
       name,
       version,
-      idle ? "idle" : state.replaceAll("-", " "),
+      word(say, idle ? "state-idle" : `state-${state}`, state),
       sinceMs > 0 ? duration(nowMs - sinceMs) : "-",
       String(restarts),
       bytes(memoryBytes),
     ]),
     width,
-    painter(colours, 2),
+    painter(colours, 2, plugins.map(({ state }) => state)),
   );
   return [
     head!,
@@ -124,24 +118,28 @@ export function pluginLines(plugins: PluginReport[], { width, colours, nowMs }: 
   ];
 }
 
-function links({ links, held }: StatusReport, { width, colours, nowMs }: ViewOptions): string[] {
+function links({ links, held }: StatusReport, { width, colours, nowMs, language }: ViewOptions): string[] {
+  const say = speaker(language);
+  const states = links.map(({ observed, path }) =>
+    observed.state === "up" ? path?.state ?? "up" : observed.state
+  );
   const columns: Column[] = [
-    { title: "LINK", shrink: true },
-    { title: "TIER" },
-    { title: "STATE" },
-    { title: "DOWN", align: "right" },
-    { title: "UP", align: "right" },
-    { title: "RTT", align: "right" },
-    { title: "LOSS", align: "right" },
-    { title: "SHARE", align: "right" },
-    { title: "FLOWS", align: "right" },
+    { title: say("col-link"), shrink: true },
+    { title: say("col-tier") },
+    { title: say("col-state") },
+    { title: say("col-down"), align: "right" },
+    { title: say("col-up"), align: "right" },
+    { title: say("col-rtt"), align: "right" },
+    { title: say("col-loss"), align: "right" },
+    { title: say("col-share"), align: "right" },
+    { title: say("col-flows"), align: "right" },
   ];
   const [head, ...rows] = table(
     columns,
-    links.map(({ name, tier, observed, path }) => [
+    links.map(({ name, tier, path }, index) => [
       name,
       tier,
-      observed.state === "up" ? path?.state ?? "up" : observed.state,
+      word(say, `state-${states[index]!}`, states[index]!),
       rate(path?.rxBitsPerSecond),
       rate(path?.txBitsPerSecond),
       milliseconds(path?.rttMs),
@@ -150,19 +148,19 @@ function links({ links, held }: StatusReport, { width, colours, nowMs }: ViewOpt
       String(path?.subflows ?? "-"),
     ]),
     width,
-    painter(colours, 2),
+    painter(colours, 2, states),
   );
   return [
     head!,
     ...rows.flatMap((row, index) => {
       const { observed, path, health } = links[index]!;
       const trouble = health?.state === "down" || health?.state === "degraded" ? health.reason : undefined;
-      const stripped = path?.protocol === "tcp" ? "plain TCP: MPTCP does not get through" : undefined;
+      const stripped = path?.protocol === "tcp" ? say("stripped") : undefined;
       return [
         row,
         ...indented(observed.reason ?? trouble ?? path?.reason ?? stripped, width),
         ...held.filter(({ link }) => link === links[index]!.name).flatMap((fact) =>
-          heldWords(fact, nowMs).flatMap((words) => indented(words, width))
+          heldWords(fact, nowMs, say).flatMap((words) => indented(words, width))
         ),
       ];
     }),
@@ -170,38 +168,46 @@ function links({ links, held }: StatusReport, { width, colours, nowMs }: ViewOpt
 }
 
 /** Why a link gets nothing new: a sentence for each direction. */
-function heldWords({ up, down }: HeldLinkFact, nowMs: number): string[] {
+function heldWords({ up, down }: HeldLinkFact, nowMs: number, say: Say): string[] {
   return ([["uploads", up], ["downloads", down]] as const).flatMap(([what, proof]) => {
     if (!proof) return [];
     const again = proof.untilMs > nowMs
-      ? `in ${duration(proof.untilMs - nowMs)}`
-      : "as soon as there is enough to send";
-    return `held back for ${what}: ${rate(proof.withBitsPerSecond)} with it, ${
-      rate(proof.withoutBitsPerSecond)
-    } without; tried again ${again}`;
+      ? say("again-in", { left: duration(proof.untilMs - nowMs) })
+      : say("again-soon");
+    return say("held", {
+      what: say(what),
+      with: rate(proof.withBitsPerSecond),
+      without: rate(proof.withoutBitsPerSecond),
+      again,
+    });
   });
 }
 
 function tunnel(
   { state, reason, sinceMs, mtu, paths }: NonNullable<StatusReport["tunnel"]>,
-  { width, colours, nowMs }: ViewOptions,
+  { width, colours, nowMs, language }: ViewOptions,
 ): string[] {
-  const how = paint(
-    colours,
-    STATE_PAINTS.get(state) ?? "dim",
-    state === "unknown" ? "not up yet" : printable(state),
-  );
-  const since = state === "unknown" ? "" : ` for ${duration(nowMs - sinceMs)}`;
-  const size = state === "up" && mtu !== undefined ? `, for packets of up to ${mtu} bytes` : "";
-  const lines = [`Tunnel: ${how}${since}${size}`, ...indented(reason, width)];
+  const say = speaker(language);
+  const lines = [
+    say("tunnel", {
+      state: paint(
+        colours,
+        STATES[state] ?? "dim",
+        say(state === "unknown" ? "tunnel-unknown" : `state-${state}`),
+      ),
+      since: state === "unknown" ? "" : say("since", { time: duration(nowMs - sinceMs) }),
+      size: state === "up" && mtu !== undefined ? say("size", { mtu }) : "",
+    }),
+    ...indented(reason, width),
+  ];
   if (paths.length === 0) return lines;
   const columns: Column[] = [
-    { title: "PATH", shrink: true },
-    { title: "STATE" },
-    { title: "DOWN", align: "right" },
-    { title: "UP", align: "right" },
-    { title: "RTT", align: "right" },
-    { title: "LOSS", align: "right" },
+    { title: say("col-path"), shrink: true },
+    { title: say("col-state") },
+    { title: say("col-down"), align: "right" },
+    { title: say("col-up"), align: "right" },
+    { title: say("col-rtt"), align: "right" },
+    { title: say("col-loss"), align: "right" },
   ];
   const used = (way: TunnelPathFact["up"]) =>
     rateOf(way?.usedBitsPerSecond, way?.rateBitsPerSecond, way?.isStarting);
@@ -209,14 +215,14 @@ function tunnel(
     columns,
     paths.map(({ link, state, up, down, rttMs }) => [
       link,
-      state,
+      word(say, `state-${state}`, state),
       used(down),
       used(up),
       milliseconds(rttMs),
       tunnelLoss([up, down].filter((way) => way !== undefined)),
     ]),
     width,
-    painter(colours, 1),
+    painter(colours, 1, paths.map(({ state }) => state)),
   );
   return [...lines, head!, ...rows.flatMap((row, index) => [row, ...indented(paths[index]!.reason, width)])];
 }
@@ -234,19 +240,23 @@ function tunnelLoss(ways: PathDirection[]): string {
 /** A queue that stands, and as much of a path's rate in use as fills it. */
 const STANDING_MS = 10, PLATEAU_SHARE = 0.6;
 
-function health(conditions: HealthReport[], { width, colours, told = asItIs }: ViewOptions): string[] {
+function health(conditions: HealthReport[], options: ViewOptions): string[] {
+  const { width, colours, told = asItIs, language } = options;
+  const say = speaker(language);
   const order = ["error", "warning", "info"];
   const sorted = [...conditions].sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
   if (sorted.length === 0) return [];
   return [
     "",
-    paint(colours, "bold", plural(sorted.length, "thing") + " to know"),
+    paint(colours, "bold", say("to-know", { count: sorted.length })),
     ...sorted.flatMap(({ severity, message, next, plugin }) => {
       const [first = "", ...rest] = wrap(`${told(message)} (${plugin})`, width - 10);
       return [
-        `${paint(colours, SEVERITY_PAINTS.get(severity) ?? "dim", printable(severity).padEnd(8))}${first}`,
+        `${
+          paint(colours, SEVERITY_PAINTS.get(severity) ?? "dim", word(say, severity, severity).padEnd(8))
+        }${first}`,
         ...rest.map((line) => `        ${line}`),
-        ...next ? wrap(told(`next: ${next}`), width - 10).map((line) => `        ${line}`) : [],
+        ...next ? wrap(told(say("next", { next })), width - 10).map((line) => `        ${line}`) : [],
       ];
     }),
   ];
@@ -256,10 +266,10 @@ function asItIs(text: string): string {
   return text;
 }
 
-function painter(colours: boolean, stateColumn: number) {
+/** @param states of the rows, whose column has their colours */
+function painter(colours: boolean, stateColumn: number, states: string[]) {
   return (text: string, row: number, column: number) => {
-    if (row < 0) return paint(colours, "dim", text);
-    const colour = column === stateColumn ? STATE_PAINTS.get(text) : undefined;
+    const colour = row < 0 ? "dim" : column === stateColumn ? STATES[states[row]!] : undefined;
     return colour ? paint(colours, colour, text) : text;
   };
 }

@@ -272,3 +272,45 @@ Deno.test("whatever plugins, peers and devices call themselves: no line has a se
     assert.ok(!unseen.test(shown(texts.join("")).replaceAll("\n", "")));
   }));
 });
+
+Deno.test("the status in French, as wide as it is", () => {
+  const lines = statusLines(report, { width: 80, colours: false, nowMs: 3_600_000, language: "fr" });
+  // The first line, conditions and reasons come from the core.
+  assert.deepEqual(lines.slice(1), [
+    "boîtier, en marche depuis 1 h, otb 0.1.0",
+    "La révision 7 attend et s'annule dans 1 min 3 s. La garder : otb config confirm.",
+    "L'annuler : otb config revert.",
+    "",
+    "2 choses à savoir",
+    "erreur  Something is wrong. (core)",
+    "        à faire : Do this.",
+    "alerte  Something is odd. (core)",
+    "",
+    "LIEN   RANG     ÉTAT           REÇU      ENVOYÉ  DÉLAI  PERTE   PART  FLUX",
+    "fibre  primary  actif   41.5 Mbit/s  1.2 Mbit/s  12 ms  0.3 %  100 %     3",
+    "lte    backup   absent            -           -      -      -      -     -",
+    "    There is no interface wwan0?[2J",
+    "",
+    "Relais cloud : 203.0.113.7, port 8443",
+    "Connexions : 3 ouvertes, 99 en tout, 0 refusées (MPTCP)",
+    "",
+    "MODULE       VERSION  ÉTAT           DEPUIS  REPRISES   MÉMOIRE",
+    "socks-proxy  0.1.0    va redémarrer  10 s           2  50.0 MiB",
+    "    It ended with status 1",
+  ]);
+});
+
+Deno.test("a state has its colour in each language", () => {
+  for (
+    const [language, active, waiting] of [["en", "active", "waiting to restart"], [
+      "fr",
+      "actif",
+      "va redémarrer",
+    ]] as const
+  ) {
+    const lines = statusLines(report, { width: 120, colours: true, nowMs: 3_600_000, language });
+    const text = lines.map(shown).join("\n");
+    assert.ok(text.includes(`\x1b[32m${active}\x1b`), text);
+    assert.ok(text.includes(`\x1b[33m${waiting}\x1b`), text);
+  }
+});

@@ -1,11 +1,11 @@
 // How verbs are declared: a parser whose value is what to do. One declaration gives parsing, help and completion.
 import { object, or } from "@optique/core/constructs";
 import { message, text } from "@optique/core/message";
-import { map, withDefault } from "@optique/core/modifiers";
+import { map, optional, withDefault } from "@optique/core/modifiers";
 import type { Mode, Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
-import { string } from "@optique/core/valueparser";
-import { connect, type Core, OtbError } from "../client/mod.ts";
+import { choice, string } from "@optique/core/valueparser";
+import { connect, type Core, type Language, LANGUAGES, OtbError } from "../client/mod.ts";
 import { type Call, DEFAULT_STATE } from "./called.ts";
 import { notRoot, type Terminal } from "./terminal.ts";
 
@@ -13,6 +13,8 @@ import { notRoot, type Terminal } from "./terminal.ts";
 export interface Cli {
   state: string;
   json: boolean;
+  /** Of what is said to the person. */
+  language: Language;
   /** How it was called; what is printed for people follows it by itself (asCalled). */
   call: Call;
   terminal: Terminal;
@@ -44,6 +46,9 @@ export const globalOptions = object("Everywhere", {
     }),
     DEFAULT_STATE,
   ),
+  language: optional(option("--language", choice(LANGUAGES), {
+    description: message`Language of what is said; without it the terminal's, with --json English.`,
+  })),
   json: option("--json", { description: message`Print one JSON object.` }),
 });
 

@@ -8,6 +8,7 @@ export {
   bytes,
   CONTRACT_VERSION,
   duration,
+  LANGUAGES,
   lossShort,
   milliseconds,
   OtbError,
@@ -16,7 +17,11 @@ export {
   plural,
   rate,
   rateOf,
+  say,
+  texts,
+  translation,
   unknown,
+  words,
 } from "../contract/mod.ts";
 export { type DeclaredHere, declaredHere, declaredWords, foreseen } from "./declared.ts";
 export type { DeclaredArgs, DeclaredField } from "../supervisor/declared.ts";
@@ -33,11 +38,13 @@ export type {
   HealthCondition,
   HeldLinkFact,
   Json,
+  Language,
   Link,
   Loss,
   Machine,
   PathDirection,
   PathFact,
+  Phrased,
   Problem,
   Role,
   Status,

@@ -41,9 +41,9 @@ export function remoteCore(stream: Deno.Conn, author: Author): Core {
       await rpc.call("logs", [{ ...options, follow: follow !== undefined }]);
       if (follow) await untilEnd(follow);
     },
-    async watch({ signal }: { signal: AbortSignal }, take: (status: StatusReport) => void) {
+    async watch({ signal, language }: Parameters<Core["watch"]>[0], take: (status: StatusReport) => void) {
       onStatus = take;
-      await rpc.call("watch");
+      await rpc.call("watch", [{ language }]);
       await untilEnd(signal);
     },
     close: () => rpc.close(),

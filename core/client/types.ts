@@ -7,6 +7,7 @@ import type {
   HealthCondition,
   HeldLinkFact,
   Json,
+  Language,
   Link,
   Loss,
   Page,
@@ -216,7 +217,8 @@ export interface Core {
   readonly live: boolean;
   /** The same core for what another one asks, as each user of a web page does: what is changed and logged says who it was. */
   as(author: Author): Core;
-  status(): Promise<StatusReport>;
+  /** @param language of what is said to people; English unless asked for another */
+  status(language?: Language): Promise<StatusReport>;
   config(): Promise<ConfigSnapshot>;
   propose(proposal: Proposal): Promise<ProposalResult>;
   /** @throws OtbError `nothing-pending` */
@@ -248,7 +250,10 @@ export interface Core {
   /** Has a link forgotten that was found and is gone. @throws OtbError `link-unknown`, and why it cannot be */
   forgetLink(name: string): Promise<void>;
   /** Tells of the status now and every second, while `signal` is not aborted and the core is there. */
-  watch(options: { signal: AbortSignal }, onStatus: (status: StatusReport) => void): Promise<void>;
+  watch(
+    options: { signal: AbortSignal; language?: Language },
+    onStatus: (status: StatusReport) => void,
+  ): Promise<void>;
   /** The boxes that belong to this peer. @throws OtbError `not-a-cloud` */
   boxes(): Promise<BoxReport[]>;
   /** Gives one more box a key; answers with its join code. @throws OtbError `box-exists`, `box-name-invalid`, `box-too-many` */

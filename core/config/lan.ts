@@ -8,10 +8,15 @@ export interface Place {
   parent?: string;
 }
 
+/** What keeps a LAN from being used; each code is a condition's, too. */
+export interface LanProblem extends Problem {
+  code: `lan-${"interface" | "address"}-useless` | "lan-interface-missing";
+}
+
 /** What can be told from the settings alone. */
-export function checkLan({ interface: device, address }: Lan): Problem[] {
-  const problems: Problem[] = [];
-  const refuse = (path: string, rule: string, value: string) =>
+export function checkLan({ interface: device, address }: Lan): LanProblem[] {
+  const problems: LanProblem[] = [];
+  const refuse = (path: "interface" | "address", rule: string, value: string) =>
     problems.push({
       code: `lan-${path}-useless`,
       path: `network.lan.${path}`,
@@ -47,7 +52,10 @@ export function checkLan({ interface: device, address }: Lan): Problem[] {
 }
 
 /** Whether its interface is there; nothing where nobody knows which are. */
-export function checkLanPlace({ interface: device }: Lan, places: readonly Place[] | undefined): Problem[] {
+export function checkLanPlace(
+  { interface: device }: Lan,
+  places: readonly Place[] | undefined,
+): LanProblem[] {
   if (!places || places.some(({ name }) => name === device)) return [];
   const there = places.filter(({ name }) => name !== "lo" && !name.startsWith("otb"))
     .map(({ name }) => name).sort().slice(0, 16);

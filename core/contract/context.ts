@@ -1,7 +1,7 @@
 // What the core gives a running plugin.
 import type { Resource } from "../net/model.ts";
 import type { Fact, FactOf } from "./fact.ts";
-import type { HealthCondition } from "./health.ts";
+import type { Code, NoWords, Raised, Words } from "./health.ts";
 import type { Json } from "./json.ts";
 import type { Link, Network, Role } from "./network.ts";
 import type { Program, ProgramWatcher } from "./program.ts";
@@ -67,7 +67,7 @@ export interface Facts {
 }
 
 /** What the core gives a running plugin. */
-export interface Context<Config> {
+export interface Context<Config, W extends Words = NoWords> {
   readonly name: string;
   readonly role: Role;
   readonly config: Config;
@@ -101,5 +101,6 @@ export interface Context<Config> {
    */
   program(key: string, watcher: ProgramWatcher): Program;
   publishStatus(status: Status): void;
-  readonly health: { raise(condition: HealthCondition): void; clear(code: string): void };
+  /** Conditions that a person should know of: one per code; raising it again replaces its parameters. */
+  readonly health: { raise(...raised: Raised<W>): void; clear(code: Code<W>): void };
 }

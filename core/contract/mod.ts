@@ -59,7 +59,18 @@ export {
   rate,
   rateOf,
 } from "./figures.ts";
-export type { HealthCondition } from "./health.ts";
+export {
+  type Code,
+  type ConditionRule,
+  drawn,
+  type HealthCondition,
+  type Phrased,
+  type Raised,
+  type Reference,
+  say,
+  type Words,
+  words,
+} from "./health.ts";
 export type { Json } from "./json.ts";
 export { type BoxKey, readBoxes, readKey } from "./keys.ts";
 export type { Lan, Link, Network, Peer, Role, Tier, World } from "./network.ts";
@@ -87,3 +98,13 @@ export { CONTRACT_VERSION, definePlugin, type Ending, type Plugin } from "./plug
 export type { Program, ProgramSpec, ProgramWatcher } from "./program.ts";
 export { type ProgramFollower, type ProgramKind, SupervisedProgram } from "./supervised_program.ts";
 export { unknown } from "./unknown.ts";
+export {
+  type Language,
+  LANGUAGES,
+  type Parameters,
+  type Phrase,
+  type Texts,
+  texts,
+  translation,
+  type Value,
+} from "./text.ts";

@@ -1,10 +1,11 @@
 // What a plugin shows: data, never HTML. Each face draws the blocks in its own way.
 import type { Status } from "./context.ts";
 import type { Json } from "./json.ts";
+import type { Language } from "./text.ts";
 
 /** For whom blocks are made. */
 export interface Viewer {
-  language: "en" | "fr";
+  language: Language;
   /** Milliseconds since the epoch. */
   nowMs: number;
 }

@@ -4,6 +4,7 @@ import type { Resource } from "../net/model.ts";
 import type { Action, Edit, VerbGroup } from "./action.ts";
 import type { Context } from "./context.ts";
 import type { Problem } from "./errors.ts";
+import type { NoWords, Words } from "./health.ts";
 import type { World } from "./network.ts";
 import type { Foresight, Guide, Loss } from "./occasions.ts";
 import type { Page } from "./page.ts";
@@ -15,9 +16,11 @@ export const CONTRACT_VERSION = "2.0.0";
  * A plugin module's default export. The module itself has no state: what runs is what `start` resolves with, and everything that acts
  * on it is given it.
  */
-export interface Plugin<Config, Running = unknown> {
+export interface Plugin<Config, Running = unknown, W extends Words = NoWords> {
   /** One strict schema: validation, defaults, docs, web form and CLI flags come from it. Every field has a default. */
   config: z.ZodMiniType<Config>;
+  /** What it says to people; absent: it raises no condition. */
+  words?: W;
   /** Pure check of settings against the world; schema errors are found before. */
   check?(next: Config, world: World): Problem[];
   /**
@@ -26,7 +29,7 @@ export interface Plugin<Config, Running = unknown> {
    */
   claims?(next: Config, world: World): { [key: string]: Resource[] };
   /** Resolves with the running plugin when it is ready to serve. */
-  start(ctx: Context<Config>): Promise<Running> | Running;
+  start(ctx: Context<Config, W>): Promise<Running> | Running;
   /**
    * Takes new settings without a restart and without ending what it carries; absent: the core restarts the plugin.
    * @throws Error when it can't; the core then goes back to the former settings
@@ -57,6 +60,8 @@ export interface Ending {
 }
 
 /** Types a plugin module: `export default definePlugin({ config, start })`. */
-export function definePlugin<Config, Running>(plugin: Plugin<Config, Running>): Plugin<Config, Running> {
+export function definePlugin<Config, Running, W extends Words = NoWords>(
+  plugin: Plugin<Config, Running, W>,
+): Plugin<Config, Running, W> {
   return plugin;
 }

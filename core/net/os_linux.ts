@@ -210,14 +210,14 @@ export class OsLinux implements Os {
   }
 
   watch(onChange: (change: Change) => void, signal: AbortSignal): Promise<void> {
-    const eyes = {
+    const options = {
       namespace: this.#namespace,
       seen: () =>
         this.#observed && { observed: this.#observed, staticSets: this.#staticSets, kinds: this.#kinds },
       readSysctls: (names: string[]) => this.#readSysctls(names),
       listen: (listener: Listener | undefined) => void (this.#listener = listener),
     };
-    return watchKernel(eyes, onChange, signal);
+    return watchKernel(options, onChange, signal);
   }
 
   /** Runs one batch up to its first failure; gives the number of commands that are dealt with. */

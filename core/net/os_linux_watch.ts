@@ -40,7 +40,7 @@ export interface Seen {
 }
 
 /** How the watch looks at the kernel. */
-export interface Eyes {
+export interface WatchOptions {
   /** Path of the network namespace; absent: this one. */
   namespace?: string;
   seen(): Seen | undefined;
@@ -63,18 +63,18 @@ const NOTHING: Change = { kinds: new Set(), flapped: new Set() };
 
 /** Calls back, debounced, after anything that somebody claims may have changed; runs until aborted. */
 export async function watchKernel(
-  eyes: Eyes,
+  options: WatchOptions,
   onChange: (change: Change) => void,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      using watch = new Watch(openNative(), eyes);
-      eyes.listen(watch);
+      using watch = new Watch(openNative(), options);
+      options.listen(watch);
       try {
         await watch.run(onChange, signal);
       } finally {
-        eyes.listen(undefined);
+        options.listen(undefined);
       }
     } catch {
       // No descriptors or memory for the moment.
@@ -86,17 +86,18 @@ export async function watchKernel(
 class Watch implements Listener {
   /** What was heard and nobody has taken; what happened before it listened is unknown. */
   #heard: Change | undefined = ANYTHING;
-  readonly #ears: { fd: number; read: (message: Message, known: Known) => Change | undefined }[] = [];
+  readonly #sockets: { fd: number; read: (message: Message, known: Known) => Change | undefined }[] = [];
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   readonly #generic: number;
   #family: number | undefined;
 
-  constructor(private readonly native: Native, private readonly eyes: Eyes) {
-    const open = (protocol: number, groups: number[]) => native.netlinkOpen(protocol, groups, eyes.namespace);
+  constructor(private readonly native: Native, private readonly options: WatchOptions) {
+    const open = (protocol: number, groups: number[]) =>
+      native.netlinkOpen(protocol, groups, options.namespace);
     this.#generic = open(NETLINK.generic, []);
-    this.#ears.push({ fd: open(NETLINK.route, ROUTE_GROUPS), read: routeChange });
+    this.#sockets.push({ fd: open(NETLINK.route, ROUTE_GROUPS), read: routeChange });
     try {
-      this.#ears.push({ fd: open(NETLINK.netfilter, NFTABLES_GROUPS), read: nftChange });
+      this.#sockets.push({ fd: open(NETLINK.netfilter, NFTABLES_GROUPS), read: nftChange });
     } catch {
       // A kernel without nf_tables changes none.
     }
@@ -108,7 +109,7 @@ class Watch implements Listener {
     const wake = () => poll.wake();
     signal.addEventListener("abort", wake, { once: true });
     try {
-      for (const [index, { fd }] of this.#ears.entries()) poll.add(fd, PollEvents.in, index);
+      for (const [index, { fd }] of this.#sockets.entries()) poll.add(fd, PollEvents.in, index);
       let lookedMs = performance.now();
       while (!signal.aborted) {
         if (!this.#heard) await poll.waitAsync(events, LOOK_MS);
@@ -141,12 +142,12 @@ class Watch implements Listener {
 
   /** Reads all that waits. */
   #hear(): void {
-    const seen = this.eyes.seen();
+    const seen = this.options.seen();
     const known: Known = {
       staticSets: seen?.staticSets ?? new Set(),
       neighbours: neighboursOf(seen?.observed),
     };
-    for (const { fd, read } of this.#ears) {
+    for (const { fd, read } of this.#sockets) {
       for (;;) {
         const count = this.native.read(fd, this.#buffer, 0, BUFFER_BYTES);
         if (count === -Errno.EAGAIN) break;
@@ -169,12 +170,12 @@ class Watch implements Listener {
    * changed before the first look, or again as before right after it was put back, would go unseen.
    */
   async #look(): Promise<Change | undefined> {
-    const seen = this.eyes.seen();
+    const seen = this.options.seen();
     if (!seen) return undefined;
     const kinds = new Set<"sysctl" | "mptcpEndpoint" | "mptcpLimits">();
     const { sysctls } = seen.observed;
     if (seen.kinds.has("sysctl")) {
-      const now = await this.eyes.readSysctls(Object.keys(sysctls));
+      const now = await this.options.readSysctls(Object.keys(sysctls));
       if (Object.keys(sysctls).some((name) => now[name] !== sysctls[name])) kinds.add("sysctl");
     }
     if (seen.kinds.has("mptcpEndpoint") || seen.kinds.has("mptcpLimits")) {
@@ -228,7 +229,7 @@ class Watch implements Listener {
 
   [Symbol.dispose](): void {
     this.native.close(this.#generic);
-    for (const { fd } of this.#ears) this.native.close(fd);
+    for (const { fd } of this.#sockets) this.native.close(fd);
   }
 }
 

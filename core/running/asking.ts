@@ -46,11 +46,11 @@ export async function forgetLink(facts: FactBoard, supervisor: Supervisor, name:
 /** Tells of the status now and every second. */
 export async function watch(
   core: Pick<Core, "status">,
-  signal: AbortSignal,
+  { signal, language }: Parameters<Core["watch"]>[0],
   onStatus: (status: StatusReport) => void,
 ): Promise<void> {
   while (!signal.aborted) {
-    onStatus(await core.status());
+    onStatus(await core.status(language));
     await new Promise<void>((resolve) => {
       const done = () => {
         clearTimeout(timer);

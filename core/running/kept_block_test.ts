@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { openDatabase } from "../state/database.ts";
-import { conditionOf, STORAGE_CODE } from "../state/storage.ts";
+import { conditionOf } from "../state/storage.ts";
 import { blockOf, KeptBlock } from "./kept_block.ts";
 
 const LAN = { interface: "lan0", address: "192.168.1.2/24" };
@@ -71,7 +71,7 @@ Deno.test("what a full disk refuses holds all the same, waits, and is written wh
       ),
     );
     const many = blockOf({ way: "direct", devices }, LAN);
-    const isFull = (error: unknown) => conditionOf(error, folder)?.code === STORAGE_CODE;
+    const isFull = (error: unknown) => conditionOf(error, folder)?.[0] === "state-not-written";
     assert.throws(() => block.remember(many), isFull);
     assert.throws(() => block.flush(), isFull);
     assert.deepEqual([block.resources, onDisk()], [many, few]);

@@ -1,11 +1,12 @@
 // Plugins that came to, or went from, the folders of a running core: they count with its next start, which a person is told.
-import type { HealthCondition, Role } from "../contract/mod.ts";
+import type { Role } from "../contract/mod.ts";
 import { findPlugins, foldersIn } from "../supervisor/manifest.ts";
+import { type CoreCondition, coreWords } from "../texts/mod.ts";
 
 /** Looks at the folders of plugins again and again. */
 export class LatePlugins {
   #folders: string;
-  #condition: HealthCondition | undefined;
+  #condition: CoreCondition | undefined;
 
   /** @param running names of the plugins that the core was started with */
   constructor(
@@ -17,7 +18,7 @@ export class LatePlugins {
   }
 
   /** What to tell a person; undefined while the folder holds what runs. */
-  get condition(): HealthCondition | undefined {
+  get condition(): CoreCondition | undefined {
     return this.#condition;
   }
 
@@ -29,16 +30,11 @@ export class LatePlugins {
     const found = findPlugins(this.directories, this.role).manifests.map(({ name }) => name);
     const came = found.filter((name) => !this.running.includes(name));
     const went = this.running.filter((name) => !found.includes(name));
-    const words = [
-      ...came.length > 0 ? [`${came.join(", ")} came`] : [],
-      ...went.length > 0 ? [`${went.join(", ")} went`] : [],
-    ];
-    this.#condition = words.length === 0 ? undefined : {
-      code: "plugins-changed",
-      severity: "info",
-      message: `The folder of plugins is not as it was when otb started: ${words.join("; ")}`,
-      next: "Start otb anew: otb down, then otb up; or systemctl restart otb.",
-    };
+    this.#condition = came.length + went.length === 0 ? undefined : ["plugins-changed", {
+      came: came.length > 0 ? coreWords.phrase("came", { plugins: came }) : "",
+      and: came.length > 0 && went.length > 0 ? "; " : "",
+      went: went.length > 0 ? coreWords.phrase("went", { plugins: went }) : "",
+    }];
   }
 
   #read(): string {

@@ -1,4 +1,6 @@
 import { strict as assert } from "node:assert";
+import { drawn } from "../contract/mod.ts";
+import { coreWords } from "../texts/mod.ts";
 import { LatePlugins } from "./late_plugins.ts";
 
 /** A plugin's folder with its manifest. */
@@ -22,11 +24,12 @@ Deno.test("a plugin that comes after the start, or goes, is told until the folde
     make(directory, "elsewhere", ["cloud"]);
     Deno.mkdirSync(`${directory}/no-plugin`);
     late.look();
-    assert.match(late.condition!.message, /: second came$/);
-    assert.match(late.condition!.next!, /otb down, then otb up/);
+    const told = () => drawn(coreWords, late.condition!);
+    assert.match(told().message, /: second came$/);
+    assert.match(told().next!, /otb down, then otb up/);
     Deno.removeSync(`${directory}/first`, { recursive: true });
     late.look();
-    assert.match(late.condition!.message, /second came; first went$/);
+    assert.match(told().message, /second came; first went$/);
     make(directory, "first");
     Deno.removeSync(`${directory}/second`, { recursive: true });
     late.look();

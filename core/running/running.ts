@@ -1,7 +1,6 @@
 // The core while it runs: claims links and LAN, leads the plugins, answers clients.
 import type { Author, Core, LogLine, Proposal, StatusReport } from "../client/types.ts";
 import { Changes, type Effective, type Evaluation } from "../config/changes.ts";
-import { checkLan, checkLanPlace } from "../config/lan.ts";
 import type { NetworkSettings } from "../config/network.ts";
 import { Revisions } from "../config/revisions.ts";
 import type { Secrets } from "../config/secrets.ts";
@@ -10,9 +9,12 @@ import type { Journal } from "../net/journal.ts";
 import type { Net } from "../net/net.ts";
 import {
   BOXES,
+  drawn,
   HELD,
   INTERFACE,
   type Json,
+  type Language,
+  LANGUAGES,
   LINK,
   type Link,
   LINK_HEALTH,
@@ -38,10 +40,13 @@ import { asOtbError } from "../supervisor/rpc.ts";
 import { FactBoard } from "../supervisor/facts.ts";
 import { LiveView } from "../contract/live_view.ts";
 import type { Manifest } from "../supervisor/manifest.ts";
+import { reportOf, shown, type Standing } from "../supervisor/standing.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
+import { type CoreCondition, coreWords } from "../texts/mod.ts";
 import { Boxes, boxReports, later } from "../enrol/boxes.ts";
-import { changedNames, otherClaims } from "./foreseen.ts";
 import { connectionsOf } from "./connections.ts";
+import { changedNames, otherClaims } from "./foreseen.ts";
+import { lanConditions, linkConditions, standing, undone } from "./conditions.ts";
 import { coreClaims } from "./core_claims.ts";
 import { forgetLink, guide, losses, tell, watch } from "./asking.ts";
 import { Declarations } from "./declarations.ts";
@@ -111,7 +116,7 @@ export class RunningCore implements Core {
     this.#parts = parts;
     const { paths, db, secrets, net, logs, manifests, role } = parts;
     this.storage = new Storage(paths.state, () => this.#writeAgain(), (trouble) => {
-      if (trouble) return this.#log("error", trouble.message, { code: trouble.code });
+      if (trouble) return this.#log("error", drawn(coreWords, trouble).message, { code: trouble[0] });
       this.#log("info", "The disk takes what is written again", { lostLines: logs.lost });
       net.reconcile().catch((error) => this.#log("error", "Cannot reconcile", { reason: String(error) }));
     });
@@ -243,7 +248,8 @@ export class RunningCore implements Core {
     })();
   }
 
-  status(): Promise<StatusReport> {
+  status(asked?: Language): Promise<StatusReport> {
+    const language = LANGUAGES.find((one) => one === asked);
     const { role } = this.#parts;
     const { peers } = this.#network.current;
     const plugins = this.#supervisor.reports();
@@ -262,10 +268,11 @@ export class RunningCore implements Core {
       tunnel: this.#tunnel(),
       connections: connectionsOf(plugins),
       plugins,
-      health: [...this.#ownHealth(), ...this.#supervisor.health()],
+      health: shown([...this.#ownHealth(), ...this.#supervisor.health()], Date.now())
+        .map((one) => reportOf(one, language)),
     };
     const pending = this.#changes.pending();
-    return Promise.resolve({ ...report, pending, sentence: sentence(report) });
+    return Promise.resolve({ ...report, pending, sentence: sentence(report, language) });
   }
 
   config = () => this.#changes.snapshot();
@@ -285,7 +292,7 @@ export class RunningCore implements Core {
   losses = () => losses(this.#declarations, this.#supervisor);
   guide: Core["guide"] = (view) => guide(this.#declarations, this.#supervisor, view ?? undefined);
   forgetLink: Core["forgetLink"] = (name) => forgetLink(this.#board, this.#supervisor, name);
-  watch: Core["watch"] = ({ signal }, onStatus) => watch(this, signal, onStatus);
+  watch: Core["watch"] = (options, onStatus) => watch(this, options, onStatus);
 
   boxes = () =>
     later(() => boxReports(this.#boxes.all(), this.#supervisor.reports().map(({ status }) => status)));
@@ -428,67 +435,26 @@ export class RunningCore implements Core {
     this.#facts.publish(LISTENERS, { listeners: this.#listeners.read() });
   }
 
-  #ownHealth(): StatusReport["health"] {
-    return [...this.#selfHealth(), ...this.#undoneHealth(), ...this.#lanHealth(), ...this.#linksHealth()];
-  }
-
-  #selfHealth(): StatusReport["health"] {
+  /** What the core itself has to tell. */
+  #ownHealth(): Standing[] {
     const { trouble } = this.storage;
-    const own: StatusReport["health"] = trouble ? [{ plugin: "core", ...trouble }] : [];
     const late = this.#latePlugins.condition;
-    if (late) own.push({ plugin: "core", ...late, sinceMs: this.#startedAtMs });
-    if (this.#uncaught && Date.now() - this.#uncaught.atMs < TELL_UNCAUGHT_MS) {
-      own.push({
-        plugin: "core",
-        code: "core-uncaught",
-        severity: "warning",
-        message: `Something failed in the core that should not; the rest goes on: ${this.#uncaught.reason}`,
-        next: "Look into the log for where (otb logs core), and report it.",
-        sinceMs: this.#uncaught.atMs,
-      });
-    }
-    return own;
+    const uncaught = this.#uncaught && Date.now() - this.#uncaught.atMs < TELL_UNCAUGHT_MS && this.#uncaught;
+    const started = this.#startedAtMs;
+    return [
+      ...trouble ? [standing(trouble.condition, trouble.sinceMs)] : [],
+      ...late ? [standing(late, started)] : [],
+      ...uncaught ? [standing(["core-uncaught", { reason: uncaught.reason }], uncaught.atMs)] : [],
+      ...undone(this.#parts.net.fights()).map((one) => standing(one, started)),
+      ...this.#lanConditions().map((one) => standing(one, started)),
+      ...linkConditions(this.#links.current).map((one) => standing(one, started)),
+    ];
   }
 
   /** A LAN that was accepted once, by an earlier version or before its interface went. */
-  #lanHealth(): StatusReport["health"] {
+  #lanConditions(): CoreCondition[] {
     const { lan } = this.#network.current;
-    if (!lan) return [];
-    return [...checkLan(lan), ...checkLanPlace(lan, this.#parts.net.observed?.interfaces)].map((
-      { code, message, next },
-    ) => ({
-      plugin: "core",
-      severity: "error" as const,
-      ...{ code, message, next },
-      sinceMs: this.#startedAtMs,
-    }));
-  }
-
-  #linksHealth(): StatusReport["health"] {
-    return this.#links.current.filter(({ tier, observed }) => tier !== "never" && observed.state !== "up")
-      .map((link) => ({
-        plugin: "core",
-        code: `link-${link.observed.state}`,
-        severity: "warning" as const,
-        message: `Link "${link.name}" is not usable: ${link.observed.reason}`,
-        sinceMs: this.#startedAtMs,
-      }));
-  }
-
-  /** What somebody else keeps undoing in the kernel. */
-  #undoneHealth(): StatusReport["health"] {
-    const fights = this.#parts.net.fights();
-    if (fights.length === 0) return [];
-    const named = fights.slice(0, 3).map(({ resource, times }) => `${resource} (${times} times)`).join(", ");
-    const more = fights.length > 3 ? ` and ${fights.length - 3} more` : "";
-    return [{
-      plugin: "core",
-      code: "kernel-undone",
-      severity: "warning",
-      message: `Another program keeps undoing what otb puts back ever less often: ${named}${more}`,
-      next: "Find it (NetworkManager, firewalld, a script) and let it leave these alone.",
-      sinceMs: this.#startedAtMs,
-    }];
+    return lan ? lanConditions(lan, this.#parts.net.observed?.interfaces) : [];
   }
 
   #log(level: LogLine["level"], message: string, properties?: { [key: string]: Json }): void {

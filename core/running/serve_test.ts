@@ -12,7 +12,7 @@ Deno.test("who watches is told of the status again and again, until it has enoug
   const core = {
     as: () => core as unknown as Core,
     status: () => Promise.resolve({ pid: ++asked } as StatusReport),
-    watch: (({ signal }, onStatus) => watch(core, signal, onStatus)) as Core["watch"],
+    watch: ((options, onStatus) => watch(core, options, onStatus)) as Core["watch"],
   };
   const server = serveCore(core as unknown as Core, path);
   try {

@@ -1,19 +1,19 @@
 // Whether the state directory takes what is written to it: one condition for a person, and one moment when all is well again,
 // whoever's write failed.
 import { statfsSync } from "node:fs";
-import type { HealthCondition } from "../contract/mod.ts";
+import { type CoreCondition, coreWords } from "../texts/mod.ts";
 
 /** How often it is looked at, and asked again while it takes nothing. */
 const LOOK_MS = 5_000, ASK_MS = 1_000;
 /** With less room than this the next write may be the one that fails; bytes. */
 const ROOM_BYTES = 256 * 1024;
 
-/** The one condition about the disk that holds; all have this code. */
-export const STORAGE_CODE = "state-not-written";
+/** The one condition about the disk: all that can be the matter with it has this code. */
+export type StorageTrouble = Extract<CoreCondition, { 0: "state-not-written" }>;
 
 /** Watches one state directory. */
 export class Storage {
-  #trouble: (HealthCondition & { sinceMs: number }) | undefined;
+  #trouble: { condition: StorageTrouble; sinceMs: number } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -24,13 +24,13 @@ export class Storage {
   constructor(
     private readonly directory: string,
     private readonly write: () => void,
-    private readonly onChange: (trouble: HealthCondition | undefined) => void,
+    private readonly onChange: (trouble: StorageTrouble | undefined) => void,
   ) {
     this.#later(LOOK_MS);
   }
 
   /** What a person should know now. */
-  get trouble(): (HealthCondition & { sinceMs: number }) | undefined {
+  get trouble(): { condition: StorageTrouble; sinceMs: number } | undefined {
     return this.#trouble;
   }
 
@@ -39,11 +39,11 @@ export class Storage {
     const condition = conditionOf(error, this.directory);
     if (!condition || this.#isClosed) return;
     const isNew = this.#trouble === undefined;
-    if (this.#trouble?.message === condition.message) return;
-    this.#trouble = { ...condition, sinceMs: this.#trouble?.sinceMs ?? Date.now() };
+    if (JSON.stringify(this.#trouble?.condition) === JSON.stringify(condition)) return;
+    this.#trouble = { condition, sinceMs: this.#trouble?.sinceMs ?? Date.now() };
     if (!isNew) return;
     this.#later(ASK_MS);
-    this.onChange(this.#trouble);
+    this.onChange(condition);
   }
 
   close(): void {
@@ -78,38 +78,24 @@ function roomBytes(directory: string): number {
 }
 
 /** What an error of a write says of the disk; undefined when it is about something else. Pure. */
-export function conditionOf(error: unknown, directory: string): HealthCondition | undefined {
+export function conditionOf(error: unknown, directory: string): StorageTrouble | undefined {
   const words = [];
   for (let at: unknown = error; at instanceof Error; at = at.cause) words.push(at.message);
   const text = words.join(": ");
-  const [, matter, next] = [
+  const { phrase } = coreWords;
+  const [, matter, advice] = ([
     [
       /disk is full|No space|os error 28\b|ENOSPC|quota|os error 122\b/i,
-      "is full",
-      `Free some room (du -xh ${directory}; journalctl --vacuum-size=50M); all is written by itself then.`,
+      phrase("disk-full"),
+      phrase("free-room", { directory }),
     ],
-    [
-      /read-?only|os error 30\b|EROFS/i,
-      "can only be read",
-      "Look into dmesg for why; check the file system (fsck), and start the machine anew.",
-    ],
-    [
-      /I\/O error|input\/output|os error 5\b|EIO/i,
-      "does not take what is written",
-      "Look into dmesg; save the state directory (tar), and replace the disk.",
-    ],
-  ].find(([pattern]) => (pattern as RegExp).test(text)) ?? [];
-  if (!matter) return undefined;
-  return {
-    code: STORAGE_CODE,
-    severity: "error",
-    message:
-      `The disk of ${directory} ${matter}: traffic goes on, but no change of settings can be kept, and no log.`,
-    next: next as string,
-  };
+    [/read-?only|os error 30\b|EROFS/i, phrase("disk-read-only"), phrase("check-disk")],
+    [/I\/O error|input\/output|os error 5\b|EIO/i, phrase("disk-broken"), phrase("replace-disk")],
+  ] as const).find(([pattern]) => pattern.test(text)) ?? [];
+  return matter && advice && ["state-not-written", { directory, matter, advice }];
 }
 
-/** Writes as much as a page and takes it away again. @throws Error while the disk does not take it */
+/** Writes a file of its own to the disk and takes it away again. @throws Error when it is not taken */
 export function tryWriting(path: string): void {
   using file = Deno.openSync(path, { create: true, write: true, truncate: true, mode: 0o600 });
   try {

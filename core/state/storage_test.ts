@@ -3,11 +3,15 @@ import { strict as assert } from "node:assert";
 import { SmallDisk } from "../../tests/lab/disk.ts";
 import { openDatabase } from "./database.ts";
 import { PluginStore } from "../running/plugin_store.ts";
+import { drawn } from "../contract/mod.ts";
+import { coreWords } from "../texts/mod.ts";
 import { conditionOf, Storage } from "./storage.ts";
 
 Deno.test("what an error says of the disk is told apart, and what is about something else says nothing", () => {
-  const said = (error: unknown) =>
-    conditionOf(error, "/var/lib/otb")?.message.match(/ (is full|can only|does not)/)?.[1];
+  const said = (error: unknown) => {
+    const found = conditionOf(error, "/var/lib/otb");
+    return found && drawn(coreWords, found).message.match(/ (is full|can only|does not)/)?.[1];
+  };
   assert.equal(said(new Error("database or disk is full")), "is full");
   assert.equal(said(new Error("No space left on device (os error 28)")), "is full");
   assert.equal(
@@ -29,7 +33,7 @@ Deno.test("a full disk is told once, and its end too; a value that could not be 
     const told: (string | undefined)[] = [];
     const ended = Promise.withResolvers<void>();
     const storage: Storage = new Storage(disk.path, () => store.flush(), (trouble) => {
-      told.push(trouble?.code);
+      told.push(trouble?.[0]);
       if (!trouble) ended.resolve();
     });
     const store = new PluginStore(db, (error) => storage.failed(error));

@@ -5,25 +5,27 @@ import {
   type Block,
   type Clock,
   type Context,
-  type HealthCondition,
   type Json,
   type Link,
   type Log,
   type Network,
   OtbError,
+  type Parameters,
   type Plugin,
   type ProgramSpec,
   type Status,
   type Store,
   type Viewer,
+  type Words,
 } from "../contract/mod.ts";
 import { maskedTexts } from "../config/secrets.ts";
 import { LiveView } from "../contract/live_view.ts";
+import { viewerOf } from "../contract/page.ts";
 import { PluginFacts } from "../contract/plugin_facts.ts";
 import { PluginClaims } from "../contract/plugin_claims.ts";
 import { readArgs } from "./args.ts";
 import { HostProgram } from "./host_program.ts";
-import { describeUncaught, Slips, spreadLastNet } from "./last_net.ts";
+import { catchUncaught, describeUncaught, Slips } from "./uncaught.ts";
 import type { Hello, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { needsRestart, restartsFor } from "./restarts.ts";
 import { Rpc } from "./rpc.ts";
@@ -35,13 +37,16 @@ const RECONNECT_MS = 200;
 const UNCAUGHT = "plugin-uncaught", TELL_UNCAUGHT_MS = 600_000;
 
 /** Runs `plugin` for the core that listens on `socket`; never returns. */
-export async function host<Config, Running>(plugin: Plugin<Config, Running>, socket: string): Promise<never> {
+export async function host<Config, Running, W extends Words>(
+  plugin: Plugin<Config, Running, W>,
+  socket: string,
+): Promise<never> {
   await new Host(plugin, socket).run();
   Deno.exit(0);
 }
 
-class Host<Config, Running> {
-  #plugin: Plugin<Config, Running>;
+class Host<Config, Running, W extends Words> {
+  #plugin: Plugin<Config, Running, W>;
   #socket: string;
   #rpc: Rpc | undefined;
   #connected = Promise.withResolvers<Rpc>();
@@ -52,7 +57,7 @@ class Host<Config, Running> {
   #config: Config | undefined;
   // What the core must know again when it comes back.
   #claims = new PluginClaims((key, resources) => this.#call("claim", [key, resources]));
-  #health = new Map<string, HealthCondition>();
+  #health = new Map<string, Parameters>();
   #programs = new Map<string, HostProgram>();
   #slips = new Slips();
   #status: Status = {};
@@ -63,11 +68,11 @@ class Host<Config, Running> {
   #facts: PluginFacts | undefined;
   #secrets: { [name: string]: string } = {};
 
-  constructor(plugin: Plugin<Config, Running>, socket: string) {
+  constructor(plugin: Plugin<Config, Running, W>, socket: string) {
     this.#plugin = plugin;
     this.#socket = socket;
     redirectConsole((notice) => this.#log(notice));
-    spreadLastNet((error) => this.#uncaught(error));
+    catchUncaught((error) => this.#uncaught(error));
   }
 
   /**
@@ -82,12 +87,7 @@ class Host<Config, Running> {
       Deno.stderr.writeSync(new TextEncoder().encode(`Error: failed again and again: ${told.reason}\n`));
       Deno.exit(70);
     }
-    this.#raise({
-      code: UNCAUGHT,
-      severity: "warning",
-      message: `Something failed in here that should not; the rest goes on: ${told.reason}`,
-      next: "Look into the log for where, and tell who makes the plugin.",
-    });
+    this.#raise(UNCAUGHT, { reason: told.reason });
     setTimeout(() => this.#slips.isOver(performance.now()) && this.#clear(UNCAUGHT), TELL_UNCAUGHT_MS);
   }
 
@@ -117,8 +117,8 @@ class Host<Config, Running> {
       stop: () => this.#stop(),
       ping: () => true,
       ends: () => this.#running ? this.#plugin.ends?.(this.#running.self) ?? [] : [],
-      act: (params: { action: string; args?: Json; view: Viewer }) =>
-        this.#act(params.action, params.args, params.view),
+      act: (params: { action: string; args?: Json; view?: Viewer }) =>
+        this.#act(params.action, params.args, viewerOf(params.view)),
       page: ({ page, view }: { page: string; view: Viewer }) => this.#page(page, view),
       loss: () => this.#plugin.loss?.(this.#self("tell what is lost")) ?? null,
       guide: (view: Viewer) => this.#plugin.guide?.at(this.#self("lead through the setup"), view) ?? null,
@@ -141,7 +141,9 @@ class Host<Config, Running> {
         wanted ? [[key, wanted]] : []
       ),
       facts: this.#facts?.told() ?? [],
-      health: [...this.#health.values()],
+      health: [...this.#health],
+      words: this.#plugin.words &&
+        { conditions: this.#plugin.words.conditions, texts: this.#plugin.words.texts },
       status: this.#status,
     };
     try {
@@ -268,7 +270,7 @@ class Host<Config, Running> {
     this.#rpc?.notify("log", { ...notice, message: mask(notice.message), properties });
   }
 
-  #context(params: Start): Context<Config> {
+  #context(params: Start): Context<Config, W> {
     const config = () => this.#config!;
     const clock: Clock = { now: () => Date.now(), monotonicMs: () => performance.now() };
     const log: Log = {
@@ -324,20 +326,22 @@ class Host<Config, Running> {
         return program;
       },
       publishStatus: (status) => {
-        const isEqual = JSON.stringify(status) === JSON.stringify(this.#status);
-        this.#status = status;
-        if (!isEqual) this.#rpc?.notify("status", status);
+        // As it is now: its owner may go on writing into it.
+        const text = JSON.stringify(status);
+        if (text === JSON.stringify(this.#status)) return;
+        this.#status = JSON.parse(text);
+        this.#rpc?.notify("status", this.#status);
       },
       health: {
-        raise: (condition) => this.#raise(condition),
+        raise: (...raised) => this.#raise(...raised as readonly [code: string, parameters?: Parameters]),
         clear: (code) => this.#clear(code),
       },
     };
   }
 
-  #raise(condition: HealthCondition): void {
-    this.#health.set(condition.code, condition);
-    this.#rpc?.notify("health", [condition.code, condition]);
+  #raise(code: string, parameters: Parameters = {}): void {
+    this.#health.set(code, parameters);
+    this.#rpc?.notify("health", [code, parameters]);
   }
 
   #clear(code: string): void {

@@ -1,13 +1,14 @@
 // What core and plugin process say to each other over their socket. Types only.
 import type {
-  HealthCondition,
   Json,
   Link,
   Network,
+  Parameters,
   ProgramSpec,
   Resource,
   Role,
   Status,
+  Words,
 } from "../contract/mod.ts";
 
 /** Plugin to core, once per connection; `started` when the core was restarted under a running plugin. */
@@ -17,7 +18,10 @@ export interface Hello {
   claims: [key: string, resources: Resource[]][];
   programs: [key: string, spec: ProgramSpec][];
   facts: [id: string, value: Json][];
-  health: HealthCondition[];
+  /** Conditions that stand. */
+  health: HealthNotice[];
+  /** What it says to people; absent where it raises nothing of its own. */
+  words?: Words;
   status: Status;
 }
 
@@ -40,6 +44,9 @@ export interface Start {
 export interface ReloadAnswer {
   taken: boolean;
 }
+
+/** Plugin to core: a condition is raised, or cleared with null. */
+export type HealthNotice = [code: string, parameters: Parameters | null];
 
 /** Core to plugin: what a program said, or that it ended by itself. */
 export type ProgramNotice = [key: string, news: { lines: string[] } | { ended: string }];

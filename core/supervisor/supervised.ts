@@ -3,19 +3,19 @@ import type { PluginReport } from "../client/types.ts";
 import {
   type Answer,
   type Ending,
-  type HealthCondition,
   type Json,
   type Link,
   type Network,
   OtbError,
+  type Parameters,
   type ProgramSpec,
   type Resource,
   type Role,
   type Status,
   type Viewer,
+  type Words,
 } from "../contract/mod.ts";
 import { readFactId } from "../contract/fact.ts";
-import { viewerOf } from "../contract/page.ts";
 import { Activation } from "./activation.ts";
 import { Backoff } from "./backoff.ts";
 import { type FactBoard, PublishedFacts } from "./facts.ts";
@@ -25,9 +25,12 @@ import { Pace } from "./pace.ts";
 import { type Places, PluginProcess } from "./process.ts";
 import { Programs } from "./programs.ts";
 import { checkedEndings } from "./restarts.ts";
-import type { LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
+import type { HealthNotice, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
 import { asOtbError, type Handler } from "./rpc.ts";
 import { describePermissions } from "./sandbox.ts";
+import type { Standing } from "./standing.ts";
+import { type CoreCondition, coreWords } from "../texts/mod.ts";
+import { checkedParameters, checkedWords, isCode, WORDLESS } from "./words.ts";
 
 /** How long claims and facts of a crashed plugin stay, so that routing goes on without it and nobody forgets what it found. */
 const GRACE_MS = 30_000;
@@ -56,7 +59,9 @@ export interface Core {
 
 /** One plugin, its process if there is one, and what it told last. */
 export class Supervised {
-  readonly health = new Map<string, { condition: HealthCondition; sinceMs: number }>();
+  /** Conditions that stand, by code. */
+  readonly health = new Map<string, Standing>();
+  #words: Words = WORDLESS;
   #state: PluginReport["state"] | "idle" = "stopped";
   #reason: string | undefined;
   #sinceMs = Date.now();
@@ -133,6 +138,7 @@ export class Supervised {
     // From here on, not from its answer on: what changes while it starts must not be lost.
     this.#follow(process);
     try {
+      this.#words = checkedWords(process.hello.words);
       if (process.hello.started) await this.#takeOver(process);
       else await process.rpc.call("start", this.#startParameters(), START_MS);
     } catch (error) {
@@ -230,7 +236,7 @@ export class Supervised {
 
   /** @throws OtbError `plugin-not-ready`, and what the action throws */
   async act(action: string, args?: Json, view?: Viewer): Promise<Answer> {
-    const act = () => this.ask<Answer>(`run "${action}"`, "act", { action, args, view: viewerOf(view) });
+    const act = () => this.ask<Answer>(`run "${action}"`, "act", { action, args, view });
     return await (this.#activation?.during(act) ?? act());
   }
 
@@ -291,7 +297,7 @@ export class Supervised {
       claim: ([key, resources]: [string, Resource[]]) => this.#claim(key, resources),
       fact: ([id, value]: [string, Json | null]) => this.#takeFact(id, value),
       status: (status: Status) => void (this.#status = status),
-      health: ([code, condition]: [string, HealthCondition | null]) => this.#takeHealth(code, condition),
+      health: ([code, parameters]: HealthNotice) => this.#takeHealth(code, parameters),
       log: (notice: LogNotice) => core.log(name, notice),
       "program-keep": ([key, spec]: [string, ProgramSpec | null]) => {
         if (spec) this.#programsThisRun.add(key);
@@ -342,7 +348,7 @@ export class Supervised {
       process.rpc.notify("program", notice);
     }
     for (const [id, value] of facts) this.#takeFact(id, value);
-    for (const condition of health) this.#takeHealth(condition.code, condition);
+    for (const [code, parameters] of health) this.#takeHealth(code, parameters);
     this.#status = status;
     this.tellSecrets();
     // What else it knows stays for the grace: who told it may not be taken over yet.
@@ -398,9 +404,27 @@ export class Supervised {
     if (refused !== undefined) this.core.log(this.name, { level: "warning", message: refused });
   }
 
-  #takeHealth(code: string, condition: HealthCondition | null): void {
-    if (condition === null) this.health.delete(code);
-    else this.health.set(code, { condition, sinceMs: this.health.get(code)?.sinceMs ?? Date.now() });
+  /** The process may be hostile: only what it declared is raised, with what can be drawn. */
+  #takeHealth(code: string, told: Parameters | null): void {
+    if (told === null) return void this.health.delete(code);
+    const words = [this.#words, coreWords].find((words) => isCode(words, code));
+    const parameters = checkedParameters(told);
+    if (words && parameters) return this.#stand(words, code, parameters);
+    this.core.log(this.name, {
+      level: "warning",
+      message: words
+        ? `The condition "${code}" has parameters that cannot be drawn`
+        : `The condition "${code}" is not declared in the plugin's words`,
+    });
+  }
+
+  #raise(...[code, parameters]: CoreCondition): void {
+    this.#stand(coreWords, code, parameters);
+  }
+
+  #stand(words: Words, code: string, parameters: Parameters): void {
+    const sinceMs = this.health.get(code)?.sinceMs ?? Date.now();
+    this.health.set(code, { plugin: this.name, code, parameters, sinceMs, words });
   }
 
   #follow(process: PluginProcess): void {
@@ -444,14 +468,8 @@ export class Supervised {
       properties: { restartInMs: delayMs },
     });
     this.#enter(loop ? "failed" : "waiting-to-restart", reason);
-    this.#takeHealth(loop ? "plugin-crash-loop" : "plugin-restarting", {
-      code: loop ? "plugin-crash-loop" : "plugin-restarting",
-      severity: loop ? "error" : "warning",
-      message: loop
-        ? `Plugin "${this.name}" ends again and again: ${reason}`
-        : `Plugin "${this.name}" ended and is started again: ${reason}`,
-      next: loop ? `Look at "otb logs ${this.name}"; it is tried again in 5 minutes.` : undefined,
-    });
+    const told = { plugin: this.name, reason };
+    this.#raise(...loop ? ["plugin-crash-loop", told] : ["plugin-restarting", told]);
     this.#restartTimer = setTimeout(() => {
       this.health.delete("plugin-restarting");
       this.health.delete("plugin-crash-loop");

@@ -1,5 +1,5 @@
 // All plugins of one role, led together.
-import type { HealthReport, PluginEffect, PluginReport } from "../client/types.ts";
+import type { PluginEffect, PluginReport } from "../client/types.ts";
 import {
   type Answer,
   type Block,
@@ -11,6 +11,7 @@ import {
 } from "../contract/mod.ts";
 import { viewerOf } from "../contract/page.ts";
 import type { Manifest } from "./manifest.ts";
+import type { Standing } from "./standing.ts";
 import { endPrograms } from "./programs.ts";
 import { type Foreseen, needsRestart } from "./restarts.ts";
 import { type Core, Supervised } from "./supervised.ts";
@@ -121,14 +122,9 @@ export class Supervisor {
     return [...this.#plugins.values()].map((plugin) => plugin.report());
   }
 
-  health(): HealthReport[] {
-    return [...this.#plugins.values()].flatMap((plugin) =>
-      [...plugin.health.values()].map(({ condition, sinceMs }) => ({
-        ...condition,
-        plugin: plugin.name,
-        sinceMs,
-      }))
-    );
+  /** Conditions that stand, of all plugins. */
+  health(): Standing[] {
+    return [...this.#plugins.values()].flatMap((plugin) => [...plugin.health.values()]);
   }
 
   /** Why the plugins are not all well, undefined when they are. */

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import type { OtbError } from "../contract/mod.ts";
+import { drawn, type OtbError, type Words } from "../contract/mod.ts";
 import { leftByAnotherCore, withCore, writePlugin } from "./testing/plugins.ts";
 
 /** A path as its publisher tells it. */
@@ -90,7 +90,7 @@ Deno.test("a plugin that claims in a loop is slowed, and refused what it has wai
       `let done = 0, refused = 0;
        const sinceMs = performance.now();
        for (let turn = 0; turn < 400; turn++) {
-         ctx.claim("k", [${address}]).then(() => done++, ({ code }) => {
+         ctx.claim("k", turn % 2 ? [] : [${address}]).then(() => done++, ({ code }) => {
            if (code === "claim-too-often") refused++;
          });
        }
@@ -223,6 +223,46 @@ Deno.test("a crash loop is told apart from one crash", async () => {
   });
 });
 
+/** One condition, as a plugin declares it. */
+const WORDS: Words = {
+  conditions: { c: { severity: "info" } },
+  texts: {
+    en: { conditions: { c: { text: "The {name} stopped answering" } } },
+    fr: { conditions: { c: { text: "Le {name} ne répond plus" } } },
+  },
+};
+
+Deno.test("a hostile plugin raises only what it declared, with what can be drawn; words that are none keep it from starting", async () => {
+  await withCore(async (core, folder, lead) => {
+    const raise = (...raised: unknown[]) => `ctx.health.raise(...${JSON.stringify(raised)});`;
+    const plugin = lead(writePlugin(
+      folder,
+      "alarming",
+      raise("c", { name: "x".repeat(100_000) }) + raise("peer-gone", {}) + raise("c", { name: { evil: 1 } }) +
+        raise("__proto__", {}) + raise("constructor", {}) + `ctx.publishStatus({ ready: true });`,
+      { members: `words: ${JSON.stringify(WORDS)},` },
+    ));
+    await plugin.start();
+    await core.until(() => core.logs.filter((line) => /The condition/.test(line)).length === 4);
+    assert.deepEqual([...plugin.health.keys()], ["c"]);
+    assert.equal(String(plugin.health.get("c")!.parameters.name).length, 4_000);
+    const large = { ...WORDS.texts.en, phrases: { x: "x".repeat(3_000) } };
+    for (
+      const [name, words] of Object.entries({
+        large: { ...WORDS, texts: { ...WORDS.texts, en: large } },
+        untranslated: { ...WORDS, texts: { ...WORDS.texts, fr: {} } },
+        loud: { ...WORDS, conditions: { c: { severity: "fatal" } } },
+      })
+    ) {
+      const wrong = lead(
+        writePlugin(folder, name, "", { members: `words: ${JSON.stringify(words)} as never,` }),
+      );
+      await wrong.start();
+      assert.match(wrong.report().reason ?? "", /did not start: Cannot take a plugin's texts as /);
+    }
+  });
+});
+
 Deno.test("a running plugin is taken over by the next core, with its claims, facts and status", async () => {
   await withCore(async (core, folder, lead) => {
     const manifest = writePlugin(
@@ -232,8 +272,8 @@ Deno.test("a running plugin is taken over by the next core, with its claims, fac
        const paths = ctx.facts.watch(facts.PATH);
        ctx.facts.publish(THING, "paths", paths.current.size);
        paths.subscribe(({ size }) => ctx.facts.publish(THING, "paths", size));
-       ctx.health.raise({ code: "c", severity: "info", message: "m" });`,
-      { otb: { reads: ["path"] } },
+       ctx.health.raise("c", { name: "modem" });`,
+      { members: `words: ${JSON.stringify(WORDS)},`, otb: { reads: ["path"] } },
     );
     const published = `{ name: "other", publishes: ["path"] }, "path/fibre", ${JSON.stringify(PATH)}`;
     const pid = await leftByAnotherCore(manifest, folder, `core.facts.publish(${published});`);
@@ -243,7 +283,11 @@ Deno.test("a running plugin is taken over by the next core, with its claims, fac
     assert.equal(core.facts.get("thing/paths"), 1);
     assert.deepEqual(plugin.report().status, { n: 7 });
     assert.equal(core.facts.get("f"), 1);
-    assert.ok(plugin.health.has("c"));
+    assert.deepEqual(drawn(plugin.health.get("c")!.words, ["c", plugin.health.get("c")!.parameters], "fr"), {
+      code: "c",
+      severity: "info",
+      message: "Le modem ne répond plus",
+    });
     assert.deepEqual([...core.claims.keys()], ["lasting/lan"]);
     // Who told of the path is gone with the first core.
     await core.until(() => core.facts.get("thing/paths") === 0);

@@ -1,17 +1,10 @@
 // What my-plugin is about, as a pure function: that is what its tests look at.
-import type { HealthCondition, Link } from "@otb/plugin";
+import type { Link, Raised } from "@otb/plugin";
+import type { Words } from "./texts/mod.ts";
 
 /** How many links are up, and the condition to raise when they are too few. */
-export function judge(links: readonly Link[], atLeast: number): { up: number; condition?: HealthCondition } {
+export function judge(links: readonly Link[], atLeast: number): { up: number; condition?: Raised<Words> } {
   const up = links.filter(({ observed }) => observed.state === "up").length;
   if (up >= atLeast) return { up };
-  return {
-    up,
-    condition: {
-      code: "too-few-links",
-      severity: "warning",
-      message: `Only ${up} of ${links.length} links are up, and ${atLeast} should be.`,
-      next: "Look at otb status, or lower atLeast of my-plugin.",
-    },
-  };
+  return { up, condition: ["too-few-links", { up, count: links.length, atLeast }] };
 }

@@ -4,9 +4,11 @@ import { config } from "./config.ts";
 import { linksPage } from "./page.ts";
 import { count, expect, verbs } from "./verbs.ts";
 import { LinkWatch } from "./watch.ts";
+import { words } from "./texts/mod.ts";
 
 export default definePlugin({
   config,
+  words,
 
   check: (next, { links }) =>
     links.length > 0 && next.atLeast > links.length

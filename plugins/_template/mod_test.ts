@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Link } from "@otb/plugin";
+import { drawn, type Link } from "@otb/plugin";
 import { declarationsOf, FakeContext } from "@otb/plugin/testing";
 import { config } from "./config.ts";
 import declared from "./declared.json" with { type: "json" };
@@ -7,6 +7,7 @@ import deno from "./deno.json" with { type: "json" };
 import { judge } from "./links_up.ts";
 import plugin from "./mod.ts";
 import { linksPage } from "./page.ts";
+import { words } from "./texts/mod.ts";
 import { expect } from "./verbs.ts";
 
 const view = { language: "en" as const, nowMs: 0 };
@@ -20,7 +21,9 @@ Deno.test("links that are up are counted, and too few raise a condition", () => 
   assert.deepEqual(judge(links, 1), { up: 1 });
   const { up, condition } = judge(links, 2);
   assert.equal(up, 1);
-  assert.equal(condition?.code, "too-few-links");
+  assert.equal(condition?.[0], "too-few-links");
+  assert.match(drawn(words, condition!).message, /^Only 1 of 2 links are up, and 2 should be/);
+  assert.match(drawn(words, condition!, "fr").message, /^Seulement 1 lien marche sur 2, et il en faudrait 2/);
 });
 
 Deno.test("it follows the links, and a change of settings, until it is stopped", async () => {

@@ -3,12 +3,13 @@ import type { Context } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { LINKS_UP } from "./fact.ts";
 import { judge } from "./links_up.ts";
+import type { Words } from "./texts/mod.ts";
 
 /** Looks at the links and tells what it saw. */
 export class LinkWatch {
   #config: Config;
 
-  constructor(private readonly ctx: Context<Config>) {
+  constructor(private readonly ctx: Context<Config, Words>) {
     this.#config = ctx.config;
   }
 
@@ -25,7 +26,7 @@ export class LinkWatch {
     // For people and otb status; what is equal is told once.
     ctx.publishStatus({ up, atLeast });
     ctx.facts.publish(LINKS_UP, { up });
-    if (condition) ctx.health.raise(condition);
+    if (condition) ctx.health.raise(...condition);
     else ctx.health.clear("too-few-links");
     return up;
   }

@@ -1,6 +1,8 @@
 // What several servers say over several links together, so that no single server and no single link can set the clock
 // (the intersection of RFC 5905 section 11.2.1, with a majority asked of servers and of links). Pure.
+import type { Phrase } from "@otb/plugin";
 import type { Reading } from "./ntp.ts";
+import { words } from "./texts/mod.ts";
 
 /** Sums of large and small numbers are not exact. */
 const ROUNDING_MS = 0.01;
@@ -22,7 +24,7 @@ export interface Agreement {
 }
 
 /** What came of asking. */
-export type Opinion = Agreement | { kind: "silent" } | { kind: "disagree"; reason: string };
+export type Opinion = Agreement | { kind: "silent" } | { kind: "disagree"; reason: Phrase };
 
 /**
  * What most servers and most links say: each server's own time is what most links bring of it, the time what most of
@@ -33,16 +35,14 @@ export type Opinion = Agreement | { kind: "silent" } | { kind: "disagree"; reaso
 export function agree(samples: Sample[], asked: number): Opinion {
   if (samples.length === 0) return { kind: "silent" };
   const byServer = [...Map.groupBy(samples, ({ server }) => server)];
-  if (asked > 1 && byServer.length < 2) return { kind: "disagree", reason: "only one server answers" };
+  if (asked > 1 && byServer.length < 2) return { kind: "disagree", reason: words.phrase("one-server") };
   const told = byServer.flatMap(([server, own]) => {
     const range = most(own);
     return range ? [{ server, ...range }] : [];
   });
   const range = most(told, byServer.length);
   if (!range) {
-    const reason = told.length * 2 > byServer.length
-      ? "the servers tell different times"
-      : "what servers say differs from link to link";
+    const reason = words.phrase(told.length * 2 > byServer.length ? "differ" : "links-differ");
     return { kind: "disagree", reason };
   }
   const agreeing = (readings: Reading[]) =>

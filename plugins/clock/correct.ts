@@ -1,5 +1,7 @@
 // What to do about an agreed offset. Pure.
+import type { Phrase } from "@otb/plugin";
 import type { Agreement } from "./agree.ts";
+import { words } from "./texts/mod.ts";
 
 /** This software is not older: no time before it is ever set, whoever says it. Milliseconds since the epoch. */
 export const BUILT_MS = Date.UTC(2026, 0, 1);
@@ -27,7 +29,7 @@ export type Correction =
   | { kind: "none" }
   | { kind: "slew" | "step"; offsetMs: number }
   | { kind: "confirm"; offsetMs: number }
-  | { kind: "refuse"; reason: string };
+  | { kind: "refuse"; reason: Phrase };
 
 /** A jump needs an offset that is beyond doubt; once the clock was right, a second round and a second link as well. */
 export function correction({ offsetMs, errorMs, links }: Agreement, situation: Situation): Correction {
@@ -35,14 +37,14 @@ export function correction({ offsetMs, errorMs, links }: Agreement, situation: S
   if (nowMs + offsetMs < floorMs) {
     return {
       kind: "refuse",
-      reason: `it would be before ${new Date(floorMs).toISOString()}, which has passed`,
+      reason: words.phrase("before", { time: new Date(floorMs).toISOString() }),
     };
   }
   if (Math.abs(offsetMs) <= errorMs) return { kind: "none" };
   if (Math.abs(offsetMs) <= WRONG_MS) return { kind: "slew", offsetMs };
   if (!wasSet) return { kind: "step", offsetMs };
   if (links.length < Math.min(2, linksAsked)) {
-    return { kind: "refuse", reason: "one link alone asks for a jump of a clock that was right" };
+    return { kind: "refuse", reason: words.phrase("one-link-jumps") };
   }
   const confirmed = pendingMs !== undefined && Math.abs(pendingMs - offsetMs) < SAME_MS;
   return { kind: confirmed ? "step" : "confirm", offsetMs };

@@ -1,9 +1,10 @@
 // One round after the other: ask, agree, correct, tell. The clock itself is given, so that a test never sets a machine's.
-import { CLOCK, type ClockFact, type Context, type LinkWayFact } from "@otb/plugin";
+import { CLOCK, type ClockFact, type Context, type LinkWayFact, type Phrase, say } from "@otb/plugin";
 import { agree, type Opinion } from "./agree.ts";
 import { askAll } from "./ask.ts";
 import type { Config } from "./config.ts";
 import { BUILT_MS, correction, WRONG_MS } from "./correct.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 /** While the time is not known: soon again, then later. Public servers ask for 64 s and more between questions for long. */
 const RETRY_SECONDS = [2, 4, 8, 16, 32, 64];
@@ -22,7 +23,7 @@ export interface Adjustable {
 
 /** What a keeper needs of its context. */
 export type KeeperContext = Pick<
-  Context<Config>,
+  Context<Config, Words>,
   "clock" | "facts" | "health" | "log" | "publishStatus" | "signal" | "store"
 >;
 
@@ -85,7 +86,7 @@ export class Keeper {
   async #round(): Promise<boolean> {
     const { clock, signal } = this.ctx;
     const ways = this.ways();
-    if (ways.length === 0) return this.#doubt("no link is up");
+    if (ways.length === 0) return this.#doubt(words.phrase("no-link"));
     const servers = this.config.servers.filter((server) => !this.#left.has(server));
     // One anchor a round: a clock that somebody sets meanwhile does not bend the measure.
     const anchorMs = clock.now() - clock.monotonicMs();
@@ -101,7 +102,7 @@ export class Keeper {
     const pendingMs = this.#pendingMs;
     this.#pendingMs = undefined;
     if (opinion.kind !== "agreed") {
-      return this.#doubt(opinion.kind === "silent" ? "no time server answers" : opinion.reason);
+      return this.#doubt(opinion.kind === "silent" ? words.phrase("silent") : opinion.reason);
     }
     const { offsetMs, errorMs, servers, links } = opinion;
     const next = correction(opinion, {
@@ -111,7 +112,7 @@ export class Keeper {
       linksAsked,
       pendingMs,
     });
-    if (next.kind === "refuse") return this.#doubt(`what the servers say is refused: ${next.reason}`);
+    if (next.kind === "refuse") return this.#doubt(words.phrase("refused", { why: next.reason }));
     if (next.kind === "confirm") {
       this.#pendingMs = next.offsetMs;
       return false;
@@ -152,13 +153,13 @@ export class Keeper {
     return true;
   }
 
-  #doubt(why: string): false {
+  #doubt(why: Phrase): false {
     this.#tell(why);
     return false;
   }
 
   /** Publishes what is known; `doubt` says why this round brought nothing. */
-  #tell(doubt: string | undefined, more: { errorMs?: number; keptByOther?: boolean } = {}): void {
+  #tell(doubt: Phrase | undefined, more: { errorMs?: number; keptByOther?: boolean } = {}): void {
     const { facts, health, clock, publishStatus } = this.ctx;
     const beforeFloor = clock.now() < this.#floorMs;
     const stale = this.#wasSet && clock.monotonicMs() - this.#agreedAtMs > STALE_MS;
@@ -166,30 +167,17 @@ export class Keeper {
     else if (doubt && (!this.#wasSet || stale)) this.#fact = { state: "unknown" };
     const { state, offsetMs } = this.#fact;
     facts.publish(CLOCK, this.#fact);
-    publishStatus({ ...this.#fact, ...more, ...(doubt ? { doubt } : {}) });
-    const why = doubt ? ` (${doubt})` : "";
+    publishStatus({ ...this.#fact, ...more, ...(doubt ? { doubt: say(words, doubt) } : {}) });
     if (state === "wrong") {
-      health.raise({
-        code: "clock-wrong",
-        severity: "error",
-        message: beforeFloor
-          ? `The clock is wrong: it says ${new Date(clock.now()).toISOString()}, which has long passed${why}`
-          : `The clock is wrong by ${
-            Math.round((offsetMs ?? 0) / 1_000)
-          } s, and the peer refuses more than 30 s`,
-        next: this.config.correct
-          ? "Set it by hand (date -s), or name time servers that answer: otb config set clock.servers='[\"...\"]'."
-          : "Set it, or let otb keep it: otb config set clock.correct=true.",
+      const why = doubt ? words.phrase("why", { doubt }) : "";
+      health.raise("clock-wrong", {
+        how: beforeFloor
+          ? words.phrase("past", { time: new Date(clock.now()).toISOString(), why })
+          : words.phrase("off", { seconds: Math.round((offsetMs ?? 0) / 1_000) }),
+        advice: words.phrase(this.config.correct ? "set-by-hand" : "let-otb"),
       });
     } else health.clear("clock-wrong");
-    if (state === "unknown" && doubt) {
-      health.raise({
-        code: "clock-unknown",
-        severity: "warning",
-        message: `Nobody confirms the clock, which the peer needs to be right to 30 s: ${doubt}`,
-        next:
-          "Compare it (date), or name time servers that answer: otb config set clock.servers='[\"...\"]'.",
-      });
-    } else if (state !== "unknown") health.clear("clock-unknown");
+    if (state === "unknown" && doubt) health.raise("clock-unknown", { doubt });
+    else if (state !== "unknown") health.clear("clock-unknown");
   }
 }

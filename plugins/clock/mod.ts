@@ -3,9 +3,11 @@ import { openNative } from "../../core/native/ffi.ts";
 import { definePlugin, LINK_WAY } from "@otb/plugin";
 import { config } from "./config.ts";
 import { Keeper } from "./keeper.ts";
+import { words } from "./texts/mod.ts";
 
 export default definePlugin({
   config,
+  words,
   async start(ctx) {
     const native = openNative();
     const ways = ctx.facts.watch(LINK_WAY);

@@ -48,6 +48,7 @@ import { besideTunnel } from "./near.ts";
 import { rulesPage } from "./verbs/page.ts";
 import { isTunnelDead, ruleOutcome } from "./rules/policy.ts";
 import { ruleEdits, ruleGroup, rules } from "./verbs/rules.ts";
+import { type Words, words } from "./texts/mod.ts";
 import { LinkWatch, PeerWatch, TunnelWatch } from "./watch.ts";
 import {
   decide,
@@ -72,6 +73,7 @@ const DNS_PORT = 53;
 
 export default definePlugin({
   config,
+  words,
   check,
   async start(ctx) {
     const pinning = new Pinning(ctx);
@@ -115,7 +117,7 @@ class Pinning {
   #work: Promise<void> = Promise.resolve();
   #waiting: Promise<void> | undefined;
 
-  constructor(private readonly ctx: Context<Config>) {
+  constructor(private readonly ctx: Context<Config, Words>) {
     this.#config = ctx.config;
     this.#ending = new Ending(ctx, openNative());
     this.#ways = ctx.facts.watch(LINK_WAY);
@@ -301,37 +303,18 @@ class Pinning {
     const wish = this.#wish;
     const hidden = shadowed(this.#config);
     if (hidden.length > 0) {
-      const { rule, by } = hidden[0]!;
-      ctx.health.raise({
-        code: "rule-shadowed",
-        severity: "warning",
-        message: `Rule "${rule}" can never match, as rule "${by}" before it takes all of it${
-          hidden.length > 1 ? `; so it is with ${hidden.length - 1} more` : ""
-        }.`,
-        next: `otb rule move ${rule} --before ${by}, or otb rule remove ${rule}.`,
-      });
+      const more = hidden.length > 1 ? words.phrase("and-more", { count: hidden.length - 1 }) : "";
+      ctx.health.raise("rule-shadowed", { ...hidden[0]!, more });
     } else ctx.health.clear("rule-shadowed");
+    const isKept = this.#config.whenPeerGone === "block";
     if (wish?.peerGone) {
-      ctx.health.raise({
-        code: "past-the-peer",
-        severity: "warning",
-        message: this.#config.whenPeerGone === "block"
-          ? "No peer answers, and the kill-switch keeps devices from leaving past it."
-          : "No peer answers: devices leave by the best link alone, with its public address.",
-        next: "It ends by itself when a peer answers again: otb status.",
-      });
+      ctx.health.raise("past-the-peer", { how: words.phrase(isKept ? "kept-in" : "let-out") });
     } else ctx.health.clear("past-the-peer");
     const { tunnel } = wish ?? {};
     if (wish && tunnel?.state === "down" && !wish.peerGone && this.#config.nonTcp === "tunnel") {
-      ctx.health.raise({
-        code: "past-the-tunnel",
-        severity: "warning",
-        message: `The tunnel to the peer is down (${tunnel.reason}): ${
-          this.#config.whenPeerGone === "block"
-            ? "UDP, ICMP and the like are refused."
-            : "UDP, ICMP and the like leave by the best link alone, with its public address."
-        }`,
-        next: "It ends by itself when the tunnel is up again: otb status.",
+      ctx.health.raise("past-the-tunnel", {
+        reason: tunnel.reason ?? "",
+        how: words.phrase(isKept ? "refused" : "leaves"),
       });
     } else ctx.health.clear("past-the-tunnel");
     ctx.publishStatus({

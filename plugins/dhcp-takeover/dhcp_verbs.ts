@@ -1,29 +1,16 @@
 // `otb dhcp`: the LAN's addresses, who gives them, and fixed ones.
 import * as z from "zod/mini";
-import { action, type Block, edit, field, type Json, OtbError, type Viewer } from "@otb/plugin";
+import { action, type Block, edit, field, type Json, OtbError } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import type { Takeover } from "./takeover.ts";
-import { type DhcpStatus, type Lease, leaseTable, statusBlocks } from "./status_blocks.ts";
-
-const told = z.strictObject({
-  language: field(z.optional(z.enum(["en", "fr"])), {
-    description: "Language of the instructions; without it, the terminal's.",
-  }),
-});
-
-type Told = { language?: "en" | "fr" };
-
-function show(status: DhcpStatus, { args, ...view }: Viewer & { args: Told }): Block[] {
-  return statusBlocks(status, { ...view, language: args.language ?? view.language });
-}
+import { type Lease, leaseTable, statusBlocks } from "./status_blocks.ts";
 
 const status = action({
   title: "DHCP",
   summary: "Show who gives the LAN's addresses, and what to do next.",
   verb: "dhcp status",
-  args: told,
   run: (takeover: Takeover) => takeover.status(),
-  show,
+  show: statusBlocks,
 });
 
 const leases = action({
@@ -105,9 +92,8 @@ function step(kind: "takeover" | "recheck" | "confirm" | "undo", title: string, 
     title,
     summary,
     verb: `dhcp ${kind}`,
-    args: told,
     changes: true,
     run: (takeover: Takeover) => takeover.act(kind),
-    show,
+    show: statusBlocks,
   });
 }

@@ -6,9 +6,11 @@ import { dhcpActions, dhcpEdits, dhcpGroup } from "./dhcp_verbs.ts";
 import { BEGIN } from "./guide.ts";
 import { dhcpPage } from "./page.ts";
 import { Takeover } from "./takeover.ts";
+import { words } from "./texts/mod.ts";
 
 export default definePlugin({
   config,
+  words,
   check: checkSettings,
 
   async start(ctx) {

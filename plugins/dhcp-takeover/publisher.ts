@@ -1,16 +1,17 @@
 // What others are told: devices and status as facts, conditions for people; only what changed goes out.
-import { type Context, DEVICE, type DeviceFact, type Status } from "@otb/plugin";
+import { type Code, type Context, DEVICE, type DeviceFact, type Status } from "@otb/plugin";
 import type { Config } from "./config.ts";
 import { devices, type Sources } from "./devices.ts";
 import { DHCP, type DhcpFact } from "./dhcp_fact.ts";
-import { CODES, conditions, type Situation, statusOf } from "./words.ts";
+import { conditions, type Situation, statusOf } from "./words.ts";
+import type { Words } from "./texts/mod.ts";
 
 /** Tells of one takeover. */
 export class Publisher {
   #devices = new Map<string, DeviceFact>();
-  #raised = new Set<string>();
+  #raised = new Set<Code<Words>>();
 
-  constructor(private readonly ctx: Context<Config>) {}
+  constructor(private readonly ctx: Context<Config, Words>) {}
 
   /** How many devices are told of. */
   get deviceCount(): number {
@@ -26,9 +27,9 @@ export class Publisher {
   tell(situation: Situation): void {
     const { ctx } = this;
     const wanted = conditions(situation);
-    for (const condition of wanted) ctx.health.raise(condition);
-    const codes = new Set(wanted.map(({ code }) => code));
-    for (const code of CODES) if (this.#raised.has(code) && !codes.has(code)) ctx.health.clear(code);
+    for (const condition of wanted) ctx.health.raise(...condition);
+    const codes = new Set(wanted.map(([code]) => code));
+    for (const code of this.#raised) if (!codes.has(code)) ctx.health.clear(code);
     this.#raised = codes;
     const status = statusOf(situation);
     ctx.publishStatus(status);

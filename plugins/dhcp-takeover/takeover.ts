@@ -58,6 +58,7 @@ import { ServerWatch } from "./server_watch.ts";
 import type { DhcpStatus } from "./status_blocks.ts";
 import { type Situation, statusOf } from "./words.ts";
 import { DNSMASQ } from "./dnsmasq.ts";
+import type { Words } from "./texts/mod.ts";
 
 const TICK_MS = 1_000;
 /** What dnsmasq serves devices: DHCP, DNS, and DHCPv6 beside what it announces. */
@@ -102,7 +103,7 @@ export class Takeover {
   #following: Promise<void> | undefined;
   #again = false;
 
-  constructor(private readonly ctx: Context<Config>) {
+  constructor(private readonly ctx: Context<Config, Words>) {
     this.#config = ctx.config;
     this.#epochMs = ctx.clock.now();
     this.#startMs = ctx.clock.monotonicMs();

@@ -1,9 +1,10 @@
 // What people are told: conditions and status. Pure.
-import type { HealthCondition, Status } from "@otb/plugin";
+import { type Phrase, type Raised, say, type Status } from "@otb/plugin";
 import type { Rules, Server, State } from "./machine.ts";
 import { acceptable, isRefusing, receiver, silentByMs } from "./machine.ts";
 import type { Router } from "./ipv6.ts";
 import { type Instruction, instructions, ipv6Instructions, type Recipe } from "./recipes.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 /** Everything there is to tell of. */
 export interface Situation {
@@ -31,134 +32,58 @@ export interface Situation {
   devices: number;
 }
 
-/** Codes of all conditions. */
-export const CODES = [
-  "dhcp-switch-off",
-  "dhcp-confirm",
-  "dhcp-contested",
-  "dhcp-given-back",
-  "dhcp-server-fails",
-  "dhcp-blind",
-  "dhcp-nobody-looks",
-  "dhcp-pool-full",
-  "ipv6-leak",
-];
 /** Leases that the status carries; all of them: the action `leases`. */
 const SHOWN_LEASES = 100;
 /** Share of the pool in use from which on a person is told. */
 const FULL = 0.95;
 
 /** Conditions that hold now. */
-export function conditions(situation: Situation): HealthCondition[] {
+export function conditions(situation: Situation): Raised<Words>[] {
   const { state, answering, leaks, ipv6, failure, blind, nobodyLooks, serving, poolSize, held, leases } =
     situation;
-  const found: HealthCondition[] = [];
-  const who = namesOf(answering.length > 0 ? answering : state.servers);
+  const { phrase } = words;
+  const found: Raised<Words>[] = [];
+  const who = (answering.length > 0 ? answering : state.servers).map(named);
   const isOnlyRefused = acceptable(state, situation.nowMs, situation.rules).length > 0;
+  const refuses = isOnlyRefused ? phrase("refuses") : "";
   if (state.phase === "instructions") {
-    found.push({
-      code: "dhcp-switch-off",
-      severity: "warning",
-      message: `The LAN's DHCP cannot be taken over yet: ${who} still answers${
-        isOnlyRefused ? `, ${REFUSES}` : ""
-      }`,
-      next: isOnlyRefused ? BESIDE : "Switch its DHCP server off; otb dhcp status says how.",
-    });
+    const advice = phrase(isOnlyRefused ? "beside" : "switch-off");
+    found.push(["dhcp-switch-off", { who, refuses, advice }]);
   }
   if (state.phase === "trial") {
-    found.push({
-      code: "dhcp-confirm",
-      severity: "warning",
-      message: `The box serves the LAN's addresses on trial, and gives that back in ${
-        minutes(confirmLeftMs(situation)!)
-      } unless somebody confirms`,
-      next: "otb dhcp confirm, when devices work; otb dhcp undo otherwise",
-    });
+    found.push(["dhcp-confirm", { left: minutes(confirmLeftMs(situation)!) }]);
   }
   if (state.phase === "contested") {
-    found.push({
-      code: "dhcp-contested",
-      severity: "error",
-      message: `Another DHCP server answers on the LAN, so ours is silent: ${who}${
-        isOnlyRefused ? `, ${REFUSES}` : ""
-      }`,
-      next: isOnlyRefused
-        ? BESIDE
-        : "Switch it off (otb dhcp status says how), or give back with otb dhcp undo.",
-    });
+    const advice = phrase(isOnlyRefused ? "beside" : "switch-off-or-undo");
+    found.push(["dhcp-contested", { who, refuses, advice }]);
   }
   if (state.phase === "given-back") {
     const modem = receiver(state.servers);
-    found.push({
-      code: "dhcp-given-back",
-      severity: "warning",
-      message: state.reason === "unconfirmed"
-        ? "Nobody confirmed that the LAN works, so its DHCP is given back: until the modem's server answers, devices are led to it"
-        : "The LAN's DHCP is given back: until the modem's server answers, devices are led to it",
-      next: `Switch the DHCP server of ${
-        modem ? namesOf([modem]) : "the modem"
-      } on again; otb dhcp status says how.`,
-    });
-  } else if (state.phase === "off" && state.reason === "unconfirmed") {
-    found.push({
-      code: "dhcp-given-back",
-      severity: "info",
-      message: "Nobody confirmed that the LAN works, so its DHCP was given back",
-      next: "otb dhcp takeover, to try again",
-    });
-  }
-  if (failure && serving !== "no") {
-    found.push({
-      code: "dhcp-server-fails",
-      severity: "error",
-      message: `dnsmasq does not run, so no device gets an address: ${failure}`,
-      next: "Another program may have its ports: ss -lunp 'sport = 67 or sport = 53'",
-    });
-  }
-  if (blind && state.phase !== "off") {
-    found.push({
-      code: "dhcp-blind",
-      severity: "error",
-      message: `Nobody can tell which addresses of the LAN are taken, so one may be given twice: ${blind}`,
-      next: "otb logs dhcp-takeover",
-    });
-  }
+    found.push(["dhcp-given-back", {
+      why: phrase(state.reason === "unconfirmed" ? "unconfirmed" : "given-back"),
+      modem: modem ? named(modem) : phrase("modem"),
+    }]);
+  } else if (state.phase === "off" && state.reason === "unconfirmed") found.push(["dhcp-unconfirmed"]);
+  if (failure && serving !== "no") found.push(["dhcp-server-fails", { reason: failure }]);
+  if (blind && state.phase !== "off") found.push(["dhcp-blind", { reason: blind }]);
   if (
     nobodyLooks &&
     (state.phase === "checking" || state.phase === "instructions" || state.phase === "contested")
-  ) {
-    found.push({
-      code: "dhcp-nobody-looks",
-      severity: "error",
-      message: "Nobody looks whether another DHCP server answers on the LAN, so ours does not start",
-      next: "otb status: wan-discovery must run, and not leave the LAN's interface alone.",
-    });
-  }
+  ) found.push(["dhcp-nobody-looks"]);
   if (poolSize > 0 && leases.length + held >= poolSize * FULL) {
-    found.push({
-      code: "dhcp-pool-full",
-      severity: "warning",
-      message:
-        `${leases.length} of ${poolSize} addresses are given and ${held} are in use without, so new devices may get none`,
-      next: "Look for a device that invents others (otb dhcp leases), or set a larger dhcp-takeover.pool.",
-    });
+    found.push(["dhcp-pool-full", { leases: leases.length, pool: poolSize, held }]);
   }
   if (leaks.length > 0 && isOurs(state)) {
-    const routers = leaks.map(({ router, mac }) => `${router} (${mac})`).join(", ");
-    found.push({
-      code: "ipv6-leak",
-      severity: "warning",
-      message: ipv6
-        ? `Another router announces IPv6 on the LAN, so devices may leave around the box: ${routers}; the box announces itself as the better one`
-        : `Another router announces IPv6 on the LAN, so devices leave around the box: ${routers}`,
-      next: "Switch its IPv6 announcements off; otb dhcp status says how.",
-    });
+    found.push(["ipv6-leak", {
+      routers: leaks.map(({ router: address, mac }) => phrase("router", { address, mac })),
+      leave: phrase(ipv6 ? "may-leave" : "leave"),
+      better: ipv6 ? phrase("better") : "",
+    }]);
   }
   return found;
 }
 
-/** What a server does that answers and serves nobody new, and what a person may do. */
-const REFUSES = "but only to refuse: it offers no address to a new device";
+/** What a person may do where a server answers that serves nobody new. */
 const BESIDE =
   "Switch its DHCP server off (otb dhcp status says how). Where that cannot be done, go on beside it: " +
   "otb dhcp takeover. Devices that come back may then be refused by it once, and ask anew.";
@@ -255,12 +180,15 @@ function confirmLeftMs({ state, rules, nowMs }: Situation): number | undefined {
 }
 
 function namesOf(servers: Server[]): string {
-  return servers.map(({ vendor, server }) => vendor ? `${vendor} at ${server}` : `the server at ${server}`)
-    .join(", ");
+  return servers.map((server) => say(words, named(server))).join(", ");
+}
+
+function named({ vendor, server: address }: Server): Phrase {
+  return vendor ? words.phrase("vendor-at", { vendor, address }) : words.phrase("server-at", { address });
 }
 
 /** Rounded up, so that a condition changes once a minute. */
-function minutes(ms: number): string {
+function minutes(ms: number): Phrase {
   const count = Math.ceil(ms / 60_000);
-  return count === 1 ? "a minute" : `${count} minutes`;
+  return count === 1 ? words.phrase("a-minute") : words.phrase("minutes", { count });
 }

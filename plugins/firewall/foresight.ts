@@ -3,7 +3,7 @@ import type { Finding, Foresight, Machine } from "@otb/plugin";
 import { closed, inWords } from "./closed.ts";
 
 /** Codes of the conditions that say so while it runs. */
-export const CLOSED = "firewall-closed", OFF = "firewall-off";
+const CLOSED = "firewall-closed", OFF = "firewall-off";
 
 const NAME = "reachable";
 

@@ -16,13 +16,13 @@ import { type Allowed, parseAllowed } from "./allow.ts";
 import { closed, inWords, sshPorts } from "./closed.ts";
 import { compile, TABLE } from "./compile.ts";
 import { type Config, config } from "./config.ts";
-import { CLOSED, foresight, OFF } from "./foresight.ts";
+import { foresight } from "./foresight.ts";
+import { type Words, words } from "./texts/mod.ts";
 import { zonesOf } from "./zones.ts";
-
-const REFUSED = "firewall-refused";
 
 export default definePlugin({
   config,
+  words,
 
   check({ allow, trusted }, { network, links }): Problem[] {
     const inCloud = allow.findIndex((text) => network.role === "cloud" && parseAllowed(text)?.from === "lan");
@@ -72,7 +72,7 @@ class Firewall {
   #told = "";
   #work: Promise<void> = Promise.resolve();
 
-  constructor(private readonly ctx: Context<Config>) {
+  constructor(private readonly ctx: Context<Config, Words>) {
     this.#config = ctx.config;
     this.#interfaces = ctx.facts.watch(INTERFACE);
     this.#listens = ctx.facts.watch(LISTENS);
@@ -96,11 +96,7 @@ class Firewall {
 
   #again(): Promise<void> {
     return this.#work = this.#work.then(() => this.#apply()).catch((error) => {
-      this.ctx.health.raise({
-        code: REFUSED,
-        severity: "error",
-        message: `The kernel refused the firewall, and holds to the former: ${(error as Error).message}`,
-      });
+      this.ctx.health.raise("firewall-refused", { reason: (error as Error).message });
     });
   }
 
@@ -129,7 +125,7 @@ class Firewall {
       })
       : "";
     await ctx.claim("table", body ? [{ kind: "nftTable", family: "inet", name: TABLE, body }] : []);
-    ctx.health.clear(REFUSED);
+    ctx.health.clear("firewall-refused");
     this.#tell(enabled ? inWords(closed(ctx.role, listeners, services, allowed)) : undefined);
   }
 
@@ -141,25 +137,10 @@ class Firewall {
     this.#told = text;
     ctx.publishStatus({ enabled: shut !== undefined, closed: shut ? [shut] : [] });
     if (shut) {
-      const message = `While otb runs, the network no longer reaches: ${shut}`;
-      ctx.log.info(message);
-      ctx.health.raise({
-        code: CLOSED,
-        severity: "info",
-        message,
-        next: `Let it in where you want it: otb config set firewall.allow='["tcp 443 from ${
-          ctx.role === "box" ? "lan" : "link"
-        }"]'`,
-      });
-    } else ctx.health.clear(CLOSED);
-    if (shut === undefined) {
-      ctx.health.raise({
-        code: OFF,
-        severity: "warning",
-        message:
-          "The firewall is switched off: whoever is behind a modem or on the Internet reaches what listens here",
-        next: "otb config set firewall.enabled=true",
-      });
-    } else ctx.health.clear(OFF);
+      ctx.log.info(`While otb runs, the network no longer reaches: ${shut}`);
+      ctx.health.raise("firewall-closed", { shut, zone: ctx.role === "box" ? "lan" : "link" });
+    } else ctx.health.clear("firewall-closed");
+    if (shut === undefined) ctx.health.raise("firewall-off");
+    else ctx.health.clear("firewall-off");
   }
 }

@@ -12,15 +12,16 @@ import {
 } from "@otb/plugin";
 import { type Config, config } from "./config.ts";
 import { IGMPPROXY } from "./igmpproxy.ts";
-import { CODES, type Plan, plan, TABLE } from "./plan.ts";
+import { type Plan, plan, TABLE } from "./plan.ts";
 import { type Channel, channels } from "./routes.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 /** How often the running channels are looked at, for people. */
 const TELL_MS = 5_000;
-const ENDED = "igmpproxy-ended";
 
 export default definePlugin({
   config,
+  words,
   async start(ctx) {
     const multicast = new Multicast(ctx);
     await multicast.start();
@@ -47,10 +48,10 @@ class Multicast {
   readonly #interfaces: View<ReadonlyMap<string, InterfaceFact>>;
   readonly #proxy: SupervisedProgram;
   #config: Config;
-  #plan: Plan = { devices: [], conditions: [] };
+  #plan: Plan = { devices: [] };
   #work: Promise<void> = Promise.resolve();
 
-  constructor(private readonly ctx: Context<Config>) {
+  constructor(private readonly ctx: Context<Config, Words>) {
     this.#config = ctx.config;
     this.#ways = ctx.facts.watch(MULTICAST_WAY);
     this.#interfaces = ctx.facts.watch(INTERFACE);
@@ -98,11 +99,8 @@ class Multicast {
       wish.filter ? [{ kind: "nftTable", family: "inet", name: TABLE, body: wish.filter }] : [],
     );
     await this.#proxy.apply(wish.proxy);
-    for (const code of CODES) {
-      const condition = wish.conditions.find((condition) => condition.code === code);
-      if (condition) ctx.health.raise(condition);
-      else ctx.health.clear(code);
-    }
+    if (wish.apart) ctx.health.raise(...wish.apart);
+    else ctx.health.clear("multicast-links");
     if (wish.link !== former.link) {
       ctx.log.info(wish.link ? `Multicast is fetched over "${wish.link}"` : "No multicast is fetched", {
         devices: wish.devices,
@@ -124,12 +122,7 @@ class Multicast {
   }
 
   #ended(reason: string | undefined): void {
-    if (reason === undefined) return this.ctx.health.clear(ENDED);
-    this.ctx.health.raise({
-      code: ENDED,
-      severity: "error",
-      message: `Multicast is not fetched: igmpproxy ended and is started again: ${reason}`,
-      next: "Another multicast router may run on this machine; look into the log (otb logs igmp-proxy).",
-    });
+    if (reason === undefined) return this.ctx.health.clear("igmpproxy-ended");
+    this.ctx.health.raise("igmpproxy-ended", { reason });
   }
 }

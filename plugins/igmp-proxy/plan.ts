@@ -1,6 +1,7 @@
 // From whose multicast belongs where to igmpproxy's configuration and the filter around it (igmpproxy.conf(5), nft(8)). Pure.
-import type { HealthCondition, InterfaceFact, Lan, MulticastWayFact } from "@otb/plugin";
+import type { InterfaceFact, Lan, MulticastWayFact, Raised } from "@otb/plugin";
 import type { Config } from "./config.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 /** The filter's name; its family is inet. */
 export const TABLE = "otb_igmp_proxy";
@@ -34,15 +35,13 @@ export interface Plan {
   filter?: string;
   /** Why nothing runs, for a person; absent also where nobody asks for anything. */
   reason?: string;
-  conditions: HealthCondition[];
+  /** Who stays without multicast, as it is fetched over one link only. */
+  apart?: Raised<Words>;
 }
-
-/** Conditions that may be raised. */
-export const CODES = ["multicast-links"];
 
 /** One link at a time: igmpproxy asks for every group on all that it has. */
 export function plan({ config, lan, ways, interfaces }: Wish): Plan {
-  const idle = (reason?: string): Plan => ({ devices: [], reason, conditions: [] });
+  const idle = (reason?: string): Plan => ({ devices: [], reason });
   if (!config.enabled) return idle("switched off");
   const at = lan && interfaces.get(lan.interface);
   if (!at || ways.length === 0) return idle();
@@ -68,13 +67,9 @@ export function plan({ config, lan, ways, interfaces }: Wish): Plan {
       phyint(at.name, "downstream", groups.map((range) => `whitelist ${range}`)),
     ].join("\n") + "\n",
     filter: filter(at.name, way, groups),
-    conditions: others.length === 0 ? [] : [{
-      code: "multicast-links",
-      severity: "warning",
-      message: `Multicast is fetched over one link at a time: over "${way.link}", and not over ${
-        others.map(({ link }) => `"${link}"`).join(", ")
-      }, to which other devices are pinned.`,
-      next: "Pin the devices that need multicast to one link (otb device pin).",
+    apart: others.length === 0 ? undefined : ["multicast-links", {
+      link: way.link,
+      others: others.map(({ link: name }) => words.phrase("named", { name })),
     }],
   };
 }

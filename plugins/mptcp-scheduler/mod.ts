@@ -12,6 +12,7 @@ import {
   PEER,
   type Peer,
   type PeerFact,
+  say,
   TUNNEL_PATH,
   type TunnelPathFact,
 } from "@otb/plugin";
@@ -42,6 +43,7 @@ import {
 import { loadOf, Overflow } from "./secondary.ts";
 import { type PathSample, Telemetry } from "./telemetry.ts";
 import { TunnelView } from "./tunnel_view.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 /** Beat while traffic flows, more rarely the more sockets there are to look at; and while nothing does. */
 const BUSY_MS = 100, BUSY_MS_PER_SOCKET = 0.2, IDLE_MS = 1_000;
@@ -55,6 +57,7 @@ const DOUBTFUL_PROBE_MS = 2_000;
 const PUBLISH_MS = 500;
 export default definePlugin({
   config,
+  words,
   claims: ({ maxBufferMb }) => ({ settings: settings(maxBufferMb) }),
   async start(ctx) {
     const native = openNative();
@@ -89,7 +92,7 @@ class Scheduler {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #peerFact: PeerFact = { state: "unknown", sinceMs: 0 };
 
-  constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+  constructor(private readonly ctx: Context<Config, Words>, private readonly native: Native) {
     this.#prober = new Prober(native);
     this.#counting = new Counting(native, ctx.log, (link, rates) => this.#memory(link).carries(rates));
   }
@@ -185,21 +188,22 @@ class Scheduler {
   /** Raises what is the matter and takes back what is not. */
   #tell(conditions: Conditions): void {
     for (const [code, condition] of Object.entries(conditions)) {
-      if (condition) this.ctx.health.raise({ code, ...condition });
-      else this.ctx.health.clear(code);
+      if (condition) this.ctx.health.raise(...condition);
+      else this.ctx.health.clear(code as keyof Conditions);
     }
   }
 
   /** Claims what is wanted now; unchanged wishes cost nothing. */
   #apply(): Promise<void> {
     const links = this.#usable(), routed = this.#routed();
-    const wishes: [string, ReturnType<typeof routes>][] = [
-      ["redirects", redirects(this.ctx.network.current.lan)],
-      ["ways", linkWays([...this.#slots.values()])],
-      ["counters", counters(routed, this.ctx.network.current.lan)],
-      ["routes", routes(routed)],
-      ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
-    ];
+    const wishes: ["counters" | "endpoints" | "redirects" | "routes" | "ways", ReturnType<typeof routes>][] =
+      [
+        ["redirects", redirects(this.ctx.network.current.lan)],
+        ["ways", linkWays([...this.#slots.values()])],
+        ["counters", counters(routed, this.ctx.network.current.lan)],
+        ["routes", routes(routed)],
+        ["endpoints", endpoints(links, (name) => this.#memory(name).verdict)],
+      ];
     const changed = wishes.flatMap(([key, resources]) => {
       const text = JSON.stringify(resources);
       if (text === this.#claimed.get(key)) return [];
@@ -217,11 +221,7 @@ class Scheduler {
         } catch (error) {
           // Each stands alone: an endpoint that the kernel refuses must not cost the routes.
           this.ctx.log.error(`Cannot apply ${key}`, { reason: String(error) });
-          this.ctx.health.raise({
-            code: `${key}-refused`,
-            severity: "error",
-            message: `The kernel refused the ${key} for the links: ${(error as Error).message}`,
-          });
+          this.ctx.health.raise(`${key}-refused`, { reason: (error as Error).message });
           continue;
         }
         this.ctx.health.clear(`${key}-refused`);
@@ -480,21 +480,16 @@ class Scheduler {
 
   #publishPeer(nowMs: number): void {
     const answers = this.ctx.links.current.flatMap(({ health }) => health?.answers?.internet ?? []);
-    const { state, reason } = this.#peerReach.state(
+    const { state, why } = this.#peerReach.state(
       nowMs,
       answers.length > 0 ? answers.reduce((sum, count) => sum + count, 0) : undefined,
     );
     const { health, facts } = this.ctx;
     const { name, address, port } = this.#peer;
     if (state !== this.#peerFact.state) this.#peerFact = { state, sinceMs: this.ctx.clock.now() };
-    facts.publishAll(PEER, new Map([[name, { ...this.#peerFact, reason }]]));
+    facts.publishAll(PEER, new Map([[name, { ...this.#peerFact, reason: why && say(words, why) }]]));
     if (state === "down") {
-      health.raise({
-        code: "peer-gone",
-        severity: "error",
-        message: `The peer ${address}:${port} is gone: ${reason}`,
-        next: "Look whether it runs (otb status there) and whether a firewall lets its port through.",
-      });
+      health.raise("peer-gone", { address, port, why: why ?? "" });
     } else health.clear("peer-gone");
   }
 }

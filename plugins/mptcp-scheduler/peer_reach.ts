@@ -1,5 +1,6 @@
 // Whether the peer itself is there, told from what connections and probes over all links say. Pure.
-import type { PeerFact } from "@otb/plugin";
+import type { PeerFact, Phrase } from "@otb/plugin";
+import { words } from "./texts/mod.ts";
 
 /** No link has heard of it for this long, in spite of asking: it is gone. */
 const GONE_AFTER_MS = 5_000;
@@ -39,7 +40,7 @@ export class PeerReach {
    * What to say of it now.
    * @param answers how often others on the Internet have answered while it was silent (LinkHealthFact); undefined: nobody asks them
    */
-  state(nowMs: number, answers?: number): Pick<PeerFact, "state" | "reason"> {
+  state(nowMs: number, answers?: number): Pick<PeerFact, "state"> & { why?: Phrase } {
     const missing = this.#missingSinceMs !== undefined && nowMs - this.#missingSinceMs >= GONE_AFTER_MS;
     this.#answersBefore = answers === undefined
       ? undefined
@@ -53,11 +54,10 @@ export class PeerReach {
     const gone = isLinks && this.#state !== "down" ? "unknown" : "down";
     const next = missing ? gone : back ? "up" : this.#state;
     this.#state = next;
-    if (next === "unknown" && missing) return { state: next, reason: "no link reaches anybody" };
+    if (next === "unknown" && missing) return { state: next, why: words.phrase("nobody-reached") };
     if (next !== "down") return { state: next };
     // It carries again, though it is not trusted yet: nobody must end what is carried.
-    if (this.#answeringSinceMs !== undefined) return { state: "unknown", reason: "it answers again" };
-    const refused = "its address answers, but nothing listens on its port";
-    return { state: next, reason: this.#last === "refused" ? refused : "no link reaches it" };
+    if (this.#answeringSinceMs !== undefined) return { state: "unknown", why: words.phrase("answers-again") };
+    return { state: next, why: words.phrase(this.#last === "refused" ? "nothing-listens" : "not-reached") };
   }
 }

@@ -1,14 +1,16 @@
 import { strict as assert } from "node:assert";
 import * as fc from "fast-check";
+import { say } from "@otb/plugin";
 import { type Answer, PeerReach } from "./peer_reach.ts";
+import { words } from "./texts/mod.ts";
 
 /** Plays answers at their seconds; says the state after each. */
 function play(...steps: [seconds: number, answer: Answer | undefined][]): string[] {
   const reach = new PeerReach();
   return steps.map(([seconds, answer]) => {
     if (answer) reach.heard(answer, seconds * 1000);
-    const { state, reason } = reach.state(seconds * 1000);
-    return reason ? `${state}: ${reason}` : state;
+    const { state, why } = reach.state(seconds * 1000);
+    return why ? `${state}: ${say(words, why)}` : state;
   });
 }
 

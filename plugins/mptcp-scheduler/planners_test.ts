@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import fc from "fast-check";
-import type { Link, Resource, Tier } from "@otb/plugin";
+import { drawn, type Link, type Resource, type Tier } from "@otb/plugin";
 import { congestionRoutes } from "./cloud.ts";
 import { oddNetworks, strippedLinks } from "./conditions.ts";
 import { chooseCongestion } from "./congestion.ts";
@@ -9,6 +9,7 @@ import { type Candidate, firstPaths } from "./first_path.ts";
 import { pathFact } from "./path_fact.ts";
 import { assignSlots, isUsed, linkWays, routedLinks, routes, settings, wayOut } from "./routing.ts";
 import { Overflow } from "./secondary.ts";
+import { words } from "./texts/mod.ts";
 
 function link(name: string, index: number, extra: Partial<Link> = {}): Link {
   const net = `192.168.${10 + index}`;
@@ -240,7 +241,7 @@ Deno.test("what is odd about a link's network, and where Multipath TCP does not 
   });
   assert.deepEqual(oddNetworks([link("fibre", 1)]), { "link-network-odd": undefined });
   assert.match(
-    oddNetworks([link("fibre", 1), huge])["link-network-odd"]!.message,
+    drawn(words, oddNetworks([link("fibre", 1), huge])["link-network-odd"]!).message,
     /: "lte" has 10\.1\.2\.3\/1\./,
   );
   const raised = (names: string[]) =>

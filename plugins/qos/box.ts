@@ -29,6 +29,7 @@ import { guessLayer, type Layer } from "./layer.ts";
 import { LinkRates, type Tested } from "./rates.ts";
 import { measure } from "./measure.ts";
 import type { Wish } from "./wire.ts";
+import type { Words } from "./texts/mod.ts";
 
 /** Autorate's beat, and how often is looked while the tunnel has nothing to say. */
 const BEAT_MS = 200, IDLE_MS = 1_000;
@@ -66,7 +67,7 @@ export class Box {
 
   #config: Config;
 
-  constructor(private readonly ctx: Context<Config>) {
+  constructor(private readonly ctx: Context<Config, Words>) {
     this.#config = ctx.config;
     this.#paths = ctx.facts.watch(TUNNEL_PATH);
     this.#interfaces = ctx.facts.watch(INTERFACE);
@@ -290,20 +291,16 @@ export class Box {
   }
 
   /** Claims what is wanted now; unchanged wishes cost nothing. Each key stands alone. */
-  async #claim(key: string, resources: Resource[]): Promise<void> {
+  async #claim(key: "caps" | "classes" | "links", resources: Resource[]): Promise<void> {
     const text = JSON.stringify(resources);
     if (text === (this.#claimed.get(key) ?? "[]")) return;
     this.#claimed.set(key, text);
-    const code = `${key}-refused`;
+    const code = `${key}-refused` as const;
     try {
       await this.ctx.claim(key, resources);
       this.ctx.health.clear(code);
     } catch (error) {
-      this.ctx.health.raise({
-        code,
-        severity: "error",
-        message: `The kernel refused the ${key} that keep queues short: ${(error as Error).message}`,
-      });
+      this.ctx.health.raise(code, { reason: (error as Error).message });
     }
   }
 

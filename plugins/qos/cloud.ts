@@ -5,6 +5,7 @@ import type { Config } from "./config.ts";
 import { type Group, Ledger } from "./ledger.ts";
 import { Paths } from "./paths.ts";
 import { serve } from "./service.ts";
+import type { Words } from "./texts/mod.ts";
 
 /** Wishes of all boxes are put into the kernel together, this often. */
 const BEAT_MS = 500;
@@ -16,7 +17,7 @@ export interface Cloud {
 }
 
 /** Starts serving boxes. @throws Error when the port is taken */
-export async function startCloud(ctx: Context<Config>): Promise<Cloud> {
+export async function startCloud(ctx: Context<Config, Words>): Promise<Cloud> {
   const paths = ctx.facts.watch(TUNNEL_PATH);
   const ledger = new Ledger();
   const now = () => new Paths(paths.current.values());
@@ -56,11 +57,7 @@ export async function startCloud(ctx: Context<Config>): Promise<Cloud> {
       if (JSON.stringify(status) !== told) ctx.publishStatus(status);
       told = JSON.stringify(status);
     } catch (error) {
-      ctx.health.raise({
-        code: "uplink-refused",
-        severity: "error",
-        message: `The kernel refused to hold what goes to boxes: ${(error as Error).message}`,
-      });
+      ctx.health.raise("uplink-refused", { reason: (error as Error).message });
     } finally {
       isWorking = false;
     }

@@ -5,7 +5,7 @@ import { WishSender } from "./wish_sender.ts";
 import { parseCounters, readCounters } from "./counters.ts";
 import { measure } from "./measure.ts";
 import { serve } from "./service.ts";
-import { connectThrough } from "./through.ts";
+import { connectToPeer } from "./socks5_client.ts";
 import { lines, MOST_LINE_BYTES, parseAnswer, parseRequest, type Wish, writeAll, writeLine } from "./wire.ts";
 
 const session = "0123456789abcdef0123456789abcdef";
@@ -224,7 +224,7 @@ Deno.test("a speed test counts what came, each way, over the link that was named
 });
 
 Deno.test("without a proxy there is no connection, and the counters are the kernel's", async () => {
-  await assert.rejects(connectThrough(undefined, 1, AbortSignal.timeout(1_000)), /proxy is not there/);
+  await assert.rejects(connectToPeer(undefined, 1, AbortSignal.timeout(1_000)), /proxy is not there/);
   const counters = await readCounters(["lo", "nothere0"]);
   assert.deepEqual([...counters.keys()], ["lo"]);
   assert.ok(counters.get("lo")!.rxBytes >= 0);

@@ -1,5 +1,5 @@
 // How fast one link is, measured on demand: TCP between this box and the peer over that link alone, one direction after the other.
-import { connectThrough, type Proxy } from "./through.ts";
+import { connectToPeer, type Proxy } from "./socks5_client.ts";
 import { closed, TEST_SECONDS, writeAll, writeLine } from "./wire.ts";
 
 /** Connections of one test: a single one does not fill a link that loses packets. */
@@ -32,7 +32,7 @@ export async function measure(
   const timer = setTimeout(stop, endMs - performance.now());
   try {
     const streams = await Promise.allSettled(Array.from({ length: CONNECTIONS }, async () => {
-      const connection = await connectThrough(proxy(), port, bounded, link);
+      const connection = await connectToPeer(proxy(), port, bounded, link);
       open.push(connection);
       await writeLine(connection, { kind: "test", direction, session });
       await (direction === "down" ? receive(connection, seen) : send(connection, seen));

@@ -5,9 +5,11 @@ import { type Cloud, startCloud } from "./cloud.ts";
 import { config } from "./config.ts";
 import { ratesPage } from "./page.ts";
 import { speedTest } from "./speed_test_verb.ts";
+import { words } from "./texts/mod.ts";
 
 export default definePlugin({
   config,
+  words,
 
   async start(ctx): Promise<Box | Cloud> {
     if (ctx.role === "cloud") return await startCloud(ctx);

@@ -1,6 +1,6 @@
 // Keeps the peer informed of what this box wants downstream: a connection that is made when there is something to want.
-import type { Proxy } from "./through.ts";
-import { connectThrough } from "./through.ts";
+import type { Proxy } from "./socks5_client.ts";
+import { connectToPeer } from "./socks5_client.ts";
 import { closed, lines, parseAnswer, type Wish, writeLine } from "./wire.ts";
 
 /** Wishes are said this often while they change, and renewed long before they are over. */
@@ -65,7 +65,7 @@ export class WishSender {
   async #converse(): Promise<void> {
     const { signal } = this.#stop;
     const connecting = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]);
-    const connection = await connectThrough(this.proxy(), this.port, connecting);
+    const connection = await connectToPeer(this.proxy(), this.port, connecting);
     const stop = () => closed(connection);
     signal.addEventListener("abort", stop);
     try {

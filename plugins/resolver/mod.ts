@@ -2,14 +2,12 @@
 import {
   type Context,
   definePlugin,
-  type HealthCondition,
   LAN_PREFIX,
   PEER,
   type PeerFact,
   type Problem,
   PROXY_TARGET,
   RESOLVER,
-  type ResolverFact,
   SOCKS5,
   SupervisedProgram,
   WHEN_PEER_GONE,
@@ -22,12 +20,14 @@ import { listen, LOOPBACK } from "./listen.ts";
 import { UNBOUND } from "./unbound.ts";
 import { unboundConfig } from "./unbound_config.ts";
 import { parseUpstream } from "./upstream.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 const STATUS_EVERY_MS = 1_000;
 const EMPTIED_EVERY_MS = 1_000;
 
 export default definePlugin({
   config,
+  words,
 
   check({ forwardTo }): Problem[] {
     const byTls = forwardTo.filter((text) => parseUpstream(text)?.tlsName).length;
@@ -44,7 +44,7 @@ export default definePlugin({
   start: (ctx) => ctx.role === "box" ? startBox(ctx) : startCloud(ctx),
 });
 
-async function startBox(ctx: Context<Config>): Promise<void> {
+async function startBox(ctx: Context<Config, Words>): Promise<void> {
   const { port, localDomains } = ctx.config;
   const socks5 = ctx.facts.watch(SOCKS5);
   const peers = ctx.facts.watch(PEER);
@@ -83,10 +83,11 @@ async function startBox(ctx: Context<Config>): Promise<void> {
     told = text;
     ctx.facts.publish(RESOLVER, { address: LOOPBACK, port, state, localDomains });
     ctx.publishStatus({ state, ...account, refused, malformed });
-    for (const condition of conditions(state, forwarder.lastError)) {
-      if (condition.holds) ctx.health.raise(condition);
-      else ctx.health.clear(condition.code);
-    }
+    const reason = (otherwise: "peer-gone" | "nobody") => forwarder.lastError || words.phrase(otherwise);
+    if (state === "degraded") ctx.health.raise("resolver-second-way", { reason: reason("peer-gone") });
+    else ctx.health.clear("resolver-second-way");
+    if (state === "down") ctx.health.raise("resolver-down", { reason: reason("nobody") });
+    else ctx.health.clear("resolver-down");
   };
   tell();
   const timer = setInterval(tell, STATUS_EVERY_MS);
@@ -114,35 +115,13 @@ export function mayGoDirectly(peers: PeerFact[], policy: WhenPeerGoneFact | unde
   return policy?.way === "direct" && peers.length > 0 && peers.every(({ state }) => state === "down");
 }
 
-function conditions(state: ResolverFact["state"], reason: string): (HealthCondition & { holds: boolean })[] {
-  return [{
-    holds: state === "degraded",
-    code: "resolver-second-way",
-    severity: "warning",
-    message: `The peer's resolver does not answer, and another one is asked: ${reason || "the peer is gone"}`,
-    next: "Look whether the peer runs, and its plugin resolver (otb status there).",
-  }, {
-    holds: state === "down",
-    code: "resolver-down",
-    severity: "error",
-    message: `No resolver answers, so names are not found: ${reason || "nobody can be reached"}`,
-    next: "Look whether the peer can be reached (otb link list).",
-  }];
-}
-
-async function startCloud(ctx: Context<Config>): Promise<void> {
+async function startCloud(ctx: Context<Config, Words>): Promise<void> {
   const { port } = ctx.config;
-  const code = "resolver-ended";
   const unbound = new SupervisedProgram(ctx, UNBOUND, {
     onFailure(reason) {
       ctx.publishStatus({ running: reason === undefined });
-      if (reason === undefined) return ctx.health.clear(code);
-      ctx.health.raise({
-        code,
-        severity: "error",
-        message: `The resolver for boxes ended and is started again: ${reason}`,
-        next: "Look into the log (otb logs resolver); the port may be taken.",
-      });
+      if (reason === undefined) return ctx.health.clear("resolver-ended");
+      ctx.health.raise("resolver-ended", { reason });
     },
   });
   await unbound.apply(unboundConfig(ctx.config));

@@ -10,7 +10,6 @@ import {
   DOMAIN_HITS,
   DOMAIN_RULES,
   FIRST_PATH,
-  type HealthCondition,
   INTERFACE,
   isRange,
   MARK,
@@ -18,6 +17,7 @@ import {
   PATH,
   PEER,
   PROXY_TARGET,
+  type Raised,
   readBoxes,
   readKey,
   type Resource,
@@ -48,6 +48,7 @@ import { flowLimits } from "./box/flow_limits.ts";
 import { LanSocks5 } from "./box/lan_socks5.ts";
 import { LanTcp } from "./box/lan_tcp.ts";
 import { serves } from "./serves.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 /** How long the peer has to answer when it is asked whether it does. */
 const PROBE_MS = 2_000;
@@ -56,27 +57,9 @@ const UNANSWERED_TOLD = 2;
 /** How long it is told that a box had too much. */
 const FULL_TOLD_MS = 60_000;
 
-/** Why the peer does not answer, as far as the box can tell. */
-const REJECTED = {
-  message:
-    "The peer takes connections but never answers them: this box's key is none there (any more), or a clock is more than 30 s off",
-  next:
-    "Compare the clocks (date); then on the peer otb peer box list, and otb peer box code or add; here otb peer join -",
-};
-const CLOCK_WRONG = {
-  message: "The peer answers nothing as the clock of this box is wrong, and it allows 30 s",
-  next: "Look what keeps the clock from being set (otb status), or set it by hand (date -s).",
-};
-/** An older peer, or one that is only a Shadowsocks server. */
-const STRIPING_UNKNOWN: HealthCondition = {
-  code: "striping-unknown",
-  severity: "warning",
-  message: "The peer does not know striped streams: connections go by Multipath TCP as long as it does not",
-  next: "Update otb on the peer, or set mptcp-scheduler.transport=mptcp here.",
-};
-
 export default definePlugin({
   config,
+  words,
   check(next, { network }) {
     const bad = next.allowTargets.find((range) => !isRange(range));
     if (bad !== undefined) {
@@ -117,7 +100,7 @@ export default definePlugin({
 type Take = (next: Config) => void | Promise<void>;
 
 interface Parts {
-  ctx: Context<Config>;
+  ctx: Context<Config, Words>;
   native: ReturnType<typeof openNative>;
   reactor: Reactor;
   now(): number;
@@ -204,25 +187,20 @@ async function startBox({ ctx, native, reactor, now }: Parts): Promise<Take> {
   publish(ctx, () => {
     tellHeld(ctx, outbound.heldLinks);
     const { unreachable, unanswered, lastError, ...counts } = counters;
-    told(ctx, unreachable > 0, {
-      code: "peer-unreachable",
-      severity: "error",
-      message: `The peer ${peer.address} port ${peer.port} can't be reached: ${lastError}`,
-      next: "Look whether the peer runs (otb status there) and whether a link works at all (otb link list).",
+    const { address, port } = peer;
+    told(ctx, unreachable > 0, "peer-unreachable", { address, port, reason: lastError });
+    // Why it does not answer, as far as the box can tell.
+    const isClockWrong = clock.current?.state === "wrong";
+    told(ctx, unanswered >= UNANSWERED_TOLD, "peer-rejects", {
+      why: words.phrase(isClockWrong ? "clock-wrong" : "rejected"),
+      advice: words.phrase(isClockWrong ? "set-clock" : "compare"),
     });
-    told(ctx, unanswered >= UNANSWERED_TOLD, {
-      code: "peer-rejects",
-      severity: "error",
-      ...(clock.current?.state === "wrong" ? CLOCK_WRONG : REJECTED),
-    });
-    for (const [code, crowding] of Object.entries(shares.conditions())) {
-      if (crowding) ctx.health.raise(crowding);
-      else ctx.health.clear(code);
-    }
+    shares.tell();
     if (hits.size > 0) {
       ctx.facts.publish(DOMAIN_HITS, { since: startedMs, rules: Object.fromEntries(hits) });
     }
-    told(ctx, outbound.transport === "unknown-to-peer", STRIPING_UNKNOWN);
+    // An older peer, or one that is only a Shadowsocks server.
+    told(ctx, outbound.transport === "unknown-to-peer", "striping-unknown");
     return { ...counts, transport: outbound.transport, way: standIn.way };
   });
   return take;
@@ -271,11 +249,7 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
         follow();
         ctx.health.clear("boxes-refused");
       } catch (error) {
-        ctx.health.raise({
-          code: "boxes-refused",
-          severity: "error",
-          message: `The boxes of this peer stay as they were: ${(error as Error).message}`,
-        });
+        ctx.health.raise("boxes-refused", { reason: (error as Error).message });
       }
     }),
   );
@@ -289,35 +263,13 @@ async function startCloud({ ctx, native, reactor, now }: Parts): Promise<Take> {
     const links = server?.heldLinks ?? [];
     tellHeld(ctx, { down: links.map((one) => ({ ...one, link: `${one.box}/${one.link}` })) });
     const { rejected, ...counts } = counters;
-    told(ctx, !salts.isDurable, {
-      code: "salts-not-kept",
-      severity: "warning",
-      message:
-        "What was seen of boxes' requests cannot be written: after a restart one could be repeated for a minute",
-      next: `Look whether the disk is full: df ${ctx.directory}`,
-    });
-    told(ctx, (rejected.time ?? 0) > 0, {
-      code: "clock-skew",
-      severity: "warning",
-      message: "A box with the right key came with a clock that is more than 30 s off, and was refused",
-      next: "Set the clock of the box, or of this peer.",
-    });
+    told(ctx, !salts.isDurable, "salts-not-kept", { directory: ctx.directory });
+    told(ctx, (rejected.time ?? 0) > 0, "clock-skew");
     const full = boxes.all.filter(({ refusedMs }) => performance.now() - refusedMs < FULL_TOLD_MS);
-    told(ctx, full.length > 0, {
-      code: "box-full",
-      severity: "warning",
-      message: `${
-        full.map(({ name }) => `"${name}"`).join(", ")
-      } had more connections at once than one box may have, ` +
-        "and what was beyond was refused",
-      next: "Look for a device there that opens connections without end (otb peer box list).",
+    told(ctx, full.length > 0, "box-full", {
+      boxes: full.map(({ name }) => words.phrase("named", { name })),
     });
-    told(ctx, sip004.isMissing, {
-      code: "sip004-box-missing",
-      severity: "warning",
-      message: `Older Shadowsocks clients are not served, as no box is called "${ctx.config.sip004.box}"`,
-      next: "otb config set socks-proxy.sip004.box=NAME",
-    });
+    told(ctx, sip004.isMissing, "sip004-box-missing", { box: ctx.config.sip004.box });
     return {
       ...counts,
       rejected,
@@ -350,11 +302,7 @@ function mostConnections(native: Parts["native"]): number {
 }
 
 /** Raises or clears one condition. */
-function told(
-  ctx: Context<Config>,
-  holds: boolean,
-  condition: Parameters<Context<Config>["health"]["raise"]>[0],
-): void {
-  if (holds) ctx.health.raise(condition);
-  else ctx.health.clear(condition.code);
+function told({ health }: Context<Config, Words>, holds: boolean, ...raised: Raised<Words>): void {
+  if (holds) health.raise(...raised);
+  else health.clear(raised[0]);
 }

@@ -6,9 +6,11 @@ import { check } from "./check.ts";
 import { CloudTunnel } from "./ends/cloud.ts";
 import { config } from "./config.ts";
 import { tunnelPage } from "./page.ts";
+import { words } from "./texts/mod.ts";
 
 export default definePlugin({
   config,
+  words,
   check,
   async start(ctx) {
     if (!ctx.config.enabled) {

@@ -1,6 +1,7 @@
 // The running search: frames in, evidence, plan, addresses, claims and facts out. The only part with I/O and time.
 import type { Native } from "../../core/native/ffi.ts";
 import {
+  type Code,
   type Context,
   DHCP_PROBE,
   DHCP_PROBE_WANTED,
@@ -39,6 +40,7 @@ import {
   serverFact,
 } from "./report.ts";
 import { PacketSockets } from "./frames/packet_sockets.ts";
+import type { Words } from "./texts/mod.ts";
 
 /** Rounds in vain until a server is gone; ARP questions in vain until a modem is. */
 const MISSED_ROUNDS = 3, MISSED_WATCHES = 4;
@@ -63,7 +65,7 @@ export interface Discovery {
 }
 
 /** Starts the search; it ends with the context. */
-export async function startDiscovery(ctx: Context<Config>, native: Native): Promise<Discovery> {
+export async function startDiscovery(ctx: Context<Config, Words>, native: Native): Promise<Discovery> {
   const search = new Search(ctx, native);
   await search.start();
   return search;
@@ -85,12 +87,12 @@ class Search implements Discovery {
   #own = new Set<string>();
   #nextWatchMs = 0;
   #claimed = new Map<string, string>();
-  #raised = new Set<string>();
+  #raised = new Set<Code<Words>>();
   #stored = "";
   #following: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+  constructor(private readonly ctx: Context<Config, Words>, private readonly native: Native) {
     this.#sockets = new PacketSockets(
       native,
       (device, frame) => this.#take(device, frame),
@@ -438,11 +440,7 @@ class Search implements Discovery {
     }
     if (refused === undefined) return this.ctx.health.clear("link-refused");
     this.#refusedUntilMs = this.#nowMs() + REFUSED_MS;
-    this.ctx.health.raise({
-      code: "link-refused",
-      severity: "error",
-      message: `A found link cannot be set up: ${refused}`,
-    });
+    this.ctx.health.raise("link-refused", { reason: refused });
   }
 
   #grantOf = (link: PlannedLink): Grant | undefined =>
@@ -471,8 +469,8 @@ class Search implements Discovery {
       ...pppoeConditions(evidence),
       ...oddConditions(this.#devices, new Set(ctx.links.current.map((link) => link.interface))),
     ];
-    for (const condition of conditions) ctx.health.raise(condition);
-    const codes = new Set(conditions.map(({ code }) => code));
+    for (const condition of conditions) ctx.health.raise(...condition);
+    const codes = new Set(conditions.map(([code]) => code));
     for (const code of this.#raised) if (!codes.has(code)) ctx.health.clear(code);
     this.#raised = codes;
     ctx.publishStatus({ modems: this.#rows(), servers: evidence.servers.length });

@@ -7,6 +7,7 @@ import { type Discovery, startDiscovery } from "./discovery.ts";
 import { modemsPage } from "./page.ts";
 import { show } from "./show.ts";
 import { type HealthWatch, startHealth } from "./health/watch.ts";
+import { words } from "./texts/mod.ts";
 
 interface Running {
   discovery: Discovery;
@@ -17,6 +18,7 @@ const linkArgument = z.strictObject({ link: z.string() });
 
 export default definePlugin({
   config,
+  words,
 
   async start(ctx): Promise<Running> {
     const native = openNative();

@@ -1,10 +1,10 @@
 // What others are told of the search: facts for plugins, rows and conditions for people. Pure.
 import {
   type DhcpServerFact,
-  type HealthCondition,
   type InterfaceFact,
   type LinkFact,
   OtbError,
+  type Raised,
   type RouterAdvertisementFact,
 } from "@otb/plugin";
 import { linkFact } from "./links/claims.ts";
@@ -13,6 +13,7 @@ import { kindOf } from "./search/interfaces.ts";
 import { type Grant, type LeaseClient, usedOf } from "./links/lease.ts";
 import type { PlannedLink } from "./search/known.ts";
 import { guess } from "./search/vendors.ts";
+import { type Words, words } from "./texts/mod.ts";
 
 /** What a report is made of. */
 export interface Findings {
@@ -90,92 +91,65 @@ export function modemRows(
 }
 
 /** Links whose modem has no address for them that is not in use already. */
-export function clashCondition(clashing: readonly PlannedLink[]): HealthCondition[] {
+export function clashCondition(clashing: readonly PlannedLink[]): Raised<Words>[] {
   if (clashing.length === 0) return [];
-  return [{
-    code: "address-clash",
-    severity: "warning",
-    message: `${
-      clashing.map(({ name, description }) => `"${name}" (${description})`).join(", ")
-    } only gives addresses that another link of this box has already, and cannot be used`,
-    next: "Give that modem another subnet, or a larger range of addresses to hand out.",
-  }];
+  return [["address-clash", {
+    modems: clashing.map(({ name, description }) => words.phrase("described", { name, description })),
+  }]];
 }
 
 /** Links whose modem told a mask that no home or operator has. */
 export function maskCondition(
   links: readonly PlannedLink[],
   grantOf: (link: PlannedLink) => Grant | undefined,
-): HealthCondition[] {
+): Raised<Words>[] {
   const odd = links.flatMap((link) => {
-    const { oddMask } = grantOf(link) ?? {};
-    return oddMask
-      ? [`"${link.name}" (${link.description}) has ${oddMask === "none" ? "none" : oddMask}`]
-      : [];
+    const { name, description } = link;
+    const { oddMask: mask } = grantOf(link) ?? {};
+    return mask === undefined
+      ? []
+      : mask === "none"
+      ? [words.phrase("no-mask", { name, description })]
+      : [words.phrase("has-mask", { name, description, mask })];
   });
   if (odd.length === 0) return [];
-  return [{
-    code: "network-mask-odd",
-    severity: "warning",
-    message: `A modem tells a network mask that no home has: ${odd.join(", ")}. Only the modem itself is ` +
-      "reached in clear; everything else goes through the peer as always",
-    next:
-      "If the modem is yours, set the mask of its LAN to 255.255.255.0; if not, look for who plays a DHCP server there.",
-  }];
+  return [["network-mask-odd", { odd }]];
 }
 
 /** Tables that were full. */
-export function floodConditions(evidence: Evidence): HealthCondition[] {
-  const words = {
-    dhcp: ["dhcp-flood", "DHCP servers"],
-    ra: ["router-advertisement-flood", "IPv6 routers"],
-  } as const;
-  return Object.entries(words).flatMap(([kind, [code, many]]) => {
-    const devices = [...evidence.floods.values()].filter((flood) => flood.kind === kind).map((flood) =>
-      flood.interface
-    );
-    if (devices.length === 0) return [];
-    return [{
-      code,
-      severity: "warning" as const,
-      message: `So many ${many} answer on ${devices.join(", ")} that not all are noted`,
-      next: "Look for a device that pretends to be many, and unplug it.",
-    }];
+export function floodConditions(evidence: Evidence): Raised<Words>[] {
+  const codes = { dhcp: "dhcp-flood", ra: "router-advertisement-flood" } as const;
+  return (["dhcp", "ra"] as const).flatMap((kind): Raised<Words>[] => {
+    const interfaces = [...evidence.floods.values()].filter((flood) => flood.kind === kind)
+      .map((flood) => flood.interface);
+    return interfaces.length === 0 ? [] : [[codes[kind], { interfaces }]];
   });
 }
 
 /** Ports where an operator's PPPoE answers: a way out that needs the person's name and password with that operator. */
-export function pppoeConditions(evidence: Evidence): HealthCondition[] {
+export function pppoeConditions(evidence: Evidence): Raised<Words>[] {
   const { concentrators } = evidence;
   if (concentrators.length === 0) return [];
-  return [{
-    code: "pppoe-offered",
-    severity: "info",
-    message: `An operator offers PPPoE on ${
-      concentrators.map(({ interface: on, name, mac }) => `${on} (${name || mac})`).join(", ")
-    }: it needs the user name and password that the operator gave`,
-    next: "Let the modem dial itself (router mode), or set pppd up, then: otb link add NAME --interface ppp0",
-  }];
+  const ports = concentrators.map(({ interface: port, name, mac }) =>
+    words.phrase("on-port", { port, name: name || mac })
+  );
+  return [["pppoe-offered", { ports }]];
 }
 
 /** Interfaces that may be ways out but are no Ethernet: there is nobody to ask by DHCP or ARP. PPP, and raw mobile links. */
 export function oddConditions(
   devices: readonly InterfaceFact[],
   used: ReadonlySet<string>,
-): HealthCondition[] {
+): Raised<Words>[] {
   const PPP = 512, NONE = 65534, RAW = 519;
   const odd = devices.filter(({ name, hardware, driver }) =>
     !used.has(name) && (hardware === PPP || driver !== undefined && (hardware === NONE || hardware === RAW))
   );
   if (odd.length === 0) return [];
-  return [{
-    code: "interface-needs-settings",
-    severity: "info",
-    message: `${
-      odd.map((device) => `${device.name} (${kindOf(device)})`).join(", ")
-    } may be a way to the Internet, but has no gateway that could be found`,
-    next: "otb link add NAME --interface IF --address ADDRESS --gateway IP",
-  }];
+  const interfaces = odd.map((device) =>
+    words.phrase("is", { interface: device.name, kind: kindOf(device) })
+  );
+  return [["interface-needs-settings", { interfaces }]];
 }
 
 /** Why a link is not forgotten: there is none, or it would be found again at once. */

@@ -108,7 +108,10 @@ export function factsTable({ sources, parts }: Known): string {
     Object.keys(parts).filter((name) => parts[name]![field]?.includes(key)).sort().join(", ") || "nobody";
   return table([
     ["Fact", "Of each", "Told by", "Followed by", "What it is"],
-    ...declarations(sources).sort((a, b) => a.key < b.key ? -1 : 1).map(({ key, subject, about }) => [
+    // What the template has is nobody's yet.
+    ...declarations(sources).filter(({ owner }) => !owner?.startsWith("_")).sort((a, b) =>
+      a.key < b.key ? -1 : 1
+    ).map(({ key, subject, about }) => [
       ...[`\`${key}\``, subject ?? "", who("publishes", key), who("reads", key), about],
     ]),
   ]);
@@ -152,7 +155,7 @@ export function drawn(steps: Step[], keys: readonly string[]): string {
 /** Whose module it is: a plugin's, or the running core's. */
 function ownerOf(path: string): string | undefined {
   if (path.startsWith("core/running/")) return "core";
-  return /^plugins\/([^/_][^/]*)\//.exec(path)?.[1];
+  return /^plugins\/([^/]+)\//.exec(path)?.[1];
 }
 
 function firstSentence(comment: string): string {

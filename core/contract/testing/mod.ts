@@ -4,8 +4,9 @@ import type { Resource } from "../../net/model.ts";
 import type { Clock, Context, Log, Status, Store } from "../context.ts";
 import { OtbError } from "../errors.ts";
 import { type Fact, factId, type FactOf } from "../fact.ts";
-import type { HealthCondition } from "../health.ts";
+import { type Code, drawn, type HealthCondition, type NoWords, type Raised, type Words } from "../health.ts";
 import type { Json } from "../json.ts";
+import type { Parameters } from "../text.ts";
 import type { Link, Network, Role } from "../network.ts";
 import { LiveView } from "../live_view.ts";
 import type { Plugin } from "../plugin.ts";
@@ -133,7 +134,7 @@ export interface FakeLine {
  * await ctx.stop();
  * ```
  */
-export class FakeContext<Config> implements Context<Config> {
+export class FakeContext<Config, W extends Words = NoWords> implements Context<Config, W> {
   readonly name: string;
   readonly role: Role;
   config: Config;
@@ -150,7 +151,7 @@ export class FakeContext<Config> implements Context<Config> {
   /** Called before a claim is applied; what it throws is what the kernel says. */
   onClaim: ((key: string, resources: Resource[]) => void | Promise<void>) | undefined;
   readonly programs: Map<string, FakeProgram> = new Map();
-  /** Conditions that are raised now, by code. */
+  /** Conditions that are raised now, by code, as they are drawn in English; hidden ones and young ones, too. */
   readonly conditions: Map<string, HealthCondition> = new Map();
   /** What it told of itself last. */
   status: Status = {};
@@ -159,14 +160,16 @@ export class FakeContext<Config> implements Context<Config> {
   /** Facts that it publishes now, by id: the key, and behind a slash the subject where it has one. */
   readonly published: Map<string, Json> = new Map();
   readonly #claims = new PluginClaims((key, resources) => this.#apply(key, resources));
+  readonly #words: Words | undefined;
   readonly #manifest: FakeManifest | undefined;
   readonly #releases: (() => void | Promise<void>)[] = [];
   readonly #stop = new AbortController();
 
-  constructor(plugin: Pick<Plugin<Config, never>, "config">, options: FakeOptions = {}) {
+  constructor(plugin: Pick<Plugin<Config, never, W>, "config" | "words">, options: FakeOptions = {}) {
     const { name = "plugin", role = "box", directory = "/nonexistent", manifest } = options;
     this.name = name;
     this.role = role;
+    this.#words = plugin.words;
     this.directory = directory;
     this.clock = new FakeClock(options.isRunning);
     this.config = plugin.config.parse(options.config ?? {});
@@ -249,10 +252,21 @@ export class FakeContext<Config> implements Context<Config> {
     this.status = plain(status) as Status;
   };
 
-  readonly health: Context<Config>["health"] = {
-    raise: (condition: HealthCondition) => void this.conditions.set(condition.code, condition),
-    clear: (code: string) => void this.conditions.delete(code),
+  readonly health: Context<Config, W>["health"] = {
+    raise: (...raised: Raised<W>) => {
+      const [code, parameters] = raised as readonly [code: string, parameters?: Parameters];
+      if (!this.#words || !Object.hasOwn(this.#words.conditions, code)) throw undeclared(code);
+      this.conditions.set(code, drawn(this.#words, [code, parameters]));
+    },
+    clear: (code: Code<W>) => void this.conditions.delete(code),
   };
+}
+
+function undeclared(code: string): OtbError {
+  return new OtbError(
+    "condition-not-declared",
+    `Cannot raise a condition as the plugin's words must have it: current value is "${code}"`,
+  );
 }
 
 function refusal(code: string, list: string, value: string): OtbError {

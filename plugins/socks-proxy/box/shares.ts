@@ -1,11 +1,14 @@
 // Each LAN device's share on a running box: of the proxy's connections and of the kernel's flows; and who wanted more.
-import { type Context, DEVICE, type DeviceFact, type HealthCondition } from "@otb/plugin";
+import { type Context, DEVICE, type DeviceFact, type Value } from "@otb/plugin";
 import type { Config } from "../config.ts";
 import { Devices } from "./devices.ts";
 import { flowLimits, refusedFlows } from "./flow_limits.ts";
+import { type Words, words } from "../texts/mod.ts";
 
 /** The kernel is asked so often whose flows it dropped. */
 const LOOK_MS = 30_000;
+/** So many are named, the others counted. */
+const NAMED = 3;
 
 type Limits = Pick<Config, "connectionsPerDevice" | "flowsPerDevice" | "intercept">;
 
@@ -19,7 +22,7 @@ export class Shares {
 
   /** @param total connections of all devices together */
   constructor(
-    private readonly ctx: Context<Config>,
+    private readonly ctx: Context<Config, Words>,
     total: () => number,
     macOf: (address: Uint8Array<ArrayBuffer>) => string | undefined,
   ) {
@@ -49,40 +52,23 @@ export class Shares {
     return true;
   }
 
-  /** Who was refused something lately, as conditions by their code; undefined where nobody was. */
-  conditions(): { [code: string]: HealthCondition | undefined } {
+  /** Raises who was refused something lately. */
+  tell(): void {
+    const { health } = this.ctx;
     const { connectionsPerDevice, flowsPerDevice } = this.#limits;
-    const condition = (
-      code: string,
-      macs: string[],
-      limit: string,
-      setting: string,
-    ): HealthCondition | undefined =>
-      macs.length === 0 ? undefined : {
-        code,
-        severity: "warning",
-        message: `Refused what is too much of ${this.#inWords(macs)}: a device has ${limit}`,
-        next: `Look what it does; if it needs more: otb config set socks-proxy.${setting}=NUMBER`,
-      };
-    return {
-      "device-connections": condition(
-        "device-connections",
-        this.devices.refused(),
-        `${connectionsPerDevice} TCP connections at most, and no more than others leave free`,
-        "connectionsPerDevice",
-      ),
-      "device-flows": condition(
-        "device-flows",
-        this.#dropped,
-        `${flowsPerDevice} flows of all protocols at most, and 1,000 new ones a second`,
-        "flowsPerDevice",
-      ),
-    };
+    const refused = this.devices.refused(), dropped = this.#dropped;
+    if (refused.length > 0) {
+      health.raise("device-connections", { devices: this.#named(refused), most: connectionsPerDevice });
+    } else health.clear("device-connections");
+    if (dropped.length > 0) {
+      health.raise("device-flows", { devices: this.#named(dropped), most: flowsPerDevice });
+    } else health.clear("device-flows");
   }
 
-  #inWords(macs: string[]): string {
+  #named(macs: string[]): Value {
     const names = macs.map((mac) => this.#names.current.get(mac)?.name ?? mac);
-    return `${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
+    const more = names.splice(NAMED).length;
+    return more > 0 ? words.phrase("and-more", { names, count: more }) : names;
   }
 
   async #look(): Promise<void> {

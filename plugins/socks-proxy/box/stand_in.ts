@@ -1,7 +1,6 @@
 // While the peer's proxy does not answer, the tunnel stands in for it: new TCP of the LAN is left alone and goes there.
 import {
   type Context,
-  type HealthCondition,
   type InterfaceFact,
   PEER,
   type PeerFact,
@@ -14,19 +13,14 @@ import {
 import type { Config } from "../config.ts";
 import { ProxyReach } from "./proxy_reach.ts";
 import type { OutboundCounters } from "./outbound.ts";
+import type { Words } from "../texts/mod.ts";
 
 /** How often it is judged; while there is doubt the peer is asked this often. */
 const JUDGE_EVERY_MS = 500, ASK_EVERY_MS = 1_000;
-const STANDS_IN: HealthCondition = {
-  code: "tunnel-carries-tcp",
-  severity: "warning",
-  message: "The peer's proxy does not answer: new TCP connections go through the tunnel until it does",
-  next: "Look whether the plugin socks-proxy runs on the peer (otb status there).",
-};
 
 /** What is looked at. */
 export interface StandInSettings {
-  ctx: Context<Config>;
+  ctx: Context<Config, Words>;
   counters: OutboundCounters;
   /** The peer's name. */
   peer: string;
@@ -91,8 +85,8 @@ export class StandIn {
     }
     this.#now = now;
     ctx.log.warn(now ? "The tunnel stands in for the proxy" : "The proxy takes new connections again");
-    if (now) ctx.health.raise(STANDS_IN);
-    else ctx.health.clear(STANDS_IN.code);
+    if (now) ctx.health.raise("tunnel-carries-tcp");
+    else ctx.health.clear("tunnel-carries-tcp");
     if (now) this.#tell({ way: "tunnel", isTaking: false });
     this.#apply(out).catch((error) => {
       this.#isHandingBack = false;

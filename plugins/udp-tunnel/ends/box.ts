@@ -31,6 +31,7 @@ import { PrefixCheck, QUESTION_BYTES } from "./prefix_check.ts";
 import { type Ends, type Host, Pump } from "./pump.ts";
 import { Session } from "../session/session.ts";
 import { COOKIE, RESPONSE } from "../wire.ts";
+import type { Words } from "../texts/mod.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -89,7 +90,7 @@ export class BoxTunnel implements Host {
 
   #settings: Pick<Config, "rekeySeconds" | "verify6">;
 
-  constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+  constructor(private readonly ctx: Context<Config, Words>, private readonly native: Native) {
     this.#settings = ctx.config;
     this.#pump = new Pump(native, this);
     this.#publisher = new BoxPublisher(ctx);
@@ -106,12 +107,7 @@ export class BoxTunnel implements Host {
     ctx.defer(ctx.network.subscribe(() => void remember()));
     const [peer] = ctx.network.current.peers;
     if (!peer?.tunnelKey) {
-      ctx.health.raise({
-        code: "tunnel-key-missing",
-        severity: "error",
-        message: "There is no tunnel, as this box does not know its peer's key for it: only TCP is carried",
-        next: "Print the join code at the peer anew (otb init code), and set the box up with it.",
-      });
+      ctx.health.raise("tunnel-key-missing");
       return this.#tell(true);
     }
     ctx.health.clear("tunnel-key-missing");
@@ -396,11 +392,7 @@ export class BoxTunnel implements Host {
   #changed(): void {
     void this.#claim().catch((error) => {
       this.ctx.log.error("Cannot set the tunnel up", { reason: String(error) });
-      this.ctx.health.raise({
-        code: "tunnel-refused",
-        severity: "error",
-        message: `The kernel refused what the tunnel needs: ${(error as Error).message}`,
-      });
+      this.ctx.health.raise("tunnel-refused", { reason: (error as Error).message });
     });
   }
 

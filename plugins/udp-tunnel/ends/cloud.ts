@@ -26,6 +26,7 @@ import { AddressPool, prefixOf, type StoredAddresses } from "./address_pool.ts";
 import { type Ends, type Host, Pump } from "./pump.ts";
 import { Session } from "../session/session.ts";
 import { INITIATION, MOST_INNER_MTU } from "../wire.ts";
+import type { Words } from "../texts/mod.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -74,7 +75,7 @@ export class CloudTunnel implements Host {
 
   #allowTargets: string[];
 
-  constructor(private readonly ctx: Context<Config>, private readonly native: Native) {
+  constructor(private readonly ctx: Context<Config, Words>, private readonly native: Native) {
     this.#allowTargets = ctx.config.allowTargets;
     this.#pump = new Pump(native, this);
     this.#known = new Boxes(native);
@@ -311,12 +312,7 @@ export class CloudTunnel implements Host {
     const { former } = this.#responder!.counts;
     if (former !== this.#former) {
       if (nowUs - this.#formerUs > FORMER_US) {
-        this.ctx.health.raise({
-          code: "tunnel-box-older",
-          severity: "warning",
-          message: "A box runs an older otb, whose tunnel this peer no longer speaks",
-          next: "Update otb on that box.",
-        });
+        this.ctx.health.raise("tunnel-box-older");
       }
       this.#former = former;
       this.#formerUs = nowUs;
@@ -328,11 +324,7 @@ export class CloudTunnel implements Host {
 
   #changed(): void {
     void this.#claim().catch((error) =>
-      this.ctx.health.raise({
-        code: "tunnel-refused",
-        severity: "error",
-        message: `The kernel refused what the tunnel needs: ${(error as Error).message}`,
-      })
+      this.ctx.health.raise("tunnel-refused", { reason: (error as Error).message })
     );
   }
 

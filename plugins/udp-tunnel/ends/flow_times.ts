@@ -6,6 +6,7 @@
 // it, lasts as before.
 
 import type { Context, Resource } from "@otb/plugin";
+import type { Words } from "../texts/mod.ts";
 
 /** Silence in seconds, before and after the first answer: for a flow, and for what has to do with less. */
 const LASTING = 300, BRIEF = { unreplied: 30, replied: 120 };
@@ -47,22 +48,14 @@ export function boxFlows(device: string): Resource[] {
 
 /** Has the kernel do so; one that cannot is no reason to go without a tunnel. */
 export async function rememberFlows(
-  ctx: Pick<Context<unknown>, "claim" | "health">,
+  ctx: Pick<Context<unknown, Words>, "claim" | "health">,
   flows: Resource[],
 ): Promise<void> {
-  const code = "tunnel-flows-brief";
   try {
     await ctx.claim("flows", flows);
-    ctx.health.clear(code);
+    ctx.health.clear("tunnel-flows-brief");
   } catch (error) {
-    ctx.health.raise({
-      code,
-      severity: "warning",
-      message:
-        `Who registered a phone may not be called back after half a minute of silence, as the kernel refused to ` +
-        `remember flows for longer: ${(error as Error).message}`,
-      next: "Use a kernel with CONFIG_NF_CONNTRACK_TIMEOUT, which Debian's has.",
-    });
+    ctx.health.raise("tunnel-flows-brief", { reason: (error as Error).message });
   }
 }
 

@@ -7,6 +7,7 @@ import { FakeContext } from "@otb/plugin/testing";
 import { boxClaims, cloudClaims, DEVICE } from "./claims.ts";
 import { config } from "../config.ts";
 import { boxFlows, lanFlows, rememberFlows } from "./flow_times.ts";
+import { words } from "../texts/mod.ts";
 
 const ignore = Deno.uid() !== 0 || Deno.build.os !== "linux";
 const PHONE = 5_060, NAMES = 53;
@@ -145,7 +146,7 @@ for (const name of ["box", "peer"] as const) {
 }
 
 Deno.test("a kernel that cannot remember flows for so long is told of, and is no reason to go without a tunnel", async () => {
-  const ctx = new FakeContext({ config });
+  const ctx = new FakeContext({ config, words });
   ctx.onClaim = () => Promise.reject(new Error("Operation not supported"));
   await rememberFlows(ctx, lanFlows("lan0"));
   const [condition, ...others] = ctx.conditions.values();

@@ -1,10 +1,11 @@
 // The TUN device, which comes back by itself when somebody deletes it, renames it or moves it away.
 import type { Native, Tun } from "../../../core/native/ffi.ts";
-import type { Context } from "@otb/plugin";
+import type { Context, Phrase } from "@otb/plugin";
 import { DEVICE } from "./claims.ts";
 import type { Config } from "../config.ts";
 import type { Pump } from "./pump.ts";
 import { MOST_INNER_MTU } from "../wire.ts";
+import { type Words, words } from "../texts/mod.ts";
 
 /** Who deletes it so soon again does it for a reason: the next one comes later, up to this. */
 const CALM_MS = 10_000, FIRST_WAIT_MS = 500, LAST_WAIT_MS = 10_000;
@@ -20,7 +21,7 @@ export class TunDevice {
 
   /** Opens it; when that fails later, it is tried again. @throws OtbError when it fails now */
   constructor(
-    private readonly ctx: Pick<Context<Config>, "clock" | "health" | "log">,
+    private readonly ctx: Pick<Context<Config, Words>, "clock" | "health" | "log">,
     private readonly native: Pick<Native, "tun">,
     private readonly pump: Pick<Pump, "open" | "release">,
   ) {
@@ -46,7 +47,7 @@ export class TunDevice {
       this.#open();
     } catch (error) {
       this.#nextMs = nowMs + this.#waitMs();
-      this.#tell(`it cannot be made again: ${(error as Error).message}`);
+      this.#tell(words.phrase("cannot-be-made", { reason: (error as Error).message }));
     }
   }
 
@@ -70,20 +71,14 @@ export class TunDevice {
     this.#lost++;
     this.#nextMs = this.#lost === 1 ? 0 : ctx.clock.monotonicMs() + this.#waitMs();
     ctx.log.warn(`Somebody deleted the device ${DEVICE}: it is made again`, { times: this.#lost });
-    if (this.#lost >= TOLD_AFTER) this.#tell("somebody deletes it again and again");
+    if (this.#lost >= TOLD_AFTER) this.#tell(words.phrase("deleted"));
   }
 
   #waitMs(): number {
     return Math.min(LAST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.max(0, this.#lost - 2));
   }
 
-  #tell(why: string): void {
-    this.ctx.health.raise({
-      code: "tunnel-device-lost",
-      severity: "error",
-      message: `The tunnel's device ${DEVICE} does not stay: ${why}`,
-      next:
-        `Find who deletes or renames it ("ip monitor link" tells when), and let it leave ${DEVICE} alone.`,
-    });
+  #tell(why: Phrase): void {
+    this.ctx.health.raise("tunnel-device-lost", { device: DEVICE, why });
   }
 }

@@ -8,6 +8,7 @@ import { TunDevice } from "./tun_device.ts";
 import { type Host, Pump } from "./pump.ts";
 import { FakeContext } from "@otb/plugin/testing";
 import { config } from "../config.ts";
+import { words } from "../texts/mod.ts";
 
 const native = openNative();
 const REMOTE = encodeAddress({ host: "10.157.0.9", port: 9 });
@@ -15,7 +16,7 @@ const REMOTE = encodeAddress({ host: "10.157.0.9", port: 9 });
 /** A pump and its device in a namespace, the packets it took and the conditions that were raised. */
 class Trial {
   readonly space = new Namespace();
-  readonly ctx = new FakeContext({ config });
+  readonly ctx = new FakeContext({ config, words });
   packets = 0;
   isRefused = false;
   readonly pump: Pump;

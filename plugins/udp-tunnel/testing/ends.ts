@@ -23,6 +23,7 @@ import { Identity } from "../handshake/identity.ts";
 import { COOKIE, DATA, INITIATION, PROLOGUE, RESPONSE } from "../wire.ts";
 import { FakeContext } from "@otb/plugin/testing";
 import deno from "../deno.json" with { type: "json" };
+import { words } from "../texts/mod.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -55,7 +56,7 @@ function core(
   network: Partial<Network>,
   links: Link[] = [],
 ) {
-  return new FakeContext({ config }, { manifest, role, secrets, network, links, isRunning: true });
+  return new FakeContext({ config, words }, { manifest, role, secrets, network, links, isRunning: true });
 }
 
 /** A peer that reads its boxes from the secret of that name. */

@@ -1,8 +1,9 @@
 // Data that several files of the search look at: what is known of modems and links, and what is planned of it.
-import type { HealthCondition, Lan } from "@otb/plugin";
+import type { Lan, Raised } from "@otb/plugin";
 import type { JoinSeen, ServerSeen, StationSeen } from "./evidence.ts";
 import type { Grant } from "../links/lease.ts";
 import type { Memory } from "./memory.ts";
+import type { Words } from "../texts/mod.ts";
 
 /** An interface that is searched. */
 export interface Port {
@@ -76,7 +77,7 @@ export interface PlannedLink {
 export interface Plan {
   links: PlannedLink[];
   memory: Memory[];
-  conditions: HealthCondition[];
+  conditions: Raised<Words>[];
 }
 
 /** Modem seen on an interface now. */

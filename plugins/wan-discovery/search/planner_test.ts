@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { linkResources, portResources } from "../links/claims.ts";
+import { drawn } from "@otb/plugin";
 import type { ServerSeen, StationSeen } from "./evidence.ts";
 import type { Memory } from "./memory.ts";
 import type { Known, Port } from "./known.ts";
 import { MOST_LINKS, plan } from "./planner.ts";
+import { words } from "../texts/mod.ts";
 
 /** One moment of a golden case. */
 interface Moment {
@@ -96,7 +98,9 @@ function render(moment: Moment, memory: Memory[]): { text: string; memory: Memor
   const ports = portResources([], links.filter(({ away }) => !away)).map((resource) =>
     Object.values(resource).join(" ")
   );
-  const said = conditions.map(({ code, message }) => `! ${code}: ${message}`);
+  const said = conditions.map((raised) => drawn(words, raised)).map(({ code, message }) =>
+    `! ${code}: ${message}`
+  );
   for (const entry of next) {
     const address = [...held].find(([letter]) => macOf(letter) === entry.mac)?.[1];
     if (address) entry.address = address;

@@ -1,4 +1,4 @@
-// From the box to the peer's service: through the proxy's SOCKS5, over all links or over one alone.
+// Connects the box to the peer's service by the proxy's SOCKS5, over all links or over one alone.
 import { closed, writeAll } from "./wire.ts";
 
 /** Where the box's own SOCKS5 listens. */
@@ -14,7 +14,7 @@ const LOOPBACK = [127, 0, 0, 1];
  * over that link alone.
  * @throws Error
  */
-export async function connectThrough(
+export async function connectToPeer(
   proxy: Proxy | undefined,
   port: number,
   signal: AbortSignal,

@@ -1,17 +1,17 @@
-// The last net under a process: a promise nobody waited for, or a callback that threw, is told instead of ending the process.
-// What it left half done is somebody's mistake; but ending the process would take everything else that it does with it.
+// Errors that nobody caught, of a promise that nobody waited for or of a callback that threw: they are reported, and do not end
+// the process. What such an error left half done is somebody's mistake; but ending the process would end everything else too.
 
 /** Told of an error that nobody caught. */
 export type OnUncaught = (error: unknown) => void;
 
-/** Spreads it under this process; returns how to take it away. */
-export function spreadLastNet(onUncaught: OnUncaught): () => void {
+/** Catches what nobody else does in this process, until the returned function is called. */
+export function catchUncaught(onUncaught: OnUncaught): () => void {
   const take = (event: Event, error: unknown) => {
     event.preventDefault();
     try {
       onUncaught(error);
     } catch {
-      // Who tells of it must not need a net himself.
+      // A report that fails must not come back here.
     }
   };
   const rejected = (event: PromiseRejectionEvent) => take(event, event.reason);
