@@ -428,9 +428,9 @@ Deno.test("a new plugin's verbs are in help and completion at once, without a co
   using place = new Place();
   await place.box();
   const stateless = (...args: string[]) => place.otb(args, { state: false });
-  assert.match((await stateless("--help")).out, /^ {2}link-count {3}How many links are up\.$/m);
+  assert.match((await stateless("--help")).out, /^ {2}link-count +How many links are up\.$/m);
   const { out } = await stateless("link-count", "expect", "--help");
-  assert.match(out, /^Usage: otb link-count expect \[--yes\/-y\] .*COUNT$/m);
+  assert.match(out, /^Usage: otb link-count expect \[--yes\/-y\][^]*COUNT$/m);
   assert.match(out, /^Example: sudo otb link-count expect 2$/m);
   const completed = await stateless("completion", "bash", "link-count", "");
   for (const word of ["count", "expect"]) assert.ok(completed.out.split(/\s+/).includes(word), completed.out);
