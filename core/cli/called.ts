@@ -1,4 +1,5 @@
 // How this otb was called, so that a command line told to a person works as it stands: `./otb`, and for the same state.
+import { declaredWords } from "../client/mod.ts";
 
 /** Where state lies when --state says nothing. */
 export const DEFAULT_STATE = "/var/lib/otb";
@@ -13,13 +14,25 @@ export interface Call {
   words: string[];
 }
 
-/** The words that follow `otb` in command lines that are told; elsewhere the name is only a name. */
-const VERBS =
-  "setup|init|up|down|status|lan|link|device|rule|why|dhcp|config|peer|plugin|logs|service|doctor|version|help|completion";
-const COMMAND = new RegExp(
-  `(?<![\\w./-])(?:\\./)?otb(?=\\s+(?<words>(?:${VERBS})(?![\\w-])(?:\\s+(?:cloud|code|box|join)\\b)?|--help))`,
-  "g",
-);
+const OWN =
+  "setup|init|up|down|status|lan|link|config|peer|plugin|logs|service|doctor|version|help|completion".split(
+    "|",
+  );
+const patterns = new Map<string, RegExp>();
+
+/** `otb` before a verb, also one of a plugin, in command lines that are told; elsewhere the name is only a name. */
+function commandPattern(state: string): RegExp {
+  const known = patterns.get(state);
+  if (known) return known;
+  const verbs = [...OWN, ...new Set(declaredWords(state))].join("|");
+  const pattern = new RegExp(
+    `(?<![\\w./-])(?:\\./)?otb(?=\\s+(?<words>(?:${verbs})(?![\\w-])(?:\\s+(?:cloud|code|box|join)\\b)?|--help))`,
+    "g",
+  );
+  patterns.set(state, pattern);
+  return pattern;
+}
+
 /** What is typed on a peer alone, and on a box alone that has a peer already or is to have one. */
 const ON_PEER = /^(init\s+(cloud|code)|peer\s+box)\b/, ON_BOX = /^(init\s+box|peer\s+join|setup)\b/;
 
@@ -40,7 +53,7 @@ export function readCall(args: readonly string[], name = Deno.env.get("OTB_CALLE
 /** Every command line of otb in `text`, as one has to type it to get the same otb and, on this machine, the same state. */
 export function asCalled(text: string, { name, state, words }: Call): string {
   const elsewhere = ON_PEER.test(words.join(" ")) ? ON_BOX : ON_PEER;
-  return text.replace(COMMAND, (...match) => {
+  return text.replace(commandPattern(state), (...match) => {
     const { words: told } = match.at(-1) as { words: string };
     return state === DEFAULT_STATE || elsewhere.test(told)
       ? quoted(name)

@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { asCalled, DEFAULT_STATE, readCall } from "./called.ts";
-import { main, VERBS } from "./main.ts";
+import { everyVerb, main } from "./main.ts";
 
 const call = (name: string, ...args: string[]) => readCall(args, name);
 
@@ -75,7 +75,7 @@ Deno.test("what is no command line stays: the name, a path, a log's words", () =
 });
 
 Deno.test("every verb is known in command lines that are told", () => {
-  for (const { usage: [term] } of VERBS) {
+  for (const { usage: [term] } of everyVerb()) {
     const { name } = term as { name: string };
     assert.equal(
       asCalled(`sudo otb ${name} list`, call("./otb", "--state", "/x")),

@@ -1,5 +1,5 @@
 // A change of settings from the command line: propose, show what it does, and ask whether to keep it.
-import type { Core, Difference, Json, PluginEffect, Proposal, ProposalResult } from "../client/mod.ts";
+import type { Core, Difference, Json, PluginEffect, ProposalResult } from "../client/mod.ts";
 import { askClearly, clearly } from "./answers.ts";
 import { plural, printable } from "./format.ts";
 import { paint, Refused } from "./terminal.ts";
@@ -23,6 +23,11 @@ export interface ChangeOptions {
   base?: number;
 }
 
+/** Makes the proposal, and says what is told of it when it is done. */
+export type Propose = (
+  how: { confirm: boolean; dryRun?: boolean },
+) => Promise<{ done: string; result: ProposalResult }>;
+
 /**
  * Proposes a change and sees it through: kept at once with `yes`, asked for on a terminal, otherwise left pending. Whoever can be
  * asked is so before anything that goes on now would end.
@@ -30,19 +35,29 @@ export interface ChangeOptions {
  * @throws Refused with every problem that the check found
  */
 export async function change(core: Core, cli: Cli, options: ChangeOptions): Promise<void> {
-  const { patch, yes, dryRun, comment, base } = options;
+  const { done, patch, yes, dryRun, comment, base } = options;
+  await seeThrough(core, cli, { yes, dryRun }, async (how) => ({
+    done,
+    result: await core.propose({ ...how, base, patch, comment }),
+  }));
+}
+
+/** The same for a change that `propose` makes. @throws Refused */
+export async function seeThrough(
+  core: Core,
+  cli: Cli,
+  { yes, dryRun }: Pick<ChangeOptions, "yes" | "dryRun">,
+  propose: Propose,
+): Promise<void> {
   const { terminal } = cli;
-  const proposal: Proposal = { base, patch, comment, dryRun, confirm: yes };
-  if (!dryRun && !yes && !cli.json && terminal.interactive && !await agreed(core, cli, proposal)) {
+  if (!dryRun && !yes && !cli.json && terminal.interactive && !await agreed(cli, propose)) {
     return terminal.out("Nothing was changed.\n");
   }
-  const result = await core.propose(proposal);
+  const { done, result } = await propose({ confirm: yes, dryRun });
   if (result.problems.length > 0) throw new Refused(result.problems);
-  if (!result.pending || cli.json || !terminal.interactive) {
-    cli.print(result, () => told(result, options, core.live, terminal.colours));
-    return;
-  }
-  terminal.out(`${told(result, options, core.live, terminal.colours).slice(0, -1).join("\n")}\n`);
+  const lines = () => told(result, { done, dryRun }, core.live, terminal.colours);
+  if (!result.pending || cli.json || !terminal.interactive) return cli.print(result, lines);
+  terminal.out(`${lines().slice(0, -1).join("\n")}\n`);
   const kept = await askInTime(result.pending.revertsAtMs, (text) => terminal.out(text));
   if (kept === undefined) terminal.out("\nNobody answered in time: the settings from before are back.\n");
   else if (kept) {
@@ -55,8 +70,8 @@ export async function change(core: Core, cli: Cli, options: ChangeOptions): Prom
 }
 
 /** Shows what would end, and asks; true where nothing would. @throws Refused */
-async function agreed(core: Core, { terminal }: Cli, proposal: Proposal): Promise<boolean> {
-  const { problems, differences, effects } = await core.propose({ ...proposal, dryRun: true });
+async function agreed({ terminal }: Cli, propose: Propose): Promise<boolean> {
+  const { problems, differences, effects } = (await propose({ confirm: false, dryRun: true })).result;
   if (problems.length > 0) throw new Refused(problems);
   if (effects.every(({ ends }) => ends?.length === 0)) return true;
   const lines = [...differenceLines(differences, terminal.colours), ...effectLines(effects)];
@@ -81,7 +96,7 @@ export function effectLines(effects: PluginEffect[]): string[] {
 /** Lines about the outcome of a proposal; the last one says how it stands. */
 function told(
   result: ProposalResult,
-  { done, dryRun }: ChangeOptions,
+  { done, dryRun }: Pick<ChangeOptions, "done" | "dryRun">,
   live: boolean,
   colours: boolean,
 ): string[] {

@@ -1,5 +1,5 @@
 // `otb doctor`: whether this machine can do what otb needs, each in one line with what to do.
-import type { Finding } from "./finding.ts";
+import type { Finding } from "../client/mod.ts";
 import { shut } from "./shut.ts";
 import { paint } from "./terminal.ts";
 import { verb } from "./verb.ts";

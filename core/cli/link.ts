@@ -3,11 +3,8 @@ import { message } from "@optique/core/message";
 import { multiple, optional } from "@optique/core/modifiers";
 import { argument, option } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
-import { type Core, getPath, type Json, OtbError } from "../client/mod.ts";
+import { type Core, getPath, type Json, OtbError, unknown } from "../client/mod.ts";
 import { change } from "./change.ts";
-import { show, WATCHER } from "./link_show.ts";
-import { unknown } from "./unknown.ts";
-import { speedTest } from "./link_speed.ts";
 import { given, interfaceName, linkSettings, yes } from "./options.ts";
 import { table } from "./table.ts";
 import { UsageError } from "./terminal.ts";
@@ -88,7 +85,7 @@ const remove = verb("remove", {
     cli.withCore(async (core) => {
       const { links, revision } = await known(core, name);
       if (core.live && (await core.status()).links.some((link) => link.name === name && link.found)) {
-        await core.act(WATCHER, "forget", { link: name });
+        await core.forgetLink(name);
         if (!Object.hasOwn(links, name)) return cli.print({ link: name }, () => `Link "${name}" forgotten.`);
       }
       await change(core, cli, {
@@ -149,7 +146,7 @@ const list = verb("list", {
 export const linkVerbs = group(
   "link",
   "The ways to the Internet of a box.",
-  [add, list, show, set, remove, speedTest],
+  [add, list, set, remove],
   "sudo otb link add fibre --interface eth1",
 );
 

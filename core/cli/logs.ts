@@ -18,7 +18,7 @@ export function logLine(line: LogLine, colours: boolean): string {
 /** `otb logs`. */
 export const logsVerb = verb("logs", {
   brief: "Show the log of the core and all plugins, or of one.",
-  example: "sudo otb logs socks-proxy --follow",
+  example: "sudo otb logs core --follow",
   options: {
     plugin: optional(argument(string({ metavar: "PLUGIN" }), {
       description: message`A plugin's name, or core.`,

@@ -3,12 +3,11 @@ import { merge } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
 import { formatMessage, message } from "@optique/core/message";
 import type { Usage } from "@optique/core/usage";
-import { jsonText, type Language } from "../client/mod.ts";
+import { declaredHere, jsonText, type Language } from "../client/mod.ts";
 import { terminalLanguage } from "./language.ts";
 import { asCalled, type Call, DEFAULT_STATE, readCall } from "./called.ts";
 import { configVerbs } from "./config.ts";
-import { deviceVerbs } from "./device.ts";
-import { dhcpVerbs } from "./dhcp.ts";
+import { withDeclared } from "./declared_verbs.ts";
 import { doctorVerb } from "./doctor.ts";
 import { initVerbs } from "./init.ts";
 import { lanVerbs } from "./lan.ts";
@@ -16,30 +15,17 @@ import { linkVerbs } from "./link.ts";
 import { logsVerb } from "./logs.ts";
 import { peerVerbs } from "./peer.ts";
 import { pluginVerbs } from "./plugin.ts";
-import { ruleVerbs } from "./rule.ts";
 import { downVerb, upVerb } from "./run.ts";
 import { serviceVerbs } from "./service.ts";
 import { setupVerb } from "./setup.ts";
 import { statusVerb } from "./status.ts";
 import { stopSignal } from "./stop_signal.ts";
 import { processTerminal, report, type Terminal, UsageError } from "./terminal.ts";
-import { type Cli, globalOptions, oneOf, type Parsed, type Verb, withCore } from "./verb.ts";
+import { type Cli, globalOptions, nameOf, oneOf, type Parsed, type Verb, withCore } from "./verb.ts";
 import { versionVerb } from "./version.ts";
-import { whyVerb } from "./why.ts";
 
-/** Every verb, in the order of help. */
-export const VERBS: Verb[] = [
-  setupVerb,
-  initVerbs,
-  upVerb,
-  downVerb,
-  statusVerb,
-  lanVerbs,
-  linkVerbs,
-  deviceVerbs,
-  ruleVerbs,
-  whyVerb,
-  dhcpVerbs,
+const BEFORE: Verb[] = [setupVerb, initVerbs, upVerb, downVerb, statusVerb, lanVerbs, linkVerbs];
+const AFTER: Verb[] = [
   configVerbs,
   peerVerbs,
   pluginVerbs,
@@ -48,6 +34,17 @@ export const VERBS: Verb[] = [
   doctorVerb,
   versionVerb,
 ];
+
+/** Every verb, in the order of help: those of plugins, also of the ones added to a state, stand in the middle or join a group. */
+export function everyVerb(state = DEFAULT_STATE): Verb[] {
+  return withDeclared(BEFORE, AFTER, declaredHere(state));
+}
+
+/** As many as a command line needs: to a verb of the CLI's own that is no group nobody adds any. */
+function verbsFor({ words: [first], state }: Call): Verb[] {
+  const own = [...BEFORE, ...AFTER].find((verb) => nameOf(verb) === first);
+  return own && !("group" in own) ? [...BEFORE, ...AFTER] : everyVerb(state);
+}
 
 /** The options of every verb, as a usage line shows them. */
 const EVERYWHERE: Usage = [
@@ -72,7 +69,7 @@ export function parse(
   // Help is about any state; completion is a program.
   const call = { ...readCall(args), state: DEFAULT_STATE };
   const shown = (text: string) => call.words[0] === "completion" ? text : asCalled(text, call);
-  const parser = merge(globalOptions, oneOf(VERBS));
+  const parser = merge(globalOptions, oneOf(verbsFor(readCall(args))));
   const parsed: unknown = runParser(parser, "otb", args.length === 0 ? ["--help"] : args, {
     help: { command: true, option: true, onShow: () => done },
     completion: { command: true, onShow: () => done },
@@ -146,9 +143,10 @@ function toldAsCalled(terminal: Terminal, call: Call): Terminal {
 /** The help that fits a command line that could not be read. */
 function helpFor(args: string[]): string {
   const words: string[] = [];
-  let branches: Usage[] = VERBS.map(({ usage }) => usage);
-  for (const word of readCall(args).words) {
-    const found = branches.find((usage) => commandName(usage) === word);
+  const call = readCall(args);
+  let branches: Usage[] = everyVerb(call.state).map(({ usage }) => usage);
+  for (const word of call.words) {
+    const found = branches.find((usage) => nameOf({ usage }) === word);
     if (!found) break;
     words.push(word);
     branches = branchesOf(found);
@@ -159,11 +157,7 @@ function helpFor(args: string[]): string {
 /** The command lines among which a usage chooses, groups of groups flattened. */
 function branchesOf(usage: Usage): Usage[] {
   return usage.flatMap((term) => term.type === "exclusive" ? [...term.terms] : [])
-    .flatMap((branch) => commandName(branch) === undefined ? branchesOf(branch) : [branch]);
-}
-
-function commandName([term]: Usage): string | undefined {
-  return term?.type === "command" ? term.name : undefined;
+    .flatMap((branch) => nameOf({ usage: branch }) === "" ? branchesOf(branch) : [branch]);
 }
 
 // Verbs may leave a read of the terminal behind, so that the end is said.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Usage } from "@optique/core/usage";
-import { VERBS } from "./main.ts";
+import { everyVerb } from "./main.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
@@ -10,9 +10,11 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "")
 class Place implements Disposable {
   readonly folder = Deno.makeTempDirSync({ prefix: "otb-cli-" });
   readonly state = `${this.folder}/state`;
-  readonly tree = `${this.folder}/tree`;
+  readonly tree: string;
 
-  constructor() {
+  constructor({ tree }: { tree?: string } = {}) {
+    this.tree = tree ?? `${this.folder}/tree`;
+    if (tree) return;
     for (const directory of [this.tree, `${this.tree}/plugins`]) Deno.mkdirSync(directory);
     for (const file of ["deno.json", "deno.lock"]) {
       Deno.copyFileSync(`${ROOT}/${file}`, `${this.tree}/${file}`);
@@ -110,8 +112,9 @@ function paths(usage: Usage, before: string[] = []): string[][] {
 }
 
 Deno.test("every verb has help with an example", async () => {
-  using place = new Place();
-  const all = VERBS.flatMap(({ usage }) => paths(usage));
+  // With those of the plugins of this tree.
+  using place = new Place({ tree: ROOT });
+  const all = everyVerb().flatMap(({ usage }) => paths(usage));
   for (
     const expected of [
       "init box",
@@ -419,4 +422,34 @@ Deno.test({
       assert.doesNotMatch(said, /Join code/);
     }
   },
+});
+
+Deno.test("a new plugin's verbs are in help and completion at once, without a core and without its code; its edits change settings", async () => {
+  using place = new Place();
+  await place.box();
+  const stateless = (...args: string[]) => place.otb(args, { state: false });
+  assert.match((await stateless("--help")).out, /^ {2}link-count +How many links are up\.$/m);
+  const { out } = await stateless("link-count", "expect", "--help");
+  assert.match(out, /^Usage: otb link-count expect \[--yes\/-y\][^]*COUNT$/m);
+  assert.match(out, /^Example: sudo otb link-count expect 2$/m);
+  const completed = await stateless("completion", "bash", "link-count", "");
+  for (const word of ["count", "expect"]) assert.ok(completed.out.split(/\s+/).includes(word), completed.out);
+
+  const { differences, done } = await place.json(["link-count", "expect", "2"]);
+  assert.deepEqual([differences, done], [[{ path: "plugins.link-count.atLeast", after: 2 }], undefined]);
+  assert.equal((await place.json(["config", "get", "link-count.atLeast"])).value, 2);
+  assert.match(
+    (await place.otb(["link-count", "expect", "3"])).out,
+    /fewer than 3 links are up; it takes effect/,
+  );
+  assert.deepEqual((await place.refusal(["link-count", "expect", "9"])).exit, 2);
+  assert.equal((await place.refusal(["link-count", "count"])).code, "core-not-running");
+
+  // Whatever its code is, root's command line runs none of it.
+  Deno.writeTextFileSync(`${place.tree}/plugins/link-count/mod.ts`, `Deno.exit(33);`);
+  assert.equal((await stateless("--help")).code, 0);
+  assert.equal((await place.refusal(["link-count", "count"])).code, "core-not-running");
+  assert.equal((await place.refusal(["link-count", "expect", "1"])).code, "plugin-uninspectable");
+  Deno.writeTextFileSync(`${place.tree}/plugins/link-count/declared.json`, `{"actions": {"x": "y"}}`);
+  assert.doesNotMatch((await stateless("--help")).out, /link-count/);
 });

@@ -12,11 +12,6 @@ export const interfaceName = option("--interface", string({ metavar: "IF" }), {
   description: message`Network device, as ${"ip link"} names it.`,
 });
 
-/** What new connections do while the link of their rule is dead. */
-export const ifDead = option("--if-dead", choice(["bonded", "other-link", "block"]), {
-  description: message`What new connections do while that link is dead: the bond, another link, or nothing.`,
-});
-
 /** Settings of a link besides its interface, each optional; names as in the configuration. */
 export const linkSettings = {
   address: optional(option("--address", string({ metavar: "CIDR" }), {

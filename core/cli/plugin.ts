@@ -98,7 +98,7 @@ const act = verb("act", {
   run({ plugin, action, fields }, { print, withCore }) {
     const given = parseFields(fields);
     return withCore(async (core) => {
-      const result = await core.act(plugin, action, given);
+      const { result } = await core.act(plugin, action, given);
       print(
         { plugin, action, result },
         () => typeof result === "string" ? result : JSON.stringify(result, null, 2),

@@ -2,7 +2,7 @@
 import { message } from "@optique/core/message";
 import { option } from "@optique/core/primitives";
 import { type Core, jsonText } from "../client/mod.ts";
-import { lossAt, mayStop } from "./leaving.ts";
+import { lossesAt, mayStop, sentencesOf } from "./leaving.ts";
 import { logLine } from "./logs.ts";
 import { stopSignal } from "./stop_signal.ts";
 import { notRoot } from "./terminal.ts";
@@ -18,9 +18,10 @@ export const upVerb = verb("up", {
     const { runCore } = await import("../main.ts");
     let running: Core | undefined;
     const signal = stopSignal(async () => {
-      const loss = terminal.interactive && running ? await lossAt(running) : undefined;
-      if (loss) terminal.err(`${loss.sentences.join("\n")}\nCtrl-C once more stops it all the same.\n`);
-      return loss !== undefined;
+      const losses = terminal.interactive && running ? await lossesAt(running) : [];
+      if (losses.length === 0) return false;
+      terminal.err(`${sentencesOf(losses).join("\n")}\nCtrl-C once more stops it all the same.\n`);
+      return true;
     });
     await runCore({
       stateDirectory: state,
@@ -51,10 +52,10 @@ export const downVerb = verb("down", {
   async run({ open }, cli) {
     const stopped = await cli.withCore(async (core) => {
       if (!core.live && Deno.uid() !== 0) throw notRoot();
-      const loss = await lossAt(core).catch(() => undefined);
-      if (!await mayStop(core, cli, loss)) return undefined;
+      const losses = await lossesAt(core);
+      if (!await mayStop(core, cli, losses)) return undefined;
       const remains = await core.stop({ open });
-      return { stopped: true, wasRunning: core.live, remains, loss: loss?.sentences ?? [] };
+      return { stopped: true, wasRunning: core.live, remains, loss: sentencesOf(losses) };
     });
     if (!stopped) return 1;
     const { wasRunning, remains } = stopped;

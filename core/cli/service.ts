@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { OtbError } from "../client/mod.ts";
 import { asCalled } from "./called.ts";
-import { lossAt, mayStop } from "./leaving.ts";
+import { lossesAt, mayStop } from "./leaving.ts";
 import { installRelease, removeReleases } from "./release.ts";
 import { serviceUnit } from "./service_unit.ts";
 import { shut } from "./shut.ts";
@@ -53,7 +53,7 @@ const remove = verb("remove", {
   async run(_, cli) {
     const { print, withCore } = cli;
     requireSystemd();
-    const mayGo = await withCore(async (core) => await mayStop(core, cli, await lossAt(core))).catch(() =>
+    const mayGo = await withCore(async (core) => await mayStop(core, cli, await lossesAt(core))).catch(() =>
       true
     );
     if (!mayGo) return 1;

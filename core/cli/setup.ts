@@ -1,11 +1,11 @@
 // `otb setup`: from nothing to a box that devices can use, as a dialogue that can be left and taken up again.
-import { getPath, initialiseBox, OtbError, type StatusReport } from "../client/mod.ts";
+import { declaredHere, getPath, initialiseBox, OtbError, type StatusReport } from "../client/mod.ts";
 import { askClearly, askLine } from "./answers.ts";
 import { change } from "./change.ts";
-import { PLUGIN as DHCP } from "./dhcp.ts";
+import { view } from "./declared_verbs.ts";
 import { installService } from "./service.ts";
 import { readCode } from "./join_word.ts";
-import { leadDevices } from "./setup_dhcp.ts";
+import { lead, type PluginStep } from "./setup_guide.ts";
 import { type Seen, setupSteps, type Step, suggestLan } from "./setup_steps.ts";
 import { notRoot, paint } from "./terminal.ts";
 import { type Cli, verb } from "./verb.ts";
@@ -22,7 +22,7 @@ export const setupVerb = verb("setup", {
   async run(_, cli) {
     const { terminal, json, print } = cli;
     if (json || !terminal.interactive) {
-      const steps = setupSteps(await look(cli));
+      const steps = stepsOf(await look(cli), cli);
       print({ steps }, () => lines(steps, terminal.colours));
       return steps.every(({ done }) => done) ? 0 : 1;
     }
@@ -30,7 +30,7 @@ export const setupVerb = verb("setup", {
     if (Deno.uid() !== 0) throw notRoot();
     for (;;) {
       const seen = await look(cli);
-      const steps = setupSteps(seen);
+      const steps = stepsOf(seen, cli);
       terminal.out(`\n${lines(steps, terminal.colours).join("\n")}\n\n`);
       const step = steps.find(({ done }) => !done);
       if (!step) {
@@ -46,18 +46,24 @@ export const setupVerb = verb("setup", {
 });
 
 /** What is there so far, with everything that a running core tells. */
-type Looked = Seen & { status?: StatusReport };
+type Looked = Seen & { status?: StatusReport; guide?: PluginStep };
 
-async function look({ withCore }: Cli): Promise<Looked> {
-  return await withCore(async (core): Promise<Looked> => {
+/** The steps; who would lead says what to do before it runs. */
+function stepsOf(seen: Looked, { state }: Cli): Step[] {
+  const [first] = declaredHere(state).flatMap(({ declared: { guide } }) => guide ? [guide] : []);
+  return setupSteps({ ...seen, guide: seen.guide ?? (first && { state: "open", next: first.next }) });
+}
+
+async function look(cli: Cli): Promise<Looked> {
+  return await cli.withCore(async (core): Promise<Looked> => {
     const { network } = (await core.config()).effective;
     const status = core.live ? await core.status() : undefined;
-    const phase = status?.plugins.find(({ name }) => name === DHCP)?.status.phase;
+    const guide = core.live ? await core.guide(view(cli)) : undefined;
     return {
       role: getPath(network, "role") as string,
       lan: getPath(network, "lan") as Seen["lan"],
       status,
-      dhcp: typeof phase === "string" ? phase : undefined,
+      guide,
     };
   }).catch((error) => {
     if (error instanceof OtbError && error.code === "not-initialised") return {};
@@ -66,7 +72,7 @@ async function look({ withCore }: Cli): Promise<Looked> {
 }
 
 /** Does one step with the person; false when that person wants to leave. */
-async function take({ id, next }: Step, { role, lan, dhcp }: Seen, cli: Cli): Promise<boolean> {
+async function take({ id, next }: Step, { role, guide }: Looked, cli: Cli): Promise<boolean> {
   const { terminal } = cli;
   switch (id) {
     case "join": {
@@ -110,15 +116,15 @@ async function take({ id, next }: Step, { role, lan, dhcp }: Seen, cli: Cli): Pr
       terminal.out("Plug your modems in, in any order; each is shown when it is found.\n");
       return await awaitModems(cli);
     case "devices":
-      return await leadDevices(cli, { phase: dhcp ?? "off", gateway: lan!.address.split("/")[0]! }, {
-        wait: (what, done) => wait(cli, what, ({ status }) => status !== undefined && done(status)),
+      return await lead(cli, guide, {
+        wait: (what, done) => wait(cli, what, (seen) => seen.status !== undefined && done(seen)),
       });
     default:
       terminal.out(`${next}\n`);
       return await wait(
         cli,
         "Looking for the peer",
-        (seen) => setupSteps(seen).every(({ id: other, done }) => other !== id || done),
+        (seen) => stepsOf(seen, cli).every(({ id: other, done }) => other !== id || done),
       );
   }
 }

@@ -1,5 +1,5 @@
 // What a box still needs until devices can use it, one step after the other. Pure.
-import { type Link, overlaps, type StatusReport } from "../client/mod.ts";
+import { type GuideStep, type Link, overlaps, type StatusReport } from "../client/mod.ts";
 
 /** One step; `next` says what to do while it is not done. */
 export interface Step {
@@ -16,15 +16,17 @@ export interface Seen {
   lan?: { interface: string; address: string };
   /** Undefined while no core runs. */
   status?: Pick<StatusReport, "links" | "health" | "connections">;
-  /** Phase of the takeover of the LAN's DHCP; undefined where nobody tells. */
-  dhcp?: string;
+  /** How far the plugin is that leads devices here; undefined where none tells. */
+  guide?: Pick<GuideStep, "state" | "next">;
 }
 
 /** Private networks for a LAN, away from what modems like to take (192.168.0 to 192.168.2, 192.168.8, 192.168.100 of Starlink). */
 const LANS = [177, 178, 179, 222, 223].map((part) => `192.168.${part}.1/24`);
 
+const BY_HAND = "Set the gateway in your own DHCP server, or by hand on a device.";
+
 /** All steps, in their order; the first that is not done is the one to take. */
-export function setupSteps({ role, lan, status, dhcp = "off" }: Seen): Step[] {
+export function setupSteps({ role, lan, status, guide = { state: "open", next: BY_HAND } }: Seen): Step[] {
   const up = status?.links.filter(({ tier, observed }) => tier !== "never" && observed.state === "up") ?? [];
   const wrong = status?.health.find(({ code }) => code.startsWith("peer-"));
   const answers = up.some(({ path }) => path?.state === "active" && path.rttMs !== undefined);
@@ -62,12 +64,10 @@ export function setupSteps({ role, lan, status, dhcp = "off" }: Seen): Step[] {
     {
       id: "devices",
       title: `Devices use ${lan?.address.split("/")[0] ?? "the box"} as their gateway`,
-      // By the box's own DHCP, or by whatever else brought the first of them here.
+      // By what a plugin does for it, or by whatever else brought the first of them here.
       done: answers && wrong === undefined &&
-        (dhcp === "confirmed" || dhcp === "off" && (status?.connections.total ?? 0) > 0),
-      next: dhcp === "off"
-        ? "sudo otb dhcp takeover; or set the gateway in your own DHCP server, or by hand on a device."
-        : "sudo otb dhcp status says what to do.",
+        (guide.state === "done" || guide.state === "open" && (status?.connections.total ?? 0) > 0),
+      next: guide.next,
     },
   ];
 }

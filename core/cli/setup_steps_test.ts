@@ -43,10 +43,11 @@ Deno.test("one step after the other, whatever was done before", () => {
   assert.equal(next({ ...box, status: status([untried]) }), "peer");
   assert.equal(next({ ...box, status: status([link]) }), "devices");
   assert.equal(next({ ...box, status: status([link], 1) }), undefined, "a device came by itself");
-  for (const dhcp of ["instructions", "checking", "trial", "contested", "given-back"]) {
-    assert.equal(next({ ...box, status: status([link], 1), dhcp }), "devices", dhcp);
-  }
-  assert.equal(next({ ...box, status: status([link]), dhcp: "confirmed" }), undefined);
+  const guide = (state: "open" | "going" | "done") => ({ state, next: "Do it." });
+  assert.equal(next({ ...box, status: status([link], 1), guide: guide("open") }), undefined);
+  assert.equal(next({ ...box, status: status([link], 1), guide: guide("going") }), "devices");
+  assert.equal(next({ ...box, status: status([link]), guide: guide("done") }), undefined);
+  assert.equal(setupSteps({ ...box, guide: guide("going") }).at(-1)!.next, "Do it.");
   const gone = { code: "peer-gone", severity: "error" as const, message: "gone", plugin: "x", sinceMs: 0 };
   assert.equal(next({ ...box, status: { ...status([link], 1), health: [gone] } }), "peer");
 });

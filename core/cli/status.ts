@@ -33,30 +33,36 @@ async function watch(cli: Cli): Promise<void> {
   const { terminal, json, signal } = cli;
   const screen = terminal.tty && !json;
   // The first look tells at once what is wrong with the command; later a core may go and come back.
-  let core: Core | undefined = await cli.withCore(async (core) => (await core.status(), undefined));
+  await cli.withCore((core) => core.status());
+  const show = (lines: string[]) => {
+    if (screen) {
+      const visible = lines.slice(0, terminal.height - 1);
+      terminal.control(`\x1b[H${visible.map((line) => `${shown(line)}\x1b[K\n`).join("")}\x1b[J`);
+    } else terminal.out(lines.map((line) => `${line}\n`).join(""));
+  };
   if (screen) terminal.control(ENTER);
   try {
     while (!signal.aborted) {
-      let lines: string[];
+      let core: Core | undefined;
+      let reason = "it has gone";
       try {
-        core ??= await connect(cli.state);
-        const report = await core.status(cli.language);
-        lines = json ? [jsonText(report)] : [...statusLines(report, view(cli)), ""];
+        core = await connect(cli.state);
+        await core.watch(
+          { signal, language: cli.language },
+          (report) => show(json ? [jsonText(report)] : [...statusLines(report, view(cli)), ""]),
+        );
       } catch (error) {
+        reason = (error as Error).message;
+      } finally {
         core?.close();
-        core = undefined;
-        const say = speaker(cli.language);
-        lines = json ? [] : [say("silent-core", { reason: (error as Error).message }), say("still-trying")];
       }
-      if (screen) {
-        const visible = lines.slice(0, terminal.height - 1);
-        terminal.control(`\x1b[H${visible.map((line) => `${shown(line)}\x1b[K\n`).join("")}\x1b[J`);
-      } else terminal.out(lines.map((line) => `${line}\n`).join(""));
+      if (signal.aborted) break;
+      const say = speaker(cli.language);
+      if (!json) show([say("silent-core", { reason }), say("still-trying")]);
       await pause(REFRESH_MS, signal);
     }
   } finally {
     if (screen) terminal.control(LEAVE);
-    core?.close();
   }
 }
 

@@ -70,14 +70,28 @@ export function verb<const T extends { readonly [name: string]: Parser<"sync", u
   }) as Verb;
 }
 
+/** Several verbs under one word; what they are made of, so that more can join them. */
+export type Group = Verb & {
+  group: { name: string; brief: string; verbs: Verb[]; example: string; about?: string };
+};
+
 /** Declares a group of verbs; `about` is what a person should know beyond them. */
-export function group(name: string, brief: string, verbs: Verb[], example: string, about?: string): Verb {
-  return command(name, oneOf(verbs), {
+export function group(name: string, brief: string, verbs: Verb[], example: string, about?: string): Group {
+  // A group that others fill is none yet.
+  const parser = command(name, verbs.length > 0 ? oneOf(verbs) : NOTHING, {
     brief: message`${text(brief)}`,
     usageLine: () => [{ type: "argument", metavar: "VERB" }],
     ...about === undefined ? {} : { description: message`${text(about)}` },
     footer: message`Example: ${text(example)}`,
-  }) as Verb;
+  });
+  return Object.assign(parser as Verb, { group: { name, brief, verbs, example, about } });
+}
+
+const NOTHING = map(object({}), (): Parsed => ({ run: () => {} })) as Verb;
+
+/** The word of a verb or a group. */
+export function nameOf({ usage: [term] }: Pick<Verb, "usage">): string {
+  return term?.type === "command" ? term.name : "";
 }
 
 /** Any of several verbs. */

@@ -19,6 +19,7 @@ import { rejoin } from "../enrol/join.ts";
 import { KEPT_BLOCK, KeptBlock } from "../running/kept_block.ts";
 import { lockHolder } from "../enrol/lock.ts";
 import type { StatePaths } from "../enrol/paths.ts";
+import { Declarations } from "../running/declarations.ts";
 import { Settings } from "../running/settings.ts";
 
 /** A Core on the files of a state directory, for what `author` asks. */
@@ -46,7 +47,7 @@ export async function localCore(paths: StatePaths, author: Author): Promise<Core
   // It is in the kernel, and not only what would be.
   const isKept = () =>
     new Journal(db).entries().some(({ owner, key }) => owner === KEPT_BLOCK.owner && key === KEPT_BLOCK.key);
-  const notRunning = () => {
+  const notRunning = (): never => {
     throw new OtbError(
       "core-not-running",
       `Cannot ask the core as none runs on this state: current value is "${paths.state}"${
@@ -55,11 +56,21 @@ export async function localCore(paths: StatePaths, author: Author): Promise<Core
       "Start it with otb up, or otb service install.",
     );
   };
+  const declarations = new Declarations(manifests, paths.root);
   const as = (author: Author): Core => ({
     live: false,
     as,
     status: notRunning,
-    act: notRunning,
+    actions: () => Promise.resolve(declarations.actions()),
+    act: async (plugin, action, args, view) =>
+      await declarations.idle(plugin, action, args, view, as(author)) ?? notRunning(),
+    edit: (...parameters) => declarations.edit(as(author), ...parameters),
+    pages: () => Promise.resolve(declarations.pages()),
+    page: notRunning,
+    losses: () => Promise.resolve([]),
+    guide: () => Promise.resolve(undefined),
+    forgetLink: notRunning,
+    watch: notRunning,
     config: () => changes.snapshot(),
     propose: (proposal) => changes.propose({ ...proposal, author }),
     confirm: () => changes.confirm(),

@@ -1,5 +1,5 @@
 // The running core as its clients see it: one method of Core is one RPC method.
-import type { Author, Core, LogLine } from "./types.ts";
+import type { Author, Core, LogLine, StatusReport } from "./types.ts";
 import { Rpc } from "../supervisor/rpc.ts";
 import { CALLS } from "./calls.ts";
 
@@ -11,7 +11,19 @@ const CALL_TIMEOUT_MS = 120_000;
 /** A Core on the other side of `stream`, for what `author` asks. */
 export function remoteCore(stream: Deno.Conn, author: Author): Core {
   let onLine: (line: LogLine) => void = () => {};
-  const rpc = new Rpc(stream, { line: (line: LogLine) => onLine(line) });
+  let onStatus: (status: StatusReport) => void = () => {};
+  const rpc = new Rpc(stream, {
+    line: (line: LogLine) => onLine(line),
+    status: (status: StatusReport) => onStatus(status),
+  });
+  /** Until the caller has enough, or the core is gone. */
+  const untilEnd = async (signal: AbortSignal) => {
+    if (signal.aborted) return;
+    const aborted = new Promise<void>((resolve) =>
+      signal.addEventListener("abort", () => resolve(), { once: true })
+    );
+    await Promise.race([aborted, rpc.closed]);
+  };
   let told: Author | undefined;
   const as = (author: Author): Core => ({
     ...Object.fromEntries(CALLS.map((name) => [name, (...args: unknown[]) => {
@@ -27,11 +39,12 @@ export function remoteCore(stream: Deno.Conn, author: Author): Core {
     async logs({ follow, ...options }: LogOptions, take: (line: LogLine) => void) {
       onLine = take;
       await rpc.call("logs", [{ ...options, follow: follow !== undefined }]);
-      if (!follow || follow.aborted) return;
-      const aborted = new Promise<void>((resolve) =>
-        follow.addEventListener("abort", () => resolve(), { once: true })
-      );
-      await Promise.race([aborted, rpc.closed]);
+      if (follow) await untilEnd(follow);
+    },
+    async watch({ signal, language }: Parameters<Core["watch"]>[0], take: (status: StatusReport) => void) {
+      onStatus = take;
+      await rpc.call("watch", [{ language }]);
+      await untilEnd(signal);
     },
     close: () => rpc.close(),
   };

@@ -1,18 +1,25 @@
 // What a face (the CLI, the web UI, the cloud) sees of a core.
 import type {
+  Answer,
+  Block,
   Ending,
+  GuideStep,
   HealthCondition,
   HeldLinkFact,
   Json,
   Language,
   Link,
+  Loss,
+  Page,
   PathFact,
   Problem,
   Role,
   Status,
   TunnelFact,
   TunnelPathFact,
+  Viewer,
 } from "../contract/mod.ts";
+import type { DeclaredArgs } from "../supervisor/declared.ts";
 
 /** What one plugin is doing. */
 export interface PluginReport {
@@ -170,6 +177,40 @@ export interface BoxReport {
   open?: number;
 }
 
+/** Something that a plugin can be asked to do. */
+export interface DeclaredAction {
+  plugin: string;
+  name: string;
+  /** An edit changes the plugin's settings, as a proposal; an action is done by the plugin itself. */
+  kind: "action" | "edit";
+  title: string;
+  summary: string;
+  /** The words of its verb. */
+  verb?: string;
+  after?: string;
+  example?: string;
+  /** JSON schema, with the hints of the command line. */
+  args?: DeclaredArgs;
+  /** JSON schema. */
+  result?: { [key: string]: unknown };
+  changes: boolean;
+  confirm?: string;
+}
+
+/** A page that a plugin has. */
+export interface DeclaredPage {
+  plugin: string;
+  name: string;
+  title: string;
+  nav: Page["nav"];
+}
+
+/** What became of an edit. */
+export interface EditResult extends ProposalResult {
+  /** Said of it when it is done. */
+  done: string;
+}
+
 /** A core, running or not; every call throws OtbError with a stable code. */
 export interface Core {
   /** False when no core runs and the calls work on its files; `status`, `act` and `stop` then throw `core-not-running`. */
@@ -190,8 +231,29 @@ export interface Core {
   /** JSON schema per section (`network`, plugin names). */
   schemas(): Promise<{ [section: string]: Json }>;
   plugins(): Promise<PluginReport[]>;
-  /** Runs an action that a plugin declares. @throws OtbError `plugin-unknown`, `action-unknown` */
-  act(plugin: string, action: string, args?: Json): Promise<Json>;
+  /** Everything that the plugins of this role can be asked to do. */
+  actions(): Promise<DeclaredAction[]>;
+  /**
+   * Runs an action that a plugin declares. While no core runs, only what settings alone can answer.
+   * @throws OtbError `plugin-unknown`, `action-unknown`, `plugin-not-ready`, `args-invalid`
+   */
+  act(plugin: string, action: string, args?: Json, view?: Viewer): Promise<Answer>;
+  /** Proposes what an edit of a plugin makes of its settings. @throws OtbError `plugin-unknown`, `action-unknown`, and what the edit says */
+  edit(plugin: string, edit: string, args: Json, options: Omit<Proposal, "patch">): Promise<EditResult>;
+  pages(): Promise<DeclaredPage[]>;
+  /** @throws OtbError `plugin-unknown`, `page-unknown`, `plugin-not-ready` */
+  page(plugin: string, page: string, view?: Viewer): Promise<{ title: string; blocks: Block[] }>;
+  /** What is lost when this core stops, as its plugins tell. */
+  losses(): Promise<(Loss & { plugin: string })[]>;
+  /** How far the part of the first setup is that a plugin leads through; undefined where none does, or it does not run. */
+  guide(view?: Viewer): Promise<(GuideStep & { plugin: string }) | undefined>;
+  /** Has a link forgotten that was found and is gone. @throws OtbError `link-unknown`, and why it cannot be */
+  forgetLink(name: string): Promise<void>;
+  /** Tells of the status now and every second, while `signal` is not aborted and the core is there. */
+  watch(
+    options: { signal: AbortSignal; language?: Language },
+    onStatus: (status: StatusReport) => void,
+  ): Promise<void>;
   /** The boxes that belong to this peer. @throws OtbError `not-a-cloud` */
   boxes(): Promise<BoxReport[]>;
   /** Gives one more box a key; answers with its join code. @throws OtbError `box-exists`, `box-name-invalid`, `box-too-many` */

@@ -33,11 +33,32 @@ export {
   RULE_SHIFT,
 } from "../net/numbers.ts";
 export { isRange, targetFilter, type TargetRule, targetRules } from "./targets.ts";
-export { type Action, action } from "./action.ts";
+export {
+  type Action,
+  action,
+  type Answer,
+  type Ask,
+  type Edit,
+  edit,
+  type Edited,
+  type VerbGroup,
+} from "./action.ts";
 export type { Clock, Context, Facts, Log, Status, Store, View } from "./context.ts";
 export { OtbError, type Problem } from "./errors.ts";
 export { type Fact, fact, type FactOf, factOf, type FactValue } from "./fact.ts";
 export * from "./facts/mod.ts";
+export { field, type FieldHints } from "./field.ts";
+export {
+  bytes,
+  duration,
+  lossShort,
+  lossWords,
+  milliseconds,
+  percent,
+  plural,
+  rate,
+  rateOf,
+} from "./figures.ts";
 export {
   type Code,
   type ConditionRule,
@@ -53,10 +74,30 @@ export {
 export type { Json } from "./json.ts";
 export { type BoxKey, readBoxes, readKey } from "./keys.ts";
 export type { Lan, Link, Network, Peer, Role, Tier, World } from "./network.ts";
-export type { PanelBlock } from "./page.ts";
+export type {
+  Finding,
+  Foresight,
+  Guide,
+  GuideAnswer,
+  GuideQuestion,
+  GuideStep,
+  Loss,
+  Machine,
+} from "./occasions.ts";
+export {
+  type ActionReference,
+  type Block,
+  type Cell,
+  type Page,
+  page,
+  type TableColumn,
+  type TableRow,
+  type Viewer,
+} from "./page.ts";
 export { CONTRACT_VERSION, definePlugin, type Ending, type Plugin } from "./plugin.ts";
 export type { Program, ProgramSpec, ProgramWatcher } from "./program.ts";
 export { type ProgramFollower, type ProgramKind, SupervisedProgram } from "./supervised_program.ts";
+export { unknown } from "./unknown.ts";
 export {
   type Language,
   LANGUAGES,

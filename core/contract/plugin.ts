@@ -1,12 +1,13 @@
 // What a plugin module is.
 import type * as z from "zod/mini";
 import type { Resource } from "../net/model.ts";
-import type { Action } from "./action.ts";
-import type { Context, Status } from "./context.ts";
+import type { Action, Edit, VerbGroup } from "./action.ts";
+import type { Context } from "./context.ts";
 import type { Problem } from "./errors.ts";
 import type { NoWords, Words } from "./health.ts";
 import type { World } from "./network.ts";
-import type { PanelBlock } from "./page.ts";
+import type { Foresight, Guide, Loss } from "./occasions.ts";
+import type { Page } from "./page.ts";
 
 /** The version of this contract, `major.minor.patch`; a manifest has the range of versions that it was written for, such as `^2`. */
 export const CONTRACT_VERSION = "2.0.0";
@@ -39,8 +40,16 @@ export interface Plugin<Config, Running = unknown, W extends Words = NoWords> {
   /** What a restart would end now. */
   ends?(running: Running): Ending[];
   // deno-lint-ignore no-explicit-any
-  actions?: Record<string, Action<Running, any>>;
-  panel?(status: Status): PanelBlock[];
+  actions?: Record<string, Action<NoInfer<Running>, any, any>>;
+  // deno-lint-ignore no-explicit-any
+  edits?: Record<string, Edit<any, any>>;
+  pages?: Record<string, Page>;
+  /** What help says of first words under which verbs of this plugin stand. */
+  verbs?: Record<string, VerbGroup>;
+  /** What devices or boxes lose when this one stops; nothing: undefined. */
+  loss?(running: NoInfer<Running>): Loss | undefined;
+  guide?: Guide<NoInfer<Running>>;
+  foresight?: Foresight;
 }
 
 /** Something that ends with a running plugin, such as 412 connections. */

@@ -58,7 +58,13 @@ Deno.test("what was done is noted, and no secret with it; what was refused or on
     status: () => Promise.resolve({}),
   };
   const all = new Proxy(core, { get: (target, name) => target[name as "join"] ?? (() => {}) });
-  const own = { as: asked, live: true, close() {}, logs: () => Promise.resolve() };
+  const own = {
+    as: asked,
+    live: true,
+    close() {},
+    logs: () => Promise.resolve(),
+    watch: () => Promise.resolve(),
+  };
   const author = noted(all as unknown as Core, own, (...note) => notes.push(note));
   await author.status();
   await author.propose({ patch: {}, dryRun: true });

@@ -1,4 +1,4 @@
-// Connections as the proxy counts them. Pure.
+// The TCP connections that are carried, as one of the plugins counts them.
 import type { PluginReport, StatusReport } from "../client/types.ts";
 
 /** The proxy's counters, whichever plugin publishes them. */

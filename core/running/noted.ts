@@ -36,7 +36,7 @@ const SENTENCES: { [name in (typeof CALLS)[number]]?: Sentence } = {
  */
 export function noted(
   core: Core,
-  own: Pick<Core, "as" | "live" | "close" | "logs"> & Partial<Core>,
+  own: Pick<Core, "as" | "live" | "close" | "logs" | "watch"> & Partial<Core>,
   note: (message: string, about?: { [name: string]: Json }) => void,
 ): Core {
   const calls = CALLS.map((name) => {

@@ -48,12 +48,14 @@ import { connectionsOf } from "./connections.ts";
 import { changedNames, otherClaims } from "./foreseen.ts";
 import { lanConditions, linkConditions, standing, undone } from "./conditions.ts";
 import { coreClaims } from "./core_claims.ts";
+import { forgetLink, guide, losses, tell, watch } from "./asking.ts";
+import { Declarations } from "./declarations.ts";
 import { BOX_SECRETS, rejoin } from "../enrol/join.ts";
 import { LatePlugins } from "./late_plugins.ts";
 import type { StatePaths } from "../enrol/paths.ts";
 import { blockOf, KEPT_BLOCK, KeptBlock } from "./kept_block.ts";
 import { sentence } from "./sentence.ts";
-import { networkView, Settings } from "./settings.ts";
+import { networkOf, networkView, Settings } from "./settings.ts";
 import { VERSION } from "../client/version.ts";
 
 /** How long a change may take until every plugin is ready again. */
@@ -88,6 +90,7 @@ export class RunningCore implements Core {
   readonly #changes: Changes;
   readonly #settings: Settings;
   readonly #supervisor: Supervisor;
+  readonly #declarations: Declarations;
   readonly #links = new LiveView<Link[]>([]);
   readonly #network: LiveView<Network>;
   readonly #board = new FactBoard();
@@ -131,6 +134,8 @@ export class RunningCore implements Core {
       links: (network) => this.#observe(network),
       places: () => net.observed?.interfaces,
     });
+    this.#declarations = new Declarations(manifests, paths.root);
+    for (const { message, code } of this.#declarations.problems) this.#log("warning", message, { code });
     this.#changes = new Changes(new Revisions(db), {
       evaluate: (document) => this.#settings.evaluate(document),
       live: {
@@ -279,7 +284,15 @@ export class RunningCore implements Core {
   diff: Core["diff"] = (from, to) => Promise.resolve(this.#changes.diff(from ?? undefined, to ?? undefined));
   schemas = () => this.#settings.schemas();
   plugins = () => Promise.resolve(this.#supervisor.reports());
-  act: Core["act"] = (plugin, action, args) => this.#supervisor.act(plugin, action, args);
+  actions = () => Promise.resolve(this.#declarations.actions());
+  pages = () => Promise.resolve(this.#declarations.pages());
+  act: Core["act"] = (...parameters) => this.#supervisor.act(...parameters);
+  edit: Core["edit"] = (...parameters) => this.#declarations.edit(this, ...parameters);
+  page: Core["page"] = (...parameters) => this.#supervisor.page(...parameters);
+  losses = () => losses(this.#declarations, this.#supervisor);
+  guide: Core["guide"] = (view) => guide(this.#declarations, this.#supervisor, view ?? undefined);
+  forgetLink: Core["forgetLink"] = (name) => forgetLink(this.#board, this.#supervisor, name);
+  watch: Core["watch"] = (options, onStatus) => watch(this, options, onStatus);
 
   boxes = () =>
     later(() => boxReports(this.#boxes.all(), this.#supervisor.reports().map(({ status }) => status)));
@@ -296,18 +309,7 @@ export class RunningCore implements Core {
     return peer;
   }
 
-  async logs(
-    { plugin, lines = 50, follow }: Parameters<Core["logs"]>[0],
-    onLine: (line: LogLine) => void,
-  ): Promise<void> {
-    this.#parts.logs.tail(lines, plugin).forEach(onLine);
-    if (!follow) return;
-    const stop = this.#parts.logs.follow((line) =>
-      (plugin === undefined || line.plugin === plugin) && onLine(line)
-    );
-    await new Promise<void>((resolve) => follow.addEventListener("abort", () => resolve(), { once: true }));
-    stop();
-  }
+  logs: Core["logs"] = (options, onLine) => tell(this.#parts.logs, options, onLine);
 
   async stop({ open }: { open?: boolean } = {}): Promise<string[]> {
     const remains = await this.shutdown(open);
@@ -330,9 +332,9 @@ export class RunningCore implements Core {
     const note = (message: string, about?: { [name: string]: Json }) =>
       this.#log("info", message, { ...about, by: author.name, via: author.via });
     return noted(this, {
-      ...{ as: (other) => this.as(other), live: true, close() {} },
-      logs: (options, onLine) => this.logs(options, onLine),
+      ...{ as: (other) => this.as(other), live: true, close() {}, logs: this.logs, watch: this.watch },
       propose: (proposal) => this.#propose(proposal, author),
+      edit: (...parameters) => this.#declarations.edit(this.as(author), ...parameters),
       revert: (revision) => this.#stored(this.#changes.revert(revision ?? undefined, author)),
       stop: (options) => {
         note("Asked to stop");
@@ -458,8 +460,4 @@ export class RunningCore implements Core {
   #log(level: LogLine["level"], message: string, properties?: { [key: string]: Json }): void {
     this.#parts.logs.write({ atMs: Date.now(), level, plugin: "core", message, properties });
   }
-}
-
-function networkOf(effective: Effective): NetworkSettings {
-  return effective.network as unknown as NetworkSettings;
 }

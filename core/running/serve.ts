@@ -3,6 +3,7 @@ import { CALLS } from "../client/calls.ts";
 import { readAuthor, ROOT } from "../client/author.ts";
 import type { Core, LogLine } from "../client/types.ts";
 import { accepted } from "../contract/accepted.ts";
+import type { Language } from "../contract/mod.ts";
 import { listenUnix, Rpc } from "../supervisor/rpc.ts";
 
 /** Serves `core` on a Unix socket for the owner only; returns how to stop. */
@@ -25,6 +26,11 @@ export function serveCore(core: Core, path: string): { close(): void } {
           const done = core.logs({ ...options, follow: options.follow ? gone.signal : undefined }, take);
           if (!options.follow) await done;
           else done.catch(() => {});
+        },
+        watch: ([{ language }]: [{ language?: Language }]) => {
+          core.watch({ signal: gone.signal, language }, (status) => rpc.notify("status", status)).catch(
+            () => {},
+          );
         },
       });
       clients.add(rpc);

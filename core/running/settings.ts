@@ -15,6 +15,11 @@ export function networkView({ role, lan, peers }: NetworkSettings): Network {
   return { role, lan, peers };
 }
 
+/** Network settings that were evaluated. */
+export function networkOf(effective: Effective): NetworkSettings {
+  return effective.network as unknown as NetworkSettings;
+}
+
 /** What settings are checked against. */
 export interface Machine {
   /** Whether they are in force at once. */

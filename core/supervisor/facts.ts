@@ -75,6 +75,11 @@ export class FactBoard {
     return this.#facts.get(id)?.value;
   }
 
+  /** Which plugin told it. */
+  publisherOf(id: string): string | undefined {
+    return this.#facts.get(id)?.plugin;
+  }
+
   /** Facts with any of the keys. */
   of(keys: readonly string[]): [id: string, value: Json][] {
     return [...this.#facts].filter(([id]) => keys.includes(readFactId(id).key)).map((

@@ -1,6 +1,8 @@
 // What runs around a plugin inside its own process: connects to the core, builds the context, starts and stops it.
 // It outlives the core: when the core dies the plugin works on and says who it is to the next core.
 import {
+  type Answer,
+  type Block,
   type Clock,
   type Context,
   type Json,
@@ -13,12 +15,15 @@ import {
   type ProgramSpec,
   type Status,
   type Store,
+  type Viewer,
   type Words,
 } from "../contract/mod.ts";
 import { maskedTexts } from "../config/secrets.ts";
 import { LiveView } from "../contract/live_view.ts";
+import { viewerOf } from "../contract/page.ts";
 import { PluginFacts } from "../contract/plugin_facts.ts";
 import { PluginClaims } from "../contract/plugin_claims.ts";
+import { readArgs } from "./args.ts";
 import { HostProgram } from "./host_program.ts";
 import { catchUncaught, describeUncaught, Slips } from "./uncaught.ts";
 import type { Hello, LogNotice, ProgramNotice, ReloadAnswer, Start } from "./protocol.ts";
@@ -112,7 +117,11 @@ class Host<Config, Running, W extends Words> {
       stop: () => this.#stop(),
       ping: () => true,
       ends: () => this.#running ? this.#plugin.ends?.(this.#running.self) ?? [] : [],
-      act: (params: { action: string; args?: Json }) => this.#act(params.action, params.args),
+      act: (params: { action: string; args?: Json; view?: Viewer }) =>
+        this.#act(params.action, params.args, viewerOf(params.view)),
+      page: ({ page, view }: { page: string; view: Viewer }) => this.#page(page, view),
+      loss: () => this.#plugin.loss?.(this.#self("tell what is lost")) ?? null,
+      guide: (view: Viewer) => this.#plugin.guide?.at(this.#self("lead through the setup"), view) ?? null,
       links: (links: Link[]) => this.#links.set(links),
       network: (network: Network) => this.#network.set(network),
       secrets: (secrets: Start["secrets"]) => void (this.#secrets = secrets),
@@ -211,7 +220,7 @@ class Host<Config, Running, W extends Words> {
     }
   }
 
-  async #act(name: string, args: Json | undefined): Promise<Json> {
+  async #act(name: string, args: Json | undefined, view: Viewer): Promise<Answer> {
     const action = this.#plugin.actions?.[name];
     if (!action) {
       const known = Object.keys(this.#plugin.actions ?? {}).join(", ") || "none";
@@ -220,13 +229,27 @@ class Host<Config, Running, W extends Words> {
         `Cannot run an action as this plugin has ${known}: current value is "${name}"`,
       );
     }
-    if (!this.#running) {
-      throw new OtbError(
-        "plugin-not-ready",
-        `Cannot run an action as this plugin does not run yet: current value is "${name}"`,
-      );
-    }
-    return await action.run(this.#running.self, action.args?.parse(args ?? {}));
+    const read = readArgs(name, action.args, args);
+    const self = this.#self(`run "${name}"`);
+    const result = await action.run(self, read);
+    return { result, blocks: action.show?.(result as never, { ...view, args: read }, self) ?? [] };
+  }
+
+  #page(name: string, view: Viewer): { title: string; blocks: Block[] } {
+    const page = this.#plugin.pages?.[name];
+    if (page) return { title: page.title, blocks: page.blocks(this.#status, view) };
+    throw new OtbError(
+      "page-unknown",
+      `Cannot show a page as this plugin has ${
+        Object.keys(this.#plugin.pages ?? {}).join(", ") || "none"
+      }: current value is "${name}"`,
+    );
+  }
+
+  /** What runs. @throws OtbError `plugin-not-ready` */
+  #self(purpose: string): Running {
+    if (this.#running) return this.#running.self;
+    throw new OtbError("plugin-not-ready", `Cannot ${purpose} as this plugin does not run yet`);
   }
 
   #log(notice: LogNotice): void {

@@ -1,13 +1,8 @@
 // Asks a plugin's own code about proposed settings, in a process that may do nothing else.
-import { runCommand } from "../contract/command.ts";
 import { OtbError } from "../contract/mod.ts";
 import type { Inspection, InspectionRequest } from "./inspect_main.ts";
 import type { Manifest } from "./manifest.ts";
-import { pluginEnvironment } from "./process.ts";
-
-/** Only a loop takes that long: a core that gives up here does not start, so a machine that is slow or busy must have time. */
-const TIMEOUT_MS = 60_000;
-const MAX_ANSWER_BYTES = 1024 * 1024;
+import { inRoom } from "./room.ts";
 
 /**
  * Parses and checks settings with each plugin's schema: about 100 ms of processor time for a process, and 10 ms more for each plugin.
@@ -46,42 +41,10 @@ async function ask(
   root: string,
   requests: InspectionRequest[],
 ): Promise<Inspection[]> {
-  const entry = [
-    `import { inspect } from ${JSON.stringify(new URL("./inspect_main.ts", import.meta.url).href)};`,
-    ...manifests.map(({ directory }, index) =>
-      `import plugin${index} from ${JSON.stringify(new URL(`file://${directory}/mod.ts`).href)};`
-    ),
-    `await inspect([${manifests.map((_, index) => `plugin${index}`).join(", ")}], ${
-      JSON.stringify(requests)
-    });`,
-  ].join("\n");
-  const { success, stdout, stderr } = await runCommand(Deno.execPath(), {
-    args: [
-      "run",
-      "--no-prompt",
-      "--cached-only",
-      "--no-lock",
-      "--minimum-dependency-age=0",
-      "--quiet",
-      `--config=${root}/deno.json`,
-      "-",
-    ],
-    cwd: "/",
-    input: entry,
-    clearEnv: true,
-    env: pluginEnvironment(),
-    withinMs: TIMEOUT_MS,
-  });
-  if (!success || stdout.length > MAX_ANSWER_BYTES) {
-    const said = stderr.trim().split("\n").find((line) => line.includes("rror")) ?? "no answer in time";
-    throw new OtbError(
-      "plugin-uninspectable",
-      `Cannot check the settings of plugin "${
-        manifests.map(({ name }) => name).join('", "')
-      }" as its code fails: ${said}`,
-    );
-  }
-  const answers = JSON.parse(stdout);
+  const line = `import { inspect as main } from ${
+    JSON.stringify(new URL("./inspect_main.ts", import.meta.url).href)
+  };`;
+  const answers = await inRoom<unknown>({ line, purpose: "check the settings" }, manifests, root, requests);
   if (Array.isArray(answers) && answers.length === manifests.length) return answers;
   throw new OtbError(
     "plugin-uninspectable",

@@ -1,5 +1,6 @@
 // Runs inside a process without any permission: what a plugin's schema and check say of proposed settings.
 import { toJSONSchema } from "zod/v4/core";
+import { answer } from "./answer.ts";
 import type { Json, Plugin, Problem, World } from "../contract/mod.ts";
 import { type Foreseen, restartsFor } from "./restarts.ts";
 
@@ -20,9 +21,7 @@ export interface Inspection {
 
 /** Prints the plugins' inspections as a JSON array on standard output. */
 export async function inspect(plugins: Plugin<unknown>[], requests: InspectionRequest[]): Promise<void> {
-  const inspections = plugins.map((plugin, index) => inspectOne(plugin, requests[index]!));
-  // A pipe may take less than all at once.
-  await Deno.stdout.writable.getWriter().write(new TextEncoder().encode(JSON.stringify(inspections)));
+  await answer(plugins.map((plugin, index) => inspectOne(plugin, requests[index]!)));
 }
 
 function inspectOne<Config>(plugin: Plugin<Config>, request: InspectionRequest): Inspection {

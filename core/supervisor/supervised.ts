@@ -1,6 +1,7 @@
 // The life of one plugin under the supervisor: start, ready, crash, wait, again; its claims outlive a crash for a grace period.
 import type { PluginReport } from "../client/types.ts";
 import {
+  type Answer,
   type Ending,
   type Json,
   type Link,
@@ -11,6 +12,7 @@ import {
   type Resource,
   type Role,
   type Status,
+  type Viewer,
   type Words,
 } from "../contract/mod.ts";
 import { readFactId } from "../contract/fact.ts";
@@ -233,19 +235,21 @@ export class Supervised {
   }
 
   /** @throws OtbError `plugin-not-ready`, and what the action throws */
-  async act(action: string, args: Json | undefined): Promise<Json> {
-    const act = () => this.#act(action, args);
+  async act(action: string, args?: Json, view?: Viewer): Promise<Answer> {
+    const act = () => this.ask<Answer>(`run "${action}"`, "act", { action, args, view });
     return await (this.#activation?.during(act) ?? act());
   }
 
-  async #act(action: string, args: Json | undefined): Promise<Json> {
+  /** Asks the running plugin. @throws OtbError `plugin-not-ready`, and what it throws */
+  async ask<T>(purpose: string, method: "act" | "page" | "loss" | "guide", params?: unknown): Promise<T> {
     if (this.#state !== "ready" || !this.#process) {
       throw new OtbError(
         "plugin-not-ready",
-        `Cannot run "${action}" as plugin "${this.name}" must be ready: current value is "${this.#state}"`,
+        `Cannot ${purpose} as plugin "${this.name}" must be ready: current value is "${this.#state}"`,
+        "otb status",
       );
     }
-    return await this.#process.rpc.call<Json>("act", { action, args });
+    return await this.#process.rpc.call<T>(method, params);
   }
 
   /** Hands over the secrets as they are now, before any fact that says so. */

@@ -1,6 +1,15 @@
 // All plugins of one role, led together.
 import type { PluginEffect, PluginReport } from "../client/types.ts";
-import { type Json, OtbError } from "../contract/mod.ts";
+import {
+  type Answer,
+  type Block,
+  type GuideStep,
+  type Json,
+  type Loss,
+  OtbError,
+  type Viewer,
+} from "../contract/mod.ts";
+import { viewerOf } from "../contract/page.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Standing } from "./standing.ts";
 import { endPrograms } from "./programs.ts";
@@ -69,17 +78,44 @@ export class Supervisor {
   }
 
   /** @throws OtbError `plugin-unknown`, and what the plugin throws */
-  async act(name: string, action: string, args?: Json): Promise<Json> {
-    const plugin = this.#plugins.get(name);
-    if (!plugin) {
-      throw new OtbError(
-        "plugin-unknown",
-        `Cannot run an action as the plugin must be one of ${
-          [...this.#plugins.keys()].join(", ")
-        }: current value is "${name}"`,
-      );
+  async act(name: string, action: string, args?: Json, view?: Viewer): Promise<Answer> {
+    return await this.#plugin(name).act(action, args, view);
+  }
+
+  /** @throws OtbError `plugin-unknown`, `page-unknown`, `plugin-not-ready` */
+  async page(name: string, page: string, view?: Viewer): Promise<{ title: string; blocks: Block[] }> {
+    return await this.#plugin(name).ask("show a page", "page", { page, view: viewerOf(view) });
+  }
+
+  /** What is lost when it stops; undefined for nothing, and while it does not run. */
+  async loss(name: string): Promise<Loss | undefined> {
+    return await this.#whenReady(this.#plugin(name).ask<Loss | null>("tell what is lost", "loss"));
+  }
+
+  /** How far its part of the setup is; undefined while it does not run. */
+  async guide(name: string, view?: Viewer): Promise<GuideStep | undefined> {
+    return await this.#whenReady(this.#plugin(name).ask<GuideStep | null>("lead", "guide", viewerOf(view)));
+  }
+
+  async #whenReady<T>(answer: Promise<T | null>): Promise<T | undefined> {
+    try {
+      return await answer ?? undefined;
+    } catch (error) {
+      if ((error as OtbError).code === "plugin-not-ready") return undefined;
+      throw error;
     }
-    return await plugin.act(action, args);
+  }
+
+  #plugin(name: string): Supervised {
+    const plugin = this.#plugins.get(name);
+    if (plugin) return plugin;
+    throw new OtbError(
+      "plugin-unknown",
+      `Cannot run an action as the plugin must be one of ${
+        [...this.#plugins.keys()].join(", ")
+      }: current value is "${name}"`,
+      "otb plugin list",
+    );
   }
 
   reports(): PluginReport[] {

@@ -407,7 +407,7 @@ Deno.test("an action that is not there names those that are", async () => {
       }),
     );
     await plugin.start();
-    assert.equal(await plugin.act("greet", undefined), "hello");
+    assert.equal((await plugin.act("greet", undefined)).result, "hello");
     await assert.rejects(
       () => plugin.act("shout", undefined),
       (error: OtbError) => error.code === "action-unknown" && error.message.includes("greet"),

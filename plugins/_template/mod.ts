@@ -1,6 +1,8 @@
 // my-plugin: follows the links, tells people and other plugins how many are up, raises a health condition.
-import { action, definePlugin } from "@otb/plugin";
+import { definePlugin } from "@otb/plugin";
 import { config } from "./config.ts";
+import { linksPage } from "./page.ts";
+import { count, expect, verbs } from "./verbs.ts";
 import { LinkWatch } from "./watch.ts";
 import { words } from "./texts/mod.ts";
 
@@ -30,10 +32,8 @@ export default definePlugin({
 
   reload: (watch, next) => watch.take(next),
 
-  // otb plugin act my-plugin count
-  actions: {
-    count: action({ summary: "Count the links that are up, now", run: (watch: LinkWatch) => watch.look() }),
-  },
-
-  panel: ({ up = 0 }) => [{ kind: "stat", label: "Links up", value: Number(up) }],
+  verbs: { "my-plugin": verbs },
+  actions: { count },
+  edits: { expect },
+  pages: { links: linksPage },
 });

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { drawn, type Link } from "@otb/plugin";
-import { FakeContext } from "@otb/plugin/testing";
+import { declarationsOf, FakeContext } from "@otb/plugin/testing";
 import { config } from "./config.ts";
+import declared from "./declared.json" with { type: "json" };
 import deno from "./deno.json" with { type: "json" };
 import { judge } from "./links_up.ts";
 import plugin from "./mod.ts";
+import { linksPage } from "./page.ts";
 import { words } from "./texts/mod.ts";
+import { expect } from "./verbs.ts";
+
+const view = { language: "en" as const, nowMs: 0 };
 
 function link(name: string, state: "up" | "down"): Link {
   return { name, interface: `${name}0`, found: false, tier: "primary", observed: { state } };
@@ -30,7 +35,7 @@ Deno.test("it follows the links, and a change of settings, until it is stopped",
   assert.deepEqual(ctx.status, { up: 2, atLeast: 1 });
   assert.deepEqual(ctx.published.get("my-plugin"), { up: 2 });
   assert.equal(plugin.actions!.count!.run(running, undefined), 2);
-  assert.deepEqual(plugin.panel!(ctx.status), [{ kind: "stat", label: "Links up", value: 2 }]);
+  assert.deepEqual(linksPage.blocks(ctx.status, view)[0], { kind: "stat", label: "Links up", value: 2 });
   ctx.links.set([link("fibre", "down"), link("lte", "down")]);
   assert.deepEqual([...ctx.conditions.keys()], ["too-few-links"]);
   plugin.reload!(running, { atLeast: 0 });
@@ -49,4 +54,12 @@ Deno.test("the check refuses to wait for more links than there are", () => {
   const world = { network: { role: "box" as const, peers: [] }, links: [link("fibre", "up")] };
   assert.deepEqual(plugin.check!({ atLeast: 1 }, world), []);
   assert.equal(plugin.check!({ atLeast: 2 }, world)[0]?.path, "atLeast");
+});
+
+Deno.test("an edit makes a patch of the settings", () => {
+  assert.deepEqual(expect.edit({ links: 2 }, config.parse({}), undefined).patch, { atLeast: 2 });
+});
+
+Deno.test("declared.json says what is declared here", () => {
+  assert.deepEqual(declared, declarationsOf(plugin));
 });

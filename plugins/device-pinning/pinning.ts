@@ -333,6 +333,12 @@ export class Pinning {
     });
   }
 
+  /** The same with everything that is set of them. */
+  shownRules() {
+    const now = this.rules();
+    return this.#config.rules.map((rule, index) => ({ ...rule, ...now[index]! }));
+  }
+
   devices() {
     const macs = [
       ...new Set([

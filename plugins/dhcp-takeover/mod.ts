@@ -1,15 +1,12 @@
 // The plugin: the LAN's DHCP and DNS, taken over from modems with a person's help, and given back.
-import { action, definePlugin, type Json } from "@otb/plugin";
+import { definePlugin } from "@otb/plugin";
 import { checkSettings } from "./check.ts";
 import { config } from "./config.ts";
+import { dhcpActions, dhcpEdits, dhcpGroup } from "./dhcp_verbs.ts";
+import { BEGIN } from "./guide.ts";
+import { dhcpPage } from "./page.ts";
 import { Takeover } from "./takeover.ts";
-import { panel } from "./words.ts";
 import { words } from "./texts/mod.ts";
-
-/** An action of a person that may not fit the phase. */
-function act(kind: "takeover" | "recheck" | "confirm" | "undo", summary: string) {
-  return action({ summary, run: (takeover: Takeover) => takeover.act(kind) });
-}
 
 export default definePlugin({
   config,
@@ -24,16 +21,10 @@ export default definePlugin({
 
   reload: (takeover, next) => takeover.reload(next),
 
-  actions: {
-    takeover: act("takeover", "Become the LAN's DHCP server, step by step"),
-    recheck: act("recheck", "Look again whether the other servers are silent"),
-    confirm: act("confirm", "Keep it: the LAN works"),
-    undo: act("undo", "Give the LAN's DHCP back to the modem"),
-    leases: action({
-      summary: "All leases",
-      run: (takeover: Takeover) => takeover.leases() as unknown as Json,
-    }),
-  },
-
-  panel,
+  verbs: { dhcp: dhcpGroup },
+  actions: dhcpActions,
+  edits: dhcpEdits,
+  pages: { dhcp: dhcpPage },
+  loss: (takeover) => takeover.loss(),
+  guide: { next: BEGIN, at: (takeover: Takeover, view) => takeover.guide(view) },
 });

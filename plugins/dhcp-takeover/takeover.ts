@@ -6,6 +6,7 @@ import {
   type DeviceNameFact,
   DNS_SET,
   type DnsSetFact,
+  type GuideStep,
   inRange,
   INTERFACE,
   type InterfaceFact,
@@ -17,6 +18,7 @@ import {
   type LanPrefixFact,
   LISTENS,
   type ListensFact,
+  type Loss,
   OtbError,
   RESOLVER,
   type ResolverFact,
@@ -25,6 +27,7 @@ import {
   type Status,
   SupervisedProgram,
   type View,
+  type Viewer,
 } from "@otb/plugin";
 import { Announcer } from "./announcer.ts";
 import type { Config } from "./config.ts";
@@ -32,7 +35,9 @@ import { dnsmasqConfig } from "./dnsmasq_config.ts";
 import { deviceNames, dnsSets, localDomainsOf, resolverOf } from "./facts.ts";
 import { announcement, leaks } from "./ipv6.ts";
 import { LeaseWatch } from "./lease_watch.ts";
+import { guideStep } from "./guide.ts";
 import { Lookout } from "./lookout.ts";
+import { lossOf } from "./loss.ts";
 import {
   answering,
   type Event,
@@ -50,6 +55,7 @@ import { planGivingBack, planServing, type ServePlan } from "./plan.ts";
 import { Publisher } from "./publisher.ts";
 import { readRecipes } from "./recipes.ts";
 import { ServerWatch } from "./server_watch.ts";
+import type { DhcpStatus } from "./status_blocks.ts";
 import { type Situation, statusOf } from "./words.ts";
 import { DNSMASQ } from "./dnsmasq.ts";
 import type { Words } from "./texts/mod.ts";
@@ -196,7 +202,23 @@ export class Takeover {
         "otb doctor",
       );
     }
+    return this.status();
+  }
+
+  /** How it stands. */
+  status(): Status {
     return statusOf(this.#situationNow());
+  }
+
+  /** What devices lose when it stops. */
+  loss(): Loss | undefined {
+    return lossOf(this.status() as unknown as DhcpStatus, this.#config);
+  }
+
+  /** How far a person is who sets the box up. */
+  guide(view: Viewer): GuideStep {
+    const gateway = this.ctx.network.current.lan?.address.split("/")[0] ?? "the box";
+    return guideStep(this.status() as unknown as DhcpStatus, gateway, view);
   }
 
   leases(): object[] {

@@ -1,5 +1,5 @@
-// What people are told: conditions, status and panel. Pure.
-import { type PanelBlock, type Phrase, type Raised, say, type Status } from "@otb/plugin";
+// What people are told: conditions and status. Pure.
+import { type Phrase, type Raised, say, type Status } from "@otb/plugin";
 import type { Rules, Server, State } from "./machine.ts";
 import { acceptable, isRefusing, receiver, silentByMs } from "./machine.ts";
 import type { Router } from "./ipv6.ts";
@@ -99,7 +99,7 @@ function isOurs({ phase }: State): boolean {
   return phase === "trial" || phase === "confirmed";
 }
 
-/** The status: what `otb dhcp status` shows, and the panel. */
+/** The status: what `otb dhcp status` shows, and the page. */
 export function statusOf(situation: Situation): Status {
   const { state, wallMs, answering, serving, leases, poolSize, devices } = situation;
   const leftMs = confirmLeftMs(situation), silentMs = silentByMs(state, situation.rules);
@@ -154,41 +154,6 @@ export function sentence(situation: Situation): string {
     case "given-back":
       return "Given back: devices are led to the modem until its own server answers.";
   }
-}
-
-/** Data blocks for the panel. */
-export function panel(status: Status): PanelBlock[] {
-  const servers = (status.servers ?? []) as { [key: string]: string | boolean }[];
-  const told = (status.instructions ?? []) as unknown as Instruction[];
-  const leases = (status.leases ?? []) as { [key: string]: string | number }[];
-  return [
-    { kind: "stat", label: "DHCP", value: String(status.sentence ?? "") },
-    {
-      kind: "stat",
-      label: "Leases",
-      value: Number(status.leaseCount ?? 0),
-      unit: `of ${status.poolSize ?? 0}`,
-    },
-    ...(status.ipv6 ? [{ kind: "stat" as const, label: "IPv6", value: String(status.ipv6) }] : []),
-    ...(servers.length === 0 ? [] : [{
-      kind: "table" as const,
-      columns: ["Other server", "Address", "What", "Answers"],
-      rows: servers.map(({ mac, server, vendor, isAnswering }) =>
-        [mac, server, vendor, isAnswering ? "yes" : "no"].map(String)
-      ),
-    }]),
-    ...told.map(({ title, url, en }) => ({ kind: "log" as const, lines: [`${title}, ${url}`, ...en] })),
-    {
-      kind: "table",
-      columns: ["Device", "Address", "MAC", "Until"],
-      rows: leases.map(({ name, address, mac, expiresMs }) => [
-        String(name),
-        String(address),
-        String(mac),
-        Number(expiresMs) === 0 ? "for ever" : new Date(Number(expiresMs)).toISOString(),
-      ]),
-    },
-  ];
 }
 
 function told({ state, recipes, answering, leaks }: Situation): Instruction[] {

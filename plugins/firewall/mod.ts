@@ -1,9 +1,10 @@
 // The plugin: follows who is where and who serves what, keeps the table so, and tells what it shuts.
-import { definePlugin, type Problem } from "@otb/plugin";
+import { definePlugin, page, type Problem } from "@otb/plugin";
 import { parseAllowed } from "./allow.ts";
 import { config } from "./config.ts";
 import { words } from "./texts/mod.ts";
 import { Firewall } from "./firewall.ts";
+import { foresight } from "./foresight.ts";
 
 export default definePlugin({
   config,
@@ -35,9 +36,16 @@ export default definePlugin({
     return firewall;
   },
   reload: (firewall, next) => firewall.reload(next),
-  panel: ({ closed }) => [{
-    kind: "table",
-    columns: ["Shut while otb runs"],
-    rows: (closed as string[]).map((words) => [words]),
-  }],
+  pages: {
+    shut: page({
+      title: "Firewall",
+      nav: "network",
+      blocks: ({ closed }) => [{
+        kind: "table",
+        columns: ["Shut while otb runs"],
+        rows: (closed as string[]).map((words) => [words]),
+      }],
+    }),
+  },
+  foresight,
 });

@@ -1,5 +1,5 @@
 // The plugin: follows whose multicast belongs where, and keeps igmpproxy and the filter around it so.
-import { definePlugin } from "@otb/plugin";
+import { definePlugin, page } from "@otb/plugin";
 import { config } from "./config.ts";
 import type { Channel } from "./routes.ts";
 import { words } from "./texts/mod.ts";
@@ -14,9 +14,17 @@ export default definePlugin({
     return multicast;
   },
   reload: (multicast, next) => multicast.reload(next),
-  panel: ({ channels = [] }) => [{
-    kind: "table",
-    columns: ["Channel", "From", "MB"],
-    rows: (channels as unknown as Channel[]).map(({ group, source, bytes }) => [group, source, bytes / 1e6]),
-  }],
+  pages: {
+    multicast: page({
+      title: "Multicast",
+      nav: "network",
+      blocks: ({ channels = [] }) => [{
+        kind: "table",
+        columns: ["Channel", "From", "MB"],
+        rows: (channels as unknown as Channel[]).map((
+          { group, source, bytes },
+        ) => [group, source, bytes / 1e6]),
+      }],
+    }),
+  },
 });

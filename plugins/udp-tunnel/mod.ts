@@ -5,7 +5,7 @@ import { BoxTunnel } from "./ends/box.ts";
 import { check } from "./check.ts";
 import { CloudTunnel } from "./ends/cloud.ts";
 import { config } from "./config.ts";
-import { panel } from "./panel.ts";
+import { tunnelPage } from "./page.ts";
 import { words } from "./texts/mod.ts";
 
 export default definePlugin({
@@ -25,5 +25,5 @@ export default definePlugin({
   reload: (tunnel: BoxTunnel | CloudTunnel | void, next) => tunnel?.take(next),
   restartsFor: ["enabled", "pool", "prefix6"],
   ends: (tunnel) => [{ what: "tunnel session", count: tunnel?.sessions ?? 0 }],
-  panel,
+  pages: { tunnel: tunnelPage },
 });

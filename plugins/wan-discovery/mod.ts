@@ -4,6 +4,8 @@ import { openNative } from "../../core/native/ffi.ts";
 import { action, definePlugin } from "@otb/plugin";
 import { config } from "./config.ts";
 import { type Discovery, startDiscovery } from "./discovery.ts";
+import { modemsPage } from "./page.ts";
+import { show } from "./show.ts";
 import { type HealthWatch, startHealth } from "./health/watch.ts";
 import { words } from "./texts/mod.ts";
 
@@ -24,11 +26,15 @@ export default definePlugin({
   },
 
   actions: {
+    show,
     probe: action({
+      title: "Look for modems",
       summary: "Looks for DHCP servers and modems now, and says what was found",
       run: ({ discovery }: Running) => discovery.probe(),
     }),
     forget: action({
+      title: "Forget a link",
+      changes: true,
       summary: "Forgets a link whose modem is gone",
       args: linkArgument,
       run: async ({ discovery }: Running, { link }) => {
@@ -37,21 +43,18 @@ export default definePlugin({
       },
     }),
     describe: action({
+      title: "Describe a link",
       summary: "Says how a link is and what is known of it",
       args: linkArgument,
       run: ({ health }: Running, { link }) => health.describe(link),
     }),
     preflight: action({
+      title: "Look anew at a link",
       summary: "Looks anew at what a link can do, and says it",
       args: linkArgument,
       run: ({ health }: Running, { link }) => health.preflight(link),
     }),
   },
 
-  panel({ modems = [] }) {
-    const rows = (modems as { [field: string]: string }[]).map((modem) =>
-      ["name", "description", "interface", "address", "state"].map((field) => modem[field] ?? "")
-    );
-    return [{ kind: "table", columns: ["Link", "Modem", "Interface", "Address", "State"], rows }];
-  },
+  pages: { modems: modemsPage },
 });

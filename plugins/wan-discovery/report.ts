@@ -70,7 +70,7 @@ export function serverFact(
   };
 }
 
-/** One line a modem, for the status and the panel. */
+/** One line a modem, for the status and the page. */
 export function modemRows(
   links: readonly PlannedLink[],
   clientOf: (link: PlannedLink) => LeaseClient | undefined,

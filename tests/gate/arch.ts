@@ -39,11 +39,12 @@ export function breaches(house: House): string[] {
     ...Object.entries(house.sources).flatMap(([path, text]) => programBreaches(path, text, house)),
     ...Object.entries(house.sources).flatMap(([path, text]) => printBreaches(path, text)),
     ...Object.entries(house.sources).flatMap(([path, text]) => stateBreaches(path, text)),
+    ...Object.entries(house.sources).flatMap(([path, text]) => nameBreaches(path, text, house)),
     ...Object.entries(house.sources).flatMap(([path, text]) => lengthBreaches(path, text)),
     ...Object.entries(house.sources).flatMap(([path, text]) => joinBreaches(path, text)),
-    ...deadExports(house.sources, { "@otb/plugin": CONTRACT }, isDoor).map((found) =>
-      `${found} is exported, and nobody uses it`
-    ),
+    ...deadExports(house.sources, { "@otb/plugin": CONTRACT, "@otb/plugin/testing": TESTING }, isDoor).map((
+      found,
+    ) => `${found} is exported, and nobody uses it`),
     ...Object.keys(house.imports).filter((name) => isUnusedPackage(name, house)).map((name) =>
       `deno.json: nobody imports "${name}"`
     ),
@@ -91,7 +92,7 @@ export function isTest(path: string): boolean {
 }
 
 /** What a plugin imports as @otb/plugin. */
-const CONTRACT = "core/contract/mod.ts";
+const CONTRACT = "core/contract/mod.ts", TESTING = "core/contract/testing/mod.ts";
 /** What a face imports of core. */
 const CLIENT = "core/client/mod.ts";
 
@@ -187,6 +188,25 @@ function stateBreaches(path: string, text: string): string[] {
   return !isTest(path) && path.startsWith("plugins/") && /^(export )?(let|var) /m.test(text)
     ? [`${path} has a variable of the module: keep what changes in the instance that start resolves with`]
     : [];
+}
+
+/** Words that are a plugin's name and mean something else there: keys of facts, what the doctor looks at. */
+const WORDS: { [name: string]: RegExp } = {
+  clock: /^core\/(contract\/fact|cli\/doctor\.ts$)/,
+  resolver: /^core\/contract\/facts\//,
+};
+
+/** A new plugin edits nothing of core, as no file of core names one: not what it is called, nor its settings or conditions. */
+function nameBreaches(path: string, text: string, { manifests }: House): string[] {
+  if (isTest(path) || !path.startsWith("core/")) return [];
+  return Object.keys(manifests).filter((name) => {
+    if (name.startsWith("_")) return false;
+    if (WORDS[name]?.test(path)) return false;
+    // One word may be any word of English, outside of a string.
+    return name.includes("-")
+      ? new RegExp(`(?<![\\w-])${name}(?![\\w-])`).test(text)
+      : new RegExp(`["'\`]${name}(["'\`]|[.-])`).test(text);
+  }).map((name) => `${path} names the plugin "${name}": no file of core does`);
 }
 
 /** What is printed past the Terminal would carry what steers it, from whoever wrote it. */

@@ -145,6 +145,18 @@ Deno.test("a plugin's module has no state", () => {
   assert.deepEqual(breaches(house({ sources: { "plugins/a/mod.ts": "  let inside = 1;" } })), []);
 });
 
+Deno.test("core names no plugin, nor its settings and conditions", () => {
+  const manifests = { "link-count": {}, qos: {}, clock: {} };
+  for (const text of ["// As link-count does.", `act("qos", x)`, `"qos-full"`, "`qos.mode=off`", `"clock"`]) {
+    assert.equal(breaches(house({ manifests, sources: { "core/cli/x.ts": text } })).length, 1, text);
+    const elsewhere = { "core/cli/x_test.ts": text, "plugins/qos/y.ts": text, "tests/z.ts": text };
+    assert.deepEqual(breaches(house({ manifests, sources: elsewhere })), [], text);
+  }
+  for (const text of ["// By qos.", "link-counts", "clock.now()"]) {
+    assert.deepEqual(breaches(house({ manifests, sources: { "core/cli/x.ts": text } })), [], text);
+  }
+});
+
 Deno.test("the contract has a name, which everybody outside of core uses", () => {
   const text = `import type { Link } from "../../${"core/contract"}/mod.ts";`;
   assert.equal(breaches(house({ sources: { "plugins/a/mod_test.ts": text } })).length, 1);

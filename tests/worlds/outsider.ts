@@ -72,6 +72,12 @@ export class Outsider {
     });
     // Its words, in the language of who asks.
     assert.match(await box.read(["status", "--language", "fr"]), /Seulement 0 liens? march.* sur 0/);
+    // Its own verbs, which nobody told otb of: an action, and an edit of its settings.
+    assert.equal(await box.otb(["uptime-watch", "count"]), 0);
+    await box.otb(["uptime-watch", "expect", "2", "--yes"]);
+    await box.until(({ plugins }) =>
+      plugins.some(({ name, status }) => name === "uptime-watch" && status.atLeast === 2)
+    );
     // A setting, taken without a restart.
     const { pid } = own(await box.status());
     await box.otb(["config", "set", "uptime-watch.atLeast=0", "--yes"]);

@@ -2,7 +2,7 @@
 // printed is compared with a golden text, and every verb must have been seen in both forms.
 import { strict as assert } from "node:assert";
 import type { Usage } from "@optique/core/usage";
-import { main, VERBS } from "../../core/cli/main.ts";
+import { everyVerb, main } from "../../core/cli/main.ts";
 import { shown, type Terminal } from "../../core/cli/terminal.ts";
 
 /** What one command line printed, and its exit status. */
@@ -113,7 +113,7 @@ export class Verbs {
 }
 
 /** Every verb of the help that does something, as it is typed. */
-export const LEAVES = VERBS.flatMap(({ usage }) => leaves(usage)).sort();
+export const LEAVES = everyVerb().flatMap(({ usage }) => leaves(usage)).sort();
 
 function leaves(usage: Usage, before: string[] = []): string[] {
   const own = usage.flatMap((term) => term.type === "command" ? [term.name] : []);

@@ -280,3 +280,4 @@ function refusal(code: string, list: string, value: string): OtbError {
 function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
+export { declarationsOf } from "../declared.ts";

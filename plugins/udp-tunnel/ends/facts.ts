@@ -2,7 +2,7 @@
 import ipaddr from "ipaddr.js";
 import { decodeAddress } from "../../../core/native/ffi.ts";
 import type { PathDirection, TunnelPathFact } from "@otb/plugin";
-import type { PathStatus } from "../panel.ts";
+import type { PathStatus } from "../page.ts";
 import type { TunnelPath } from "../paths/path.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -58,6 +58,8 @@ interface Watched {
 
 /** The watch; `describe` says everything of one link, `preflight` looks anew. */
 export interface HealthWatch {
+  readonly links: readonly Link[];
+  pathOf(link: string): PathFact | undefined;
   describe(link: string): Json;
   preflight(link: string): Promise<Json>;
 }
@@ -119,6 +121,14 @@ class Watch implements HealthWatch {
     }
     ctx.defer(ctx.links.subscribe(() => this.#beat()));
     this.#beat();
+  }
+
+  get links(): readonly Link[] {
+    return this.ctx.links.current;
+  }
+
+  pathOf(link: string): PathFact | undefined {
+    return this.#paths.current.get(link);
   }
 
   describe(name: string): Json {

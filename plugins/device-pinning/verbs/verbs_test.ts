@@ -1,30 +1,18 @@
-// `otb device` and `otb rule` as their users run them, on the settings of a box that is not running.
+// `otb device` and `otb rule` as their users type them, on the settings of a box that is not running.
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
+import { say } from "../../../tests/worlds/verbs.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 const TV = "00:11:22:aa:bb:cc";
 
 class Box implements Disposable {
   readonly folder = Deno.makeTempDirSync({ prefix: "otb-cli-" });
 
   // deno-lint-ignore no-explicit-any
-  async otb(args: string[], { input = "", state = "box", refused = false } = {}): Promise<any> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", "--cached-only", `${ROOT}/core/cli/main.ts`, ...args, "--json"]
-        .concat("--state", `${this.folder}/${state}`),
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(input));
-    await writer.close().catch(() => {});
-    const { stdout, stderr } = await child.output();
-    const text = new TextDecoder().decode(stdout);
-    assert.notEqual(text, "", new TextDecoder().decode(stderr));
-    const answer = JSON.parse(text);
-    assert.equal(answer.error !== undefined, refused, `otb ${args.join(" ")}: ${text}`);
+  async otb(args: string[], { state = "box", refused = false } = {}): Promise<any> {
+    const { out, err } = await say([...args, "--json", "--state", `${this.folder}/${state}`]);
+    assert.notEqual(out, "", err);
+    const answer = JSON.parse(out);
+    assert.equal(answer.error !== undefined, refused, `otb ${args.join(" ")}: ${out}`);
     return refused ? answer.error : answer;
   }
 
@@ -36,7 +24,8 @@ class Box implements Disposable {
   static async make(): Promise<Box> {
     const box = new Box();
     const { joinCode } = await box.otb(["init", "cloud", "--address", "203.0.113.7"], { state: "peer" });
-    await box.otb(["init", "box", "--join", "-"], { input: `${joinCode}\n` });
+    Deno.writeTextFileSync(`${box.folder}/code`, joinCode);
+    await box.otb(["init", "box", "--join", `@${box.folder}/code`]);
     for (const [link, index] of [["fibre", 1], ["cable", 2]]) {
       await box.otb(["link", "add", `${link}`, "--interface", `eth${index}`]);
     }

@@ -8,10 +8,10 @@ import {
   milliseconds,
   percent,
   plural,
-  printable,
   rate,
   rateOf,
-} from "./format.ts";
+} from "./figures.ts";
+import { printable } from "../client/printable.ts";
 
 Deno.test("figures read as a person writes them", () => {
   assert.deepEqual([0, 999, 1000, 41_500_000, 999_960, 123_456_789, 2.5e9].map(rate), [

@@ -1,15 +1,26 @@
 // `otb link show`: how one link is and what it can do, in words.
-import { message } from "@optique/core/message";
-import { argument, option } from "@optique/core/primitives";
-import { string } from "@optique/core/valueparser";
-import type { Core, StatusReport } from "../client/mod.ts";
-import { duration, lossWords, milliseconds, printable, rate } from "./format.ts";
-import { wrap } from "./table.ts";
-import { unknown } from "./unknown.ts";
-import { verb } from "./verb.ts";
+import * as z from "zod/mini";
+import {
+  action,
+  type Block,
+  duration,
+  field,
+  type Json,
+  type Link,
+  lossWords,
+  milliseconds,
+  type PathFact,
+  rate,
+  unknown,
+} from "@otb/plugin";
 
-/** The plugin that finds and watches links. */
-export const WATCHER = "wan-discovery";
+/** Who knows links. */
+interface Watcher {
+  links: readonly Link[];
+  pathOf(link: string): PathFact | undefined;
+  describe(link: string): Json;
+  preflight(link: string): Promise<Json>;
+}
 
 /** What the watcher tells of a link; what is absent is not known. */
 interface Described {
@@ -31,6 +42,11 @@ interface Described {
   fastest: { downBitsPerSecond: number; upBitsPerSecond: number };
 }
 
+/** The running plugin, as far as it knows links. */
+interface Running {
+  health: Watcher;
+}
+
 const NAT = {
   none: "none: the link's own address is public",
   modem: "by the modem alone",
@@ -38,37 +54,43 @@ const NAT = {
   unknown: "not known: the modem does not tell its own address",
 };
 
-/** `otb link show`. */
-export const show = verb("show", {
-  brief: "Show how a link is and what it can do.",
+/** What is told of a link. */
+type Shown = Described & { name: string };
+
+export const show = action({
+  title: "Show a link",
+  summary: "Show how a link is and what it can do.",
+  verb: "link show",
+  after: "list",
   example: "otb link show fibre",
-  options: {
-    name: argument(string({ metavar: "NAME" }), { description: message`The link's name.` }),
-    check: option("--check", { description: message`Look anew, which takes up to ten seconds.` }),
-  },
-  run: ({ name, check }, cli) =>
-    cli.withCore(async (core) => {
-      const { links } = await core.status();
-      const link = links.find((link) => link.name === name);
-      if (!link) {
-        throw unknown("link", name, links.map(({ name }) => name));
-      }
-      const described = await describe(core, check ? "preflight" : "describe", name);
-      cli.print({ name, ...described, observed: link.observed, path: link.path }, () =>
-        lines(link, described, cli.terminal.width));
+  args: z.strictObject({
+    name: field(z.string(), { positional: true, metavar: "NAME", description: "The link's name." }),
+    check: field(z._default(z.boolean(), false), {
+      description: "Look anew, which takes up to ten seconds.",
     }),
+  }),
+  async run({ health }: Running, { name, check }) {
+    const link = health.links.find((link) => link.name === name);
+    if (!link) throw unknown("link", name, health.links.map(({ name }) => name));
+    const { path: _, ...described } = await (check ? health.preflight(name) : health.describe(name)) as {
+      path?: Json;
+      [part: string]: Json | undefined;
+    };
+    const { observed } = link;
+    return JSON.parse(JSON.stringify({ name, ...described, observed, path: health.pathOf(name) }));
+  },
+  show: (shown: Shown, { nowMs }, running) => {
+    const link = running?.health.links.find((link) => link.name === shown.name);
+    return link ? blocks(link, running?.health.pathOf(link.name), shown, nowMs) : [];
+  },
 });
 
-async function describe(core: Core, action: string, link: string): Promise<Described> {
-  return await core.act(WATCHER, action, { link }) as unknown as Described;
-}
-
-function lines(
-  { name, interface: device, tier, observed, path }: StatusReport["links"][number],
-  described: Described,
-  terminalWidth: number,
-): string[] {
-  const { health, preflight, fastest } = described;
+function blocks(
+  { name, interface: device, tier, observed }: Link,
+  path: PathFact | undefined,
+  { health, preflight, fastest }: Described,
+  nowMs: number,
+): Block[] {
   const rows: [string, string | undefined][] = [
     ["Where", `${device}, ${observed.address ?? "no address"}, gateway ${observed.gateway ?? "not known"}`],
     ["Tier", tier],
@@ -106,20 +128,15 @@ function lines(
             preflight.jitterMs === undefined ? "" : `, varies by ${milliseconds(preflight.jitterMs)}`
           }`,
       ],
-      ["Looked at", `${duration(Date.now() - preflight.atMs)} ago; anew: otb link show ${name} --check`],
+      ["Looked at", `${duration(nowMs - preflight.atMs)} ago; anew: otb link show ${name} --check`],
     );
   }
-  const indent = Math.max(...rows.map(([title]) => title.length)) + 2;
-  const said = `Link ${name} is ${health.state}${health.reason ? `: ${printable(health.reason)}` : ""}`;
   return [
-    ...wrap(said, terminalWidth),
-    ...rows.flatMap(([title, value]) =>
-      value === undefined
-        ? []
-        : wrap(printable(value), Math.max(30, terminalWidth - indent)).map((line, index) =>
-          (index === 0 ? title : "").padEnd(indent) + line
-        )
-    ),
+    {
+      kind: "notice",
+      text: `Link ${name} is ${health.state}${health.reason ? `: ${health.reason}` : ""}`,
+    },
+    ...rows.flatMap(([label, value]): Block[] => value === undefined ? [] : [{ kind: "stat", label, value }]),
   ];
 }
 

@@ -1,9 +1,9 @@
 import { strict as assert } from "node:assert";
-import { asItWillBe } from "./shut.ts";
+import type { Listener } from "@otb/plugin";
+import { foresight } from "./foresight.ts";
 
 Deno.test("before otb runs, doctor names what the network will no longer reach, and how to let it in; ssh and DHCP's client stay", () => {
-  const listening = (...listeners: ReturnType<Parameters<typeof asItWillBe>[0]["read"]>) =>
-    asItWillBe({ read: () => listeners })[0]!;
+  const listening = (...listeners: Listener[]) => foresight.foresee({ listeners, isRouter: false })[0]!;
   const ssh = { protocol: "tcp", port: 2222, program: "sshd", isSsh: true } as const;
   const client = { protocol: "udp", port: 68, program: "dhclient" } as const;
   assert.equal(listening(ssh, client).state, "ok");

@@ -1,5 +1,5 @@
-// The tunnel for people: data blocks.
-import type { PanelBlock, Status } from "@otb/plugin";
+// The page of the tunnel: its paths and what each carries.
+import { page } from "@otb/plugin";
 
 /** One path in the status. */
 export interface PathStatus {
@@ -12,8 +12,10 @@ export interface PathStatus {
   lossPercent: number;
 }
 
-export function panel({ state, paths = [] }: Status): PanelBlock[] {
-  return [
+export const tunnelPage = page({
+  title: "Tunnel",
+  nav: "links",
+  blocks: ({ state, paths = [] }) => [
     { kind: "stat", label: "Tunnel", value: String(state) },
     {
       kind: "table",
@@ -27,5 +29,5 @@ export function panel({ state, paths = [] }: Status): PanelBlock[] {
         lossPercent,
       ]),
     },
-  ];
-}
+  ],
+});

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { lossOf } from "./leaving.ts";
+import { lossOf } from "./loss.ts";
 
 const leases = { trialLeaseSeconds: 120, leaseSeconds: 43_200, renewSeconds: 1_800 };
 const modem = {
@@ -16,8 +16,8 @@ Deno.test("a box that gives no addresses may stop without a word", () => {
 });
 
 Deno.test("stopping the LAN's only DHCP server is told with how long devices stay lost, and the way to give back", () => {
-  const { sentences, canGiveBack } = lossOf({ serving: "confirmed", servers: [modem] }, leases)!;
-  assert.ok(canGiveBack);
+  const { sentences, instead } = lossOf({ serving: "confirmed", servers: [modem] }, leases)!;
+  assert.equal(instead?.action, "undo");
   assert.match(sentences.join(" "), /reach nothing.*within 45 min, some only after 12 h.*otb dhcp undo/);
   assert.match(
     lossOf({ serving: "trial", servers: [modem] }, leases)!.sentences[1]!,
@@ -29,11 +29,11 @@ Deno.test("stopping the LAN's only DHCP server is told with how long devices sta
 
 Deno.test("where nobody takes them back, giving back is not offered", () => {
   for (const servers of [[], [{ ...modem, router: "" }]]) {
-    const { sentences, canGiveBack } = lossOf({ serving: "confirmed", servers }, leases)!;
-    assert.equal(canGiveBack, false);
+    const { sentences, instead } = lossOf({ serving: "confirmed", servers }, leases)!;
+    assert.equal(instead, undefined);
     assert.match(sentences[2]!, /another DHCP server on the LAN first/);
   }
-  const { sentences, canGiveBack } = lossOf({ serving: "for-modem", servers: [modem] }, leases)!;
-  assert.equal(canGiveBack, false);
+  const { sentences, instead } = lossOf({ serving: "for-modem", servers: [modem] }, leases)!;
+  assert.equal(instead, undefined);
   assert.match(sentences[2]!, /does not answer yet: switch it on/);
 });

@@ -1,12 +1,12 @@
 // The refusal of a name that nothing has.
-import { OtbError } from "../client/mod.ts";
+import { OtbError } from "./errors.ts";
 
 /** More are told by the verb that lists them. */
 const TOLD = 8;
 
-/** @param known the names that there are */
+/** That nothing has this name. @param known the names that there are */
 export function unknown(
-  thing: "link" | "rule" | "device",
+  thing: string,
   name: string,
   known: string[],
   must = "one of",
