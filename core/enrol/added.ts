@@ -1,6 +1,8 @@
 // Plugins of others, which root adds from a folder anywhere: what is added is a copy that root alone can change, so that what a person
 // agreed to is what runs, whoever may write to the folder later.
 import { OtbError } from "../contract/mod.ts";
+import { consult } from "../supervisor/consult.ts";
+import { readDeclared } from "../supervisor/declared.ts";
 import { inspectPlugins } from "../supervisor/inspect.ts";
 import { type Manifest, parseManifest } from "../supervisor/manifest.ts";
 import { describePermissions } from "../supervisor/sandbox.ts";
@@ -28,7 +30,7 @@ export interface AddedPlugin {
  * Copies a plugin's folder to where the next start of the core finds it, in place of an earlier copy.
  *
  * @param trusted root agrees to a plugin that has the rights of root
- * @throws OtbError `manifest-invalid` and the like, `plugin-not-trusted`, `plugin-name-taken`, `program-missing`, `plugin-uninspectable`
+ * @throws OtbError `manifest-invalid` and the like, `plugin-not-trusted`, `plugin-name-taken`, `program-missing`, `plugin-uninspectable`, `declared-invalid`
  */
 export async function addPlugin(
   stateDirectory: string,
@@ -86,6 +88,10 @@ export async function addPlugin(
         }: ${issue.message}`,
       );
     }
+    // What its folder says of its verbs and pages may be of before its last change: its code says it anew.
+    const declared = await consult(copied, places.root, { kind: "declare" });
+    Deno.writeTextFileSync(`${making}/declared.json`, JSON.stringify(declared, null, 2), { mode: 0o644 });
+    readDeclared(making);
     if (replaces) Deno.removeSync(target, { recursive: true });
     Deno.renameSync(making, target);
   } finally {

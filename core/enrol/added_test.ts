@@ -1,5 +1,6 @@
 import { strict as assert } from "node:assert";
 import { OtbError } from "../contract/mod.ts";
+import { readDeclared } from "../supervisor/declared.ts";
 import { addPlugin, removePlugin } from "./added.ts";
 import { statePaths } from "./paths.ts";
 
@@ -47,14 +48,35 @@ Deno.test("what is added is a copy of the plugin's own plain files, and another 
     const { replaces, permissions } = await addPlugin(state, folder, { trusted: false });
     assert.deepEqual([replaces, permissions], [false, ["claims of the kernel: address"]]);
     const { added } = statePaths(state);
-    assert.deepEqual(names(`${added}/mine`), ["deno.json", "mod.ts"]);
+    assert.deepEqual(names(`${added}/mine`), ["declared.json", "deno.json", "mod.ts"]);
     await Deno.writeTextFile(`${folder}/more.ts`, "");
-    assert.deepEqual(names(`${added}/mine`), ["deno.json", "mod.ts"]);
+    assert.deepEqual(names(`${added}/mine`), ["declared.json", "deno.json", "mod.ts"]);
     assert.equal((await addPlugin(state, folder, { trusted: false })).replaces, true);
-    assert.deepEqual(names(`${added}/mine`), ["deno.json", "mod.ts", "more.ts"]);
+    assert.deepEqual(names(`${added}/mine`), ["declared.json", "deno.json", "mod.ts", "more.ts"]);
     assert.deepEqual(names(added), ["mine"]);
     await removePlugin(state, "mine", () => Promise.resolve());
     assert.deepEqual(names(added), []);
+  });
+});
+
+Deno.test("its verbs are those of its code, whatever its folder says; what would do something to a terminal is refused", async () => {
+  await withFolder(async (state, folder, write) => {
+    await write();
+    const code = (summary: string) =>
+      MODULE.replace(
+        "start() {}",
+        `start() {}, actions: { look: { title: "Look", summary: ${
+          JSON.stringify(summary)
+        }, verb: "mine look", run: () => 0 } }`,
+      );
+    await Deno.writeTextFile(`${folder}/mod.ts`, code("Look at it."));
+    await Deno.writeTextFile(`${folder}/declared.json`, '{"actions":{}}');
+    await addPlugin(state, folder, { trusted: false });
+    const { added } = statePaths(state);
+    assert.equal(readDeclared(`${added}/mine`).actions.look!.verb, "mine look");
+    await Deno.writeTextFile(`${folder}/mod.ts`, code("Look\x1b[2J"));
+    await assert.rejects(addPlugin(state, folder, { trusted: false }), refused("declared-invalid"));
+    assert.deepEqual(names(added), ["mine"]);
   });
 });
 

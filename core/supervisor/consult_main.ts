@@ -1,5 +1,6 @@
 // Runs inside a process without any permission: what of a plugin's declarations is pure.
 import type { Json, Machine, Plugin, Viewer } from "../contract/mod.ts";
+import { declarationsOf } from "../contract/declared.ts";
 import { answer } from "./answer.ts";
 import { readArgs } from "./args.ts";
 
@@ -7,7 +8,8 @@ import { readArgs } from "./args.ts";
 export type Question =
   | { kind: "edit"; name: string; args: Json; settings: Json; looked?: Json }
   | { kind: "idle"; name: string; args: Json; settings: Json; view: Viewer }
-  | { kind: "foresee"; machine: Machine };
+  | { kind: "foresee"; machine: Machine }
+  | { kind: "declare" };
 
 /** The answer, or why there is none. */
 export type Consulted = { value: Json } | { error: { code: string; message: string; next?: string } };
@@ -27,6 +29,7 @@ export async function consult([plugin]: [Plugin<unknown>], question: Question): 
 
 function told(plugin: Plugin<unknown>, question: Question): unknown {
   if (question.kind === "foresee") return plugin.foresight?.foresee(question.machine) ?? [];
+  if (question.kind === "declare") return declarationsOf(plugin);
   const { name, settings } = question;
   if (question.kind === "edit") {
     const edit = plugin.edits![name]!;
