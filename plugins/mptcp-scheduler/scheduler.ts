@@ -345,17 +345,8 @@ export class Scheduler {
       this.ctx.log.info(`Link "${name}" answers again`, { rttMs: Math.round(rttMs!) });
       await this.#apply();
       this.#publish(nowMs);
-    } else if (!alive && !wasOut) {
+    } else if (!alive && !wasOut && memory.suspicion.isOut) {
       // The verdict falls now, not a beat later.
-      const { out } = memory.suspicion.beat({
-        nowMs,
-        heard: false,
-        silentMs: 0,
-        backoff: 0,
-        wentQuiet: false,
-        stale: false,
-      });
-      if (!out) return;
       memory.verdict.out = this.#usable().length > 1;
       this.ctx.log.warn(`Link "${name}" stopped answering`, { withinMs: Math.round(withinMs) });
       await this.#apply();

@@ -27,7 +27,7 @@ export interface Evidence {
   /** Nothing has been heard of it for so long that its state is only a memory. */
   stale: boolean;
   /** No other path stands: what is out is asked at once, and one answer is enough. */
-  isOnly?: boolean;
+  isOnly: boolean;
 }
 
 /** What to do with a path now. */
@@ -50,8 +50,12 @@ export class Suspicion {
   #fellMs = -Infinity;
   #isOnly = false;
 
+  get isOut(): boolean {
+    return this.#out;
+  }
+
   /** Whether it is out, and whether to probe. */
-  beat({ nowMs, rttMs, heard, silentMs, backoff, wentQuiet, stale, isOnly = false }: Evidence): Judgement {
+  beat({ nowMs, rttMs, heard, silentMs, backoff, wentQuiet, stale, isOnly }: Evidence): Judgement {
     if (isOnly && !this.#isOnly) this.#nextProbeMs = nowMs;
     this.#isOnly = isOnly;
     if (this.#probing) return { out: this.#out };

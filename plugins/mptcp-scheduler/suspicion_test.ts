@@ -11,6 +11,7 @@ const quiet: Evidence = {
   backoff: 0,
   wentQuiet: false,
   stale: false,
+  isOnly: false,
 };
 
 Deno.test("evidence alone takes no path out: a probe decides", () => {
